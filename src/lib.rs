@@ -1,0 +1,2 @@
+//! tcpscope.
+pub mod report;
