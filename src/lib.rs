@@ -1,2 +1,5 @@
 //! tcpscope.
+pub mod kernel;
 pub mod report;
+pub mod run;
+pub mod wire;

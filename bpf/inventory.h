@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* All TCP sockets of the reader's network namespace, one sock_entry each (iter/tcp). */
+#ifndef TCPSCOPE_INVENTORY_H
+#define TCPSCOPE_INVENTORY_H
+
+/* Who closed a connection that lives on as a timewait socket, which has no owner. */
+struct closer {
+	struct owner owner;
+	__u64 since;
+};
+
+/* The oldest give way; a timewait socket that is not found here has no known owner. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct flow);
+	__type(value, struct closer);
+} closers SEC(".maps");
+
+static __always_inline void remember_closer(const struct flow *flow, const struct owner *owner,
+					    __u64 now)
+{
+	struct closer closer = {.owner = *owner, .since = now};
+
+	bpf_map_update_elem(&closers, flow, &closer, BPF_ANY);
+}
+
+static __always_inline void entry_owner(struct sock_entry *entry, const struct owner *owner)
+{
+	entry->pid = owner->pid;
+	__builtin_memcpy(entry->comm, owner->comm, COMM_LEN);
+}
+
+static __always_inline bool inventory_timewait(struct sock_entry *entry,
+					       const struct inet_timewait_sock *tw, __u64 now)
+{
+	struct closer *closer = bpf_map_lookup_elem(&closers, &entry->flow);
+	__u32 began_ms = timewait_entry_ms(tw);
+
+	entry->state = tw->tw_substate;
+	if (began_ms)
+		entry->age = (__u64)((__u32)(now / 1000000) - began_ms) * 1000000;
+	if (!closer)
+		return !owner_filtered();
+	entry_owner(entry, &closer->owner);
+	if (!began_ms)
+		entry->age = now - closer->since;
+	return !owner_filtered() || closer->owner.flags & OWNER_MATCHES;
+}
+
+/*
+ * The last acknowledgement arrived in this state or made it: the state is at least as old.
+ * Not so in states that our own close() begins.
+ */
+static __always_inline bool ack_bounds_age(__u8 state)
+{
+	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT2;
+}
+
+static __always_inline bool inventory_full(struct sock_entry *entry, struct tcp_sock *tp, __u64 now)
+{
+	struct track *track = track_find((struct sock *)tp);
+	__u32 last_ack = tp->rcv_tstamp;
+
+	if (last_ack && ack_bounds_age(entry->state))
+		entry->idle_jiffies = (__u32)((__u32)bpf_jiffies64() - last_ack);
+	if (!track)
+		return !owner_filtered();
+	entry_owner(entry, &track->owner);
+	if (track->since)
+		entry->age = now - track->since;
+	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
+}
+
+SEC("iter/tcp")
+int dump_sockets(struct bpf_iter__tcp *ctx)
+{
+	struct sock_entry entry = {.age = DURATION_UNKNOWN};
+	struct sock_common *skc = ctx->sk_common;
+	struct seq_file *seq = ctx->meta->seq;
+	__u64 now = bpf_ktime_get_ns();
+	struct tcp_timewait_sock *tw;
+	struct tcp_sock *tp;
+	bool keep;
+
+	if (!skc) {
+		entry.ktime = now;
+		entry.jiffies = bpf_jiffies64();
+		bpf_seq_write(seq, &entry, sizeof(entry));
+		return 0;
+	}
+	flow_read(&entry.flow, skc);
+	entry.state = skc->skc_state;
+	if (!flow_matches(&entry.flow))
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	tw = bpf_skc_to_tcp_timewait_sock(skc);
+	if (tp)
+		keep = inventory_full(&entry, tp, now);
+	else if (tw)
+		keep = inventory_timewait(&entry, &tw->tw_sk, now);
+	else
+		keep = !owner_filtered();
+	if (keep)
+		bpf_seq_write(seq, &entry, sizeof(entry));
+	return 0;
+}
+
+#endif /* TCPSCOPE_INVENTORY_H */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Every record, key, option and limit that crosses to user space. src/wire.rs mirrors
+ * this file; tests/layout.rs compares the two through the compiled object's BTF.
+ *
+ * Addresses are 16 bytes in network order with IPv4 mapped (::ffff:a.b.c.d), ports are in
+ * host order, times are CLOCK_MONOTONIC nanoseconds. 0 stands for an unknown pid, port,
+ * cgroup or cookie: none of them is ever 0 for a socket that has one.
+ */
+#ifndef TCPSCOPE_WIRE_H
+#define TCPSCOPE_WIRE_H
+
+#define COMM_LEN	 16
+#define ADDR_LEN	 16
+#define MAX_PIDS	 16
+#define MAX_PORT_RANGES	 16
+#define MAX_CIDRS	 16
+#define DURATION_UNKNOWN (~0ULL)
+
+/* One TCP socket as it is named on the wire, and its network namespace's inode. */
+struct flow {
+	__u8 laddr[ADDR_LEN];
+	__u8 raddr[ADDR_LEN];
+	__u16 lport;
+	__u16 rport;
+	__u32 netns;
+} __attribute__((aligned(8))); /* compared by 8 bytes */
+
+/* enum owner_flags, kept in owner.flags */
+#define OWNER_INHERITED 1 /* the listener's process: nobody was seen using the child yet */
+#define OWNER_MATCHES	2 /* passes the pid, comm and cgroup filters */
+
+/* The process that opened, accepted or listens on a socket. */
+struct owner {
+	__u64 cgroup; /* cgroup2 id */
+	__u32 pid;    /* thread group */
+	__u32 flags;
+	__u8 comm[COMM_LEN]; /* of the thread group's leader */
+};
+
+/* What we remember of a socket. since: when it entered its state; 0 = not seen. */
+struct track {
+	struct owner owner;
+	__u64 since;
+};
+
+/* One state transition. */
+struct state_event {
+	__u64 ts;
+	__u64 duration; /* in the old state; DURATION_UNKNOWN */
+	__u64 cookie;
+	__u64 cgroup;
+	struct flow flow;
+	__u32 pid;
+	__u8 comm[COMM_LEN];
+	__u8 old_state;
+	__u8 new_state;
+	__u8 reserved[2];
+};
+
+/* One socket of the inventory (iter/tcp), or with state 0 the closing line: the clocks. */
+struct sock_entry {
+	__u64 age;	    /* in its state; DURATION_UNKNOWN */
+	__u64 idle_jiffies; /* since the last segment that the state cannot be younger than */
+	__u64 ktime;	    /* closing line only */
+	__u64 jiffies;	    /* closing line only */
+	struct flow flow;
+	__u32 pid;
+	__u8 comm[COMM_LEN];
+	__u8 state;
+	__u8 reserved[3];
+};
+
+/* attempted = delivered + lost + filtered; delivered is counted by the reader. */
+struct stats {
+	__u64 attempted;
+	__u64 lost; /* no room in the ring buffer */
+	__u64 filtered;
+	__u64 untracked; /* no memory or map entry to remember the socket or key */
+	__u64 children;	 /* sockets that began with their listener's owner ... */
+	__u64 settled;	 /* ... and of these, those whose own owner is known, or which ended */
+};
+
+/* How tcpcount groups. */
+enum count_by {
+	BY_PROCESS,
+	BY_CONNECTION,
+	BY_REMOTE,
+	BY_PORT,
+	BY_CGROUP,
+	BY_NETNS,
+	BY_TOTAL,
+};
+
+/* Fields that the grouping leaves out are 0. */
+struct count_key {
+	__u64 cgroup;
+	struct flow flow;
+	__u32 pid;
+	__u32 reserved;
+};
+
+struct count_value {
+	__u64 tx_calls;
+	__u64 tx_bytes;
+	__u64 rx_calls;
+	__u64 rx_bytes;
+	__u64 segs_in;
+	__u64 errors; /* EAGAIN included */
+	__u64 eagain;
+	__u32 pid;    /* the last owner this CPU saw */
+	__u32 closed; /* the connection has ended */
+	__u8 comm[COMM_LEN];
+};
+
+struct port_range {
+	__u16 first;
+	__u16 last;
+};
+
+/* Halves of the 16 bytes as they lie in memory; the host bits of addr are 0. */
+struct cidr {
+	__u64 addr[2];
+	__u64 mask[2];
+};
+
+struct ports_filter {
+	__u32 nr;
+	struct port_range ranges[MAX_PORT_RANGES];
+};
+
+struct addrs_filter {
+	__u32 nr;
+	__u32 reserved;
+	struct cidr nets[MAX_CIDRS];
+};
+
+/* The shared filter flags; a part that was not asked for has nr, family, … 0. */
+struct filter {
+	__u32 nr_pids;
+	__u32 pids[MAX_PIDS];
+	__u32 comm_on;
+	__u32 comm_stay; /* automaton of src/filter.rs: bit i = first i tokens matched */
+	__u32 comm_accept;
+	__u32 comm_step[256];
+	__u32 netns;
+	__u32 family; /* 4 or 6 */
+	__u32 cgroup_level;
+	__u32 reserved0;
+	__u64 cgroup;
+	struct ports_filter lport;
+	struct ports_filter rport;
+	struct ports_filter port; /* either end */
+	__u32 reserved1;
+	struct addrs_filter laddr;
+	struct addrs_filter raddr;
+	struct addrs_filter addr; /* either end */
+};
+
+/* What the tool asked for. */
+struct options {
+	__u64 slower;	      /* ns in the old state */
+	__u64 wake_bytes;     /* wake the reader when so much waits for it */
+	__u32 state_mask;     /* bit n: state n; 0 = all */
+	__u32 use_hash;	      /* no socket storage on this kernel */
+	__u32 quiet;	      /* keep track of sockets, send no records */
+	__u32 by;	      /* enum count_by */
+	__u32 remote_prefix4; /* bits kept of a remote address */
+	__u32 remote_prefix6;
+};
+
+_Static_assert(sizeof(struct flow) == 40, "flow has padding");
+_Static_assert(sizeof(struct owner) == 32, "owner has padding");
+_Static_assert(sizeof(struct track) == 40, "track has padding");
+_Static_assert(sizeof(struct state_event) == 96, "state_event has padding");
+_Static_assert(sizeof(struct sock_entry) == 96, "sock_entry has padding");
+_Static_assert(sizeof(struct count_key) == 56, "count_key has padding");
+_Static_assert(sizeof(struct count_value) == 80, "count_value has padding");
+
+#endif /* TCPSCOPE_WIRE_H */

@@ -1,0 +1,10 @@
+//! What this kernel offers, what is to be loaded, and the loading.
+//!
+//! `facts` are read once; `plan` decides from facts and request alone, so plans for other
+//! kernels are unit tests; `session` carries a plan out and is the only place that calls
+//! libbpf.
+
+pub mod facts;
+pub mod plan;
+pub mod refusal;
+pub mod session;

@@ -1,0 +1,204 @@
+//! Carries a plan out: open, configure, load, attach. The only place that calls libbpf.
+
+use std::fs;
+use std::io::Read;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, anyhow};
+use libbpf_rs::{
+    Iter, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel,
+    ProgramMut, set_print,
+};
+
+use super::facts::{Facts, Lockdown};
+use super::plan::{Plan, Rung, RungKind};
+use super::refusal::Refusal;
+use crate::wire;
+
+/// What a tool writes into its programs before they are loaded.
+#[derive(Debug)]
+pub struct Setup {
+    /// The compiled object.
+    pub object: &'static [u8],
+    /// Shared filter flags.
+    pub filter: wire::Filter,
+    /// Everything else.
+    pub options: wire::Options,
+    /// Entries (ring buffer: bytes) of maps that are sized at start.
+    pub map_sizes: Vec<(&'static str, u32)>,
+    /// Keep and print what libbpf and the verifier say.
+    pub verbose: bool,
+}
+
+/// Loaded and attached programs. Dropping it leaves nothing behind in the kernel: programs,
+/// maps and links live by its file descriptors alone, kill -9 included.
+#[derive(Debug)]
+pub struct Session {
+    links: Vec<Link>,
+    object: Object,
+    plan: Plan,
+}
+
+/// What libbpf said lately; shown when loading fails.
+static COMPLAINTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn keep_complaint(level: PrintLevel, text: String) {
+    if level == PrintLevel::Warn
+        && let Ok(mut complaints) = COMPLAINTS.lock()
+    {
+        complaints.push(text.trim_end().to_owned());
+    }
+}
+
+fn print_all(_level: PrintLevel, text: String) {
+    eprint!("{text}");
+}
+
+impl Session {
+    /// Loads and attaches what the plan says.
+    ///
+    /// # Errors
+    /// [`Refusal::Lockdown`] where that explains it; else libbpf's own last words.
+    pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self> {
+        if setup.verbose {
+            set_print(Some((PrintLevel::Debug, print_all)));
+        } else {
+            set_print(Some((PrintLevel::Warn, keep_complaint)));
+        }
+        let mut open = ObjectBuilder::default()
+            .open_memory(setup.object)
+            .context("cannot open the compiled BPF object")?;
+        configure(&mut open, &plan, setup)?;
+        let object = open.load().map_err(|error| explain(&error, facts))?;
+        let mut session = Self { links: Vec::new(), object, plan };
+        session.attach().map_err(|error| match error.downcast::<libbpf_rs::Error>() {
+            Ok(refused) => explain(&refused, facts),
+            Err(other) => other,
+        })?;
+        Ok(session)
+    }
+
+    fn attach(&mut self) -> Result<()> {
+        let watching = |rung: &&Rung| rung.kind != RungKind::Iterator;
+        for rung in self.plan.rungs().filter(watching) {
+            let link = self.program(rung.program)?.attach()?;
+            self.links.push(link);
+        }
+        Ok(())
+    }
+
+    /// The plan that was carried out.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn program(&self, name: &str) -> Result<ProgramMut<'_>> {
+        self.object
+            .progs_mut()
+            .find(|program| program.name() == name)
+            .with_context(|| format!("no program {name} in the BPF object"))
+    }
+
+    /// A handle on a map of the object.
+    pub fn map(&self, name: &str) -> Result<MapHandle> {
+        let map = self
+            .object
+            .maps()
+            .find(|map| map.name() == name)
+            .with_context(|| format!("no map {name} in the BPF object"))?;
+        MapHandle::try_from(&map).with_context(|| format!("cannot duplicate map {name}"))
+    }
+
+    /// Runs an iterator program to its end and hands over what it wrote, record by record.
+    ///
+    /// # Errors
+    /// The iterator cannot be created or read.
+    pub fn iterate(&self, program: &str, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let link = self.program(program)?.attach().context("cannot attach an iterator")?;
+        let mut iter = Iter::new(&link).context("cannot start an iterator")?;
+        let mut buffer = vec![0; (256 << 10) / size.max(1) * size.max(1)];
+        let mut filled = 0;
+        loop {
+            let read = match iter.read(&mut buffer[filled..]) {
+                Ok(0) => return Ok(()),
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("cannot read an iterator"),
+            };
+            filled += read;
+            let whole = filled - filled % size.max(1);
+            buffer[..whole].chunks_exact(size.max(1)).for_each(&mut each);
+            buffer.copy_within(whole..filled, 0);
+            filled -= whole;
+        }
+    }
+
+    /// Counters of all CPUs, added up.
+    pub fn stats(&self) -> Result<wire::Stats> {
+        let cpus = self
+            .map("stats")?
+            .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
+            .context("cannot read the map stats")?
+            .unwrap_or_default();
+        Ok(wire::Stats::sum(cpus.iter().map(Vec::as_slice)))
+    }
+
+    /// Runs of our programs that the kernel left out because the program was already
+    /// running on that CPU. Kernels before 5.12 do not count them; then 0.
+    pub fn missed(&self) -> u64 {
+        self.plan
+            .rungs()
+            .filter_map(|rung| self.program(rung.program).ok())
+            .filter_map(|program| {
+                let fd = program.as_fd().as_raw_fd();
+                let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+                let line = info.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
+                line.trim().parse::<u64>().ok()
+            })
+            .sum()
+    }
+
+    /// Takes the programs off their hooks; maps stay readable.
+    pub fn detach(&mut self) {
+        drop(mem::take(&mut self.links));
+    }
+}
+
+fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
+    for mut program in open.progs_mut() {
+        let planned = plan.rungs().any(|rung| program.name() == rung.program);
+        program.set_autoload(planned);
+    }
+    for mut map in open.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        match name.as_str() {
+            ".rodata.filter" => map.set_initial_value(setup.filter.as_bytes()),
+            ".rodata.options" => map.set_initial_value(setup.options.as_bytes()),
+            // Kernels that refuse socket storage must not be asked for the map either.
+            "tracked" => map.set_autocreate(setup.options.use_hash == 0),
+            _ => match setup.map_sizes.iter().find(|(sized, _)| *sized == name) {
+                Some((_, size)) => map.set_max_entries(*size),
+                None => Ok(()),
+            },
+        }
+        .with_context(|| format!("cannot configure map {name}"))?;
+    }
+    Ok(())
+}
+
+/// What a failed load means to the user.
+fn explain(error: &libbpf_rs::Error, facts: &Facts) -> anyhow::Error {
+    let complaints = COMPLAINTS.lock().map(|mut said| mem::take(&mut *said)).unwrap_or_default();
+    // The first complaint names the program or map; verifier logs are for -v.
+    let first = complaints.iter().map(|said| said.trim()).find(|said| !said.is_empty());
+    let detail = first
+        .and_then(|said| said.lines().next())
+        .map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
+    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied && facts.lockdown != Lockdown::None {
+        let mode = format!("{:?}", facts.lockdown).to_lowercase();
+        return Refusal::Lockdown { mode, detail }.into();
+    }
+    anyhow!("the kernel refused to load the programs: {detail}\nRun again with -v for the whole story.")
+}

@@ -1,0 +1,167 @@
+//! Waiting: for time, for signals, for the ring buffer, for the reader to go away.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll;
+use rustix::time::{ClockId, clock_gettime};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The time is over, or the ring buffer asks to be read.
+    Work,
+    /// SIGINT, SIGTERM or SIGHUP: finish.
+    Stop,
+    /// Nobody reads our output any more.
+    OutputClosed,
+}
+
+const SIGNAL: u64 = 0;
+const RING: u64 = 1;
+const OUTPUT: u64 = 2;
+
+/// One epoll for everything a tool waits for.
+#[derive(Debug)]
+pub struct Waiter {
+    epoll: OwnedFd,
+    signals: OwnedFd,
+}
+
+impl Waiter {
+    /// Takes over SIGINT, SIGTERM and SIGHUP.
+    ///
+    /// # Errors
+    /// Descriptors or handlers cannot be had.
+    pub fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let (signals, written) = rustix::pipe::pipe_with(
+            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
+        )?;
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::low_level::pipe::register(signal, written.try_clone()?)?;
+        }
+        epoll::add(&epoll, &signals, epoll::EventData::new_u64(SIGNAL), epoll::EventFlags::IN)?;
+        Ok(Self { epoll, signals })
+    }
+
+    /// Readable as soon as a signal has asked to stop.
+    pub fn stop_fd(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
+
+    /// Ends waits when the programs ask for it. Edge-triggered: records that may wait for
+    /// the next batch are no reason to wake.
+    ///
+    /// # Errors
+    /// epoll refuses the descriptor.
+    pub fn watch_ring(&self, map: BorrowedFd<'_>) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.epoll, map, epoll::EventData::new_u64(RING), flags)?)
+    }
+
+    /// Ends waits when the other end of a pipe or socket is gone. Files have no other end.
+    pub fn watch_output(&self, output: BorrowedFd<'_>) {
+        // A regular file cannot be polled (EPERM), and need not be.
+        let _ = epoll::add(
+            &self.epoll,
+            output,
+            epoll::EventData::new_u64(OUTPUT),
+            epoll::EventFlags::empty(),
+        );
+    }
+
+    /// Waits until `deadline`, or less.
+    ///
+    /// # Errors
+    /// epoll fails.
+    pub fn wait(&self, deadline: Instant) -> io::Result<Wake> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = rustix::event::Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut events = Vec::with_capacity(3);
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                Some(&timeout),
+            ) {
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            let ready = |source: u64| events.iter().any(|event| event.data.u64() == source);
+            return Ok(if ready(SIGNAL) {
+                Wake::Stop
+            } else if ready(OUTPUT) {
+                Wake::OutputClosed
+            } else {
+                Wake::Work
+            });
+        }
+    }
+}
+
+/// Turns `CLOCK_MONOTONIC` times of the kernel into wall-clock times.
+#[derive(Debug, Clone, Copy)]
+pub struct WallClock {
+    offset: i64,
+}
+
+impl WallClock {
+    /// The offset of this moment; take it anew for every batch, for clocks are stepped.
+    pub fn now() -> Self {
+        Self { offset: clock_ns(ClockId::Realtime) - clock_ns(ClockId::Monotonic) }
+    }
+
+    /// ns since the epoch.
+    pub fn at(self, monotonic_ns: u64) -> i64 {
+        i64::try_from(monotonic_ns).unwrap_or(i64::MAX).saturating_add(self.offset)
+    }
+}
+
+/// ns since the epoch, now.
+pub fn wall_now() -> i64 {
+    clock_ns(ClockId::Realtime)
+}
+
+/// CPU time this process has used, in ns.
+pub fn own_cpu_ns() -> u64 {
+    u64::try_from(clock_ns(ClockId::ProcessCPUTime)).unwrap_or(0)
+}
+
+fn clock_ns(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+}
+
+/// The moments at which an interval ends, without drift: a late one does not delay the next.
+#[derive(Debug)]
+pub struct Ticker {
+    next: Instant,
+    interval: Duration,
+}
+
+impl Ticker {
+    /// The first tick comes one interval from now.
+    pub fn new(interval: Duration) -> Self {
+        Self { next: Instant::now() + interval, interval }
+    }
+
+    /// When the interval ends.
+    pub fn deadline(&self) -> Instant {
+        self.next
+    }
+
+    /// Whether the interval is over; if so the next one begins.
+    pub fn tick(&mut self) -> bool {
+        let now = Instant::now();
+        if now < self.next {
+            return false;
+        }
+        while self.next <= now {
+            self.next += self.interval;
+        }
+        true
+    }
+}

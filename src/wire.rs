@@ -1,0 +1,326 @@
+//! The records of `bpf/wire.h`, decoded. tests/layout.rs holds every field against the
+//! BTF of the compiled programs.
+//!
+//! The only hand-written unsafe code of the kit is here: the promise to `plain` that these
+//! records may be made of any bytes.
+#![allow(unsafe_code)]
+
+use std::mem::{offset_of, size_of};
+
+use plain::Plain;
+
+/// `COMM_LEN`: bytes of a process name, NUL-terminated when shorter.
+pub const COMM_LEN: usize = 16;
+/// `ADDR_LEN`: bytes of an address.
+pub const ADDR_LEN: usize = 16;
+/// `MAX_PIDS`, the kernel's side of a filter.
+pub const MAX_PIDS: usize = 16;
+/// `MAX_PORT_RANGES`, the kernel's side of a filter.
+pub const MAX_PORT_RANGES: usize = 16;
+/// `MAX_CIDRS`, the kernel's side of a filter.
+pub const MAX_CIDRS: usize = 16;
+/// `DURATION_UNKNOWN`.
+pub const DURATION_UNKNOWN: u64 = u64::MAX;
+
+/// How one record lies in memory, for the layout test.
+#[derive(Debug)]
+pub struct Layout {
+    /// Name of the struct in wire.h.
+    pub name: &'static str,
+    /// Bytes.
+    pub size: usize,
+    /// Name, byte offset, bytes of every field.
+    pub fields: &'static [(&'static str, usize, usize)],
+}
+
+/// Field types that a record may have; every bit pattern is a value, and none is signed.
+pub trait Field: Copy {}
+impl Field for u8 {}
+impl Field for u16 {}
+impl Field for u32 {}
+impl Field for u64 {}
+impl<T: Field, const N: usize> Field for [T; N] {}
+
+macro_rules! records {
+    ($($(#[$doc:meta])* $name:ident = $c_name:literal {
+        $($(#[$field_doc:meta])* $field:ident: $ty:ty,)*
+    })*) => {
+        $(
+            $(#[$doc])*
+            #[repr(C)]
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name { $($(#[$field_doc])* pub $field: $ty,)* }
+
+            impl Field for $name {}
+
+            // SAFETY: repr(C), Copy, without padding (the sizes of the fields add up, see
+            // below), and every field is itself a `Field`, valid for any bytes.
+            unsafe impl Plain for $name {}
+
+            const _: () = {
+                const fn is_field<T: Field>() -> usize { size_of::<T>() }
+                assert!(size_of::<$name>() == 0 $(+ is_field::<$ty>())*, "padding");
+            };
+
+            impl $name {
+                /// All bytes 0.
+                pub fn zeroed() -> Self {
+                    let bytes = [0u64; size_of::<$name>().div_ceil(8)];
+                    // SAFETY: as for `Plain`: no padding, any bytes are a value.
+                    unsafe { std::ptr::read(bytes.as_ptr().cast()) }
+                }
+
+                /// A copy of the record at the start of `bytes`; `None` if they are too few.
+                pub fn read(bytes: &[u8]) -> Option<Self> {
+                    if bytes.len() < size_of::<Self>() {
+                        return None;
+                    }
+                    // SAFETY: long enough, any bytes are a value, and unaligned is allowed here.
+                    Some(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) })
+                }
+
+                /// The record as bytes.
+                pub fn as_bytes(&self) -> &[u8] {
+                    // SAFETY: `Plain`: no padding, so every byte is initialised.
+                    unsafe { plain::as_bytes(self) }
+                }
+            }
+        )*
+
+        /// Every record, for the layout test.
+        pub const LAYOUTS: &[Layout] = &[$(Layout {
+            name: $c_name,
+            size: size_of::<$name>(),
+            fields: &[$((stringify!($field), offset_of!($name, $field), size_of::<$ty>()),)*],
+        },)*];
+    };
+}
+
+records! {
+    /// A socket's two ends and its network namespace. IPv4 is mapped; ports in host order.
+    Flow = "flow" {
+        /// Local address.
+        laddr: [u8; ADDR_LEN],
+        /// Remote address.
+        raddr: [u8; ADDR_LEN],
+        /// Local port; 0 = not known.
+        lport: u16,
+        /// Remote port; 0 = not known.
+        rport: u16,
+        /// Inode of the network namespace.
+        netns: u32,
+    }
+    /// The process that opened, accepted or listens on a socket.
+    Owner = "owner" {
+        /// cgroup2 id.
+        cgroup: u64,
+        /// Thread group; 0 = not known.
+        pid: u32,
+        /// `OWNER_*`.
+        flags: u32,
+        /// Name of the thread group's leader.
+        comm: [u8; COMM_LEN],
+    }
+    /// What the programs remember of a socket.
+    Track = "track" {
+        /// Its owner.
+        owner: Owner,
+        /// `CLOCK_MONOTONIC` ns at which its state began; 0 = not seen.
+        since: u64,
+    }
+    /// One state transition.
+    StateEvent = "state_event" {
+        /// `CLOCK_MONOTONIC` ns.
+        ts: u64,
+        /// ns in the old state, or [`DURATION_UNKNOWN`].
+        duration: u64,
+        /// Socket cookie, as `ss -e` shows it; 0 = not known.
+        cookie: u64,
+        /// cgroup2 id of the owner; 0 = not known.
+        cgroup: u64,
+        /// The socket.
+        flow: Flow,
+        /// Owner; 0 = not known.
+        pid: u32,
+        /// Owner's name.
+        comm: [u8; COMM_LEN],
+        /// Kernel number of the state left.
+        old_state: u8,
+        /// Kernel number of the state entered.
+        new_state: u8,
+        /// 0.
+        reserved: [u8; 2],
+    }
+    /// One socket of the inventory; state 0 is the closing record with the clocks.
+    SockEntry = "sock_entry" {
+        /// ns in its state, or [`DURATION_UNKNOWN`].
+        age: u64,
+        /// Jiffies since an acknowledgement that cannot be older than the state; 0 = not known.
+        idle_jiffies: u64,
+        /// Closing record: `CLOCK_MONOTONIC` ns.
+        ktime: u64,
+        /// Closing record: jiffies at the same moment.
+        jiffies: u64,
+        /// The socket.
+        flow: Flow,
+        /// Owner; 0 = not known.
+        pid: u32,
+        /// Owner's name.
+        comm: [u8; COMM_LEN],
+        /// Kernel number of the state.
+        state: u8,
+        /// 0.
+        reserved: [u8; 3],
+    }
+    /// What happened to events, per CPU.
+    Stats = "stats" {
+        /// Seen.
+        attempted: u64,
+        /// Found no room in the ring buffer.
+        lost: u64,
+        /// Kept back by a filter.
+        filtered: u64,
+        /// Sockets or keys that could not be remembered.
+        untracked: u64,
+        /// Sockets that began with their listener's owner.
+        children: u64,
+        /// Of these, those whose own owner is known, or which ended.
+        settled: u64,
+    }
+    /// What tcpcount sums up under; fields that the grouping leaves out are 0.
+    CountKey = "count_key" {
+        /// cgroup2 id.
+        cgroup: u64,
+        /// Connection, or the parts of it that matter.
+        flow: Flow,
+        /// Process.
+        pid: u32,
+        /// 0.
+        reserved: u32,
+    }
+    /// tcpcount's sums, per CPU.
+    CountValue = "count_value" {
+        /// Sends that succeeded.
+        tx_calls: u64,
+        /// Bytes that TCP accepted.
+        tx_bytes: u64,
+        /// Receives that returned data.
+        rx_calls: u64,
+        /// Bytes delivered.
+        rx_bytes: u64,
+        /// Segments that reached an established socket.
+        segs_in: u64,
+        /// Failed sends and receives, EAGAIN included.
+        errors: u64,
+        /// Of these, EAGAIN.
+        eagain: u64,
+        /// The last owner seen on this CPU; 0 = none.
+        pid: u32,
+        /// 1: the connection has ended.
+        closed: u32,
+        /// Owner's name.
+        comm: [u8; COMM_LEN],
+    }
+    /// First and last port of a range.
+    PortRange = "port_range" {
+        /// First.
+        first: u16,
+        /// Last, included.
+        last: u16,
+    }
+    /// A network.
+    Cidr = "cidr" {
+        /// Halves of the address as they lie in memory, the host bits cleared.
+        addr: [u64; 2],
+        /// Likewise the network mask.
+        mask: [u64; 2],
+    }
+    /// A list of port ranges.
+    PortsFilter = "ports_filter" {
+        /// How many count; 0 = all ports pass.
+        nr: u32,
+        /// The ranges.
+        ranges: [PortRange; MAX_PORT_RANGES],
+    }
+    /// A list of networks.
+    AddrsFilter = "addrs_filter" {
+        /// How many count; 0 = all addresses pass.
+        nr: u32,
+        /// Alignment of C.
+        reserved: u32,
+        /// The networks.
+        nets: [Cidr; MAX_CIDRS],
+    }
+    /// The shared filter flags.
+    Filter = "filter" {
+        /// How many of pids count.
+        nr_pids: u32,
+        /// Processes.
+        pids: [u32; MAX_PIDS],
+        /// 1: the name automaton is on.
+        comm_on: u32,
+        /// See `CommGlob`.
+        comm_stay: u32,
+        /// See `CommGlob`.
+        comm_accept: u32,
+        /// See `CommGlob`.
+        comm_step: [u32; 256],
+        /// Inode of the network namespace; 0 = all.
+        netns: u32,
+        /// 4, 6, or 0 = both.
+        family: u32,
+        /// Depth of the cgroup.
+        cgroup_level: u32,
+        /// Alignment of C.
+        reserved0: u32,
+        /// cgroup2 id; 0 = all.
+        cgroup: u64,
+        /// Local port.
+        lport: PortsFilter,
+        /// Remote port.
+        rport: PortsFilter,
+        /// Port of either end.
+        port: PortsFilter,
+        /// Alignment of C.
+        reserved1: u32,
+        /// Local address.
+        laddr: AddrsFilter,
+        /// Remote address.
+        raddr: AddrsFilter,
+        /// Address of either end.
+        addr: AddrsFilter,
+    }
+    /// What the tool asked for.
+    Options = "options" {
+        /// ns a transition's socket must have been in its old state; 0 = any.
+        slower: u64,
+        /// Bytes waiting in the ring buffer that wake the reader.
+        wake_bytes: u64,
+        /// Bit n: state n, on either side; 0 = all.
+        state_mask: u32,
+        /// 1: sockets are remembered in a hash map.
+        use_hash: u32,
+        /// 1: remember, but send no records.
+        quiet: u32,
+        /// `enum count_by`.
+        by: u32,
+        /// Bits of an IPv4 remote that `BY_REMOTE` keeps.
+        remote_prefix4: u32,
+        /// Bits of an IPv6 remote that `BY_REMOTE` keeps.
+        remote_prefix6: u32,
+    }
+}
+
+impl Stats {
+    /// Adds up the values of all CPUs.
+    pub fn sum<'a>(cpus: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        cpus.into_iter().filter_map(Self::read).fold(Self::zeroed(), |a, b| Self {
+            attempted: a.attempted + b.attempted,
+            lost: a.lost + b.lost,
+            filtered: a.filtered + b.filtered,
+            untracked: a.untracked + b.untracked,
+            children: a.children + b.children,
+            settled: a.settled + b.settled,
+        })
+    }
+}
