@@ -1,2 +1,4 @@
 //! tcpscope.
+
 pub mod report;
+pub mod tcp_state;
