@@ -167,6 +167,8 @@ struct options {
 	__u32 by;	      /* enum count_by */
 	__u32 remote_prefix4; /* bits kept of a remote address */
 	__u32 remote_prefix6;
+	__u32 nr_cpus; /* possible ones: values that a per-CPU entry has */
+	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

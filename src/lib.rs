@@ -1,5 +1,25 @@
-//! tcpscope.
+//! The library behind the tools of tcpscope.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! kernel hook → BPF program → map or ring buffer → wire → model → row → table │ JSON
+//!               bpf/*.bpf.c   bpf/wire.h                  states,  report
+//!                                                         count, …
+//! ```
+//!
+//! `kernel` finds out what the running kernel offers, plans which program serves which hook,
+//! and loads it. `wire` decodes records. The models (`states`, `inventory`, `count`) turn
+//! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
+//! columns are declared once. `cli` and `run` are what all tools have in common.
+
+pub mod cgroup;
+pub mod count;
+pub mod flow;
+pub mod inventory;
 pub mod kernel;
 pub mod report;
 pub mod run;
+pub mod states;
+pub mod tcp_state;
 pub mod wire;

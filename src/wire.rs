@@ -308,6 +308,10 @@ records! {
         remote_prefix4: u32,
         /// Bits of an IPv6 remote that `BY_REMOTE` keeps.
         remote_prefix6: u32,
+        /// Possible CPUs: values that an entry of a per-CPU map has.
+        nr_cpus: u32,
+        /// 0.
+        reserved: u32,
     }
 }
 

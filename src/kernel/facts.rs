@@ -127,7 +127,8 @@ impl TypeNames {
 }
 
 fn effective_capabilities() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let status =
+        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
     status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))

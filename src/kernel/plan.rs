@@ -106,9 +106,7 @@ impl Plan {
         match forced {
             _ if unserved.is_empty() => Ok(Self { choices }),
             Some(rung) => Err(Refusal::RungUnavailable { rung: rung.name(), missing: unserved }),
-            None => {
-                Err(Refusal::Unsupported { release: facts.release.clone(), missing: unserved })
-            }
+            None => Err(Refusal::Unsupported { release: facts.release.clone(), missing: unserved }),
         }
     }
 
@@ -182,11 +180,7 @@ mod tests {
     };
     static OWNERS: Hook = Hook {
         name: "owners",
-        rungs: &[Rung {
-            kind: RungKind::Iterator,
-            program: "learn_owners",
-            target: "task_file",
-        }],
+        rungs: &[Rung { kind: RungKind::Iterator, program: "learn_owners", target: "task_file" }],
         required: false,
     };
 

@@ -200,5 +200,7 @@ fn explain(error: &libbpf_rs::Error, facts: &Facts) -> anyhow::Error {
         let mode = format!("{:?}", facts.lockdown).to_lowercase();
         return Refusal::Lockdown { mode, detail }.into();
     }
-    anyhow!("the kernel refused to load the programs: {detail}\nRun again with -v for the whole story.")
+    anyhow!(
+        "the kernel refused to load the programs: {detail}\nRun again with -v for the whole story."
+    )
 }

@@ -1,1 +1,24 @@
-//! Reports.
+//! What every tool prints with: typed cells in columns declared once, as table or JSON Lines.
+
+mod cell;
+mod column;
+mod ctx;
+pub mod escape;
+pub mod human;
+mod json;
+mod printer;
+mod sink;
+mod status;
+mod stop;
+mod table;
+mod term;
+
+pub use cell::Cell;
+pub use column::{Align, Column, Row, Show, UnknownColumn, find, sort};
+pub use ctx::Ctx;
+pub use printer::{Format, Printer, now};
+pub use sink::{Sink, SinkError};
+pub use status::Status;
+pub use stop::Stop;
+pub use table::{Table, View};
+pub use term::Term;

@@ -1,0 +1,69 @@
+//! Addresses as people read them.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::wire::{ADDR_LEN, Flow};
+
+/// An address of the wire; IPv4-mapped ones are IPv4.
+pub fn ip(addr: &[u8; ADDR_LEN]) -> IpAddr {
+    Ipv6Addr::from(*addr).to_canonical()
+}
+
+impl Flow {
+    /// Local address.
+    pub fn local_ip(&self) -> IpAddr {
+        ip(&self.laddr)
+    }
+
+    /// Remote address; `None` for a socket without a peer.
+    pub fn remote_ip(&self) -> Option<IpAddr> {
+        (self.rport != 0).then(|| ip(&self.raddr))
+    }
+
+    /// Local port; `None` while the kernel has not chosen it.
+    pub fn local_port(&self) -> Option<u16> {
+        (self.lport != 0).then_some(self.lport)
+    }
+
+    /// Remote port; `None` for a socket without a peer.
+    pub fn remote_port(&self) -> Option<u16> {
+        (self.rport != 0).then_some(self.rport)
+    }
+
+    /// 4 or 6; IPv4 over an IPv6 socket is 4.
+    pub fn family(&self) -> u64 {
+        if self.local_ip().is_ipv4() { 4 } else { 6 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(addr: &str, port: u16) -> Flow {
+        let addr: IpAddr = addr.parse().unwrap();
+        let octets = match addr {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
+        };
+        Flow { laddr: octets, raddr: octets, lport: port, rport: port, netns: 1 }
+    }
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        let v4 = flow("192.0.2.1", 80);
+        assert_eq!(v4.local_ip().to_string(), "192.0.2.1");
+        assert_eq!(v4.family(), 4);
+        let v6 = flow("2001:db8::1", 80);
+        assert_eq!(v6.remote_ip().unwrap().to_string(), "2001:db8::1");
+        assert_eq!(v6.family(), 6);
+    }
+
+    #[test]
+    fn what_is_not_known_is_absent() {
+        let fresh = flow("0.0.0.0", 0);
+        assert_eq!(fresh.local_port(), None);
+        assert_eq!(fresh.remote_ip(), None);
+        assert_eq!(fresh.family(), 4, "the unspecified IPv4 address is still IPv4");
+    }
+}

@@ -1,0 +1,116 @@
+//! What the text of a value depends on beside the value: interval, zone, the current second.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+const NS: i64 = 1_000_000_000;
+
+/// The surroundings of a cell. Keeps the second it wrote last, as most rows share it.
+pub struct Ctx {
+    /// Time that [`PerSec`](super::Cell::PerSec) values were counted over, in ns. At 0 they are
+    /// shown as the sums they are (`--cumulative`).
+    pub interval_ns: u64,
+    zone: TimeZone,
+    clock: Second<8>,
+    date: Second<19>,
+}
+
+/// The text of one second of the clock.
+struct Second<const N: usize> {
+    /// Seconds since the epoch; `None` before the first use.
+    at: Option<i64>,
+    text: [u8; N],
+}
+
+impl<const N: usize> Second<N> {
+    const EMPTY: Self = Self { at: None, text: [b'-'; N] };
+}
+
+impl Ctx {
+    /// Shows the time of day in UTC or else in the zone of this machine.
+    pub fn new(interval_ns: u64, utc: bool) -> Self {
+        let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+        Self { interval_ns, zone, clock: Second::EMPTY, date: Second::EMPTY }
+    }
+
+    /// Appends `HH:MM:SS.mmm` for a wall-clock time in ns since the epoch.
+    pub fn clock(&mut self, ns: i64, out: &mut Vec<u8>) {
+        let second = ns.div_euclid(NS);
+        if self.clock.at != Some(second) {
+            self.clock.at = Some(second);
+            let t = at(second).to_zoned(self.zone.clone());
+            fill(
+                &mut self.clock.text,
+                format_args!("{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second()),
+            );
+        }
+        out.extend_from_slice(&self.clock.text);
+        out.push(b'.');
+        fraction(ns.rem_euclid(NS) / 1_000_000 + 1000, out);
+    }
+
+    /// Appends RFC 3339 in UTC with nine digits, like `2026-01-02T03:04:05.000000006Z`.
+    pub fn rfc3339(&mut self, ns: i64, out: &mut Vec<u8>) {
+        let second = ns.div_euclid(NS);
+        if self.date.at != Some(second) {
+            self.date.at = Some(second);
+            let t = at(second).to_zoned(TimeZone::UTC);
+            fill(&mut self.date.text, format_args!("{}", t.strftime("%Y-%m-%dT%H:%M:%S")));
+        }
+        out.extend_from_slice(&self.date.text);
+        out.push(b'.');
+        fraction(ns.rem_euclid(NS) + NS, out);
+        out.push(b'Z');
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    // Any i64 of nanoseconds lies between the years 1677 and 2262, which jiff covers.
+    Timestamp::from_second(second).unwrap_or_default()
+}
+
+fn fill(text: &mut [u8], args: std::fmt::Arguments<'_>) {
+    let mut rest = text;
+    // The widths are those of the formats, so there is always room.
+    let _ = rest.write_fmt(args);
+}
+
+/// Writes the digits below the leading 1, which keeps the leading zeros.
+fn fraction(with_one_in_front: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&itoa::Buffer::new().format(with_one_in_front).as_bytes()[1..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn writes_times_and_keeps_the_second() {
+        let mut ctx = Ctx::new(NS.unsigned_abs(), true);
+        let ns = 1_767_323_045 * NS + 7;
+        assert_eq!(text(|o| ctx.rfc3339(ns, o)), "2026-01-02T03:04:05.000000007Z");
+        assert_eq!(text(|o| ctx.rfc3339(ns + 92, o)), "2026-01-02T03:04:05.000000099Z");
+        assert_eq!(text(|o| ctx.rfc3339(ns + NS, o)), "2026-01-02T03:04:06.000000007Z");
+        assert_eq!(text(|o| ctx.clock(ns + 45_000_000, o)), "03:04:05.045");
+        assert_eq!(text(|o| ctx.clock(-1, o)), "23:59:59.999");
+        assert_eq!(text(|o| ctx.rfc3339(-1, o)), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(text(|o| ctx.rfc3339(i64::MIN, o)), "1677-09-21T00:12:43.145224192Z");
+        assert_eq!(text(|o| ctx.rfc3339(i64::MAX, o)), "2262-04-11T23:47:16.854775807Z");
+    }
+
+    #[test]
+    fn local_time_is_the_zone_of_the_machine() {
+        let ns = 1_767_323_045 * NS;
+        let here = at(1_767_323_045).to_zoned(TimeZone::system());
+        let mut ctx = Ctx::new(0, false);
+        assert_eq!(text(|o| ctx.clock(ns, o)), here.strftime("%H:%M:%S.000").to_string());
+    }
+}

@@ -1,0 +1,191 @@
+//! One place that every line of a tool goes through.
+
+use std::time::SystemTime;
+
+use super::{Ctx, Row, Sink, SinkError, Status, Table, Term, View, json};
+
+/// How a tool shows its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Rows for people on the output; what the tool says about itself on the error output.
+    Table,
+    /// JSON Lines; everything on the output.
+    Json,
+}
+
+/// Prints rows, and what the tool has to say about itself.
+pub struct Printer {
+    out: Sink,
+    err: Sink,
+    format: Format,
+    ctx: Ctx,
+    table: Table,
+    /// What the last complaint counted, so that each loss is announced once.
+    announced: u64,
+}
+
+impl Printer {
+    /// Prints to `out`, and in table format what concerns the tool itself to `err`.
+    pub fn new(out: Sink, err: Sink, format: Format, ctx: Ctx) -> Self {
+        let table = Table::new(Term::of(&out));
+        Self { out, err, format, ctx, table, announced: 0 }
+    }
+
+    /// The length of the interval that rates are per; 0 for sums.
+    pub fn set_interval(&mut self, ns: u64) {
+        self.ctx.interval_ns = ns;
+    }
+
+    /// Prints one row of a stream. It is on its way after the next [`flush`](Self::flush).
+    pub fn row<R: Row>(&mut self, row: &R) -> Result<(), SinkError> {
+        self.row_in(&View::default(), row)
+    }
+
+    /// Prints one row of a stream without some of its columns.
+    pub fn row_in<R: Row>(&mut self, view: &View<'_>, row: &R) -> Result<(), SinkError> {
+        match self.format {
+            Format::Json => json::line(row, &mut self.ctx, self.out.buffer()),
+            Format::Table => self.table.row(row, view, &mut self.ctx, self.out.buffer()),
+        }
+        if self.out.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    /// Prints the rows of an interval as one table, at once.
+    pub fn rows<R: Row>(&mut self, view: &View<'_>, rows: &[R]) -> Result<(), SinkError> {
+        match self.format {
+            Format::Json => {
+                for row in rows {
+                    json::line(row, &mut self.ctx, self.out.buffer());
+                }
+            }
+            Format::Table => {
+                self.table.term.measure(&self.out);
+                self.table.snapshot(rows, view, &mut self.ctx, self.out.buffer());
+            }
+        }
+        self.flush()
+    }
+
+    /// Tells how the tool is doing: a JSON line, or for people one line for each new loss and
+    /// one at the end.
+    pub fn status(&mut self, status: &Status) -> Result<(), SinkError> {
+        if self.format == Format::Json {
+            json::line(status, &mut self.ctx, self.out.buffer());
+            return self.flush();
+        }
+        if status.incomplete() > self.announced
+            && let Some(complaint) = status.complaint()
+        {
+            self.announced = status.incomplete();
+            self.note(&complaint)?;
+        }
+        if status.last { self.note(&status.summary()) } else { Ok(()) }
+    }
+
+    /// Says something to the person at the terminal, after the rows before it.
+    pub fn note(&mut self, text: &str) -> Result<(), SinkError> {
+        if self.format == Format::Json {
+            json::note(now(), text, &mut self.ctx, self.out.buffer());
+            return self.flush();
+        }
+        let rows = self.flush();
+        self.err.buffer().extend_from_slice(text.as_bytes());
+        self.err.buffer().push(b'\n');
+        // Nobody is left to hear about an error output that does not work.
+        let _ = self.err.flush();
+        rows
+    }
+
+    /// Writes what is buffered; a batch of events ends with it.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        self.table.term.measure(&self.out);
+        self.out.flush()
+    }
+
+    /// Whether the reader is gone, even when there is nothing to tell it.
+    pub fn is_closed(&self) -> bool {
+        self.out.is_closed()
+    }
+
+    /// Lines that a stuck reader did not take before the end.
+    pub fn dropped(&self) -> u64 {
+        self.out.dropped()
+    }
+}
+
+/// Wall-clock time in ns since the epoch.
+pub fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|time| i64::try_from(time.as_nanos()).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+
+    use super::super::Stop;
+    use super::super::column::tests::sample;
+    use super::*;
+
+    fn printed(format: Format, print: impl FnOnce(&mut Printer)) -> (String, String) {
+        let (stop, _wake) = Stop::pair().unwrap();
+        let pipes = [rustix::pipe::pipe().unwrap(), rustix::pipe::pipe().unwrap()];
+        let [(out, out_end), (err, err_end)] = pipes;
+        let sink = |fd| Sink::new(fd, stop.clone()).unwrap();
+        let ctx = Ctx::new(1_000_000_000, true);
+        let mut printer = Printer::new(sink(out_end), sink(err_end), format, ctx);
+        print(&mut printer);
+        drop(printer);
+        let [out, err] = [out, err].map(|fd| {
+            let mut text = String::new();
+            File::from(fd).read_to_string(&mut text).unwrap();
+            text
+        });
+        (out, err)
+    }
+
+    fn run(printer: &mut Printer) {
+        printer.row(&sample(7, b"sshd", 12_345)).unwrap();
+        let status = Status { tool: "t", attempted: 3, delivered: 2, lost: 1, ..Status::default() };
+        printer.status(&Status { lost: 0, ..status.clone() }).unwrap();
+        printer.status(&status).unwrap();
+        printer.status(&status).unwrap();
+        printer.status(&Status { last: true, ..status }).unwrap();
+        printer.note("well").unwrap();
+    }
+
+    #[test]
+    fn table_keeps_rows_and_remarks_apart() {
+        let (out, err) = printed(Format::Table, run);
+        assert_eq!(
+            out,
+            "TIME             PID COMM                 TX/s\n\
+             00:00:00.001       7 sshd                12.3k\n"
+        );
+        assert_eq!(
+            err,
+            "t: lost 1 of 3 events; use a narrower filter or a larger --buffer\n\
+             t: 3 events: 2 delivered, 1 lost, 0 filtered\n\
+             well\n"
+        );
+    }
+
+    #[test]
+    fn json_has_everything_in_order() {
+        let (out, err) = printed(Format::Json, run);
+        assert_eq!(err, "");
+        let lines: Vec<serde_json::Value> =
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let kinds: Vec<_> = lines.iter().map(|v| v["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["sample", "status", "status", "status", "status", "note"]);
+        let last = &lines[4];
+        assert_eq!(last["final"], true);
+        assert_eq!(last["lost"], 1);
+        assert_eq!(last["untracked"], serde_json::Value::Null);
+        assert_eq!(last["probes"], serde_json::json!({}));
+    }
+}

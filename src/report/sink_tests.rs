@@ -1,0 +1,144 @@
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Instant;
+
+use rustix::pipe::pipe;
+
+use super::*;
+
+fn sink(fd: impl Into<OwnedFd>) -> (Sink, OwnedFd) {
+    let (stop, writer) = Stop::pair().unwrap();
+    (Sink::new(fd.into(), stop).unwrap(), writer)
+}
+
+fn fill(sink: &mut Sink, lines: usize) {
+    for i in 0..lines {
+        sink.buffer().extend_from_slice(format!("line {i} of some length\n").as_bytes());
+    }
+}
+
+#[test]
+fn cuts_at_lines() {
+    assert_eq!(lines_within(b"ab\ncd\n", 10), 6);
+    assert_eq!(lines_within(b"ab\ncd\n", 5), 3);
+    assert_eq!(lines_within(b"abcdefg\nh\n", 5), 8);
+    assert_eq!(lines_within(b"abcdefgh", 5), 8);
+    assert_eq!(newlines(b"ab\ncd\nrest"), 3);
+}
+
+#[test]
+fn a_slow_reader_gets_every_line() {
+    let (reader, writer) = pipe().unwrap();
+    let (mut sink, _stop) = sink(writer);
+    let reader = thread::spawn(move || {
+        let mut file = std::fs::File::from(reader);
+        let (mut all, mut piece) = (Vec::new(), [0; 5000]);
+        loop {
+            thread::sleep(Duration::from_millis(1));
+            match file.read(&mut piece).unwrap() {
+                0 => return all,
+                n => all.extend_from_slice(&piece[..n]),
+            }
+        }
+    });
+    fill(&mut sink, 20_000);
+    // Longer than a pipe takes at once, and than the whole pipe.
+    let long = vec![b'x'; 200_000];
+    sink.buffer().extend_from_slice(&long);
+    sink.buffer().push(b'\n');
+    sink.flush().unwrap();
+    assert_eq!(sink.dropped(), 0);
+    drop(sink);
+    let all = reader.join().unwrap();
+    let lines: Vec<_> = all.lines().map(Result::unwrap).collect();
+    assert_eq!(lines.len(), 20_001);
+    assert_eq!(lines[19_999], "line 19999 of some length");
+    assert_eq!(lines[20_000].len(), long.len());
+}
+
+#[test]
+fn a_closed_reader_is_noticed() {
+    let (reader, writer) = pipe().unwrap();
+    let (mut sink, _stop) = sink(writer);
+    assert!(!sink.is_closed());
+    drop(reader);
+    assert!(sink.is_closed());
+    fill(&mut sink, 1);
+    assert!(matches!(sink.flush(), Err(SinkError::Closed)));
+    assert!(sink.buffer().is_empty());
+}
+
+#[test]
+fn a_stuck_reader_cannot_keep_the_program() {
+    let (reader, writer) = pipe().unwrap();
+    let (mut sink, wake) = sink(writer);
+    fill(&mut sink, 10_000);
+    let waker = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        rustix::io::write(&wake, b"x").unwrap();
+    });
+    let start = Instant::now();
+    sink.flush().unwrap();
+    let took = start.elapsed();
+    waker.join().unwrap();
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_millis(900), "{took:?}");
+    // Later lines find the time used up.
+    let dropped = sink.dropped();
+    fill(&mut sink, 7);
+    sink.flush().unwrap();
+    assert_eq!(sink.dropped(), dropped + 7);
+    assert!(start.elapsed() < Duration::from_secs(1));
+    drop(sink);
+    let lines = BufReader::new(std::fs::File::from(reader)).lines().map(Result::unwrap);
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len() as u64 + dropped, 10_000);
+    assert!(lines.iter().all(|line| line.ends_with("of some length")));
+}
+
+#[test]
+fn what_fits_is_written_after_the_wish_to_end() {
+    let (mut reader, writer) = UnixStream::pair().unwrap();
+    let (mut sink, wake) = sink(writer);
+    rustix::io::write(&wake, b"x").unwrap();
+    fill(&mut sink, 100);
+    sink.flush().unwrap();
+    assert_eq!(sink.dropped(), 0);
+    drop(sink);
+    let mut all = String::new();
+    reader.read_to_string(&mut all).unwrap();
+    assert_eq!(all.lines().count(), 100);
+}
+
+#[test]
+fn a_socket_never_blocks_the_end() {
+    let (reader, writer) = UnixStream::pair().unwrap();
+    let (mut sink, wake) = sink(writer);
+    rustix::io::write(&wake, b"x").unwrap();
+    fill(&mut sink, 100_000);
+    let start = Instant::now();
+    sink.flush().unwrap();
+    assert!(sink.dropped() > 0 && start.elapsed() < Duration::from_millis(900));
+    drop(reader);
+    assert!(sink.is_closed());
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (mut sink, _stop) = sink(full);
+    fill(&mut sink, 1);
+    let Err(SinkError::Write(error)) = sink.flush() else { panic!("written to a full disk") };
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert!(!sink.is_closed());
+}
+
+#[test]
+fn a_file_gets_everything_at_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let (mut sink, _stop) = sink(file.reopen().unwrap());
+    fill(&mut sink, 30_000);
+    assert!(sink.is_full());
+    sink.flush().unwrap();
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap().lines().count(), 30_000);
+}

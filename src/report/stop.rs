@@ -1,0 +1,116 @@
+//! The wish to end, as a descriptor that can be polled beside any other.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How long a reader may take for what is left after the program was told to end. Short enough
+/// that the whole end stays under a second.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Becomes readable, for good, once the program shall end. Clones share the wish.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    reader: OwnedFd,
+    /// Kept open, as a pipe without writer would read as ended.
+    _writer: OwnedFd,
+    noticed: OnceLock<Instant>,
+}
+
+impl Stop {
+    /// A stop and the end of its pipe that a byte is written to.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let shared = Shared { reader, _writer: writer.try_clone()?, noticed: OnceLock::new() };
+        Ok((Self(Arc::new(shared)), writer))
+    }
+
+    /// A stop for Ctrl-C, SIGTERM and SIGHUP.
+    pub fn on_signals() -> io::Result<Self> {
+        let (stop, writer) = Self::pair()?;
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+        }
+        Ok(stop)
+    }
+
+    /// Whether the program shall end.
+    pub fn requested(&self) -> bool {
+        self.0.noticed.get().is_some() || self.wait(Duration::ZERO)
+    }
+
+    /// Waits until the program shall end (`true`) or the time has passed (`false`).
+    pub fn wait(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(self, PollFlags::IN)];
+            match poll(&mut fds, Some(&timespec(left))) {
+                Ok(0) => return false,
+                Ok(_) => {
+                    self.notice();
+                    return true;
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                // Not being able to wait is no reason to run on for ever.
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// Starts the time of grace of this stop and its clones; call it when it polls readable.
+    pub(super) fn notice(&self) {
+        self.0.noticed.get_or_init(Instant::now);
+    }
+
+    /// What is left of the time of grace; `None` while the program shall go on.
+    pub(super) fn grace(&self) -> Option<Duration> {
+        self.0.noticed.get().map(|at| GRACE.saturating_sub(at.elapsed()))
+    }
+}
+
+impl AsFd for Stop {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.reader.as_fd()
+    }
+}
+
+/// The form that `poll` takes a time in.
+pub(super) fn timespec(time: Duration) -> Timespec {
+    // Times beyond what the kernel can count are as good as for ever.
+    Timespec::try_from(time).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_requested_in_every_clone() {
+        let (stop, writer) = Stop::pair().unwrap();
+        let clone = stop.clone();
+        assert!(!stop.requested());
+        assert!(!stop.wait(Duration::from_millis(5)));
+        assert!(stop.grace().is_none());
+        rustix::io::write(&writer, b"x").unwrap();
+        assert!(clone.wait(Duration::from_secs(5)));
+        assert!(stop.requested() && stop.requested());
+        assert!(stop.grace().unwrap() <= GRACE);
+    }
+
+    #[test]
+    fn a_signal_requests_it() {
+        let (stop, writer) = Stop::pair().unwrap();
+        signal_hook::low_level::pipe::register(signal_hook::consts::SIGUSR2, writer).unwrap();
+        signal_hook::low_level::raise(signal_hook::consts::SIGUSR2).unwrap();
+        assert!(stop.requested());
+    }
+}

@@ -1,0 +1,129 @@
+//! The states of a TCP socket, numbered and spelled as the kernel does.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A TCP state with the kernel's number (`include/net/tcp_states.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "RFC 9293 describes the states")]
+pub enum TcpState {
+    Established = 1,
+    SynSent = 2,
+    SynRecv = 3,
+    FinWait1 = 4,
+    FinWait2 = 5,
+    TimeWait = 6,
+    Close = 7,
+    CloseWait = 8,
+    LastAck = 9,
+    Listen = 10,
+    Closing = 11,
+    /// A half-open connection the listener keeps as a request sock. No full socket has it.
+    NewSynRecv = 12,
+}
+
+impl TcpState {
+    /// Every state, in the order of a connection's life.
+    pub const ALL: [Self; 12] = [
+        Self::Close,
+        Self::Listen,
+        Self::SynSent,
+        Self::SynRecv,
+        Self::NewSynRecv,
+        Self::Established,
+        Self::FinWait1,
+        Self::FinWait2,
+        Self::TimeWait,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::Closing,
+    ];
+
+    /// The kernel's name without `TCP_`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Established => "ESTABLISHED",
+            Self::SynSent => "SYN_SENT",
+            Self::SynRecv => "SYN_RECV",
+            Self::FinWait1 => "FIN_WAIT1",
+            Self::FinWait2 => "FIN_WAIT2",
+            Self::TimeWait => "TIME_WAIT",
+            Self::Close => "CLOSE",
+            Self::CloseWait => "CLOSE_WAIT",
+            Self::LastAck => "LAST_ACK",
+            Self::Listen => "LISTEN",
+            Self::Closing => "CLOSING",
+            Self::NewSynRecv => "NEW_SYN_RECV",
+        }
+    }
+
+    /// The kernel's number, 1 to 12.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The state with the kernel's `number`; `None` for a number this kit does not know.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.number() == number)
+    }
+}
+
+impl fmt::Display for TcpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A word that names no TCP state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no TCP state is called so; the states are {}", TcpState::ALL.map(TcpState::name).join(" "))]
+pub struct UnknownState;
+
+impl FromStr for TcpState {
+    type Err = UnknownState;
+
+    /// Reads the kernel's spelling and that of `ss` (`time-wait`, `fin-wait-1`, `estab`,
+    /// `unconn`), in either case.
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        let plain = |s: &str| -> String {
+            s.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_uppercase()).collect()
+        };
+        let wanted = plain(text);
+        match wanted.as_str() {
+            "ESTAB" => return Ok(Self::Established),
+            "UNCONN" | "CLOSED" => return Ok(Self::Close),
+            _ => {}
+        }
+        Self::ALL.into_iter().find(|state| plain(state.name()) == wanted).ok_or(UnknownState)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_state() {
+        let mut numbers = TcpState::ALL.map(TcpState::number);
+        numbers.sort_unstable();
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        for state in TcpState::ALL {
+            assert_eq!(TcpState::from_number(state.number()), Some(state));
+            assert_eq!(state.name().parse(), Ok(state));
+        }
+        assert_eq!(TcpState::from_number(0), None);
+        assert_eq!(TcpState::from_number(13), None);
+    }
+
+    #[test]
+    fn reads_the_spelling_of_ss() {
+        assert_eq!("time-wait".parse(), Ok(TcpState::TimeWait));
+        assert_eq!("FIN-WAIT-1".parse(), Ok(TcpState::FinWait1));
+        assert_eq!("fin_wait2".parse(), Ok(TcpState::FinWait2));
+        assert_eq!("estab".parse(), Ok(TcpState::Established));
+        let error = "NOPE".parse::<TcpState>().unwrap_err().to_string();
+        assert!(error.contains("CLOSE_WAIT"), "{error}");
+        assert_eq!("".parse::<TcpState>(), Err(UnknownState));
+    }
+}
