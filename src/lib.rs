@@ -1,2 +1,3 @@
 //! tcpscope.
+pub mod cli;
 pub mod report;
