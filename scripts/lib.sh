@@ -48,3 +48,20 @@ release_dir() {
 tool_names() {
 	sed -n '/^\[\[bin\]\]/{n;s/^name = "\(.*\)"/\1/p;}' Cargo.toml
 }
+
+# The peers find their tracepoints in tracefs, which fresh machines do not mount; tcpscope needs
+# none. Call unmount_tracefs from an EXIT trap.
+TRACEFS=/sys/kernel/tracing
+mounted_tracefs=
+
+mount_tracefs() {
+	if [ ! -e "$TRACEFS/events" ]; then
+		as_root mount -t tracefs tracefs "$TRACEFS"
+		mounted_tracefs=1
+	fi
+}
+
+unmount_tracefs() {
+	[ -z "$mounted_tracefs" ] || as_root umount "$TRACEFS"
+	mounted_tracefs=
+}
