@@ -56,8 +56,11 @@ mounted_tracefs=
 
 mount_tracefs() {
 	if [ ! -e "$TRACEFS/events" ]; then
-		as_root mount -t tracefs tracefs "$TRACEFS"
-		mounted_tracefs=1
+		if as_root mount -t tracefs tracefs "$TRACEFS"; then
+			mounted_tracefs=1
+		else
+			say "warning: no tracefs on $TRACEFS, so the peers cannot run"
+		fi
 	fi
 }
 

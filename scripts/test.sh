@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log"; unmount_tracefs' EXIT
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -77,6 +77,7 @@ if [ "$kind" != quick ]; then
 	step 'documentation tests' cargo test --doc
 	step 'BPF for arm64' scripts/check-arm64.sh
 	step 'release build' cargo build --release --bins --examples
+	mount_tracefs
 	step 'live tests' live_tests
 fi
 
