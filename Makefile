@@ -30,7 +30,7 @@ quick:
 	@scripts/test.sh quick
 
 bench:
-	@scripts/bench.sh $(if $(QUICK),--quick) $(if $(OUT),--out '$(OUT)')
+	@OUT='$(OUT)' scripts/bench.sh $(if $(QUICK),--quick)
 
 install:
 	@scripts/install.sh install '$(DESTDIR)$(PREFIX)'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures cost beside the peers: bench.sh [--quick] [--out FILE]
+# Measures cost beside the peers: bench.sh [--quick]
+# The report goes to standard output and to the file that OUT names.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -7,4 +8,4 @@ scripts/setup.sh bench
 scripts/build.sh programs >&2
 trap unmount_tracefs EXIT
 mount_tracefs
-as_root python3 -B scripts/bench/bench.py --bins "$(release_dir)" "$@"
+as_root python3 -B scripts/bench/bench.py --bins "$(release_dir)" "$@" | tee "${OUT:-/dev/null}"

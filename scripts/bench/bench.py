@@ -178,20 +178,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bins", type=Path, required=True, help="folder of the release programs")
     parser.add_argument("--quick", action="store_true", help="few, short runs, to try it out")
-    parser.add_argument("--out", type=Path, help="write the report here too")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("bench.py: loading BPF programs and reading their times needs root")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     with tempfile.TemporaryDirectory(prefix="tcpscope-bench-") as folder:
         rounds, seconds, soak = (2, 1, 5) if options.quick else (7, 4, 60)
         bench = Bench(options.bins, Path(folder), rounds, seconds, soak)
         measure_all(bench)
-    text = report(bench)
-    print(text, end="")
-    if options.out:
-        options.out.write_text(text)
+    print(report(bench), end="")
     sys.exit(any(variant.ours for variant in bench.broken))
 
 
