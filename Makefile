@@ -1,0 +1,46 @@
+# Every job is a script in scripts/; this file only names them.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+OUT     ?=
+
+.PHONY: help build demo test quick bench install uninstall fmt clean
+
+help:
+	@echo 'make demo       build, then watch a few seconds of real traffic with every tool'
+	@echo 'make build      release binaries, man pages and shell completions'
+	@echo 'make install    copy them below PREFIX ($(PREFIX)); DESTDIR is honoured'
+	@echo 'make uninstall  remove what install copied'
+	@echo 'make test       everything: format, lints, unit, golden, layout and live tests'
+	@echo 'make quick      format, lints and unit tests; needs no root'
+	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter'
+	@echo 'make fmt        format Rust and C in place'
+	@echo 'make clean      remove what was built'
+
+build:
+	@scripts/build.sh
+
+demo:
+	@scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+quick:
+	@scripts/test.sh quick
+
+bench:
+	@OUT='$(OUT)' scripts/bench.sh $(if $(QUICK),--quick)
+
+install:
+	@scripts/install.sh install '$(DESTDIR)$(PREFIX)'
+
+uninstall:
+	@scripts/install.sh uninstall '$(DESTDIR)$(PREFIX)'
+
+fmt:
+	cargo fmt
+	clang-format -i $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch]))
+
+clean:
+	cargo clean

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""What tcpscope costs, beside its peers, as one Markdown table of interleaved runs.
+
+Needs root, the built programs and the peers; scripts/bench.sh brings all three about. Loads run on
+the loopback only, outputs go to a folder below TMPDIR. kernel.bpf_stats_enabled is on only while
+program times are read, because the accounting itself costs time.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from table import report
+from watch import ToolError, Variant, Watch, first_line, program_times, run_load, started
+
+TRANSITIONS = (
+    "tracepoint:sock:inet_sock_set_state { "
+    r'printf("%d %s %d -> %d\n", pid, comm, args->oldstate, args->newstate); }'
+)
+SENDS = "tracepoint:sock:sock_send_length { @[pid] = count(); }"
+OFF = Variant("off")
+# Free space wanted for the long run: JSON of full churn comes near this.
+SOAK_BYTES_PER_SECOND = 120e6
+
+
+@dataclass
+class Bench:
+    """What was asked for, and every sample taken: (measure, who) -> values."""
+
+    bins: Path
+    folder: Path
+    rounds: int
+    seconds: int
+    soak: int
+    samples: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+    broken: set = field(default_factory=set)
+
+    def add(self, measure, who, value):
+        self.samples.setdefault((measure, who), []).append(value)
+
+    def load(self, kind, seconds):
+        """The command of a load for some seconds."""
+        return [str(self.bins / "examples/tcpload"), kind, "--seconds", str(seconds)]
+
+    def attempt(self, variant, run):
+        """Runs one measurement; a tool that cannot is told about and left out from then on."""
+        try:
+            run(variant)
+        except ToolError as error:
+            self.broken.add(variant)
+            self.notes.append(f"{variant.name}: {error}")
+            progress(self.notes[-1])
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def watched(bench, variant, load):
+    """One load under a tool: (the load's answer, the tool's Watch)."""
+    watch = Watch(variant, bench.folder)
+    if not variant.argv:
+        return run_load(load), watch
+    with watch.attached():
+        answer = run_load(load)
+    return answer, watch
+
+
+def interleave(bench, what, variants, run):
+    """Every variant in turn, round after round, so that drifts of the machine hit all alike."""
+    for turn in range(bench.rounds):
+        for variant in variants:
+            if variant not in bench.broken:
+                progress(f"{what}, round {turn + 1} of {bench.rounds}: {variant.name}")
+                bench.attempt(variant, run)
+
+
+def measure_rate(bench, unit, load, variants):
+    """The load's rate with each variant, and what the variant took and lost meanwhile."""
+
+    def run(variant):
+        answer, watch = watched(bench, variant, load)
+        bench.add(f"{unit}/s", variant.name, answer["per_second"])
+        if variant.argv:
+            cpu = 100 * watch.cpu_seconds / answer["seconds"]
+            bench.add(f"CPU of the tool meanwhile ({unit}), % of a core", variant.name, cpu)
+            bench.add(f"peak RSS ({unit}), MB", variant.name, watch.peak_mb)
+            bench.add(f"events lost ({unit}), as told", variant.name, watch.lost())
+
+    interleave(bench, f"{unit}/s", [OFF, *variants], run)
+
+
+def measure_programs(bench, unit, load, variants):
+    """The kernel's own time per run of each BPF program that ran for the load."""
+
+    def run(variant):
+        answer, watch = watched(bench, variant, load)
+        spent = 0
+        for program in watch.programs.values():
+            runs, nanoseconds = program.get("run_cnt", 0), program.get("run_time_ns", 0)
+            spent += nanoseconds
+            if runs * 100 > answer[unit]:  # Not those that run only at the start.
+                who = f"{variant.name}: {program.get('name', program['type'])}"
+                bench.add(f"ns per program run ({unit})", who, nanoseconds / runs)
+        bench.add(f"ns in BPF per {unit.rstrip('s')}", variant.name, spent / answer[unit])
+
+    with program_times():
+        interleave(bench, f"program times ({unit})", variants, run)
+
+
+def measure_start(bench, load, variants):
+    """Time from exec to the first telling line on a terminal, with traffic going on."""
+
+    def run(variant):
+        with started(load, stdout=subprocess.DEVNULL):
+            time.sleep(0.3)
+            bench.add("start to first line, ms", variant.name, 1000 * first_line(variant.argv))
+
+    interleave(bench, "start", variants, run)
+
+
+def measure_loss(bench, variants):
+    """One long run of full churn with the output in a file: every event must be there."""
+    what = f"{bench.soak} s of full churn into a file"
+
+    def run(variant):
+        if shutil.disk_usage(bench.folder).free < bench.soak * SOAK_BYTES_PER_SECOND:
+            raise ToolError(f"no space in {bench.folder} for {what}; set TMPDIR")
+        answer, watch = watched(bench, variant, bench.load("churn", bench.soak))
+        bench.add(f"{what}: transitions made", variant.name, sum(answer["transitions"].values()))
+        bench.add(f"{what}: lines written", variant.name, watch.lines())
+        bench.add(f"{what}: MB written", variant.name, watch.out.stat().st_size / 1e6)
+        bench.add(f"{what}: events lost, as told", variant.name, watch.lost())
+
+    for variant in variants:
+        progress(f"{what}: {variant.name}")
+        bench.attempt(variant, run)
+
+
+def measure_all(bench):
+    states = str(bench.bins / "tcpstates")
+    count = str(bench.bins / "tcpcount")
+    ours = [
+        Variant("tcpstates", (states,), ours=True),
+        Variant("tcpstates --json", (states, "--json"), ours=True),
+    ]
+    all_states = [
+        *ours,
+        Variant("libbpf-tools tcpstates", ("/usr/sbin/tcpstates",)),
+        Variant("bpftrace, printf each", ("bpftrace", "-e", TRANSITIONS)),
+    ]
+    all_counts = [
+        Variant("tcpcount", (count,), ours=True),
+        Variant("tcpcount --by total", (count, "--by", "total"), ours=True),
+        Variant("bpftrace, @[pid] = count()", ("bpftrace", "-e", SENDS)),
+    ]
+    fast_count = Variant("tcpcount -i 0.01", (count, "-i", "0.01"), ours=True)
+    churn = bench.load("churn", bench.seconds)
+    requests = bench.load("reqresp", bench.seconds)
+    measure_rate(bench, "connections", churn, all_states)
+    measure_rate(bench, "requests", requests, all_counts)
+    measure_programs(bench, "connections", churn, all_states)
+    measure_programs(bench, "requests", requests, all_counts)
+    measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], all_states)
+    measure_start(bench, bench.load("reqresp", 30), [fast_count])
+    measure_loss(bench, ours)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bins", type=Path, required=True, help="folder of the release programs")
+    parser.add_argument("--quick", action="store_true", help="few, short runs, to try it out")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("bench.py: loading BPF programs and reading their times needs root")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+    with tempfile.TemporaryDirectory(prefix="tcpscope-bench-") as folder:
+        rounds, seconds, soak = (2, 1, 5) if options.quick else (7, 4, 60)
+        bench = Bench(options.bins, Path(folder), rounds, seconds, soak)
+        measure_all(bench)
+    print(report(bench), end="")
+    sys.exit(any(variant.ours for variant in bench.broken))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Children that never outlive their block, and tools at work with what they cost."""
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+# Lines that a tool prints before the first one that tells something.
+HEADING = re.compile(rb'^\s*$|^TIME|^PID|^SKADDR|^Attaching|"kind":"status"')
+LOST = re.compile(r"lost:? ([\d,]+)|([\d,]+) (?:events? )?lost", re.IGNORECASE)
+PATIENCE = 10  # seconds for a tool to start, to print or to end
+
+
+class ToolError(Exception):
+    """A tool did not start, print or end as it should."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A tool as it is run; without arguments nothing watches."""
+
+    name: str
+    argv: tuple = ()
+    ours: bool = False
+
+
+def end(child):
+    """Ends one child as an operator would, then firmly; returns its CPU seconds."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        if child.returncode is not None:
+            return 0.0
+        # Not child.send_signal(): that may reap the child and lose its resource usage.
+        os.kill(child.pid, number)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                child.returncode = os.waitstatus_to_exitcode(status)
+                return usage.ru_utime + usage.ru_stime
+            time.sleep(0.01)
+    raise ToolError(f"pid {child.pid} does not end")
+
+
+@contextlib.contextmanager
+def started(argv, **files):
+    """A child process that is gone when the block ends, however it ends."""
+
+    def heed_sigint():  # Also when the benchmark was started in the background.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=heed_sigint, **files)
+    try:
+        yield child
+    finally:
+        end(child)
+
+
+@contextlib.contextmanager
+def program_times():
+    """Turns the kernel's per-program accounting on, and back to what it was."""
+    before = STATS.read_text()
+    STATS.write_text("1")
+    try:
+        yield
+    finally:
+        STATS.write_text(before)
+
+
+def programs():
+    """BPF programs in the kernel now: id -> what bpftool tells."""
+    shown = subprocess.run(
+        ["bpftool", "--json", "prog", "show"], check=True, capture_output=True, text=True
+    )
+    return {program["id"]: program for program in json.loads(shown.stdout)}
+
+
+def run_load(command):
+    """Runs the load generator to its end; returns its JSON answer."""
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+class Watch:
+    """A tool at work, its output in files of the folder."""
+
+    def __init__(self, variant, folder):
+        self.variant = variant
+        self.out = folder / "out"
+        self.err = folder / "err"
+        self.programs = {}
+        self.cpu_seconds = self.peak_mb = 0.0
+
+    @contextlib.contextmanager
+    def attached(self):
+        """The tool from the moment its programs are loaded; its cost is known afterwards."""
+        before = programs().keys()
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            with started(self.variant.argv, stdout=out, stderr=err) as child:
+                self.wait_loaded(child, before)
+                yield
+                self.programs = {k: v for k, v in programs().items() if k not in before}
+                # The peak that wait4 tells would include this script's own, from the fork.
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                peak = re.search(r"VmHWM:\s+(\d+)", status)
+                if not peak:
+                    raise ToolError(f"ended by itself: {self.last_words()}")
+                self.peak_mb = int(peak.group(1)) / 1024
+                self.cpu_seconds = end(child)
+
+    def wait_loaded(self, child, before):
+        """Returns once the tool has loaded programs and loads no more."""
+        deadline = time.monotonic() + PATIENCE
+        seen = 0
+        while time.monotonic() < deadline and child.poll() is None:
+            loaded = len(programs().keys() - before)
+            if loaded and loaded == seen:
+                return
+            seen = loaded
+            time.sleep(0.2)
+        raise ToolError(f"did not start: {self.last_words()}")
+
+    def last_words(self):
+        lines = self.err.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def lost(self):
+        """Events that the tool says it lost. A peer that says nothing counts as 0."""
+        if self.variant.ours:
+            return self.final_status()["lost"] if self.is_json() else lost_in(self.last_words())
+        said = self.err.read_text(errors="replace")
+        if "bpftrace" in self.variant.argv[0]:
+            said += self.out.read_text(errors="replace")
+        return sum(lost_in(line) for line in said.splitlines() if LOST.search(line))
+
+    def is_json(self):
+        return "--json" in self.variant.argv
+
+    def final_status(self):
+        """The last JSON line; its sums must add up."""
+        with self.out.open("rb") as file:
+            file.seek(max(0, self.out.stat().st_size - 65536))
+            status = json.loads(file.read().splitlines()[-1])
+        told = status["delivered"] + status["lost"] + status["filtered"]
+        if not status["final"] or status["attempted"] != told:
+            raise ToolError(f"the final status does not add up: {status}")
+        return status
+
+    def lines(self):
+        """Lines in the output file."""
+        with self.out.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def lost_in(line):
+    """The number of lost events that a line tells."""
+    found = LOST.search(line)
+    if not found:
+        raise ToolError(f"does not say what it lost: {line}")
+    return int((found.group(1) or found.group(2)).replace(",", ""))
+
+
+def first_line(argv):
+    """Seconds from exec to the first line on a terminal that tells something."""
+
+    def give_up(_signal, _frame):
+        raise ToolError(f"no line within {PATIENCE} s")
+
+    terminal, other_end = pty.openpty()
+    signal.signal(signal.SIGALRM, give_up)
+    with os.fdopen(terminal, "rb") as output:
+        begin = time.monotonic()
+        with started(argv, stdout=other_end, stderr=subprocess.DEVNULL):
+            os.close(other_end)
+            signal.alarm(PATIENCE)
+            try:
+                while HEADING.search(output.readline()):
+                    pass
+                return time.monotonic() - begin
+            except OSError as error:  # The last writer has closed the terminal.
+                raise ToolError("ended without a line") from error
+            finally:
+                signal.alarm(0)

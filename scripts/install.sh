@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Copies or removes what `make build` staged: install.sh install|uninstall DIR
+# It builds nothing, so that `sudo make install` needs no Rust toolchain of root's own.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+action=${1:?install or uninstall}
+to=${2:?the folder to install below}
+
+# Prints "mode path" for every file, the path relative to the staging folder and to DIR.
+files() {
+	local name
+	for name in $(tool_names); do
+		echo "755 bin/$name"
+		echo "644 share/man/man1/$name.1"
+		echo "644 share/bash-completion/completions/$name"
+		echo "644 share/zsh/site-functions/_$name"
+		echo "644 share/fish/vendor_completions.d/$name.fish"
+	done
+}
+
+case $action in
+install)
+	files | while read -r mode path; do
+		[ -f "$STAGE/$path" ] || die "$STAGE/$path is missing: run 'make build' first"
+		install -D -m "$mode" "$STAGE/$path" "$to/$path"
+		say "$to/$path"
+	done
+	;;
+uninstall)
+	files | while read -r _ path; do
+		rm -f "$to/$path"
+	done
+	;;
+*) die 'usage: install.sh install|uninstall DIR' ;;
+esac

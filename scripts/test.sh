@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Runs every check and every test, or with "quick" those that need neither root nor servers.
+# A failed step does not stop the others. The last line adds everything up.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+log=$(mktemp)
+trap 'rm -f "$log"; unmount_tracefs' EXIT
+passed=0 failed=0 skipped=0
+failures=()
+
+# Adds up libtest's result lines of the step just run. A live test that may not run says
+# "skipped: REASON" and returns; libtest can only call that passed.
+add_up() {
+	local ok bad ignored live_skips
+	read -r ok bad ignored < <(sed -n 's/^test result: .*\. \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored;.*/\1 \2 \3/p' "$log" |
+		awk '{ p += $1; f += $2; i += $3 } END { print p + 0, f + 0, i + 0 }')
+	live_skips=$(grep -cE '^(test .* \.\.\. )?skipped: ' "$log" || true)
+	passed=$((passed + ok - live_skips))
+	failed=$((failed + bad))
+	skipped=$((skipped + ignored + live_skips))
+	[ "$bad" -gt 0 ]
+}
+
+# Runs a step; when it fails without a failed test of its own, the step itself counts as one.
+step() {
+	local name=$1 start=$SECONDS status=0
+	shift
+	say "== $name"
+	"$@" 2>&1 | tee "$log" || status=$?
+	if ! add_up && [ "$status" -ne 0 ]; then
+		failed=$((failed + 1))
+	fi
+	[ "$status" -eq 0 ] || failures+=("$name")
+	say "== $name: $([ "$status" -eq 0 ] && echo ok || echo FAILED) after $((SECONDS - start)) s"
+}
+
+check_c_format() {
+	find bpf -name '*.[ch]' ! -name vmlinux.h -exec clang-format --dry-run -Werror {} +
+}
+
+# Prints --test=NAME for the files of tests/ that the pattern matches.
+test_files() {
+	find tests -maxdepth 1 -name '*.rs' -printf '%f\n' | sed 's/\.rs$//' | sort |
+		grep "$@" | sed 's/^/--test=/' || true
+}
+
+unit_tests() {
+	local files
+	mapfile -t files < <(test_files -v '^live')
+	cargo test --no-fail-fast --lib --bins --examples "${files[@]}"
+}
+
+# Live tests watch the whole kernel, so they run one at a time, as root, with the programs
+# that would be installed.
+live_tests() {
+	local files runner
+	mapfile -t files < <(test_files '^live')
+	if [ "${#files[@]}" -eq 0 ]; then
+		say 'no live tests'
+		return 0
+	fi
+	if [ "$(id -u)" -ne 0 ] && have sudo; then
+		runner=$(host_triple | tr 'a-z-' 'A-Z_')
+		export "CARGO_TARGET_${runner}_RUNNER=sudo -E"
+	fi
+	cargo test --release --no-fail-fast "${files[@]}" -- --test-threads=1
+}
+
+kind=${1:-test}
+scripts/setup.sh "$kind"
+step 'Rust format' cargo fmt --check
+step 'C format' check_c_format
+step 'clippy' cargo clippy --all-targets -- -D warnings
+step 'unit, golden and layout tests' unit_tests
+if [ "$kind" != quick ]; then
+	step 'documentation tests' cargo test --doc
+	step 'BPF for arm64' scripts/check-arm64.sh
+	step 'release build' cargo build --release --bins --examples
+	mount_tracefs
+	step 'live tests' live_tests
+fi
+
+for name in ${failures[@]+"${failures[@]}"}; do
+	say "failed: $name"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
