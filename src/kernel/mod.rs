@@ -5,6 +5,8 @@
 //! libbpf.
 
 pub mod facts;
+pub mod netns;
 pub mod plan;
 pub mod refusal;
+pub mod ring;
 pub mod session;

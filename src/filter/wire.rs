@@ -1,0 +1,97 @@
+//! A filter as the BPF programs read it.
+
+use std::ops::RangeInclusive;
+
+use ipnet::Ipv6Net;
+
+use super::{Family, Filter};
+use crate::wire;
+
+impl Filter {
+    /// The record for `.rodata.filter`. Lists are cut at the kernel's limits, which
+    /// [`Filter::check`] has refused before.
+    pub fn to_wire(&self) -> wire::Filter {
+        let mut to = wire::Filter::zeroed();
+        to.nr_pids = fill(&mut to.pids, self.pids.iter().copied());
+        if let Some(glob) = &self.comm {
+            to.comm_on = 1;
+            to.comm_stay = glob.stay;
+            to.comm_accept = glob.accept;
+            to.comm_step = glob.step;
+        }
+        to.netns = self.netns.unwrap_or(0);
+        to.family = match self.family {
+            None => 0,
+            Some(Family::V4) => 4,
+            Some(Family::V6) => 6,
+        };
+        if let Some(cgroup) = &self.cgroup {
+            to.cgroup = cgroup.id;
+            to.cgroup_level = cgroup.depth;
+        }
+        to.lport = ports(&self.lports);
+        to.rport = ports(&self.rports);
+        to.port = ports(&self.ports);
+        to.laddr = addrs(&self.laddrs);
+        to.raddr = addrs(&self.raddrs);
+        to.addr = addrs(&self.addrs);
+        to
+    }
+}
+
+/// Puts as many values as fit and says how many.
+fn fill<T>(to: &mut [T], from: impl Iterator<Item = T>) -> u32 {
+    let mut nr = 0;
+    for (slot, value) in to.iter_mut().zip(from) {
+        *slot = value;
+        nr += 1;
+    }
+    nr
+}
+
+fn ports(ranges: &[RangeInclusive<u16>]) -> wire::PortsFilter {
+    let mut to = wire::PortsFilter::zeroed();
+    let wire = |range: &RangeInclusive<u16>| wire::PortRange { first: *range.start(), last: *range.end() };
+    to.nr = fill(&mut to.ranges, ranges.iter().map(wire));
+    to
+}
+
+fn addrs(nets: &[Ipv6Net]) -> wire::AddrsFilter {
+    let mut to = wire::AddrsFilter::zeroed();
+    let wire = |net: &Ipv6Net| wire::Cidr {
+        addr: halves(net.network().octets()),
+        mask: halves(net.netmask().octets()),
+    };
+    to.nr = fill(&mut to.nets, nets.iter().map(wire));
+    to
+}
+
+/// As the two halves lie in memory, whatever the machine's byte order.
+fn halves(octets: [u8; 16]) -> [u64; 2] {
+    let half = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&octets[at..at + 8]);
+        u64::from_ne_bytes(bytes)
+    };
+    [half(0), half(8)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_cut_to_its_prefix() {
+        let filter = Filter { addrs: vec!["2001:db8::1/32".parse().unwrap()], ..Filter::default() };
+        let wire = filter.to_wire();
+        assert_eq!((wire.addr.nr, wire.laddr.nr), (1, 0));
+        let net = wire.addr.nets[0];
+        assert_eq!(net.addr, halves([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        assert_eq!(net.mask[1], 0);
+    }
+
+    #[test]
+    fn an_empty_filter_is_all_zeros() {
+        assert!(Filter::default().to_wire().as_bytes().iter().all(|byte| *byte == 0));
+    }
+}

@@ -1,0 +1,92 @@
+//! Entering a network namespace, for iterators show the sockets of their reader's.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// A network namespace, kept alive.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    inode: u32,
+    own: bool,
+}
+
+impl Netns {
+    /// The one this thread is in.
+    ///
+    /// # Errors
+    /// /proc is not there.
+    pub fn own() -> Result<Self> {
+        let file = File::open(OWN).with_context(|| format!("cannot open {OWN}"))?;
+        let inode = inode_of(&file)?;
+        Ok(Self { file, inode, own: true })
+    }
+
+    /// The one with this inode, found by its name or by a process in it.
+    ///
+    /// # Errors
+    /// Neither a name nor a process leads to it.
+    pub fn find(inode: u32) -> Result<Self> {
+        let own = Self::own()?;
+        if own.inode == inode {
+            return Ok(own);
+        }
+        for path in named().chain(of_processes()) {
+            if let Ok(file) = File::open(path)
+                && inode_of(&file).is_ok_and(|found| found == inode)
+            {
+                return Ok(Self { file, inode, own: false });
+            }
+        }
+        bail!(
+            "network namespace {inode} cannot be entered: no process that we may look at is in \
+             it, and /run/netns has no name for it"
+        )
+    }
+
+    /// Inode number.
+    pub fn inode(&self) -> u32 {
+        self.inode
+    }
+
+    /// Does something inside the namespace. The calling thread comes back in any case.
+    ///
+    /// # Errors
+    /// Entering (it needs `CAP_SYS_ADMIN`) or coming back fails, or those of `inside`.
+    pub fn within<T>(&self, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.own {
+            return inside();
+        }
+        let home = Self::own()?;
+        let network = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(self.file.as_fd(), network)
+            .with_context(|| format!("cannot enter network namespace {}", self.inode))?;
+        let result = inside();
+        move_into_link_name_space(home.file.as_fd(), network)
+            .context("cannot come back from a network namespace")?;
+        result
+    }
+}
+
+fn inode_of(file: &File) -> Result<u32> {
+    Ok(u32::try_from(file.metadata()?.ino())?)
+}
+
+fn named() -> impl Iterator<Item = PathBuf> {
+    fs::read_dir("/run/netns").into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn of_processes() -> impl Iterator<Item = PathBuf> {
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("ns/net"))
+}
