@@ -1,4 +1,6 @@
 //! tcpscope.
 
+pub mod cli;
+pub mod filter;
 pub mod report;
 pub mod tcp_state;
