@@ -34,7 +34,8 @@ fn write_assets(share: &Path, mut command: Command) -> Result<()> {
 
 fn create(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use clap::ValueEnum;
+
 use crate::report::{Cell, Column, Row};
 use crate::states::{comm, id, nanos, port, state};
 use crate::tcp_state::TcpState;
@@ -12,13 +14,13 @@ use crate::wire::{COMM_LEN, DURATION_UNKNOWN, Flow, SockEntry};
 const OLDEST: usize = 10;
 
 /// How the summary groups sockets of a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// By the process that holds them.
+    /// The process that holds them
     Process,
-    /// By remote address.
+    /// The remote address
     Remote,
-    /// By local port.
+    /// The local port
     Port,
 }
 
@@ -297,6 +299,16 @@ impl Inventory {
     /// How many sockets there are.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// The grouping asked for.
+    pub fn by(&self) -> Option<By> {
+        self.by
+    }
+
+    /// A line to stand above the table.
+    pub fn title(&self) -> String {
+        format!("{} sockets in network namespace {}", self.total, self.netns)
     }
 
     /// One row a state, all twelve; or with a grouping one a key and state, most first.

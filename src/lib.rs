@@ -14,12 +14,16 @@
 //! columns are declared once. `cli` and `run` are what all tools have in common.
 
 pub mod cgroup;
+pub mod cli;
 pub mod count;
+pub mod filter;
 pub mod flow;
+pub mod hooks;
 pub mod inventory;
 pub mod kernel;
 pub mod report;
 pub mod run;
 pub mod states;
 pub mod tcp_state;
+pub mod tool;
 pub mod wire;

@@ -1,12 +1,13 @@
 //! Waiting: for time, for signals, for the ring buffer, for the reader to go away.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::report::Stop;
 
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,29 +28,17 @@ const OUTPUT: u64 = 2;
 #[derive(Debug)]
 pub struct Waiter {
     epoll: OwnedFd,
-    signals: OwnedFd,
 }
 
 impl Waiter {
-    /// Takes over SIGINT, SIGTERM and SIGHUP.
+    /// Ends waits as soon as `stop` is requested.
     ///
     /// # Errors
-    /// Descriptors or handlers cannot be had.
-    pub fn new() -> io::Result<Self> {
+    /// Descriptors cannot be had.
+    pub fn new(stop: &Stop) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let (signals, written) = rustix::pipe::pipe_with(
-            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
-        )?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::low_level::pipe::register(signal, written.try_clone()?)?;
-        }
-        epoll::add(&epoll, &signals, epoll::EventData::new_u64(SIGNAL), epoll::EventFlags::IN)?;
-        Ok(Self { epoll, signals })
-    }
-
-    /// Readable as soon as a signal has asked to stop.
-    pub fn stop_fd(&self) -> BorrowedFd<'_> {
-        self.signals.as_fd()
+        epoll::add(&epoll, stop, epoll::EventData::new_u64(SIGNAL), epoll::EventFlags::IN)?;
+        Ok(Self { epoll })
     }
 
     /// Ends waits when the programs ask for it. Edge-triggered: records that may wait for
@@ -123,6 +112,11 @@ impl WallClock {
 /// ns since the epoch, now.
 pub fn wall_now() -> i64 {
     clock_ns(ClockId::Realtime)
+}
+
+/// `CLOCK_MONOTONIC` ns, the clock of the kernel's records.
+pub fn monotonic_now() -> u64 {
+    u64::try_from(clock_ns(ClockId::Monotonic)).unwrap_or(0)
 }
 
 /// CPU time this process has used, in ns.

@@ -1,70 +1,172 @@
-use tcpscope::kernel::{facts::Facts, plan::*, session::*};
-use tcpscope::wire;
-static STATE: Hook = Hook {
-    name: "state",
-    rungs: &[Rung {
-        kind: RungKind::Tracepoint,
-        program: "state_tracepoint",
-        target: "inet_sock_set_state",
-    }],
-    required: true,
-};
-static SEND: Hook = Hook {
-    name: "send",
-    rungs: &[Rung {
-        kind: RungKind::Tracepoint,
-        program: "send_tracepoint",
-        target: "sock_send_length",
-    }],
-    required: true,
-};
-static RECV: Hook = Hook {
-    name: "recv",
-    rungs: &[Rung {
-        kind: RungKind::Tracepoint,
-        program: "recv_tracepoint",
-        target: "sock_recv_length",
-    }],
-    required: true,
-};
-static OWN: Hook = Hook {
-    name: "own",
-    rungs: &[Rung { kind: RungKind::Iterator, program: "learn_owners", target: "task_file" }],
-    required: true,
-};
-fn main() {
-    let t = std::time::Instant::now();
-    let f = Facts::read(
-        &["inet_sock_set_state", "sock_send_length", "sock_recv_length"],
-        &["task_file", "tcp"],
-    )
-    .unwrap();
-    eprintln!("facts {:?}", t.elapsed());
-    let p = Plan::decide("tcpstates", &[&STATE, &SEND, &RECV, &OWN], &f, None).unwrap();
-    let mut o = wire::Options::zeroed();
-    o.wake_bytes = 1 << 18;
-    let s = Session::start(
-        p,
-        &f,
-        &Setup {
-            object: include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o")),
-            filter: wire::Filter::zeroed(),
-            options: o,
-            map_sizes: vec![],
-            verbose: std::env::args().len() > 1,
-        },
-    )
-    .unwrap();
-    eprintln!("started {:?}", t.elapsed());
-    s.iterate("learn_owners", 1, |_| {}).unwrap();
-    eprintln!("learned {:?} {:?}", t.elapsed(), s.stats());
-    eprintln!(
-        "{}",
-        std::fs::read_to_string("/proc/self/status")
-            .unwrap()
-            .lines()
-            .filter(|l| l.starts_with("VmHWM") || l.starts_with("VmRSS"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    );
+//! tcpstates: every TCP state change, or with --summary how many sockets are in which state.
+
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Parser;
+use tcpscope::cgroup::CgroupNames;
+use tcpscope::cli::tcpstates::{Args, Track};
+use tcpscope::cli::usage_error;
+use tcpscope::filter::{Cgroup, Filter};
+use tcpscope::hooks::{DESTROY, OWNERS, RECV_USE, SEND_USE, SOCKETS, STATE};
+use tcpscope::inventory::{Hz, Inventory, SocketsRow};
+use tcpscope::kernel::netns::Netns;
+use tcpscope::kernel::ring::Ring;
+use tcpscope::kernel::session::Setup;
+use tcpscope::report::{View, sort};
+use tcpscope::run::{Ticker, Wake, WallClock, wall_now};
+use tcpscope::states::Transition;
+use tcpscope::tool::{Running, Spec, conclude};
+use tcpscope::wire::{Options, SockEntry, StateEvent};
+
+const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
+const NAME: &str = "tcpstates";
+
+static EVENTS: Spec = Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS] };
+static EVENTS_HASH: Spec =
+    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &DESTROY] };
+static SUMMARY: Spec =
+    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS] };
+static SUMMARY_HASH: Spec =
+    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS, &DESTROY] };
+
+/// Events are printed this long after they happened, at the latest twice that.
+const BATCH: Duration = Duration::from_millis(40);
+/// Timewait sockets whose closing process is remembered for the summary.
+const CLOSERS: u32 = 65_536;
+/// The two clocks must be seen this far apart to tell how long a jiffy is.
+const CLOCKS_APART: Duration = Duration::from_millis(60);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let usage = |message| -> ! { usage_error::<Args>(message).exit() };
+    if let Err(message) = args.check() {
+        usage(message);
+    }
+    let filter = args.common.filters.filter().unwrap_or_else(|message| usage(message));
+    if let Err(message) = args.interval.sort_column::<SocketsRow>() {
+        usage(message);
+    }
+    conclude(NAME, if args.summary { summary(&args, &filter) } else { events(&args, &filter) })
+}
+
+fn setup(args: &Args, filter: &Filter) -> Setup {
+    let mut options = Options::zeroed();
+    options.slower =
+        args.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    options.state_mask = args.states.iter().fold(0, |mask, state| mask | 1 << state.number());
+    options.use_hash = u32::from(args.track == Track::Hash);
+    options.quiet = u32::from(args.summary);
+    options.wake_bytes = u64::from(args.buffer) / 4;
+    Setup {
+        object: OBJECT,
+        filter: filter.to_wire(),
+        options,
+        map_sizes: vec![
+            ("events", if args.summary { 4096 } else { args.buffer }),
+            ("tracked_hash", if args.track == Track::Hash { args.track_max } else { 1 }),
+            ("closers", if args.summary { CLOSERS } else { 1 }),
+        ],
+        verbose: args.common.output.verbose,
+    }
+}
+
+fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
+    let spec = if args.track == Track::Hash { &EVENTS_HASH } else { &EVENTS };
+    let mut running = Running::start(spec, &args.common, &setup(args, filter), Duration::ZERO)?;
+    let map = running.session.map("events")?;
+    let mut ring = Ring::new(&map, StateEvent::read)?;
+    running.waiter.watch_ring(map.as_fd())?;
+    let mut cgroups = CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten());
+    let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
+    loop {
+        let wake = running.waiter.wait(running.until(Instant::now() + BATCH))?;
+        print_events(&mut running, &mut ring, &mut cgroups, &mut left)?;
+        running.printer.flush()?;
+        running.keep_watch()?;
+        if wake != Wake::Work || left == 0 || running.is_over() {
+            break;
+        }
+    }
+    running.finish(|running| print_events(running, &mut ring, &mut cgroups, &mut left))
+}
+
+/// Prints what waits in the ring buffer, at most `left` events; the rest only counts.
+fn print_events(
+    running: &mut Running,
+    ring: &mut Ring<StateEvent>,
+    cgroups: &mut CgroupNames,
+    left: &mut u64,
+) -> Result<()> {
+    let clock = WallClock::now();
+    ring.drain(|batch| {
+        for event in batch {
+            running.delivered += 1;
+            if *left > 0 {
+                *left -= 1;
+                let cgroup = cgroups.name(event.cgroup);
+                let row = Transition { ts: clock.at(event.ts), event: *event, cgroup };
+                running.printer.row(&row)?;
+            }
+        }
+        Ok(true)
+    })
+}
+
+fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
+    let spec = if args.track == Track::Hash { &SUMMARY_HASH } else { &SUMMARY };
+    let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
+    let mut running =
+        Running::start(spec, &args.common, &setup(args, filter), args.interval.interval)?;
+    let mut hz = Hz::default();
+    take(&running, &netns, args, &mut hz)?;
+    let mut wake = running.waiter.wait(running.until(Instant::now() + CLOCKS_APART))?;
+    let mut ticker = Ticker::new(args.interval.interval);
+    let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
+    while wake == Wake::Work && !running.is_over() {
+        let inventory = take(&running, &netns, args, &mut hz)?;
+        show(&mut running, &inventory, args)?;
+        left -= 1;
+        if left == 0 {
+            break;
+        }
+        while !ticker.tick() && wake == Wake::Work && !running.is_over() {
+            wake = running.waiter.wait(running.until(ticker.deadline()))?;
+        }
+        running.keep_watch()?;
+    }
+    running.finish(|_| Ok(()))
+}
+
+/// Counts the sockets of the namespace as they are now.
+fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<Inventory> {
+    let mut inventory = Inventory::new(wall_now(), netns.inode(), args.by);
+    netns.within(|| {
+        running.session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
+            if let Some(entry) = SockEntry::read(bytes) {
+                inventory.add(&entry, hz);
+            }
+        })
+    })?;
+    Ok(inventory)
+}
+
+fn show(running: &mut Running, inventory: &Inventory, args: &Args) -> Result<()> {
+    let mut rows = inventory.sockets();
+    if let Ok(Some(column)) = args.interval.sort_column::<SocketsRow>() {
+        sort(&mut rows, column);
+    }
+    rows.truncate(args.interval.top());
+    let title = inventory.title();
+    let hide = SocketsRow::hidden(inventory.by());
+    running.printer.rows(&View { title: Some(&title), hide }, &rows)?;
+    let oldest = inventory.close_wait();
+    if !oldest.is_empty() {
+        let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
+        running.printer.rows(&View { title, ..View::default() }, &oldest)?;
+    }
+    Ok(())
 }

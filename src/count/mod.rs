@@ -114,7 +114,8 @@ impl Sums {
         self.zip(before, u64::saturating_sub)
     }
 
-    fn is_idle(&self) -> bool {
+    /// Whether nothing was counted.
+    pub fn is_idle(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -51,7 +51,8 @@ fn fill<T>(to: &mut [T], from: impl Iterator<Item = T>) -> u32 {
 
 fn ports(ranges: &[RangeInclusive<u16>]) -> wire::PortsFilter {
     let mut to = wire::PortsFilter::zeroed();
-    let wire = |range: &RangeInclusive<u16>| wire::PortRange { first: *range.start(), last: *range.end() };
+    let wire =
+        |range: &RangeInclusive<u16>| wire::PortRange { first: *range.start(), last: *range.end() };
     to.nr = fill(&mut to.ranges, ranges.iter().map(wire));
     to
 }

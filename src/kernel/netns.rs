@@ -84,9 +84,5 @@ fn named() -> impl Iterator<Item = PathBuf> {
 }
 
 fn of_processes() -> impl Iterator<Item = PathBuf> {
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path().join("ns/net"))
+    fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path().join("ns/net"))
 }

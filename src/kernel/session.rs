@@ -39,7 +39,11 @@ pub struct Session {
     links: Vec<Link>,
     object: Object,
     plan: Plan,
+    stats: Option<MapHandle>,
 }
+
+/// Read from an iterator at once.
+const READ_BYTES: usize = 256 << 10;
 
 /// What libbpf said lately; shown when loading fails.
 static COMPLAINTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -72,7 +76,8 @@ impl Session {
             .context("cannot open the compiled BPF object")?;
         configure(&mut open, &plan, setup)?;
         let object = open.load().map_err(|error| explain(&error, facts))?;
-        let mut session = Self { links: Vec::new(), object, plan };
+        let mut session = Self { links: Vec::new(), object, plan, stats: None };
+        session.stats = Some(session.map("stats")?);
         session.attach().map_err(|error| match error.downcast::<libbpf_rs::Error>() {
             Ok(refused) => explain(&refused, facts),
             Err(other) => other,
@@ -115,30 +120,31 @@ impl Session {
     ///
     /// # Errors
     /// The iterator cannot be created or read.
-    pub fn iterate(&self, program: &str, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+    pub fn iterate(&self, program: &str, size: usize, each: impl FnMut(&[u8])) -> Result<()> {
         let link = self.program(program)?.attach().context("cannot attach an iterator")?;
-        let mut iter = Iter::new(&link).context("cannot start an iterator")?;
-        let mut buffer = vec![0; (256 << 10) / size.max(1) * size.max(1)];
-        let mut filled = 0;
-        loop {
-            let read = match iter.read(&mut buffer[filled..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error).context("cannot read an iterator"),
-            };
-            filled += read;
-            let whole = filled - filled % size.max(1);
-            buffer[..whole].chunks_exact(size.max(1)).for_each(&mut each);
-            buffer.copy_within(whole..filled, 0);
-            filled -= whole;
-        }
+        read_all(&link, size, each)
+    }
+
+    /// Likewise an iterator over the entries of a map.
+    ///
+    /// # Errors
+    /// As of [`Session::iterate`].
+    pub fn iterate_map(
+        &self,
+        program: &str,
+        map: &MapHandle,
+        size: usize,
+        each: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let program = self.program(program)?;
+        let link = program.attach_iter(map.as_fd()).context("cannot attach an iterator")?;
+        read_all(&link, size, each)
     }
 
     /// Counters of all CPUs, added up.
     pub fn stats(&self) -> Result<wire::Stats> {
-        let cpus = self
-            .map("stats")?
+        let map = self.stats.as_ref().context("no map stats in the BPF object")?;
+        let cpus = map
             .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
             .context("cannot read the map stats")?
             .unwrap_or_default();
@@ -163,6 +169,25 @@ impl Session {
     /// Takes the programs off their hooks; maps stay readable.
     pub fn detach(&mut self) {
         drop(mem::take(&mut self.links));
+    }
+}
+
+fn read_all(link: &Link, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+    let mut iter = Iter::new(link).context("cannot start an iterator")?;
+    let mut buffer = vec![0; (READ_BYTES / size).max(1) * size];
+    let mut filled = 0;
+    loop {
+        let read = match iter.read(&mut buffer[filled..]) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error).context("cannot read an iterator"),
+        };
+        filled += read;
+        let whole = filled - filled % size;
+        buffer[..whole].chunks_exact(size).for_each(&mut each);
+        buffer.copy_within(whole..filled, 0);
+        filled -= whole;
     }
 }
 

@@ -114,7 +114,7 @@ impl Printer {
 }
 
 /// Wall-clock time in ns since the epoch.
-pub fn now() -> i64 {
+fn now() -> i64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .ok()

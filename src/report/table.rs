@@ -54,7 +54,8 @@ impl Table {
         for (column, &width) in view.columns::<R>().zip(&self.widths) {
             line.put(width, column.align, out, |out| (column.cell)(row).text(ctx, out));
         }
-        line.end(out);
+        trim(out);
+        out.push(b'\n');
         self.printed = true;
     }
 
@@ -92,7 +93,7 @@ impl Table {
             for (column, &width) in view.columns::<R>().zip(&self.widths) {
                 line.put(width, column.align, out, |out| (column.cell)(row).text(ctx, out));
             }
-            line.trim(out);
+            trim(out);
             self.clip(out, start);
             out.push(b'\n');
         }
@@ -128,7 +129,7 @@ impl Table {
             let heading = heading(column, ctx).as_bytes();
             line.put(width, column.align, out, |out| out.extend_from_slice(heading));
         }
-        line.trim(out);
+        trim(out);
         self.clip(out, start);
         out.extend_from_slice(plain.as_bytes());
         out.push(b'\n');
@@ -157,8 +158,6 @@ struct Line {
     at: usize,
     /// Columns that should have been written by now.
     due: usize,
-    /// Spaces owed before the next value.
-    gap: usize,
 }
 
 impl Line {
@@ -171,12 +170,12 @@ impl Line {
     ) {
         if self.due > 0 {
             // One space stands between two values, however wide they are.
-            self.gap = self.due.saturating_sub(self.at) + 1;
+            let gap = self.due.saturating_sub(self.at) + 1;
+            spaces(out, gap);
+            self.at += gap;
             self.due += 1;
         }
-        let start = out.len() + self.gap;
-        spaces(out, self.gap);
-        self.at += self.gap;
+        let start = out.len();
         self.due += width;
         write(out);
         let used = escape::width(&out[start..]);
@@ -189,21 +188,13 @@ impl Line {
             self.at += shift;
         }
         self.at += used;
-        self.gap = 0;
     }
+}
 
-    /// Ends the line. Spaces at its end are never written.
-    fn end(self, out: &mut Vec<u8>) {
-        self.trim(out);
-        out.push(b'\n');
-    }
-
-    /// Drops the spaces that empty values left at the end.
-    #[allow(clippy::unused_self, reason = "a line is used up by its end")]
-    fn trim(self, out: &mut Vec<u8>) {
-        while out.last() == Some(&b' ') {
-            out.pop();
-        }
+/// Drops the spaces that empty values left at the end of a line.
+fn trim(out: &mut Vec<u8>) {
+    while out.last() == Some(&b' ') {
+        out.pop();
     }
 }
 

@@ -1,0 +1,281 @@
+//! The flags that mean the same in every tool.
+
+pub mod parse;
+pub mod tcpcount;
+pub mod tcpstates;
+
+use std::fmt::Display;
+use std::io;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, ValueEnum};
+use ipnet::Ipv6Net;
+
+use crate::filter::{Cgroup, CommGlob, Family, Filter, netns};
+use crate::kernel::plan::RungKind;
+use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
+
+/// Every tool has these.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// What to look at.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// How to get at it.
+    #[command(flatten)]
+    pub measure: MeasureArgs,
+}
+
+/// How a tool shows what it finds, and when it ends.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+pub struct OutputArgs {
+    /// Print JSON Lines instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Show times in UTC, as JSON always does
+    #[arg(long)]
+    pub utc: bool,
+    /// Stop after this time, like 30, 1.5s or 10m
+    #[arg(short, long, value_name = "TIME", value_parser = parse::duration)]
+    pub duration: Option<Duration>,
+    /// Exit with 9 if anything was lost, missed or untracked
+    #[arg(long)]
+    pub strict: bool,
+    /// Explain what the tool does, with the kernel's own words when it refuses
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// How a tool gets at the facts.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "How it measures")]
+pub struct MeasureArgs {
+    /// Attach in this way only
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = ProbeChoice::Auto)]
+    pub probe: ProbeChoice,
+}
+
+/// The ways to attach that can be asked for.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProbeChoice {
+    /// The cheapest that this kernel offers
+    #[default]
+    Auto,
+    /// fentry and fexit
+    Fentry,
+    /// kprobe and kretprobe
+    Kprobe,
+    /// Tracepoints with BTF
+    Tracepoint,
+}
+
+impl ProbeChoice {
+    /// The kind of rung to insist on, if any.
+    pub fn rung(self) -> Option<RungKind> {
+        match self {
+            Self::Auto => None,
+            Self::Fentry => Some(RungKind::Fentry),
+            Self::Kprobe => Some(RungKind::Kprobe),
+            Self::Tracepoint => Some(RungKind::Tracepoint),
+        }
+    }
+}
+
+/// Tools that print by interval, with their order and length.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct IntervalArgs {
+    /// Print every so many seconds; fractions are allowed
+    #[arg(short, long, value_name = "SECS", default_value = "1", value_parser = parse::interval)]
+    pub interval: Duration,
+    /// Print only the first N rows of each interval
+    #[arg(long, value_name = "N", value_parser = parse::at_least_one)]
+    pub top: Option<std::num::NonZeroU64>,
+    /// Sort by this column
+    #[arg(long, value_name = "COLUMN")]
+    pub sort: Option<String>,
+}
+
+/// What to look at. Several values of one flag widen it, several flags narrow it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// Processes by number
+    #[arg(short, long = "pid", value_name = "PID[,…]", value_delimiter = ',',
+        value_parser = parse::pid)]
+    pids: Vec<u32>,
+    /// Processes by name; * ? [a-z] [!a-z] stand for any characters, one, one of these, one of others
+    #[arg(short, long, value_name = "GLOB")]
+    comm: Option<CommGlob>,
+    /// Ports on this side
+    #[arg(long = "lport", value_name = "PORT[-PORT][,…]", value_delimiter = ',',
+        value_parser = parse::ports)]
+    lports: Vec<RangeInclusive<u16>>,
+    /// Ports on the other side
+    #[arg(long = "rport", value_name = "PORT[-PORT][,…]", value_delimiter = ',',
+        value_parser = parse::ports)]
+    rports: Vec<RangeInclusive<u16>>,
+    /// Ports on either side
+    #[arg(long = "port", value_name = "PORT[-PORT][,…]", value_delimiter = ',',
+        value_parser = parse::ports)]
+    ports: Vec<RangeInclusive<u16>>,
+    /// Addresses on this side
+    #[arg(long = "laddr", value_name = "CIDR[,…]", value_delimiter = ',',
+        value_parser = parse::network)]
+    laddrs: Vec<Ipv6Net>,
+    /// Addresses on the other side
+    #[arg(long = "raddr", value_name = "CIDR[,…]", value_delimiter = ',',
+        value_parser = parse::network)]
+    raddrs: Vec<Ipv6Net>,
+    /// Addresses on either side
+    #[arg(long = "addr", value_name = "CIDR[,…]", value_delimiter = ',',
+        value_parser = parse::network)]
+    addrs: Vec<Ipv6Net>,
+    /// IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// One network namespace, by inode number, process or path
+    #[arg(long, value_name = "NETNS", value_parser = netns)]
+    netns: Option<u32>,
+    /// One cgroup and those below it
+    #[arg(long, value_name = "PATH", value_parser = Cgroup::find)]
+    cgroup: Option<Cgroup>,
+}
+
+impl FilterArgs {
+    /// The filter asked for; an error names the flags that cannot be served.
+    pub fn filter(&self) -> Result<Filter, String> {
+        let args = self.clone();
+        let filter = Filter {
+            pids: args.pids,
+            comm: args.comm,
+            lports: args.lports,
+            rports: args.rports,
+            ports: args.ports,
+            laddrs: args.laddrs,
+            raddrs: args.raddrs,
+            addrs: args.addrs,
+            family: match (args.ipv4, args.ipv6) {
+                (true, _) => Some(Family::V4),
+                (_, true) => Some(Family::V6),
+                _ => None,
+            },
+            netns: args.netns,
+            cgroup: args.cgroup,
+        };
+        filter.check().map(|()| filter)
+    }
+}
+
+impl OutputArgs {
+    /// A printer to the standard output in the format asked for. Rates are per `interval`; at
+    /// zero sums are shown.
+    pub fn printer(&self, interval: Duration, stop: &Stop) -> io::Result<Printer> {
+        let format = if self.json { Format::Json } else { Format::Table };
+        let ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+        let (out, err) = (Sink::stdout(stop.clone())?, Sink::stderr(stop.clone())?);
+        Ok(Printer::new(out, err, format, Ctx::new(ns, self.utc)))
+    }
+}
+
+impl IntervalArgs {
+    /// How many rows of an interval are shown.
+    pub fn top(&self) -> usize {
+        self.top.map_or(usize::MAX, |top| usize::try_from(top.get()).unwrap_or(usize::MAX))
+    }
+
+    /// The column to sort rows `R` by, if one was asked for; an error lists those there are.
+    pub fn sort_column<R: Row>(&self) -> Result<Option<&'static Column<R>>, String> {
+        let by = self.sort.as_deref().map(find).transpose();
+        by.map_err(|error| format!("--sort: {error}"))
+    }
+}
+
+/// Every tool's command line, for man pages and shell completions.
+pub fn commands() -> Vec<clap::Command> {
+    vec![tcpstates::Args::command(), tcpcount::Args::command()]
+}
+
+/// What clap says of a wrong command line `C`, for what clap itself cannot see. Exits with 2.
+pub fn usage_error<C: CommandFactory>(message: impl Display) -> clap::Error {
+    C::command().error(ErrorKind::ValueValidation, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Tool {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        interval: IntervalArgs,
+    }
+
+    fn parse(args: &str) -> Result<Tool, clap::Error> {
+        Tool::try_parse_from(std::iter::once("tool").chain(args.split_whitespace()))
+    }
+
+    #[test]
+    fn the_flags_hold_together() {
+        Tool::command().debug_assert();
+        let help = Tool::command().render_help().to_string();
+        for heading in ["Filters:", "Output:", "How it measures:"] {
+            assert!(help.contains(heading), "{help}");
+        }
+    }
+
+    #[test]
+    fn filters_become_plain_values() {
+        let tool = parse("-p 1,2 -c ngin? --port 80,8000-8099 --raddr 10.0.0.0/8,::1 -4").unwrap();
+        let filter = tool.common.filters.filter().unwrap();
+        assert_eq!(filter.pids, [1, 2]);
+        assert!(filter.comm.unwrap().matches(b"nginx"));
+        assert_eq!(filter.ports, [80..=80, 8000..=8099]);
+        assert_eq!(filter.raddrs.len(), 2);
+        assert_eq!(filter.family, Some(Family::V4));
+        assert_eq!(tool.interval.interval, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_name_with_a_hint() {
+        for (args, value, hint) in [
+            ("--port 70000", "'70000'", "65535"),
+            ("--addr 10.0.0.0/33", "'10.0.0.0/33'", "/0 to /32"),
+            ("-i 0", "'0'", "0.5"),
+            ("-i NaN", "'NaN'", "0.5"),
+            ("-d soon", "'soon'", "10ms"),
+            ("-c [a", "'[a'", "without its ]"),
+            ("--netns 4194304", "'4194304'", "no process 4194304"),
+            ("--probe magic", "'magic'", "tracepoint"),
+            ("-4 -6", "--ipv6", "cannot be used with"),
+            ("--top 0", "'0'", "at least 1"),
+        ] {
+            let error = parse(args).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(value) && text.contains(hint), "{args}: {text}");
+            assert_eq!(error.exit_code(), 2, "{args}");
+        }
+    }
+
+    #[test]
+    fn what_clap_cannot_see_is_refused_alike() {
+        let tool = parse(&format!("--port {}", vec!["1"; 17].join(","))).unwrap();
+        let error = usage_error::<Tool>(tool.common.filters.filter().unwrap_err());
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("error: --port takes at most 16 values, not 17"));
+    }
+}

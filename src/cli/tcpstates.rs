@@ -1,0 +1,102 @@
+//! The command line of tcpstates.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use super::{Common, IntervalArgs, parse};
+use crate::inventory::By;
+use crate::tcp_state::TcpState;
+
+const EXAMPLES: &str = "\
+Examples:
+  tcpstates                              every state change of every TCP socket
+  tcpstates -c 'nginx*' --lport 443      of nginx's connections on port 443
+  tcpstates --state SYN_SENT --slower 1s connects that took longer than a second
+  tcpstates --state CLOSE_WAIT -n 20     the next 20 that come into or out of CLOSE_WAIT
+  tcpstates --summary                    how many sockets in each state, every second
+  tcpstates --summary --by process       who holds them; --by remote: to whom
+  tcpstates --json | jq -c 'select(.new == \"CLOSE\")'
+";
+
+/// Show every TCP state change: whose socket, from which state to which, and how long it took
+#[derive(Parser, Clone, Debug)]
+#[command(name = "tcpstates", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Flags of every tool.
+    #[command(flatten)]
+    pub common: Common,
+    /// Flags of tools with an interval, for `--summary`.
+    #[command(flatten)]
+    pub interval: IntervalArgs,
+    /// Stop after N state changes, or with --summary after N intervals
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
+        value_parser = parse::at_least_one)]
+    pub count: Option<NonZeroU64>,
+    /// Only changes from or to these states, like ESTABLISHED,CLOSE_WAIT
+    #[arg(
+        long = "state",
+        value_name = "STATE[,…]",
+        value_delimiter = ',',
+        help_heading = "Filters",
+        conflicts_with = "summary"
+    )]
+    pub states: Vec<TcpState>,
+    /// Only sockets that were in the old state for at least this time, like 10ms
+    #[arg(long, value_name = "TIME", value_parser = parse::duration,
+        help_heading = "Filters", conflicts_with = "summary")]
+    pub slower: Option<Duration>,
+    /// Count the sockets in each state, every interval
+    #[arg(long, help_heading = "Output")]
+    pub summary: bool,
+    /// Count by who holds them, by their peer or by local port
+    #[arg(long, value_enum, help_heading = "Output", requires = "summary")]
+    pub by: Option<By>,
+    /// Where the state of sockets is kept
+    #[arg(long, value_enum, help_heading = "How it measures", default_value_t = Track::Auto)]
+    pub track: Track,
+    /// Sockets that fit where --track hash keeps them
+    #[arg(long, value_name = "N", help_heading = "How it measures", default_value_t = 65_536,
+        value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub track_max: u32,
+    /// Room for events that wait to be printed, like 512K or 4M
+    #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
+        value_parser = parse::buffer_size)]
+    pub buffer: u32,
+}
+
+/// Where the state of sockets is kept.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// In the sockets where the kernel allows it, else in a hash map
+    Auto,
+    /// In the sockets
+    Storage,
+    /// In a hash map by address of the socket
+    Hash,
+}
+
+impl Args {
+    /// What clap itself cannot see.
+    ///
+    /// # Errors
+    /// A message that names the flag.
+    pub fn check(&self) -> Result<(), String> {
+        if !self.summary && self.interval.sort.is_some() {
+            return Err("--sort needs --summary: state changes come in their own order".into());
+        }
+        if !self.summary && self.interval.top.is_some() {
+            return Err("--top needs --summary; -n N stops after N state changes".into());
+        }
+        let unseen = [TcpState::TimeWait, TcpState::NewSynRecv];
+        match self.states.iter().find(|state| unseen.contains(state)) {
+            Some(state) => Err(format!(
+                "--state {}: the kernel reports no change into or out of it; \
+                 tcpstates --summary counts these sockets",
+                state.name()
+            )),
+            None => Ok(()),
+        }
+    }
+}

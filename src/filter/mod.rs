@@ -1,0 +1,148 @@
+//! Which traffic a tool looks at, as plain values that do not know the command line or BPF.
+
+mod cgroup;
+mod glob;
+mod netns;
+mod wire;
+
+use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
+
+use ipnet::Ipv6Net;
+
+pub use cgroup::Cgroup;
+pub use glob::CommGlob;
+pub use netns::netns;
+
+/// Most values that one list may have: the kernel side walks it for every event.
+pub const MAX_VALUES: usize = 16;
+
+/// IPv4, seen as the IPv6 addresses it is mapped into.
+const V4_MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4, also on an IPv6 socket that talks to a v4-mapped address.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// What has to hold of an event; an empty list or `None` asks for nothing, one match in a list
+/// is enough.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Processes (thread group ids).
+    pub pids: Vec<u32>,
+    /// Pattern of the process name.
+    pub comm: Option<CommGlob>,
+    /// Ports on this side.
+    pub lports: Vec<RangeInclusive<u16>>,
+    /// Ports on the other side.
+    pub rports: Vec<RangeInclusive<u16>>,
+    /// Ports on either side.
+    pub ports: Vec<RangeInclusive<u16>>,
+    /// Networks on this side. IPv4 is v4-mapped here and below.
+    pub laddrs: Vec<Ipv6Net>,
+    /// Networks on the other side.
+    pub raddrs: Vec<Ipv6Net>,
+    /// Networks on either side.
+    pub addrs: Vec<Ipv6Net>,
+    /// Address family.
+    pub family: Option<Family>,
+    /// Inode number of the network namespace.
+    pub netns: Option<u32>,
+    /// Cgroup, with everything below it.
+    pub cgroup: Option<Cgroup>,
+}
+
+impl Filter {
+    /// Refuses lists beyond [`MAX_VALUES`] and demands that nothing can meet, naming the flags.
+    pub fn check(&self) -> Result<(), String> {
+        for (flag, len) in [
+            ("--pid", self.pids.len()),
+            ("--lport", self.lports.len()),
+            ("--rport", self.rports.len()),
+            ("--port", self.ports.len()),
+            ("--laddr", self.laddrs.len()),
+            ("--raddr", self.raddrs.len()),
+            ("--addr", self.addrs.len()),
+        ] {
+            if len > MAX_VALUES {
+                return Err(format!("{flag} takes at most {MAX_VALUES} values, not {len}"));
+            }
+        }
+        // Both ends of a connection have one family.
+        let nets = [("--laddr", &self.laddrs), ("--raddr", &self.raddrs), ("--addr", &self.addrs)];
+        let forced = self.family.map(|family| match family {
+            Family::V4 => ("--ipv4", family),
+            Family::V6 => ("--ipv6", family),
+        });
+        let mut given: Vec<(&str, Family)> = forced.into_iter().collect();
+        given.extend(nets.iter().filter_map(|(flag, nets)| Some((*flag, common_family(nets)?))));
+        let clash = given.iter().find(|(_, family)| *family != given[0].1);
+        match clash {
+            Some((flag, _)) => Err(format!(
+                "{} and {flag} exclude each other: one is met by IPv4 only, the other by IPv6 only",
+                given[0].0
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The one family that all of some networks have addresses of.
+fn common_family(nets: &[Ipv6Net]) -> Option<Family> {
+    let first = family_of(*nets.first()?)?;
+    nets.iter().all(|&net| family_of(net) == Some(first)).then_some(first)
+}
+
+/// The one family that a network has addresses of; `None` for networks like `::/0`.
+fn family_of(net: Ipv6Net) -> Option<Family> {
+    if V4_MAPPED.contains(&net) {
+        Some(Family::V4)
+    } else if net.contains(&V4_MAPPED) {
+        None
+    } else {
+        Some(Family::V6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nets(text: &[&str]) -> Vec<Ipv6Net> {
+        text.iter().map(|net| net.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn long_lists_are_refused_by_name() {
+        let filter = Filter { ports: vec![1..=2; 16], ..Filter::default() };
+        assert_eq!(filter.check(), Ok(()));
+        let filter = Filter { ports: vec![1..=2; 17], ..Filter::default() };
+        assert_eq!(filter.check().unwrap_err(), "--port takes at most 16 values, not 17");
+    }
+
+    #[test]
+    fn what_nothing_can_meet_is_refused() {
+        let v4 = nets(&["::ffff:10.0.0.0/104"]);
+        let v6 = nets(&["fd00::/8"]);
+        let any = nets(&["::/0"]);
+        let refused = |filter: Filter| filter.check().err();
+        let base = Filter::default;
+        assert_eq!(refused(Filter { addrs: v4.clone(), family: Some(Family::V4), ..base() }), None);
+        assert_eq!(
+            refused(Filter { addrs: any.clone(), family: Some(Family::V4), ..base() }),
+            None
+        );
+        assert_eq!(refused(Filter { laddrs: any, raddrs: v4.clone(), ..base() }), None);
+        let both = [v4.clone(), v6.clone()].concat();
+        assert_eq!(refused(Filter { addrs: both, family: Some(Family::V6), ..base() }), None);
+        let error = refused(Filter { addrs: v4.clone(), family: Some(Family::V6), ..base() });
+        assert!(error.unwrap().starts_with("--ipv6 and --addr exclude each other"));
+        let error = refused(Filter { laddrs: v4, raddrs: v6, ..base() });
+        assert!(error.unwrap().starts_with("--laddr and --raddr exclude each other"));
+    }
+}

@@ -1,0 +1,242 @@
+//! What every tool does around its own work: start, report on itself, end.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::cli::Common;
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::{Hook, Plan, RungKind};
+use crate::kernel::refusal::Refusal;
+use crate::kernel::session::{Session, Setup};
+use crate::report::{Printer, SinkError, Status, Stop};
+use crate::run::{Waiter, own_cpu_ns, wall_now};
+use crate::wire::Stats;
+
+/// How often counters are looked at for losses; a loss shows within a second.
+const WATCH: Duration = Duration::from_millis(500);
+/// The sweep for owners of accepted sockets takes at most this part of a CPU.
+const SWEEP_SHARE: u32 = 100;
+/// And comes at most so often.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// In the end, programs that were running when their hooks were taken away may still count.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Exit code: something was lost, and `--strict` was given.
+const EXIT_LOSS: u8 = 9;
+/// Exit code: the output cannot be written.
+const EXIT_OUTPUT: u8 = 10;
+
+/// A tool's name and the hooks it wants.
+#[derive(Debug)]
+pub struct Spec {
+    /// The binary's name.
+    pub name: &'static str,
+    /// In the order to attach them.
+    pub hooks: &'static [&'static Hook],
+}
+
+/// A tool that has started: its programs are attached.
+pub struct Running {
+    /// The programs.
+    pub session: Session,
+    /// The output.
+    pub printer: Printer,
+    /// Time, signals, ring buffer, reader.
+    pub waiter: Waiter,
+    /// Events that reached user space; the tool's own work counts them.
+    pub delivered: u64,
+    spec: &'static Spec,
+    facts: Facts,
+    started: Instant,
+    duration: Option<Duration>,
+    strict: bool,
+    next_watch: Instant,
+    incomplete: u64,
+    next_sweep: Instant,
+}
+
+impl Running {
+    /// Loads and attaches, learns who owns the sockets there are, and says so in a status.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where the user can do something about it.
+    pub fn start(
+        spec: &'static Spec,
+        common: &Common,
+        setup: &Setup,
+        interval: Duration,
+    ) -> Result<Self> {
+        let targets = |kind| {
+            spec.hooks
+                .iter()
+                .flat_map(|hook| hook.rungs)
+                .filter(move |rung| rung.kind == kind)
+                .map(|rung| rung.target)
+                .collect::<Vec<_>>()
+        };
+        let facts = Facts::read(&targets(RungKind::Tracepoint), &targets(RungKind::Iterator))?;
+        let plan = Plan::decide(spec.name, spec.hooks, &facts, common.measure.probe.rung())?;
+        let stop = Stop::on_signals().context("cannot watch for signals")?;
+        let waiter = Waiter::new(&stop).context("cannot wait for events")?;
+        let printer =
+            common.output.printer(interval, &stop).context("cannot use the standard output")?;
+        waiter.watch_output(rustix::stdio::stdout());
+        let session = Session::start(plan, &facts, setup)?;
+        let now = Instant::now();
+        let mut running = Self {
+            session,
+            printer,
+            waiter,
+            delivered: 0,
+            spec,
+            facts,
+            started: now,
+            duration: common.output.duration,
+            strict: common.output.strict,
+            next_watch: now + WATCH,
+            incomplete: 0,
+            next_sweep: now,
+        };
+        running.learn_owners()?;
+        if common.output.verbose {
+            running.explain()?;
+        }
+        let status = running.status(false)?;
+        running.printer.status(&status)?;
+        Ok(running)
+    }
+
+    /// Says which program serves which hook.
+    fn explain(&mut self) -> Result<()> {
+        for choice in &self.session.plan().choices {
+            let how = match &choice.rung {
+                Ok(rung) => format!("{} {} ({})", rung.kind, rung.target, rung.program),
+                Err(reason) => format!("off: {reason}"),
+            };
+            self.printer.note(&format!("{}: {}: {how}", self.spec.name, choice.hook.name))?;
+        }
+        Ok(())
+    }
+
+    /// When `--duration` is over; `None` without it.
+    pub fn ends_at(&self) -> Option<Instant> {
+        self.duration.map(|duration| self.started + duration)
+    }
+
+    /// Whether `--duration` is over.
+    pub fn is_over(&self) -> bool {
+        self.ends_at().is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// The earlier of a moment and the end of `--duration`.
+    pub fn until(&self, moment: Instant) -> Instant {
+        self.ends_at().map_or(moment, |end| end.min(moment))
+    }
+
+    /// What a tool does between its work: tell of losses, and find owners of sockets that were
+    /// accepted but not used yet. Cheap to call often.
+    ///
+    /// # Errors
+    /// Counters cannot be read or the output not written.
+    pub fn keep_watch(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if now < self.next_watch {
+            return Ok(());
+        }
+        self.next_watch = now + WATCH;
+        let status = self.status(false)?;
+        if status.incomplete() > self.incomplete {
+            self.incomplete = status.incomplete();
+            self.printer.status(&status)?;
+        }
+        let stats = self.session.stats()?;
+        if now >= self.next_sweep && stats.children > stats.settled {
+            self.learn_owners()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the tables of open files who owns which socket. It takes time with many processes,
+    /// so the next time comes the later the longer it took.
+    fn learn_owners(&mut self) -> Result<()> {
+        if !self.session.plan().serves("owners") {
+            return Ok(());
+        }
+        let before = Instant::now();
+        self.session.iterate("learn_owners", 1, |_| ()).context("cannot learn owners")?;
+        let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
+        self.next_sweep = Instant::now() + pause;
+        Ok(())
+    }
+
+    /// How the tool is doing.
+    ///
+    /// # Errors
+    /// Counters cannot be read.
+    pub fn status(&self, last: bool) -> Result<Status> {
+        // Read after `delivered`, so that nothing is delivered that was not attempted.
+        let Stats { attempted, lost, filtered, untracked, .. } = self.session.stats()?;
+        let probes = self.session.plan().choices.iter().map(|choice| {
+            (choice.hook.name, choice.rung.as_ref().map_or("-", |rung| rung.kind.name()))
+        });
+        Ok(Status {
+            ts: wall_now(),
+            tool: self.spec.name,
+            kernel: self.facts.release.clone(),
+            probes: probes.collect(),
+            attempted,
+            delivered: self.delivered,
+            lost,
+            filtered,
+            pending: attempted.saturating_sub(self.delivered + lost + filtered),
+            untracked: Some(untracked),
+            missed: Some(self.session.missed()),
+            cpu_ns: Some(own_cpu_ns()),
+            last,
+        })
+    }
+
+    /// Takes the programs off their hooks, lets `drain` take what is left, and ends with the
+    /// final status.
+    ///
+    /// # Errors
+    /// As of `drain`, or the output cannot be written.
+    pub fn finish(mut self, mut drain: impl FnMut(&mut Self) -> Result<()>) -> Result<ExitCode> {
+        let missed = self.session.missed();
+        self.session.detach();
+        let deadline = Instant::now() + SETTLE;
+        let mut status = loop {
+            drain(&mut self)?;
+            let status = self.status(true)?;
+            if status.pending == 0 || Instant::now() >= deadline {
+                break status;
+            }
+        };
+        status.missed = Some(missed.max(status.missed.unwrap_or(0)));
+        self.printer.status(&status)?;
+        self.printer.flush()?;
+        let complete = status.incomplete() == 0 && self.printer.dropped() == 0;
+        Ok(if self.strict && !complete { ExitCode::from(EXIT_LOSS) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Turns the outcome of a tool into its exit code, and into one message where it failed.
+pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
+    let error = match outcome {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    match error.downcast_ref::<SinkError>() {
+        // The reader has had enough (`| head`): that is no failure.
+        Some(SinkError::Closed) => return ExitCode::SUCCESS,
+        Some(SinkError::Write(_)) => {
+            eprintln!("{name}: {error:#}");
+            return ExitCode::from(EXIT_OUTPUT);
+        }
+        None => {}
+    }
+    eprintln!("{name}: {error:#}");
+    ExitCode::from(error.downcast_ref::<Refusal>().map_or(1, Refusal::exit_code))
+}
