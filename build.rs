@@ -1,4 +1,4 @@
-//! Compiles every bpf/*.bpf.c into OUT_DIR/*.bpf.o, which the tools carry inside them.
+//! Compiles every `bpf/*.bpf.c` into `OUT_DIR/*.bpf.o`, which the tools carry inside them.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use libbpf_cargo::SkeletonBuilder;
 
-/// BPF_PROG() hands every program a context, which it may leave alone.
+/// `BPF_PROG()` hands every program a context, which it may leave alone.
 const CLANG_ARGS: [&str; 7] =
     ["-I", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"];
 

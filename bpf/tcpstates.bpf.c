@@ -142,4 +142,8 @@ int BPF_PROG(destroy_tracepoint, struct sock *sk)
 	return 0;
 }
 
+/* Used through pointers alone, records would be left out of BTF and of its tests. */
+struct state_event *state_event_type SEC(".types");
+struct sock_entry *sock_entry_type SEC(".types");
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -151,8 +151,8 @@ impl Running {
             self.incomplete = status.incomplete();
             self.printer.status(&status)?;
         }
-        let stats = self.session.stats()?;
-        if now >= self.next_sweep && stats.children > stats.settled {
+        let Stats { children, settled, .. } = self.session.stats()?;
+        if now >= self.next_sweep && children > settled {
             self.learn_owners()?;
         }
         Ok(())

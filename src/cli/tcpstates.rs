@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
         value_parser = parse::at_least_one)]
     pub count: Option<NonZeroU64>,
-    /// Only changes from or to these states, like ESTABLISHED,CLOSE_WAIT
+    /// Only changes from or to these states, as `ss` or the kernel spell them
     #[arg(
         long = "state",
         value_name = "STATE[,…]",

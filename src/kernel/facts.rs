@@ -15,7 +15,7 @@ mod cap {
     pub const BPF: u32 = 39;
 }
 
-/// How far the kernel is locked down, kernel_lockdown(7).
+/// How far the kernel is locked down, see `kernel_lockdown(7)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lockdown {

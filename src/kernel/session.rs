@@ -48,6 +48,7 @@ const READ_BYTES: usize = 256 << 10;
 /// What libbpf said lately; shown when loading fails.
 static COMPLAINTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+#[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
 fn keep_complaint(level: PrintLevel, text: String) {
     if level == PrintLevel::Warn
         && let Ok(mut complaints) = COMPLAINTS.lock()
@@ -56,6 +57,7 @@ fn keep_complaint(level: PrintLevel, text: String) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
 fn print_all(_level: PrintLevel, text: String) {
     eprint!("{text}");
 }
