@@ -89,6 +89,23 @@ static __always_inline bool owner_filtered(void)
 	return filter.nr_pids || filter.comm_on || filter.cgroup;
 }
 
+/* Deeper cgroups than any system has. */
+#define MAX_CGROUP_DEPTH 64
+
+/*
+ * Up the tree to the level of the wanted cgroup. The array of ancestors would be one step,
+ * but the verifier lets nobody read it where it lies in the padding of struct cgroup.
+ */
+static __always_inline bool cgroup_matches(struct cgroup *cgrp)
+{
+	for (int i = 0; i < MAX_CGROUP_DEPTH && cgrp; i++) {
+		if ((__u32)cgrp->level <= filter.cgroup_level)
+			return cgrp->kn->id == filter.cgroup;
+		cgrp = cgrp->self.parent->cgroup;
+	}
+	return false;
+}
+
 /* Asked once when an owner is learned, not once an event; cgrp is the owner's. */
 static __always_inline bool owner_matches(const struct owner *owner, struct cgroup *cgrp)
 {
@@ -96,7 +113,7 @@ static __always_inline bool owner_matches(const struct owner *owner, struct cgro
 		return false;
 	if (filter.comm_on && !comm_matches(owner->comm))
 		return false;
-	if (filter.cgroup && cgroup_ancestor_id(cgrp, filter.cgroup_level) != filter.cgroup)
+	if (filter.cgroup && !cgroup_matches(cgrp))
 		return false;
 	return true;
 }

@@ -89,16 +89,17 @@ struct kernfs_node {
 	u64 id;
 };
 
-struct cgroup {
-	struct kernfs_node *kn;
-	int level;
-	struct cgroup *ancestors[];
+struct cgroup;
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
 };
 
-/* before 5.19: ids instead of pointers */
-struct cgroup___ids {
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
 	int level;
-	u64 ancestor_ids[];
 };
 
 struct css_set {
