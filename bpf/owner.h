@@ -69,11 +69,14 @@ static __always_inline void owner_learn(struct owner *owner, struct task_struct 
 	struct task_struct *leader = task->group_leader;
 	const __u64 *name = (const __u64 *)__builtin_preserve_access_index(&leader->comm);
 	__u64 *comm = (__u64 *)owner->comm;
-	struct cgroup *cgrp = task->cgroups->dfl_cgrp;
+	struct cgroup *cgrp = NULL;
 
 	comm[0] = name[0];
 	comm[1] = name[1];
-	owner->cgroup = cgrp->kn->id;
+	if (options.want_cgroup || filter.cgroup) {
+		cgrp = task->cgroups->dfl_cgrp;
+		owner->cgroup = cgrp->kn->id;
+	}
 	owner->pid = task->tgid;
 	owner->flags = owner_matches(owner, cgrp) ? OWNER_MATCHES : 0;
 }
@@ -110,25 +113,32 @@ static __always_inline bool closed_by_process(const struct sock *sk, int old_sta
 	return !(task->flags & PF_KTHREAD);
 }
 
+static __always_inline bool is_child(int old_state, int new_state)
+{
+	return old_state == TCP_LISTEN && new_state == TCP_SYN_RECV;
+}
+
+/* connect() and listen() */
+static __always_inline bool opened_by_process(int old_state, int new_state)
+{
+	return old_state == TCP_CLOSE && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN);
+}
+
 /* What a state transition tells of the owner. */
 static __always_inline void owner_on_transition(struct track *track, const struct sock *sk,
 						int old_state, int new_state, struct stats *st)
 {
 	struct owner *owner = &track->owner;
 
-	if (old_state == TCP_CLOSE) {
-		if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN)
-			owner_settle(owner, st);
-	} else if (old_state == TCP_LISTEN && new_state == TCP_SYN_RECV) {
+	if (is_child(old_state, new_state)) {
 		owner->flags |= OWNER_INHERITED;
 		st->children++;
-	} else if (!owner_settled(owner)) {
-		if (closed_by_process(sk, old_state, new_state)) {
-			owner_settle(owner, st);
-		} else if (new_state == TCP_CLOSE && owner->flags & OWNER_INHERITED) {
-			owner->flags &= ~OWNER_INHERITED;
-			st->settled++;
-		}
+	} else if (opened_by_process(old_state, new_state) ||
+		   (!owner_settled(owner) && closed_by_process(sk, old_state, new_state))) {
+		owner_settle(owner, st);
+	} else if (new_state == TCP_CLOSE && owner->flags & OWNER_INHERITED) {
+		owner->flags &= ~OWNER_INHERITED;
+		st->settled++;
 	}
 }
 

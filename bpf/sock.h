@@ -23,29 +23,19 @@ static __always_inline void map_v4(__u8 *to, __be32 addr)
 	word[3] = addr;
 }
 
-static __always_inline void copy_v6(__u8 *to, const struct in6_addr *from)
-{
-	__u32 *word = (__u32 *)to;
-
-	word[0] = from->in6_u.u6_addr32[0];
-	word[1] = from->in6_u.u6_addr32[1];
-	word[2] = from->in6_u.u6_addr32[2];
-	word[3] = from->in6_u.u6_addr32[3];
-}
-
 /* Works for full, request and timewait sockets: all of them begin with sock_common. */
 static __always_inline void flow_read(struct flow *flow, const struct sock_common *skc)
 {
 	if (skc->skc_family == AF_INET6) {
-		copy_v6(flow->laddr, &skc->skc_v6_rcv_saddr);
-		copy_v6(flow->raddr, &skc->skc_v6_daddr);
+		__builtin_memcpy(flow->laddr, skc->skc_v6_rcv_saddr.in6_u.u6_addr32, ADDR_LEN);
+		__builtin_memcpy(flow->raddr, skc->skc_v6_daddr.in6_u.u6_addr32, ADDR_LEN);
 	} else {
 		map_v4(flow->laddr, skc->skc_rcv_saddr);
 		map_v4(flow->raddr, skc->skc_daddr);
 	}
 	flow->lport = skc->skc_num;
 	flow->rport = bpf_ntohs(skc->skc_dport);
-	flow->netns = skc->skc_net.net->ns.inum;
+	flow->netns = options.want_netns ? skc->skc_net.net->ns.inum : 0;
 }
 
 /*

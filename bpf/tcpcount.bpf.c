@@ -14,9 +14,9 @@
 #include <bpf/bpf_tracing.h>
 #include "wire.h"
 #include "compat.h"
+#include "emit.h"
 #include "sock.h"
 #include "filter.h"
-#include "emit.h"
 #include "owner.h"
 
 #define EAGAIN	     11

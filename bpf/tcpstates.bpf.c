@@ -14,9 +14,9 @@
 #include <bpf/bpf_tracing.h>
 #include "wire.h"
 #include "compat.h"
+#include "emit.h"
 #include "sock.h"
 #include "filter.h"
-#include "emit.h"
 #include "ring.h"
 #include "owner.h"
 #include "inventory.h"
@@ -76,7 +76,7 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 	track = track_make(sk);
 	if (track) {
 		/* a child is a copy of its listener: the time in LISTEN is not its own */
-		if (track->since && !(old_state == TCP_LISTEN && new_state == TCP_SYN_RECV))
+		if (track->since && !is_child(old_state, new_state))
 			duration = now - track->since;
 		track->since = now;
 		owner_on_transition(track, sk, old_state, new_state, st);

@@ -167,7 +167,9 @@ struct options {
 	__u32 by;	      /* enum count_by */
 	__u32 remote_prefix4; /* bits kept of a remote address */
 	__u32 remote_prefix6;
-	__u32 nr_cpus; /* possible ones: values that a per-CPU entry has */
+	__u32 nr_cpus;	  /* possible ones: values that a per-CPU entry has */
+	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
+	__u32 want_cgroup;
 	__u32 reserved;
 };
 

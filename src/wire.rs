@@ -310,6 +310,10 @@ records! {
         remote_prefix6: u32,
         /// Possible CPUs: values that an entry of a per-CPU map has.
         nr_cpus: u32,
+        /// 1: read the network namespace.
+        want_netns: u32,
+        /// 1: read the owner's cgroup.
+        want_cgroup: u32,
         /// 0.
         reserved: u32,
     }

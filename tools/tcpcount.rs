@@ -28,8 +28,9 @@ static TOOL: Spec =
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;
-/// Keys counted one by one, unless that takes more memory.
-const MAX_KEYS: u32 = 65_536;
+/// Keys counted one by one, unless that takes more memory: connections are many and short.
+const MAX_CONNECTIONS: u32 = 65_536;
+const MAX_OTHERS: u32 = 16_384;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -45,12 +46,15 @@ fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
     let mut options = Options::zeroed();
     options.by = args.by.number();
     options.nr_cpus = u32::try_from(cpus)?;
+    let by_netns = matches!(args.by, By::Netns | By::Connection);
+    options.want_netns = u32::from(by_netns || filter.netns.is_some());
+    options.want_cgroup = u32::from(args.by == By::Cgroup);
     if let By::Remote(v4, v6) = args.by {
         (options.remote_prefix4, options.remote_prefix6) = (v4.into(), v6.into());
     }
+    let wanted = if args.by == By::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
     let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<CountKey>());
-    let keys =
-        args.max_keys.unwrap_or_else(|| MAX_KEYS.min(u32::try_from(fits).unwrap_or(MAX_KEYS)));
+    let keys = args.max_keys.unwrap_or_else(|| wanted.min(u32::try_from(fits).unwrap_or(wanted)));
     Ok(Setup {
         object: OBJECT,
         filter: filter.to_wire(),

@@ -60,6 +60,8 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
     options.state_mask = args.states.iter().fold(0, |mask, state| mask | 1 << state.number());
     options.use_hash = u32::from(args.track == Track::Hash);
     options.quiet = u32::from(args.summary);
+    options.want_netns = u32::from(args.common.output.json || filter.netns.is_some());
+    options.want_cgroup = u32::from(args.common.output.json);
     options.wake_bytes = u64::from(args.buffer) / 4;
     Setup {
         object: OBJECT,
