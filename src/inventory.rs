@@ -168,7 +168,7 @@ static SOCKETS: [Column<SocketsRow>; 11] = [
         "count",
         "COUNT",
         8,
-        |r| r.count.map_or(Cell::Missing, Cell::Count),
+        |r| r.count.map_or(Cell::Missing, Cell::Id),
         "How many sockets.",
     ),
     Column::right(

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
-use crate::cli::Common;
+use crate::cli::{Common, MeasureArgs, Track};
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::{Hook, Plan, RungKind};
 use crate::kernel::refusal::Refusal;
@@ -35,6 +35,51 @@ pub struct Spec {
     pub name: &'static str,
     /// In the order to attach them.
     pub hooks: &'static [&'static Hook],
+    /// Those that are needed besides where sockets are kept in a hash map.
+    pub hash_hooks: &'static [&'static Hook],
+}
+
+impl Spec {
+    fn all_hooks(&self) -> impl Iterator<Item = &'static Hook> {
+        self.hooks.iter().chain(self.hash_hooks).copied()
+    }
+
+    /// What the kernel has of the things that some rung of ours attaches to.
+    fn facts(&self) -> Result<Facts> {
+        let targets = |kind| {
+            self.all_hooks()
+                .flat_map(|hook| hook.rungs)
+                .filter(move |rung| rung.kind == kind)
+                .map(|rung| rung.target)
+                .collect::<Vec<_>>()
+        };
+        Facts::read(&targets(RungKind::Tracepoint), &targets(RungKind::Iterator))
+    }
+
+    /// Loads and attaches. What is known of sockets is kept as `--track` says, or where it
+    /// leaves the choice, in a hash map only on kernels that refuse socket storage.
+    fn load(&self, facts: &Facts, measure: &MeasureArgs, mut setup: Setup) -> Result<Session> {
+        let choices: &[bool] = match measure.track {
+            Track::Auto => &[false, true],
+            Track::Storage => &[false],
+            Track::Hash => &[true],
+        };
+        let mut first_refusal = None;
+        for &use_hash in choices {
+            setup.options.use_hash = u32::from(use_hash);
+            setup.map_sizes.push(("tracked_hash", if use_hash { measure.track_max } else { 1 }));
+            let extra = if use_hash { self.hash_hooks } else { &[] };
+            let hooks: Vec<_> = self.hooks.iter().chain(extra).copied().collect();
+            let plan = Plan::decide(self.name, &hooks, facts, measure.probe.rung())?;
+            match Session::start(plan, facts, &setup) {
+                Ok(session) => return Ok(session),
+                Err(error) => _ = first_refusal.get_or_insert(error),
+            }
+            setup.map_sizes.pop();
+        }
+        // What the preferred way ran into says more than the last resort.
+        Err(first_refusal.unwrap_or_else(|| anyhow!("nothing to load")))
+    }
 }
 
 /// A tool that has started: its programs are attached.
@@ -65,25 +110,16 @@ impl Running {
     pub fn start(
         spec: &'static Spec,
         common: &Common,
-        setup: &Setup,
+        setup: Setup,
         interval: Duration,
     ) -> Result<Self> {
-        let targets = |kind| {
-            spec.hooks
-                .iter()
-                .flat_map(|hook| hook.rungs)
-                .filter(move |rung| rung.kind == kind)
-                .map(|rung| rung.target)
-                .collect::<Vec<_>>()
-        };
-        let facts = Facts::read(&targets(RungKind::Tracepoint), &targets(RungKind::Iterator))?;
-        let plan = Plan::decide(spec.name, spec.hooks, &facts, common.measure.probe.rung())?;
+        let facts = spec.facts()?;
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
         let printer =
             common.output.printer(interval, &stop).context("cannot use the standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
-        let session = Session::start(plan, &facts, setup)?;
+        let session = spec.load(&facts, &common.measure, setup)?;
         let now = Instant::now();
         let mut running = Self {
             session,
@@ -232,7 +268,7 @@ pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
         // The reader has had enough (`| head`): that is no failure.
         Some(SinkError::Closed) => return ExitCode::SUCCESS,
         Some(SinkError::Write(_)) => {
-            eprintln!("{name}: {error:#}");
+            eprintln!("{name}: {error}");
             return ExitCode::from(EXIT_OUTPUT);
         }
         None => {}

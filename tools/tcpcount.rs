@@ -23,8 +23,11 @@ use tcpscope::wire::{CountKey, CountValue, Options};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
 
-static TOOL: Spec =
-    Spec { name: "tcpcount", hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS] };
+static TOOL: Spec = Spec {
+    name: "tcpcount",
+    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
+    hash_hooks: &[],
+};
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;
@@ -112,7 +115,7 @@ impl Source {
 fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
     let shown = if args.cumulative { std::time::Duration::ZERO } else { args.interval.interval };
-    let mut running = Running::start(&TOOL, &args.common, &setup(args, filter, cpus)?, shown)?;
+    let mut running = Running::start(&TOOL, &args.common, setup(args, filter, cpus)?, shown)?;
     let source = Source {
         counts: running.session.map("counts")?,
         other: running.session.map("other")?,

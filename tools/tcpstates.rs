@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Parser;
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcpstates::{Args, Track};
+use tcpscope::cli::tcpstates::Args;
 use tcpscope::cli::usage_error;
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::{DESTROY, OWNERS, RECV_USE, SEND_USE, SOCKETS, STATE};
@@ -25,13 +25,13 @@ use tcpscope::wire::{Options, SockEntry, StateEvent};
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
 const NAME: &str = "tcpstates";
 
-static EVENTS: Spec = Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS] };
-static EVENTS_HASH: Spec =
-    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &DESTROY] };
-static SUMMARY: Spec =
-    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS] };
-static SUMMARY_HASH: Spec =
-    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS, &DESTROY] };
+static EVENTS: Spec =
+    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS], hash_hooks: &[&DESTROY] };
+static SUMMARY: Spec = Spec {
+    name: NAME,
+    hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS],
+    hash_hooks: &[&DESTROY],
+};
 
 /// Events are printed this long after they happened, at the latest twice that.
 const BATCH: Duration = Duration::from_millis(40);
@@ -58,7 +58,6 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
     options.slower =
         args.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     options.state_mask = args.states.iter().fold(0, |mask, state| mask | 1 << state.number());
-    options.use_hash = u32::from(args.track == Track::Hash);
     options.quiet = u32::from(args.summary);
     options.want_netns = u32::from(args.common.output.json || filter.netns.is_some());
     options.want_cgroup = u32::from(args.common.output.json);
@@ -69,7 +68,6 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
         options,
         map_sizes: vec![
             ("events", if args.summary { 4096 } else { args.buffer }),
-            ("tracked_hash", if args.track == Track::Hash { args.track_max } else { 1 }),
             ("closers", if args.summary { CLOSERS } else { 1 }),
         ],
         verbose: args.common.output.verbose,
@@ -77,8 +75,7 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
 }
 
 fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
-    let spec = if args.track == Track::Hash { &EVENTS_HASH } else { &EVENTS };
-    let mut running = Running::start(spec, &args.common, &setup(args, filter), Duration::ZERO)?;
+    let mut running = Running::start(&EVENTS, &args.common, setup(args, filter), Duration::ZERO)?;
     let map = running.session.map("events")?;
     let mut ring = Ring::new(&map, StateEvent::read)?;
     running.waiter.watch_ring(map.as_fd())?;
@@ -119,10 +116,9 @@ fn print_events(
 }
 
 fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
-    let spec = if args.track == Track::Hash { &SUMMARY_HASH } else { &SUMMARY };
     let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
     let mut running =
-        Running::start(spec, &args.common, &setup(args, filter), args.interval.interval)?;
+        Running::start(&SUMMARY, &args.common, setup(args, filter), args.interval.interval)?;
     let mut hz = Hz::default();
     take(&running, &netns, args, &mut hz)?;
     let mut wake = running.waiter.wait(running.until(Instant::now() + CLOCKS_APART))?;

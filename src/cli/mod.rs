@@ -60,6 +60,25 @@ pub struct MeasureArgs {
     /// Attach in this way only
     #[arg(long, value_name = "WAY", value_enum, default_value_t = ProbeChoice::Auto)]
     pub probe: ProbeChoice,
+    /// Where the owner and state of each socket are kept
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t = Track::Auto)]
+    pub track: Track,
+    /// Sockets that fit where --track hash keeps them
+    #[arg(long, value_name = "N", default_value_t = 65_536,
+        value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub track_max: u32,
+}
+
+/// Where the programs keep what they know of a socket.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Track {
+    /// In the sockets where the kernel allows it, else in a hash map
+    #[default]
+    Auto,
+    /// In the sockets
+    Storage,
+    /// In a hash map by address of the socket
+    Hash,
 }
 
 /// The ways to attach that can be asked for.

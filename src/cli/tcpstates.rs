@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
 use super::{Common, IntervalArgs, parse};
 use crate::inventory::By;
@@ -53,28 +53,10 @@ pub struct Args {
     /// Count by who holds them, by their peer or by local port
     #[arg(long, value_enum, help_heading = "Output", requires = "summary")]
     pub by: Option<By>,
-    /// Where the state of sockets is kept
-    #[arg(long, value_enum, help_heading = "How it measures", default_value_t = Track::Auto)]
-    pub track: Track,
-    /// Sockets that fit where --track hash keeps them
-    #[arg(long, value_name = "N", help_heading = "How it measures", default_value_t = 65_536,
-        value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
-    pub track_max: u32,
     /// Room for events that wait to be printed, like 512K or 4M
     #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
         value_parser = parse::buffer_size)]
     pub buffer: u32,
-}
-
-/// Where the state of sockets is kept.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Track {
-    /// In the sockets where the kernel allows it, else in a hash map
-    Auto,
-    /// In the sockets
-    Storage,
-    /// In a hash map by address of the socket
-    Hash,
 }
 
 impl Args {

@@ -25,7 +25,7 @@ pub enum Cell<'a> {
     Nanos(u64),
     /// The lower bound of a duration in ns: `≥3h12m`.
     AtLeast(u64),
-    /// A number that names something (process, inode): never rounded.
+    /// A number that is never rounded: it names something, or people compare it to the unit.
     Id(u64),
     /// A TCP port.
     Port(u16),
