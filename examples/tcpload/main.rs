@@ -1,0 +1,95 @@
+//! tcpload: bounded TCP load with numbers known in advance, for the demo, the benchmark and the
+//! live tests. Every process it starts ends with it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+mod actor;
+mod churn;
+mod hold;
+mod life;
+mod named;
+mod nbsend;
+mod reqresp;
+mod sock;
+
+/// Makes TCP load of a known amount and prints, as JSON, what it did.
+#[derive(Parser)]
+#[command(name = "tcpload")]
+struct Cli {
+    #[command(subcommand)]
+    load: Load,
+}
+
+#[derive(Subcommand)]
+enum Load {
+    /// Short connections, one byte each way, as fast as they go
+    Churn(churn::Churn),
+    /// Requests and answers of a fixed size on kept connections
+    Reqresp(reqresp::Reqresp),
+    /// A scripted life of connections that end in every manner, with the expected transitions
+    Life(life::Life),
+    /// Many sockets in one state, until standard input ends
+    Hold(hold::Hold),
+    /// A few connections by a process with any name
+    Named(named::Named),
+    /// A non-blocking sender that fills its buffer
+    Nbsend(nbsend::Nbsend),
+    #[command(hide = true)]
+    ChurnServer(churn::Server),
+    #[command(hide = true)]
+    ReqrespServer(reqresp::Server),
+    #[command(hide = true)]
+    LifeMaster,
+    #[command(hide = true)]
+    LifeWorker(life::worker::Worker),
+    #[command(hide = true)]
+    LifeClient(life::client::Client),
+    #[command(hide = true)]
+    HoldPart(hold::Part),
+    #[command(hide = true)]
+    NbsendReader(nbsend::Reader),
+}
+
+/// Where the traffic goes.
+#[derive(Args, Clone)]
+struct Target {
+    /// Use the IPv6 loopback address
+    #[arg(short = '6', long = "ipv6", conflicts_with = "addr")]
+    ipv6: bool,
+    /// The server's address; it must be this machine's
+    #[arg(long)]
+    addr: Option<IpAddr>,
+    /// The server's port; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+}
+
+impl Target {
+    fn ip(&self) -> IpAddr {
+        let loopback: IpAddr =
+            if self.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
+        self.addr.unwrap_or(loopback)
+    }
+}
+
+fn main() -> Result<()> {
+    actor::bound()?;
+    match Cli::parse().load {
+        Load::Churn(load) => load.run(),
+        Load::Reqresp(load) => load.run(),
+        Load::Life(load) => load.run(),
+        Load::Hold(load) => load.run(),
+        Load::Named(load) => load.run(),
+        Load::Nbsend(load) => load.run(),
+        Load::ChurnServer(server) => server.run(),
+        Load::ReqrespServer(server) => server.run(),
+        Load::LifeMaster => life::master::run(),
+        Load::LifeWorker(worker) => worker.run(),
+        Load::LifeClient(client) => client.run(),
+        Load::HoldPart(part) => part.run(),
+        Load::NbsendReader(reader) => reader.run(),
+    }
+}

@@ -1,0 +1,140 @@
+//! Requests and answers on kept connections between two processes.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{self, Peer};
+use crate::{Target, sock};
+
+/// Arguments of `tcpload reqresp`.
+#[derive(Args)]
+pub struct Reqresp {
+    /// How long
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Bytes of a request, and of its answer
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    size: u64,
+    /// Connections, each with a thread at both ends
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    conns: u64,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Arguments of the server process.
+#[derive(Args)]
+pub struct Server {
+    #[arg(long)]
+    addr: IpAddr,
+    #[arg(long)]
+    port: u16,
+    #[arg(long)]
+    size: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ready {
+    port: u16,
+}
+
+#[derive(Serialize)]
+struct Report {
+    kind: &'static str,
+    requests: u64,
+    /// Bytes each side sent and received.
+    bytes: u64,
+    seconds: f64,
+    per_second: f64,
+    port: u16,
+    client_pid: u32,
+    server_pid: u32,
+}
+
+impl Reqresp {
+    /// Runs client and server and prints the report.
+    pub fn run(self) -> Result<()> {
+        actor::rename(b"rr-client")?;
+        let ip = self.target.ip();
+        let mut server = Peer::start(
+            actor::actor("reqresp-server")?
+                .args(["--addr", &ip.to_string(), "--port", &self.target.port.to_string()])
+                .args(["--size", &self.size.to_string()]),
+        )?;
+        let Ready { port } = server.line()?;
+        let begin = Instant::now();
+        let requests = self.ask_all(SocketAddr::new(ip, port), begin)?;
+        let seconds = begin.elapsed().as_secs_f64();
+        let server_pid = server.pid();
+        server.finish()?;
+        #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
+        let per_second = (requests as f64 / seconds).round();
+        actor::say(&Report {
+            kind: "reqresp",
+            requests,
+            bytes: requests * self.size,
+            seconds,
+            per_second,
+            port,
+            client_pid: std::process::id(),
+            server_pid,
+        })
+    }
+
+    fn ask_all(&self, to: SocketAddr, begin: Instant) -> Result<u64> {
+        let end = begin + Duration::from_secs(self.seconds);
+        let size = usize::try_from(self.size)?;
+        let client = || -> Result<u64> {
+            let mut stream = TcpStream::connect(to).with_context(|| format!("connect {to}"))?;
+            sock::patience(&stream)?;
+            stream.set_nodelay(true)?;
+            let mut buffer = vec![0; size];
+            let mut requests = 0;
+            while Instant::now() < end {
+                stream.write_all(&buffer)?;
+                stream.read_exact(&mut buffer)?;
+                requests += 1;
+            }
+            Ok(requests)
+        };
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..self.conns).map(|_| scope.spawn(client)).collect();
+            clients.into_iter().try_fold(0, |sum, client| {
+                let done = client.join().map_err(|_| anyhow::anyhow!("a client panicked"))?;
+                Ok(sum + done?)
+            })
+        })
+    }
+}
+
+impl Server {
+    /// Answers until standard input ends.
+    pub fn run(self) -> Result<()> {
+        actor::rename(b"rr-server")?;
+        let listener = sock::listen(SocketAddr::new(self.addr, self.port), false)?;
+        actor::say(&Ready { port: listener.local_addr()?.port() })?;
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || answer(stream, self.size));
+            }
+        });
+        actor::until_stdin_ends()
+    }
+}
+
+/// Answers one connection to its end; a client that left ends it too.
+fn answer(mut stream: TcpStream, size: usize) {
+    let mut buffer = vec![0; size];
+    let nodelay = stream.set_nodelay(true);
+    while nodelay.is_ok() && stream.read_exact(&mut buffer).is_ok() {
+        if stream.write_all(&buffer).is_err() {
+            return;
+        }
+    }
+}

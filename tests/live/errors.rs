@@ -1,0 +1,173 @@
+//! What a tool says and how it ends when it cannot do what was asked.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+
+use crate::Test;
+use crate::load;
+use crate::netns::Netns;
+use crate::tool::{Tool, output, path_of};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("bad_values_are_refused_by_name", bad_values),
+    ("an_ordinary_user_is_told_the_capabilities", ordinary_user),
+    ("file_capabilities_are_enough", file_capabilities),
+    ("a_user_namespace_is_named", user_namespace),
+    ("a_forced_rung_that_is_not_there", forced_rung),
+    ("a_full_disk", full_disk),
+    ("strict_turns_loss_into_failure", strict),
+];
+
+/// Both tools.
+const TOOLS: [&str; 2] = ["tcpstates", "tcpcount"];
+
+/// The exit code and standard error of a command that ends by itself.
+fn ends(command: &mut Command) -> Result<(Option<i32>, String)> {
+    let out = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+    Ok((out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned()))
+}
+
+/// Expects an exit code and all of `words` in the message, and no trace of a panic.
+fn refuses(command: &mut Command, code: i32, words: &[&str]) -> Result<()> {
+    let (found, message) = ends(command)?;
+    ensure!(found == Some(code), "{command:?} ended with {found:?}, not {code}: {message}");
+    for word in words {
+        ensure!(message.contains(word), "{command:?} does not say {word:?}: {message}");
+    }
+    ensure!(!message.contains("panicked") && !message.contains("libbpf:"), "{message}");
+    Ok(())
+}
+
+fn bad_values() -> Result<()> {
+    let both = [
+        ("--port 70000", "70000"),
+        ("--addr 10.0.0.0/33", "10.0.0.0/33"),
+        ("-i 0", "0"),
+        ("-i -1", "-1"),
+        ("-n 0", "0"),
+        ("-4 -6", "-6"),
+        ("-p abc", "abc"),
+        ("--lport 9-5", "9-5"),
+        ("--netns /no/such/netns", "/no/such/netns"),
+        ("--cgroup /no/such/cgroup", "/no/such/cgroup"),
+        ("--sort nonsense", "nonsense"),
+        ("--probe magic", "magic"),
+    ];
+    let own = [
+        ("tcpstates", "--state NO_STATE", "NO_STATE"),
+        ("tcpstates", "--slower fast", "fast"),
+        ("tcpcount", "--by weather", "weather"),
+        ("tcpcount", "--by remote:200", "200"),
+    ];
+    let shared = TOOLS.iter().flat_map(|&tool| both.map(|(flags, word)| (tool, flags, word)));
+    for (tool, flags, word) in shared.chain(own) {
+        let mut command = Command::new(path_of(tool));
+        // A value that is taken after all must not keep the test waiting.
+        command.args(["-d", "1"]).args(flags.split(' '));
+        refuses(&mut command, 2, &[word])?;
+    }
+    Ok(())
+}
+
+/// A copy that anyone may run, in a folder of its own.
+fn public_copy(tool: &str) -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+    fs::copy(path_of(tool), folder.path().join(tool))?;
+    fs::set_permissions(folder.path().join(tool), fs::Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
+/// A command as the user nobody, without any group.
+fn as_nobody(program: &std::path::Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command
+}
+
+fn ordinary_user() -> Result<()> {
+    for tool in TOOLS {
+        let folder = public_copy(tool)?;
+        let mut command = as_nobody(&folder.path().join(tool));
+        refuses(command.args(["-d", "1"]), 3, &["CAP_BPF", "CAP_PERFMON", "sudo", "setcap"])?;
+    }
+    Ok(())
+}
+
+fn file_capabilities() -> Result<()> {
+    let netns = Netns::new("caps")?;
+    for (tool, kind) in [("tcpstates", "state"), ("tcpcount", "count")] {
+        let folder = public_copy(tool)?;
+        let program = folder.path().join(tool);
+        output(Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program))?;
+        let mut command = as_nobody(&program);
+        command.args(["--json", "-i", "0.2", "--netns", &netns.inode()?.to_string()]);
+        let tool = Tool::spawn(&mut command)?;
+        tool.wait_for("first status line", |lines| !lines.is_empty())?;
+        load::run(&netns, "life --conns 20")?;
+        tool.wait_for_kind(kind, 1)?;
+        tool.finish()?.complete()?;
+    }
+    Ok(())
+}
+
+fn user_namespace() -> Result<()> {
+    for tool in TOOLS {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user"]).arg(path_of(tool)).args(["-d", "1"]);
+        refuses(&mut command, 6, &["user namespace"])?;
+    }
+    Ok(())
+}
+
+fn forced_rung() -> Result<()> {
+    for tool in TOOLS {
+        for rung in ["fentry", "kprobe"] {
+            let mut command = Command::new(path_of(tool));
+            let (code, message) = ends(command.args(["-d", "1", "--probe", rung]))?;
+            // Other kernels have them; where they are refused, it is said so.
+            let said = code == Some(8) && message.contains(rung) && message.contains("tracepoint");
+            ensure!(said || code == Some(0), "{tool} --probe {rung}: {code:?}: {message}");
+        }
+        let mut command = Command::new(path_of(tool));
+        let (code, message) = ends(command.args(["-d", "0.2", "--probe", "tracepoint"]))?;
+        ensure!(code == Some(0), "{tool} --probe tracepoint: {code:?}: {message}");
+    }
+    Ok(())
+}
+
+fn full_disk() -> Result<()> {
+    for tool in TOOLS {
+        for format in [&["--json"][..], &[]] {
+            let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
+            let mut command = Command::new(path_of(tool));
+            command.args(["-i", "0.2", "-d", "5"]).args(format).stdout(full).stderr(Stdio::piped());
+            let out = command.spawn()?.wait_with_output()?;
+            let message = String::from_utf8_lossy(&out.stderr);
+            ensure!(out.status.code() == Some(10), "{command:?}: {}: {message}", out.status);
+            ensure!(message.contains("No space left on device"), "{message}");
+        }
+    }
+    Ok(())
+}
+
+fn strict() -> Result<()> {
+    let netns = Netns::new("strict")?;
+    let flags = format!("--strict --netns {} --buffer 256K", netns.path());
+    let tool = Tool::start("tcpstates", &flags)?;
+    load::run(&netns, "life --conns 20")?;
+    tool.finish()?.complete()?;
+    let tool = Tool::start("tcpstates", &flags)?;
+    tool.signal(Signal::STOP)?;
+    load::run(&netns, "churn --conns 2000")?;
+    tool.signal(Signal::CONT)?;
+    tool.signal(Signal::INT)?;
+    let ended = tool.wait()?;
+    ensure!(ended.status.code() == Some(9), "{}: {}", ended.status, ended.errors);
+    ended.last_status()?;
+    Ok(())
+}

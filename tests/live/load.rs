@@ -1,0 +1,81 @@
+//! The load generator and other programs that make traffic.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::netns::Netns;
+use crate::tool::{output, path_of};
+
+/// The generator, which cargo builds beside the tools.
+pub fn tcpload() -> Result<PathBuf> {
+    let tools = path_of("tcpstates");
+    let path = tools.parent().unwrap_or(Path::new("")).join("examples/tcpload");
+    ensure!(path.exists(), "{} is missing: cargo build --examples", path.display());
+    Ok(path)
+}
+
+/// Runs the generator in `netns` to its end and returns its report.
+pub fn run(netns: &Netns, arguments: &str) -> Result<Value> {
+    let text = output(netns.command(tcpload()?).args(arguments.split_whitespace()))?;
+    let line = text.lines().last().context("tcpload said nothing")?;
+    serde_json::from_str(line).with_context(|| format!("tcpload says {line:?}"))
+}
+
+/// A program that runs beside the test; ended when dropped.
+pub struct Running {
+    child: Child,
+    /// What it said when it was ready, for the generator.
+    pub ready: Value,
+}
+
+impl Running {
+    /// Starts `tcpload hold` and waits until all its sockets are there.
+    pub fn hold(netns: &Netns, arguments: &str) -> Result<Self> {
+        let mut command = netns.command(tcpload()?);
+        command.arg("hold").args(arguments.split_whitespace());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let ready = serde_json::from_str(&line).with_context(|| format!("hold says {line:?}"))?;
+        Ok(Self { child, ready })
+    }
+
+    /// Starts a server and waits until `port` of the namespace listens.
+    pub fn server(netns: &Netns, command: &mut Command, port: u16) -> Result<Self> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let running = Self { child, ready: Value::Null };
+        let filter = format!("sport = :{port}");
+        crate::tool::until("the server listens", || {
+            let listening = output(netns.command("ss").args(["-Hltn", &filter]))?;
+            Ok((!listening.is_empty()).then_some(()))
+        })?;
+        Ok(running)
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the generator's hold: every socket is reset. Returns when all its processes are gone.
+    pub fn release(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "tcpload hold: {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already gone after release().
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

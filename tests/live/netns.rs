@@ -1,0 +1,56 @@
+//! A network namespace of our own: nobody else's traffic, and counters that begin at 0.
+
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::tool::output;
+
+/// A namespace with its loopback up, removed when dropped.
+pub struct Netns {
+    name: String,
+}
+
+impl Netns {
+    /// Makes it. One test needs one at a time; `label` tells several apart.
+    pub fn new(label: &str) -> Result<Self> {
+        let name = format!("tcpscope-test-{}-{label}", std::process::id());
+        output(Command::new("ip").args(["netns", "add", &name]))?;
+        let netns = Self { name };
+        output(Command::new("ip").args(["-n", &netns.name, "link", "set", "lo", "up"]))?;
+        Ok(netns)
+    }
+
+    /// What `--netns` takes.
+    pub fn path(&self) -> String {
+        format!("/run/netns/{}", self.name)
+    }
+
+    /// The number that JSON shows.
+    pub fn inode(&self) -> Result<u64> {
+        Ok(std::fs::metadata(self.path()).context("the namespace's file")?.ino())
+    }
+
+    /// `program` to be run inside; it becomes the process itself.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).arg(program);
+        command
+    }
+
+    /// The absolute counters of nstat (`TcpActiveOpens` …).
+    pub fn counter(&self, name: &str) -> Result<u64> {
+        let text = output(self.command("nstat").args(["-asz", name]))?;
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split_whitespace().nth(1));
+        Ok(value.with_context(|| format!("no {name} in {text:?}"))?.parse()?)
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here, and the name says whose it is.
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}

@@ -1,0 +1,277 @@
+//! What every tool promises alike: how it ends, what it leaves, and what its output is.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::Test;
+use crate::load::{self, Running};
+use crate::netns::Netns;
+use crate::tool::{Tool, number, output, path_of, until};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("head_ends_it_quietly", head),
+    ("signals_end_it_within_a_second", signals),
+    ("nothing_stays_after_kill_9", kill_9),
+    ("a_slow_pipe_gets_every_line", slow_pipe),
+    ("jq_accepts_every_line_even_when_killed", jq),
+    ("two_copies_see_the_same", two_copies),
+    ("output_fits_the_schema", schema),
+    ("hostile_names_stay_harmless", hostile_names),
+];
+
+/// Command lines that print within an interval without any traffic being needed.
+const LINES: [(&str, &str); 3] =
+    [("tcpstates", ""), ("tcpstates", "--summary -i 0.2"), ("tcpcount", "-i 0.2")];
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn head() -> Result<()> {
+    for (tool, flags) in LINES {
+        for format in [&["--json"][..], &[]] {
+            let mut command = Command::new(path_of(tool));
+            command.args(flags.split_whitespace()).args(format).stderr(Stdio::piped());
+            let mut child = command.stdout(Stdio::piped()).spawn()?;
+            let mut reader = BufReader::new(child.stdout.take().context("no standard output")?);
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            ensure!(!line.is_empty(), "{command:?} printed nothing");
+            drop(reader);
+            let begin = Instant::now();
+            let status = until("it ends", || Ok(child.try_wait()?))?;
+            let mut errors = String::new();
+            child.stderr.take().context("no standard error")?.read_to_string(&mut errors)?;
+            let took = begin.elapsed();
+            ensure!(status.success(), "{command:?}: {status}: {errors}");
+            ensure!(took < SECOND, "{command:?} ended {took:?} after its reader");
+            ensure!(!errors.contains("panicked") && !errors.contains("pipe"), "{errors}");
+        }
+    }
+    Ok(())
+}
+
+fn signals() -> Result<()> {
+    for (tool, flags) in LINES {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let running = Tool::start(tool, flags)?;
+            running.signal(signal)?;
+            let ended = running.wait()?;
+            ensure!(ended.status.success(), "{tool} {flags}: {signal:?}: {}", ended.status);
+            ensure!(ended.took < SECOND, "{tool} {flags}: {signal:?}: {:?}", ended.took);
+            ensure!(ended.errors.is_empty(), "{tool} {flags}: {signal:?}: {}", ended.errors);
+            ended.last_status()?;
+        }
+    }
+    Ok(())
+}
+
+/// Numbers of all BPF programs, maps and links of the machine.
+fn bpf_objects() -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for kind in ["prog", "map", "link"] {
+        let list = output(Command::new("bpftool").args(["-j", kind, "show"]))?;
+        let list: Value = serde_json::from_str(&list)?;
+        for one in list.as_array().into_iter().flatten() {
+            found.insert(format!("{kind} {} {}", one["id"], one["name"]));
+        }
+    }
+    Ok(found)
+}
+
+fn kill_9() -> Result<()> {
+    for (tool, flags) in LINES {
+        let before = bpf_objects()?;
+        let running = Tool::start(tool, flags)?;
+        let during: BTreeSet<_> = bpf_objects()?.difference(&before).cloned().collect();
+        ensure!(!during.is_empty(), "{tool} {flags} shows no programs");
+        running.signal(Signal::KILL)?;
+        running.wait()?;
+        // The kernel frees them a little later.
+        until(&format!("nothing of {tool} {flags} is left of {during:?}"), || {
+            Ok(bpf_objects()?.is_disjoint(&during).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+fn slow_pipe() -> Result<()> {
+    let netns = Netns::new("slow")?;
+    let mut command = Command::new(path_of("tcpstates"));
+    command.args(["--json", "--netns", &netns.path()]);
+    let mut tool = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut reader = BufReader::with_capacity(512, tool.stdout.take().context("no output")?);
+    let mut lines = vec![String::new()];
+    reader.read_line(&mut lines[0])?;
+    let churn = load::run(&netns, "churn --conns 1500")?;
+    let transitions = &churn["transitions"];
+    let made: u64 =
+        ["client", "server", "listener"].map(|side| number(&transitions[side])).iter().sum();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            break;
+        }
+        lines.push(line);
+        let count = lines.len();
+        if count.is_multiple_of(1000) {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let states = lines.iter().filter(|line| line.contains("\"kind\":\"state\"")).count() as u64;
+        if states == made && !lines.last().is_some_and(|line| line.contains("\"final\":true")) {
+            let pid = i32::try_from(tool.id()).ok().and_then(rustix::process::Pid::from_raw);
+            // A second signal must not end it any faster.
+            let _ = rustix::process::kill_process(pid.context("pid")?, Signal::INT);
+        }
+    }
+    ensure!(tool.wait()?.success(), "the tool failed");
+    for line in &lines {
+        serde_json::from_str::<Value>(line).with_context(|| line.clone())?;
+    }
+    let last: Value = serde_json::from_str(lines.last().context("no lines")?)?;
+    ensure!(number(&last["delivered"]) == made && number(&last["lost"]) == 0, "{made}: {last}");
+    Ok(())
+}
+
+fn jq() -> Result<()> {
+    let netns = Netns::new("jq")?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("out");
+    for (tool, flags) in LINES {
+        for signal in [Signal::INT, Signal::KILL] {
+            let mut command = Command::new(path_of(tool));
+            command.args(["--json", "--netns", &netns.path()]).args(flags.split_whitespace());
+            let mut child = command.stdout(File::create(&path)?).stderr(Stdio::null()).spawn()?;
+            let ready = || Ok((fs::metadata(&path)?.len() > 0).then_some(()));
+            until("the first line is there", ready)?;
+            let traffic = thread::scope(|scope| -> Result<()> {
+                let load = scope.spawn(|| load::run(&netns, "churn --conns 20000"));
+                let before = fs::metadata(&path)?.len();
+                // In the middle of its work.
+                until("it prints", || Ok((fs::metadata(&path)?.len() > before).then_some(())))?;
+                let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+                rustix::process::kill_process(pid.context("pid")?, signal)?;
+                load.join().map_err(|_| anyhow::anyhow!("load"))?.map(drop)
+            });
+            child.wait()?;
+            traffic?;
+            output(Command::new("jq").args(["-e", ".kind"]).arg(&path))
+                .with_context(|| format!("{tool} {flags} {signal:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn two_copies() -> Result<()> {
+    let netns = Netns::new("two")?;
+    let flags = format!("--netns {}", netns.path());
+    let copies = [Tool::start("tcpstates", &flags)?, Tool::start("tcpstates", &flags)?];
+    let churn = load::run(&netns, "churn --conns 300")?;
+    let transitions = &churn["transitions"];
+    let made: u64 =
+        ["client", "server", "listener"].map(|side| number(&transitions[side])).iter().sum();
+    let mut seen = Vec::new();
+    for copy in copies {
+        copy.wait_for_kind("state", usize::try_from(made)?)?;
+        let ended = copy.finish()?;
+        ended.complete()?;
+        let mut lines = ended.of_kind("state")?;
+        ensure!(lines.len() as u64 == made, "{} of {made}", lines.len());
+        for line in &mut lines {
+            // Each takes its own clock readings.
+            line.as_object_mut()
+                .context("no object")?
+                .retain(|key, _| key != "ts" && key != "duration_ns");
+        }
+        seen.push(lines);
+    }
+    ensure!(seen[0] == seen[1], "the copies differ");
+    Ok(())
+}
+
+fn schema() -> Result<()> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).context(path)?)?;
+    let validator = jsonschema::validator_for(&schema)?;
+    let netns = Netns::new("schema")?;
+    let hold = Running::hold(&netns, "--conns 3 --state close-wait")?;
+    let mut runs = vec![("tcpstates", "state", String::new())];
+    for by in ["", "--by process", "--by remote", "--by port"] {
+        runs.push(("tcpstates", "sockets", format!("--summary -i 0.2 {by}")));
+    }
+    runs.push(("tcpstates", "close_wait", "--summary -i 0.2".into()));
+    for by in ["process", "connection", "remote", "remote:8", "port", "cgroup", "netns", "total"] {
+        runs.push(("tcpcount", "count", format!("-i 0.2 --by {by}")));
+    }
+    for (tool, kind, flags) in runs {
+        let running = Tool::start(tool, &format!("{flags} --netns {}", netns.path()))?;
+        load::run(&netns, "life --conns 20")?;
+        running.wait_for_kind(kind, 2).with_context(|| format!("{tool} {flags}"))?;
+        let ended = running.finish()?;
+        for line in &ended.lines {
+            let line: Value = serde_json::from_str(line)?;
+            let wrong: Vec<_> = validator.iter_errors(&line).map(|e| e.to_string()).collect();
+            ensure!(wrong.is_empty(), "{tool} {flags}: {line}\n{}", wrong.join("\n"));
+        }
+    }
+    hold.release()
+}
+
+fn hostile_names() -> Result<()> {
+    let names: [&[u8]; 4] = [
+        b"\x1b[2J\x1b[31mX",
+        b"a\xff\xfe\xc3(b",
+        "x\u{202e}gnp\u{9b}".as_bytes(),
+        b"tab\tnl\ndel\x7f\"\\",
+    ];
+    let netns = Netns::new("names")?;
+    for name in names {
+        let hex = name.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        for (tool, kind, flags) in
+            [("tcpstates", "state", ""), ("tcpcount", "count", "-i 0.2 --by process")]
+        {
+            let flags = format!("--netns {} {flags}", netns.path());
+            let json = Tool::start(tool, &flags)?;
+            let mut command = Command::new(path_of(tool));
+            let table = Tool::spawn(command.args(flags.split_whitespace()))?;
+            // The JSON copy is the younger only by its start; a table says nothing before a row.
+            until("both are attached", || two_attached(tool))?;
+            let report = load::run(&netns, &format!("named --comm-hex {hex}"))?;
+            let own = |line: &&Value| line["pid"] == report["pid"];
+            json.wait_for_kind(kind, 1)?;
+            table.wait_for("rows", |lines| {
+                lines.iter().any(|line| line.contains(&report["pid"].to_string()))
+            })?;
+            let rows = json.finish()?.of_kind(kind)?;
+            let row = rows.iter().find(own).with_context(|| format!("no row of {name:?}"))?;
+            ensure!(row["comm"].is_string(), "{row}");
+            let text = table.finish()?.lines.join("\n");
+            let control = text
+                .chars()
+                .find(|&c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c));
+            ensure!(control.is_none(), "{control:?} in the table:\n{text:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Whether two copies of a tool have their programs loaded.
+fn two_attached(tool: &str) -> Result<Option<()>> {
+    let list = output(Command::new("bpftool").args(["-j", "link", "show"]))?;
+    let list: Value = serde_json::from_str(&list)?;
+    let mut owners = BTreeSet::new();
+    for one in list.as_array().into_iter().flatten() {
+        for holder in one["pids"].as_array().into_iter().flatten() {
+            if holder["comm"].as_str().is_some_and(|comm| comm.starts_with(tool)) {
+                owners.insert(number(&holder["pid"]));
+            }
+        }
+    }
+    Ok((owners.len() >= 2).then_some(()))
+}

@@ -1,0 +1,281 @@
+//! tcpstates: transitions, durations and owners against a script, and its account of loss.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::Test;
+use crate::load::{self, Running};
+use crate::netns::Netns;
+use crate::tool::{Ended, Tool, number};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("scripted_life_of_1000_connections", scripted_life),
+    ("filters_keep_exactly_what_they_name", filters),
+    ("slower_keeps_the_deliberate_stays", slower),
+    ("older_sockets_have_owners_but_no_duration", older_sockets),
+    ("stopped_during_120000_transitions", stopped),
+    ("more_sockets_than_the_map_holds", full_map),
+];
+
+/// A transition as it must be shown; listeners have no remote end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Seen {
+    laddr: String,
+    lport: u64,
+    raddr: String,
+    rport: u64,
+    old: String,
+    new: String,
+    pid: u64,
+}
+
+/// How often each transition is there.
+type Bag = BTreeMap<Seen, i64>;
+
+impl Seen {
+    fn new(end: &Value, step: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            laddr: text(&end["laddr"]),
+            lport: number(&end["lport"]),
+            raddr: text(&end["raddr"]),
+            rport: number(&end["rport"]),
+            old: text(&step["old"]),
+            new: text(&step["new"]),
+            pid: number(&step["pid"]),
+        }
+    }
+
+    fn of_listener(&self) -> bool {
+        self.new == "LISTEN" || (self.old == "LISTEN" && self.new == "CLOSE")
+    }
+}
+
+/// Every end of the script's connections with each of its transitions.
+fn script(life: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let connections = life["connections"].as_array().into_iter().flatten();
+    let ends = connections.flat_map(|one| one["ends"].as_array().into_iter().flatten());
+    ends.flat_map(|end| {
+        end["transitions"].as_array().into_iter().flatten().map(move |step| (end, step))
+    })
+}
+
+fn bag(seen: impl Iterator<Item = Seen>) -> Bag {
+    let mut bag = Bag::new();
+    for one in seen {
+        *bag.entry(one).or_default() += 1;
+    }
+    bag
+}
+
+/// Fails with the first differences.
+fn same(expected: &Bag, found: &Bag) -> Result<()> {
+    let mut differences = Vec::new();
+    for key in expected.keys().chain(found.keys().filter(|key| !expected.contains_key(key))) {
+        let (want, got) = (expected.get(key).unwrap_or(&0), found.get(key).unwrap_or(&0));
+        if want != got {
+            differences.push(format!("{got} instead of {want} times: {key:?}"));
+        }
+    }
+    ensure!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences.iter().take(12).map(String::as_str).collect::<Vec<_>>().join("\n")
+    );
+    Ok(())
+}
+
+/// Plays the script while the tool runs with `arguments`; `lines` tells how many to wait for.
+fn watch_life(
+    conns: u32,
+    arguments: impl Fn(&Netns) -> Result<String>,
+    lines: impl Fn(&Value) -> usize,
+) -> Result<(Value, Ended)> {
+    let netns = Netns::new("life")?;
+    let tool = Tool::start("tcpstates", &arguments(&netns)?)?;
+    let life = load::run(&netns, &format!("life --seed 7 --conns {conns}"))?;
+    tool.wait_for_kind("state", lines(&life))?;
+    Ok((life, tool.finish()?))
+}
+
+fn scripted_life() -> Result<()> {
+    let all = |life: &Value| script(life).count() + 2 * listeners(life).len();
+    let (life, ended) = watch_life(1000, |ns| Ok(format!("--netns {}", ns.path())), all)?;
+    let found = ended.of_kind("state")?;
+    let shown = || found.iter().map(|line| Seen::new(line, line));
+    let expected = bag(script(&life).map(|(end, step)| Seen::new(end, step)));
+    same(&expected, &bag(shown().filter(|one| !one.of_listener())))?;
+
+    let mut ports: Vec<_> =
+        shown().filter(Seen::of_listener).map(|one| (one.lport, one.new, one.pid)).collect();
+    let mut expected: Vec<_> = listeners(&life)
+        .into_iter()
+        .flat_map(|port| {
+            ["LISTEN", "CLOSE"].map(|new| (port, new.to_owned(), number(&life["master"])))
+        })
+        .collect();
+    ports.sort();
+    expected.sort();
+    ensure!(ports == expected, "listeners: {ports:?} instead of {expected:?}");
+
+    let names = [("clients", "life-client"), ("workers", "life-worker")];
+    for (role, comm) in names {
+        let pids: Vec<_> = life[role].as_array().context("actors")?.iter().map(number).collect();
+        let strange =
+            found.iter().find(|line| pids.contains(&number(&line["pid"])) && line["comm"] != comm);
+        ensure!(strange.is_none(), "not called {comm}: {strange:?}");
+    }
+    stays(&life, &found)?;
+    ended.complete()
+}
+
+fn listeners(life: &Value) -> Vec<u64> {
+    life["listening_ports"].as_array().into_iter().flatten().map(number).collect()
+}
+
+/// Every deliberate stay lasted as long as the clock around it says, within 5 %.
+fn stays(life: &Value, found: &[Value]) -> Result<()> {
+    let durations: BTreeMap<Seen, &Value> =
+        found.iter().map(|line| (Seen::new(line, line), &line["duration_ns"])).collect();
+    let mut checked = 0;
+    for (end, step) in script(life).filter(|(_, step)| step["stay"].is_object()) {
+        let seen = Seen::new(end, step);
+        let duration = durations.get(&seen).and_then(|value| value.as_u64());
+        let duration = duration.with_context(|| format!("no duration: {seen:?}"))?;
+        let (min, max) = (number(&step["stay"]["min_ns"]), number(&step["stay"]["max_ns"]));
+        ensure!(
+            (min - min / 20..=max + max / 20).contains(&duration),
+            "{duration} ns is not within {min} to {max}: {seen:?}"
+        );
+        checked += 1;
+    }
+    ensure!(checked > 100, "only {checked} deliberate stays");
+    Ok(())
+}
+
+/// A filter's flags for a script, and what it is to keep.
+type Case = (&'static str, fn(&Seen) -> bool);
+
+fn filters() -> Result<()> {
+    let cases: [Case; 6] = [
+        ("-4", |one| !one.laddr.contains(':')),
+        ("-6", |one| one.laddr.contains(':')),
+        ("--raddr ::1", |one| one.raddr == "::1"),
+        ("--laddr 127.0.0.0/8", |one| one.laddr.starts_with("127.")),
+        ("--state CLOSE_WAIT,CLOSING", |one| {
+            [&one.old, &one.new].into_iter().any(|s| s == "CLOSE_WAIT" || s == "CLOSING")
+        }),
+        ("--state SYN_SENT -6", |one| {
+            (one.old == "SYN_SENT" || one.new == "SYN_SENT") && one.laddr.contains(':')
+        }),
+    ];
+    for (flags, keeps) in cases {
+        let wanted =
+            |life: &Value| bag(script(life).map(|(end, step)| Seen::new(end, step)).filter(keeps));
+        let arguments = |ns: &Netns| Ok(format!("--netns {} {flags}", ns.path()));
+        let count = |life: &Value| wanted(life).values().sum::<i64>().try_into().unwrap_or(0);
+        let (life, ended) = watch_life(60, arguments, count).context(flags)?;
+        let found = ended.of_kind("state")?;
+        let found = found.iter().map(|line| Seen::new(line, line)).filter(|one| !one.of_listener());
+        same(&wanted(&life), &bag(found)).context(flags)?;
+        ended.complete().context(flags)?;
+    }
+    Ok(())
+}
+
+fn slower() -> Result<()> {
+    let long = |step: &Value| step["stay"].is_object();
+    let arguments = |ns: &Netns| Ok(format!("--netns {} --slower 55ms", ns.path()));
+    let count = |life: &Value| script(life).filter(|(_, step)| long(step)).count();
+    let (life, ended) = watch_life(100, arguments, count)?;
+    let found = ended.of_kind("state")?;
+    let short = found.iter().find(|line| number(&line["duration_ns"]) < 55_000_000);
+    ensure!(short.is_none(), "not slower: {short:?}");
+    let shown = bag(found.iter().map(|line| Seen::new(line, line)));
+    for (end, step) in script(&life).filter(|(_, step)| long(step)) {
+        let one = Seen::new(end, step);
+        ensure!(shown.contains_key(&one), "missing: {one:?}");
+    }
+    ended.complete()
+}
+
+fn older_sockets() -> Result<()> {
+    const CONNS: usize = 50;
+    let netns = Netns::new("older")?;
+    let hold = Running::hold(&netns, &format!("--conns {CONNS}"))?;
+    let owner = hold.ready["pids"][0].clone();
+    let tool = Tool::start("tcpstates", &format!("--netns {}", netns.path()))?;
+    hold.release()?;
+    // Both ends of each connection, and the listener.
+    let count = 2 * CONNS + 1;
+    tool.wait_for_kind("state", count)?;
+    let ended = tool.finish()?;
+    let found = ended.of_kind("state")?;
+    ensure!(found.len() == count, "{} transitions instead of {count}", found.len());
+    for line in &found {
+        ensure!(line["duration_ns"].is_null(), "nobody can know this duration: {line}");
+        ensure!(line["pid"] == owner, "not {owner}'s: {line}");
+        ensure!(line["comm"] == "hold-part", "not hold-part's: {line}");
+        ensure!(line["netns"] == netns.inode()?, "wrong namespace: {line}");
+    }
+    ended.complete()
+}
+
+fn stopped() -> Result<()> {
+    let netns = Netns::new("stopped")?;
+    let tool = Tool::start("tcpstates", &format!("--netns {} --buffer 1M", netns.path()))?;
+    tool.signal(Signal::STOP)?;
+    let churn = load::run(&netns, "churn --conns 12000")?;
+    tool.signal(Signal::CONT)?;
+    // From here on nothing happens in the namespace, and the loss must show all the same.
+    tool.wait_for("status with a loss", |lines| {
+        lines.iter().any(|line| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            line["kind"] == "status" && number(&line["lost"]) > 0
+        })
+    })?;
+    let ended = tool.finish()?;
+    let status = ended.last_status()?;
+    let transitions = &churn["transitions"];
+    let made = ["client", "server", "listener"].map(|side| number(&transitions[side]));
+    let (delivered, lost) = (number(&status["delivered"]), number(&status["lost"]));
+    let made: u64 = made.iter().sum();
+    ensure!(delivered + lost == made, "{delivered} + {lost} of {made}");
+    let shown = ended.of_kind("state")?.len() as u64;
+    ensure!(shown == delivered, "{shown} lines, {delivered} said to be delivered");
+    Ok(())
+}
+
+fn full_map() -> Result<()> {
+    const MAP: usize = 64;
+    const CONNS: usize = 400;
+    let netns = Netns::new("map")?;
+    let arguments = format!("--netns {} --track hash --track-max {MAP}", netns.path());
+    let tool = Tool::start("tcpstates", &arguments)?;
+    let begin = std::time::Instant::now();
+    let hold = Running::hold(&netns, &format!("--conns {CONNS}"))?;
+    // Four transitions of each connection, and the listener's first.
+    tool.wait_for_kind("state", 4 * CONNS + 1)?;
+    let all_there = std::time::Instant::now();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let least = u64::try_from(all_there.elapsed().as_nanos())?;
+    hold.release()?;
+    tool.wait_for_kind("state", 6 * CONNS + 2)?;
+    let most = u64::try_from(begin.elapsed().as_nanos())?;
+    let ended = tool.finish()?;
+    let found = ended.of_kind("state")?;
+    let resets: Vec<_> =
+        found.iter().filter(|one| one["old"] == "ESTABLISHED" && one["new"] == "CLOSE").collect();
+    ensure!(resets.len() == 2 * CONNS, "{} resets", resets.len());
+    let known: Vec<_> = resets.iter().filter_map(|one| one["duration_ns"].as_u64()).collect();
+    ensure!(known.len() <= MAP, "{} durations from a map of {MAP}", known.len());
+    let invented = known.iter().find(|duration| !(least..=most).contains(duration));
+    ensure!(invented.is_none(), "{invented:?} ns, but the stay was {least} to {most} ns");
+    let status = ended.last_status()?;
+    ensure!(number(&status["untracked"]) > 0 && number(&status["lost"]) == 0, "{status}");
+    Ok(())
+}

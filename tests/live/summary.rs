@@ -1,0 +1,204 @@
+//! `tcpstates --summary` against `ss` at the same moment in the same namespace.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::Test;
+use crate::load::Running;
+use crate::netns::Netns;
+use crate::tool::{Ended, PATIENCE, Tool, number, output};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("every_state_as_ss_counts_it", every_state),
+    ("fifty_thousand_sockets", fifty_thousand),
+    ("the_ten_oldest_in_close_wait", oldest_close_wait),
+    ("grouped_by_process", by_process),
+];
+
+/// Sockets in each state.
+type Counts = BTreeMap<String, u64>;
+
+/// What `ss` says, in the kernel's spelling.
+fn ss(netns: &Netns) -> Result<Counts> {
+    let mut counts = Counts::new();
+    for line in output(netns.command("ss").args(["-tanH"]))?.lines() {
+        let state = line.split_whitespace().next().unwrap_or_default();
+        let name = match state {
+            "ESTAB" => "ESTABLISHED".to_owned(),
+            "SYN-RECV" => "NEW_SYN_RECV".to_owned(),
+            "FIN-WAIT-1" => "FIN_WAIT1".to_owned(),
+            "FIN-WAIT-2" => "FIN_WAIT2".to_owned(),
+            other => other.replace('-', "_"),
+        };
+        *counts.entry(name).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// The rows of a kind in the newest complete interval: those with its time.
+fn newest(ended: &Ended, kind: &str) -> Result<Vec<Value>> {
+    let rows = ended.of_kind(kind)?;
+    let ts = rows.last().with_context(|| format!("no {kind} rows"))?["ts"].clone();
+    Ok(rows.into_iter().filter(|row| row["ts"] == ts).collect())
+}
+
+/// The newest count of every state.
+fn by_state(rows: &[Value]) -> Counts {
+    let mut counts = Counts::new();
+    for row in rows.iter().filter(|row| number(&row["count"]) > 0) {
+        let state = row["state"].as_str().unwrap_or_default().to_owned();
+        *counts.entry(state).or_default() += number(&row["count"]);
+    }
+    counts
+}
+
+/// One interval of the summary.
+fn summary(netns: &Netns, flags: &str) -> Result<Ended> {
+    let arguments = format!("--summary -i 0.2 -n 2 --netns {} {flags}", netns.path());
+    let ended = Tool::start("tcpstates", &arguments)?.wait()?;
+    ensure!(ended.status.success(), "{}: {}", ended.status, ended.errors);
+    Ok(ended)
+}
+
+/// A listener that keeps connections as requests until data comes, and an address that swallows
+/// every SYN.
+fn unanswered(netns: &Netns, folder: &std::path::Path) -> Result<Running> {
+    let ip = |arguments: &str| -> Result<String> {
+        output(netns.command("ip").args(arguments.split_whitespace()))
+    };
+    ip("link add v0 type veth peer name v1")?;
+    ip("addr add 10.9.9.1/24 dev v0")?;
+    ip("link set v0 up")?;
+    ip("link set v1 up")?;
+    ip("neigh add 10.9.9.2 lladdr 02:00:00:00:00:09 dev v0")?;
+    let root = folder.display();
+    let configuration = folder.join("nginx.conf");
+    std::fs::write(
+        &configuration,
+        format!(
+            "user root; daemon off; master_process off; pid {root}/pid; error_log {root}/errors;\n\
+             events {{}}\n\
+             http {{ access_log off; server {{ listen 127.0.0.1:5201 deferred; }} }}\n"
+        ),
+    )?;
+    let mut server = netns.command("nginx");
+    Running::server(netns, server.arg("-p").arg(folder).arg("-c").arg(&configuration), 5201)
+}
+
+fn every_state() -> Result<()> {
+    let netns = Netns::new("all")?;
+    let folder = tempfile::tempdir()?;
+    let server = unanswered(&netns, folder.path())?;
+    let states = [
+        "established --conns 7",
+        "close-wait --conns 5 -6",
+        "time-wait --conns 9",
+        "fin-wait1 --conns 3",
+        "last-ack --conns 4",
+        "closing --conns 2",
+        "syn-sent --conns 6 --addr 10.9.9.2 --port 9",
+    ];
+    let held: Vec<_> = states
+        .iter()
+        .map(|state| Running::hold(&netns, &format!("--state {state}")))
+        .collect::<Result<_>>()?;
+    let clients: Vec<_> = (0..4).map(|_| deferred_client(&netns)).collect::<Result<Vec<_>>>()?;
+    let before = ss(&netns)?;
+    let ended = summary(&netns, "")?;
+    let after = ss(&netns)?;
+    ensure!(before == after, "the namespace did not keep still: {before:?}, {after:?}");
+    let found = by_state(&newest(&ended, "sockets")?);
+    ensure!(found == after, "{found:?}\nss: {after:?}");
+    for state in [
+        "LISTEN",
+        "SYN_SENT",
+        "ESTABLISHED",
+        "FIN_WAIT1",
+        "FIN_WAIT2",
+        "TIME_WAIT",
+        "CLOSE_WAIT",
+        "LAST_ACK",
+        "CLOSING",
+        "NEW_SYN_RECV",
+    ] {
+        ensure!(after.contains_key(state), "no socket was in {state}: {after:?}");
+    }
+    drop((clients, held, server));
+    Ok(())
+}
+
+/// A client that connects to the deferring listener and says nothing.
+fn deferred_client(netns: &Netns) -> Result<Tool> {
+    let mut client = netns.command("bash");
+    client.args(["-c", "exec 3<>/dev/tcp/127.0.0.1/5201; echo connected; sleep 100"]);
+    let client = Tool::spawn(&mut client)?;
+    client.wait_for("connection", |lines| !lines.is_empty())?;
+    Ok(client)
+}
+
+fn fifty_thousand() -> Result<()> {
+    let netns = Netns::new("many")?;
+    let hold = Running::hold(&netns, "--conns 25000")?;
+    let ended = summary(&netns, "")?;
+    let found = by_state(&newest(&ended, "sockets")?);
+    let expected: Counts = serde_json::from_value(hold.ready["sockets"].clone())?;
+    ensure!(found == expected, "{found:?} instead of {expected:?}");
+    ensure!(found == ss(&netns)?, "not what ss says");
+    let cpu = number(&ended.last_status()?["cpu_ns"]);
+    eprintln!("summary of 50,000 sockets, start included: {} ms of CPU", cpu / 1_000_000);
+    hold.release()
+}
+
+fn oldest_close_wait() -> Result<()> {
+    let netns = Netns::new("leak")?;
+    // The first are older than the tool: their age is a lower bound.
+    let old = Running::hold(&netns, "--conns 4 --state close-wait")?;
+    let flags = format!("--summary -i 0.2 --netns {}", netns.path());
+    let tool = Tool::start("tcpstates", &flags)?;
+    let begin = std::time::Instant::now();
+    let new = Running::hold(&netns, "--conns 12 --state close-wait")?;
+    tool.wait_for("interval with all 16", |lines| {
+        lines.iter().any(|line| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            line["state"] == "CLOSE_WAIT" && line["count"] == 16
+        })
+    })?;
+    let ended = tool.finish()?;
+    let limit = u64::try_from((begin.elapsed() + PATIENCE / 10).as_nanos())?;
+    let rows = newest(&ended, "close_wait")?;
+    ensure!(rows.len() == 10, "{} rows instead of the ten oldest", rows.len());
+    let owned = |by: &Running| {
+        rows.iter().filter(|row| row["pid"] == by.ready["pids"][0]).collect::<Vec<_>>()
+    };
+    ensure!(owned(&old).len() == 4, "the oldest are missing: {rows:#?}");
+    ensure!(owned(&new).len() == 6, "the others are missing: {rows:#?}");
+    for row in owned(&old) {
+        ensure!(row["age_ns"].is_null(), "nobody can know this age: {row}");
+    }
+    for row in owned(&new) {
+        let age = row["age_ns"].as_u64().with_context(|| format!("no age: {row}"))?;
+        ensure!(age < limit, "older than the test: {row}");
+        ensure!(row["lport"] == new.ready["ports"][0] && row["comm"] == "hold-part", "{row}");
+    }
+    old.release()?;
+    new.release()
+}
+
+fn by_process() -> Result<()> {
+    let netns = Netns::new("who")?;
+    let few = Running::hold(&netns, "--conns 3")?;
+    let many = Running::hold(&netns, "--conns 30")?;
+    let rows = newest(&summary(&netns, "--by process")?, "sockets")?;
+    for (hold, count) in [(&few, 6), (&many, 60)] {
+        let held = rows
+            .iter()
+            .find(|row| row["pid"] == hold.ready["pids"][0] && row["state"] == "ESTABLISHED");
+        let held = held.with_context(|| format!("no row of {}: {rows:#?}", hold.ready))?;
+        ensure!(held["count"] == count && held["comm"] == "hold-part", "{held}");
+    }
+    ensure!(by_state(&rows) == ss(&netns)?, "not what ss says: {rows:#?}");
+    few.release()?;
+    many.release()
+}

@@ -1,0 +1,230 @@
+//! A tool as a child process: started, read line by line, signalled, and waited for.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// How long anything that must happen may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the rights are that every test needs, by their number in capability.h.
+const CAPABILITIES: [(u32, &str); 4] =
+    [(12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF")];
+
+/// Why no test can run here.
+pub fn missing_rights() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let effective = u64::from_str_radix(effective.trim(), 16).ok()?;
+    let missing: Vec<_> = CAPABILITIES
+        .iter()
+        .filter(|(bit, _)| effective >> bit & 1 == 0)
+        .map(|(_, name)| *name)
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!("missing {}; run as root, or set TCPSCOPE_ALLOW_SKIP=1", missing.join(", "))
+    })
+}
+
+/// The path of a tool of this build.
+pub fn path_of(tool: &str) -> PathBuf {
+    match tool {
+        "tcpcount" => env!("CARGO_BIN_EXE_tcpcount").into(),
+        _ => env!("CARGO_BIN_EXE_tcpstates").into(),
+    }
+}
+
+/// Runs a command to its end; its standard output, or an error with what it said.
+pub fn output(command: &mut Command) -> Result<String> {
+    let out = command.output().with_context(|| format!("{command:?}"))?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.success(), "{command:?}: {}\n{text}{errors}", out.status);
+    Ok(text)
+}
+
+/// Asks again and again until there is an answer.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    bail!("waited {PATIENCE:?} until {what}")
+}
+
+/// Standard output so far.
+#[derive(Default)]
+struct Lines {
+    lines: Mutex<(Vec<String>, bool)>,
+    changed: Condvar,
+}
+
+/// A running tool; killed when dropped.
+pub struct Tool {
+    child: Child,
+    lines: Arc<Lines>,
+    readers: Option<(JoinHandle<()>, JoinHandle<String>)>,
+}
+
+/// What a tool left behind.
+pub struct Ended {
+    /// Lines of standard output.
+    pub lines: Vec<String>,
+    /// Standard error.
+    pub errors: String,
+    /// How it ended …
+    pub status: ExitStatus,
+    /// … and how long after it was asked to.
+    pub took: Duration,
+}
+
+impl Tool {
+    /// Starts a tool with `--json` and waits for its first line: by then its probes are attached.
+    pub fn start(tool: &str, arguments: &str) -> Result<Self> {
+        let mut command = Command::new(path_of(tool));
+        command.arg("--json").args(arguments.split_whitespace());
+        let tool = Self::spawn(&mut command)?;
+        tool.wait_for("the first status line", |lines| !lines.is_empty())?;
+        Ok(tool)
+    }
+
+    /// Starts any command and collects its output.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut stderr = child.stderr.take().context("no standard error")?;
+        let lines = Arc::<Lines>::default();
+        let shared = Arc::clone(&lines);
+        let out = thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                let line = line.unwrap_or_else(|e| format!("unreadable: {e}"));
+                shared.lines.lock().unwrap().0.push(line);
+                shared.changed.notify_all();
+            }
+            shared.lines.lock().unwrap().1 = true;
+            shared.changed.notify_all();
+        });
+        let err = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Ok(Self { child, lines, readers: Some((out, err)) })
+    }
+
+    /// The process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the lines so far fulfil `done`; an error when the tool ends before.
+    pub fn wait_for(&self, what: &str, done: impl Fn(&[String]) -> bool) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        let mut state = self.lines.lines.lock().unwrap();
+        loop {
+            if done(&state.0) {
+                return Ok(());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if state.1 || left.is_zero() {
+                let tail = state.0.iter().rev().take(3).collect::<Vec<_>>();
+                bail!("no {what} (ended: {}); last lines: {tail:#?}", state.1);
+            }
+            state = self.lines.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    /// Waits until as many lines of a kind were seen.
+    pub fn wait_for_kind(&self, kind: &str, count: usize) -> Result<()> {
+        let mark = format!("\"kind\":\"{kind}\"");
+        self.wait_for(&format!("{count} lines of kind {kind}"), |lines| {
+            lines.len() >= count
+                && lines.iter().filter(|line| line.contains(&mark)).count() >= count
+        })
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("pid")?;
+        kill_process(pid, signal).context("kill")
+    }
+
+    /// Ends the tool like Ctrl-C does, and expects success.
+    pub fn finish(self) -> Result<Ended> {
+        self.signal(Signal::INT)?;
+        let ended = self.wait()?;
+        ensure!(ended.status.success(), "the tool ended: {}\n{}", ended.status, ended.errors);
+        Ok(ended)
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> Result<Ended> {
+        let begin = Instant::now();
+        let child = &mut self.child;
+        let status = until("the tool ends", || Ok(child.try_wait()?))?;
+        let took = begin.elapsed();
+        let (out, err) = self.readers.take().context("waited twice")?;
+        out.join().map_err(|_| anyhow::anyhow!("reader"))?;
+        let errors = err.join().map_err(|_| anyhow::anyhow!("reader"))?;
+        let lines = std::mem::take(&mut self.lines.lines.lock().unwrap().0);
+        Ok(Ended { lines, errors, status, took })
+    }
+}
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        // Gone already after wait().
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The lines of a kind; every line of the output must be JSON.
+    pub fn of_kind(&self, kind: &str) -> Result<Vec<Value>> {
+        let mut found = Vec::new();
+        for line in &self.lines {
+            let value: Value = serde_json::from_str(line).with_context(|| format!("{line:?}"))?;
+            if value["kind"] == kind {
+                found.push(value);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The final status; its sums must be right and it must be the last line.
+    pub fn last_status(&self) -> Result<Value> {
+        let line = self.lines.last().context("no output")?;
+        let status: Value = serde_json::from_str(line).with_context(|| format!("{line:?}"))?;
+        ensure!(status["kind"] == "status" && status["final"] == true, "last line: {line}");
+        let [attempted, delivered, lost, filtered, pending] =
+            ["attempted", "delivered", "lost", "filtered", "pending"]
+                .map(|key| number(&status[key]));
+        ensure!(pending == 0 && attempted == delivered + lost + filtered, "sums: {line}");
+        Ok(status)
+    }
+
+    /// Expects that nothing was lost, left out or missed.
+    pub fn complete(&self) -> Result<()> {
+        let status = self.last_status()?;
+        let lacks = ["lost", "untracked", "missed"].map(|key| number(&status[key]));
+        ensure!(lacks == [0; 3], "incomplete: {status}");
+        Ok(())
+    }
+}
+
+/// A JSON number; null is 0, which no comparison here can mistake.
+pub fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
