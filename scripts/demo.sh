@@ -51,7 +51,7 @@ show() {
 	[ -z "$filter" ] || printf " | jq -c '%s'" "$filter"
 	echo
 	if [ -z "$filter" ]; then
-		as_root "$release/$tool" "$@" | first "$lines" || failures+=("$tool $*")
+		as_root "$release/$tool" "$@" 2>&1 | first "$lines" || failures+=("$tool $*")
 	else
 		as_root "$release/$tool" "$@" | jq -c "$filter" | first "$lines" || failures+=("$tool $*")
 	fi

@@ -94,6 +94,7 @@ pub struct Running {
     pub delivered: u64,
     spec: &'static Spec,
     facts: Facts,
+    eventful: bool,
     started: Instant,
     duration: Option<Duration>,
     strict: bool,
@@ -119,6 +120,7 @@ impl Running {
         let printer =
             common.output.printer(interval, &stop).context("cannot use the standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
+        let eventful = setup.options.quiet == 0;
         let session = spec.load(&facts, &common.measure, setup)?;
         let now = Instant::now();
         let mut running = Self {
@@ -128,6 +130,7 @@ impl Running {
             delivered: 0,
             spec,
             facts,
+            eventful,
             started: now,
             duration: common.output.duration,
             strict: common.output.strict,
@@ -231,6 +234,7 @@ impl Running {
             missed: Some(self.session.missed()),
             cpu_ns: Some(own_cpu_ns()),
             last,
+            eventful: self.eventful,
         })
     }
 

@@ -31,6 +31,8 @@ pub struct Status {
     pub cpu_ns: Option<u64>,
     /// Whether it is the last one.
     pub last: bool,
+    /// Events are what the tool is about; otherwise the last line does not count them.
+    pub eventful: bool,
 }
 
 static COLUMNS: [Column<Status>; 13] = [
@@ -118,6 +120,7 @@ mod tests {
             tool: "tcpstates",
             attempted: 120_000,
             delivered: 120_000,
+            eventful: true,
             ..Status::default()
         };
         assert_eq!(status.complaint(), None);
@@ -132,7 +135,7 @@ mod tests {
             "tcpstates: lost 20000 of 120000 events; use a narrower filter or a larger --buffer; \
              3 did not fit into a full map; use a narrower filter"
         );
-        assert!(status.summary().ends_with("20000 lost, 0 filtered, 3 untracked; 120ms of CPU"));
+        assert!(status.summary().ends_with("20000 lost, 0 filtered, 3 untracked, 120ms of CPU"));
         assert_eq!(status.incomplete(), 20_003);
     }
 }
