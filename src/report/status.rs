@@ -93,20 +93,21 @@ impl Status {
 
     /// The line that ends a run.
     pub fn summary(&self) -> String {
-        let mut parts = vec![
-            format!("{} delivered", self.delivered),
-            format!("{} lost", self.lost),
-            format!("{} filtered", self.filtered),
-        ];
+        let mut parts = Vec::new();
+        if self.eventful {
+            parts.push(format!(
+                "{} events: {} delivered, {} lost, {} filtered",
+                self.attempted, self.delivered, self.lost, self.filtered
+            ));
+        }
         parts.extend(self.untracked.filter(|&n| n > 0).map(|n| format!("{n} untracked")));
         parts.extend(self.missed.filter(|&n| n > 0).map(|n| format!("{n} missed")));
-        let mut line = format!("{}: {} events: {}", self.tool, self.attempted, parts.join(", "));
         if let Some(ns) = self.cpu_ns {
             let mut text = Vec::new();
             human::nanos(ns, &mut text);
-            line = format!("{line}; {} of CPU", String::from_utf8_lossy(&text));
+            parts.push(format!("{} of CPU", String::from_utf8_lossy(&text)));
         }
-        line
+        format!("{}: {}", self.tool, parts.join(", "))
     }
 }
 
