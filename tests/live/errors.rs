@@ -49,17 +49,18 @@ fn bad_values() -> Result<()> {
         ("-i 0", "0"),
         ("-i -1", "-1"),
         ("-n 0", "0"),
-        ("-4 -6", "-6"),
+        ("-4 -6", "--ipv6"),
         ("-p abc", "abc"),
         ("--lport 9-5", "9-5"),
         ("--netns /no/such/netns", "/no/such/netns"),
         ("--cgroup /no/such/cgroup", "/no/such/cgroup"),
-        ("--sort nonsense", "nonsense"),
         ("--probe magic", "magic"),
     ];
     let own = [
         ("tcpstates", "--state NO_STATE", "NO_STATE"),
         ("tcpstates", "--slower fast", "fast"),
+        ("tcpstates", "--summary --sort nonsense", "nonsense"),
+        ("tcpcount", "--sort nonsense", "nonsense"),
         ("tcpcount", "--by weather", "weather"),
         ("tcpcount", "--by remote:200", "200"),
     ];
@@ -141,11 +142,16 @@ fn forced_rung() -> Result<()> {
 }
 
 fn full_disk() -> Result<()> {
-    for tool in TOOLS {
+    for (tool, flags) in [("tcpstates", "--summary"), ("tcpcount", "--by total")] {
         for format in [&["--json"][..], &[]] {
             let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
             let mut command = Command::new(path_of(tool));
-            command.args(["-i", "0.2", "-d", "5"]).args(format).stdout(full).stderr(Stdio::piped());
+            command
+                .args(["-i", "0.2", "-d", "5"])
+                .args(flags.split(' '))
+                .args(format)
+                .stdout(full)
+                .stderr(Stdio::piped());
             let out = command.spawn()?.wait_with_output()?;
             let message = String::from_utf8_lossy(&out.stderr);
             ensure!(out.status.code() == Some(10), "{command:?}: {}: {message}", out.status);

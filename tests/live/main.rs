@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             let refusal = refusal.clone();
             let run = move || match refusal {
                 Some(reason) => Err(reason.into()),
-                None => test().map_err(|e| format!("{e:?}").into()),
+                None => test().map_err(|e| format!("{e:#}").into()),
             };
             Trial::test(format!("{group}::{name}"), run).with_ignored_flag(skip)
         })

@@ -1,7 +1,8 @@
 //! The connecting process.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::thread;
 use std::time::Duration;
@@ -35,17 +36,30 @@ impl Client {
         actor::rename(b"life-client")?;
         let script = manner::script(self.seed, self.conns);
         let share = script.into_iter().skip(self.index).step_by(usize::try_from(CLIENTS)?);
+        let mut used = HashSet::new();
         let played: Vec<Played> = share
-            .map(|scene| self.play(scene).with_context(|| format!("{:?}", scene.manner)))
+            .map(|scene| self.play(scene, &mut used).with_context(|| format!("{:?}", scene.manner)))
             .collect::<Result<_>>()?;
         actor::say(&played)
     }
 
-    fn play(&self, scene: Scene) -> Result<Played> {
+    /// A socket with a port that no connection of the script has had: the port names it.
+    fn bound(&self, ip: IpAddr, used: &mut HashSet<u16>) -> Result<(TcpStream, SocketAddr)> {
+        loop {
+            let socket = sock::bound(SocketAddr::new(ip, 0))?;
+            let local = socket.local_addr()?;
+            // The kernel gives odd ports to bind(2); each client keeps to its own share of them.
+            let share = usize::from(local.port() / 2) % usize::try_from(CLIENTS)?;
+            if share == self.index && used.insert(local.port()) {
+                return Ok((socket, local));
+            }
+        }
+    }
+
+    fn play(&self, scene: Scene, used: &mut HashSet<u16>) -> Result<Played> {
         let Scene { manner, family, sleep_ms } = scene;
         let remote = self.listeners.target(manner, family);
-        let socket = sock::bound(SocketAddr::new(remote.ip(), 0))?;
-        let local = socket.local_addr()?;
+        let (socket, local) = self.bound(remote.ip(), used)?;
         if manner == Manner::Closing {
             sock::small_window(&socket)?;
         }
