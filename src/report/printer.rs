@@ -150,7 +150,14 @@ mod tests {
 
     fn run(printer: &mut Printer) {
         printer.row(&sample(7, b"sshd", 12_345)).unwrap();
-        let status = Status { tool: "t", attempted: 3, delivered: 2, lost: 1, ..Status::default() };
+        let status = Status {
+            tool: "t",
+            attempted: 3,
+            delivered: 2,
+            lost: 1,
+            eventful: true,
+            ..Status::default()
+        };
         printer.status(&Status { lost: 0, ..status.clone() }).unwrap();
         printer.status(&status).unwrap();
         printer.status(&status).unwrap();
