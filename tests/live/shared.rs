@@ -72,13 +72,19 @@ fn signals() -> Result<()> {
     Ok(())
 }
 
+/// Everything of a kind that the kernel has. bpftool fails when something ends meanwhile.
+fn bpftool(kind: &str) -> Result<Vec<Value>> {
+    until(&format!("bpftool lists every {kind}"), || {
+        let list = output(Command::new("bpftool").args(["-j", kind, "show"]));
+        Ok(list.ok().and_then(|text| serde_json::from_str(&text).ok()))
+    })
+}
+
 /// Numbers of all BPF programs, maps and links of the machine.
 fn bpf_objects() -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for kind in ["prog", "map", "link"] {
-        let list = output(Command::new("bpftool").args(["-j", kind, "show"]))?;
-        let list: Value = serde_json::from_str(&list)?;
-        for one in list.as_array().into_iter().flatten() {
+        for one in bpftool(kind)? {
             found.insert(format!("{kind} {} {}", one["id"], one["name"]));
         }
     }
@@ -268,7 +274,5 @@ fn hostile_names() -> Result<()> {
 
 /// How many links of BPF programs there are on the machine.
 fn links() -> Result<usize> {
-    let list: Value =
-        serde_json::from_str(&output(Command::new("bpftool").args(["-j", "link", "show"]))?)?;
-    Ok(list.as_array().map_or(0, Vec::len))
+    Ok(bpftool("link")?.len())
 }

@@ -215,11 +215,12 @@ impl Ended {
         Ok(status)
     }
 
-    /// Expects that nothing was lost, left out or missed.
+    /// Expects that nothing was lost or left out. Missed runs are the kernel's doing: it skips a
+    /// program that a softirq finds at work on the same CPU. What that costs, the numbers show.
     pub fn complete(&self) -> Result<()> {
         let status = self.last_status()?;
-        let lacks = ["lost", "untracked", "missed"].map(|key| number(&status[key]));
-        ensure!(lacks == [0; 3], "incomplete: {status}");
+        let lacks = ["lost", "untracked"].map(|key| number(&status[key]));
+        ensure!(lacks == [0; 2], "incomplete: {status}");
         Ok(())
     }
 }
