@@ -72,6 +72,14 @@ static __always_inline bool inventory_full(struct sock_entry *entry, struct tcp_
 	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
 }
 
+/* Both clocks at one moment: two such lines tell the reader how long a jiffy is. */
+static __always_inline void write_clocks(struct seq_file *seq, __u64 now)
+{
+	struct sock_entry clocks = {.ktime = now, .jiffies = bpf_jiffies64()};
+
+	bpf_seq_write(seq, &clocks, sizeof(clocks));
+}
+
 SEC("iter/tcp")
 int dump_sockets(struct bpf_iter__tcp *ctx)
 {
@@ -83,12 +91,10 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 	struct tcp_sock *tp;
 	bool keep;
 
-	if (!skc) {
-		entry.ktime = now;
-		entry.jiffies = bpf_jiffies64();
-		bpf_seq_write(seq, &entry, sizeof(entry));
+	if (!skc || !ctx->meta->seq_num)
+		write_clocks(seq, now);
+	if (!skc)
 		return 0;
-	}
 	flow_read(&entry.flow, skc);
 	entry.state = skc->skc_state;
 	if (!flow_matches(&entry.flow))

@@ -164,12 +164,9 @@ int learn_owners(struct bpf_iter__task_file *ctx)
 	sk = sock->sk;
 	if (!sk || !is_tcp(sk))
 		return 0;
+	/* one that cannot be remembered is counted as untracked with its next event */
 	track = track_make(sk);
-	if (!track) {
-		st->untracked++;
-		return 0;
-	}
-	if (owner_settled(&track->owner))
+	if (!track || owner_settled(&track->owner))
 		return 0;
 	if (track->owner.flags & OWNER_INHERITED)
 		st->settled++;

@@ -80,8 +80,6 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 			duration = now - track->since;
 		track->since = now;
 		owner_on_transition(track, sk, old_state, new_state, st);
-	} else {
-		st->untracked++;
 	}
 
 	flow_read_closing(&flow, sk);
@@ -91,7 +89,13 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 		return;
 	}
 	st->attempted++;
-	if (!wanted(track, old_state, new_state, duration) || !flow_matches(&flow)) {
+	if (!flow_matches(&flow)) {
+		st->filtered++;
+		return;
+	}
+	if (!track)
+		st->untracked++;
+	if (!wanted(track, old_state, new_state, duration)) {
 		st->filtered++;
 		return;
 	}

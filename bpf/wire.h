@@ -58,7 +58,7 @@ struct state_event {
 	__u8 reserved[2];
 };
 
-/* One socket of the inventory (iter/tcp), or with state 0 the closing line: the clocks. */
+/* One socket of the inventory (iter/tcp); with state 0 the clocks, first and last. */
 struct sock_entry {
 	__u64 age;	    /* in its state; DURATION_UNKNOWN */
 	__u64 idle_jiffies; /* since the last segment that the state cannot be younger than */
@@ -76,7 +76,7 @@ struct stats {
 	__u64 attempted;
 	__u64 lost; /* no room in the ring buffer */
 	__u64 filtered;
-	__u64 untracked; /* no memory or map entry to remember the socket or key */
+	__u64 untracked; /* of a socket or key for which there was no memory or map entry */
 	__u64 children;	 /* sockets that began with their listener's owner ... */
 	__u64 settled;	 /* ... and of these, those whose own owner is known, or which ended */
 };

@@ -265,7 +265,7 @@ impl Inventory {
         Self { ts, netns, by, counts: HashMap::new(), close_wait: Vec::new(), total: 0 }
     }
 
-    /// Counts one socket, or takes the clocks of the closing record.
+    /// Counts one socket, or takes in the clocks.
     pub fn add(&mut self, entry: &SockEntry, hz: &mut Hz) {
         if entry.state == 0 {
             hz.observe(entry.ktime, entry.jiffies);

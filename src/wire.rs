@@ -151,15 +151,15 @@ records! {
         /// 0.
         reserved: [u8; 2],
     }
-    /// One socket of the inventory; state 0 is the closing record with the clocks.
+    /// One socket of the inventory; state 0 is a record of the clocks, first and last.
     SockEntry = "sock_entry" {
         /// ns in its state, or [`DURATION_UNKNOWN`].
         age: u64,
         /// Jiffies since an acknowledgement that cannot be older than the state; 0 = not known.
         idle_jiffies: u64,
-        /// Closing record: `CLOCK_MONOTONIC` ns.
+        /// Clocks: `CLOCK_MONOTONIC` ns.
         ktime: u64,
-        /// Closing record: jiffies at the same moment.
+        /// Clocks: jiffies at the same moment.
         jiffies: u64,
         /// The socket.
         flow: Flow,
@@ -180,7 +180,7 @@ records! {
         lost: u64,
         /// Kept back by a filter.
         filtered: u64,
-        /// Sockets or keys that could not be remembered.
+        /// Of sockets or keys for which there was no memory or map entry.
         untracked: u64,
         /// Sockets that began with their listener's owner.
         children: u64,

@@ -1,6 +1,8 @@
 //! tcpstates: transitions, durations and owners against a script, and its account of loss.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -18,6 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("older_sockets_have_owners_but_no_duration", older_sockets),
     ("stopped_during_120000_transitions", stopped),
     ("more_sockets_than_the_map_holds", full_map),
+    ("what_is_untracked_is_counted_exactly", untracked),
 ];
 
 /// A transition as it must be shown; listeners have no remote end.
@@ -283,5 +286,32 @@ fn full_map() -> Result<()> {
     ensure!(invented.is_none(), "{invented:?} ns, but the stay was {least} to {most} ns");
     let status = ended.last_status()?;
     ensure!(number(&status["untracked"]) > 0 && number(&status["lost"]) == 0, "{status}");
+    Ok(())
+}
+
+/// A map that listeners outside of the filter have filled has room for nobody else.
+fn untracked() -> Result<()> {
+    const MAP: usize = 64;
+    let netns = Netns::new("untracked")?;
+    let arguments = format!("--netns {} --track hash --track-max {MAP}", netns.path());
+    let tool = Tool::start("tcpstates", &arguments)?;
+    let fill = |_| TcpListener::bind("127.0.0.1:0");
+    let listeners = (0..MAP).map(fill).collect::<io::Result<Vec<_>>>()?;
+    let churn = load::run(&netns, "churn --conns 500")?;
+    let made: u64 = ["client", "server", "listener"]
+        .iter()
+        .map(|side| number(&churn["transitions"][side]))
+        .sum();
+    tool.wait_for_kind("state", usize::try_from(made)?)?;
+    let ended = tool.finish()?;
+    drop(listeners);
+    let found = ended.of_kind("state")?;
+    let invented = found.iter().find(|one| !one["duration_ns"].is_null() || !one["pid"].is_null());
+    ensure!(invented.is_none(), "known of a socket that nobody remembers: {invented:?}");
+    let status = ended.last_status()?;
+    let missed = number(&status["missed"]);
+    let counted = number(&status["untracked"]);
+    ensure!(counted <= made && made - counted <= missed, "{made} were made: {status}");
+    ensure!(counted == found.len() as u64, "{} lines: {status}", found.len());
     Ok(())
 }
