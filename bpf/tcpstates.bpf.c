@@ -46,7 +46,7 @@ static __always_inline void emit_transition(struct sock *sk, const struct track 
 	}
 	ev->ts = now;
 	ev->duration = duration;
-	ev->cookie = bpf_get_socket_cookie(sk);
+	ev->cookie = options.want_cookie ? bpf_get_socket_cookie(sk) : 0;
 	ev->flow = *flow;
 	ev->old_state = old_state;
 	ev->new_state = new_state;

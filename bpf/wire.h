@@ -170,7 +170,7 @@ struct options {
 	__u32 nr_cpus;	  /* possible ones: values that a per-CPU entry has */
 	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
 	__u32 want_cgroup;
-	__u32 reserved;
+	__u32 want_cookie;
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

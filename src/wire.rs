@@ -314,8 +314,8 @@ records! {
         want_netns: u32,
         /// 1: read the owner's cgroup.
         want_cgroup: u32,
-        /// 0.
-        reserved: u32,
+        /// 1: read the socket cookie.
+        want_cookie: u32,
     }
 }
 

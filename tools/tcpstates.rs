@@ -61,6 +61,7 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
     options.quiet = u32::from(args.summary);
     options.want_netns = u32::from(args.common.output.json || filter.netns.is_some());
     options.want_cgroup = u32::from(args.common.output.json);
+    options.want_cookie = u32::from(args.common.output.json);
     options.wake_bytes = u64::from(args.buffer) / 4;
     Setup {
         object: OBJECT,
