@@ -48,8 +48,11 @@ static __always_inline struct track *track_make(struct sock *sk)
 	struct track *track;
 	__u64 key = (__u64)sk;
 
-	if (!options.use_hash)
-		return bpf_sk_storage_get(&tracked, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!options.use_hash) {
+		track = bpf_sk_storage_get(&tracked, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		/* another CPU may have made it meanwhile, which fails the making here */
+		return track ?: bpf_sk_storage_get(&tracked, sk, NULL, 0);
+	}
 	track = bpf_map_lookup_elem(&tracked_hash, &key);
 	if (track)
 		return track;

@@ -83,19 +83,15 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 	}
 
 	flow_read_closing(&flow, sk);
+	if (!track && flow_matches(&flow))
+		st->untracked++;
 	if (options.quiet) {
 		if (track && new_state == TCP_CLOSE)
 			remember_closer(&flow, &track->owner, now);
 		return;
 	}
 	st->attempted++;
-	if (!flow_matches(&flow)) {
-		st->filtered++;
-		return;
-	}
-	if (!track)
-		st->untracked++;
-	if (!wanted(track, old_state, new_state, duration)) {
+	if (!flow_matches(&flow) || !wanted(track, old_state, new_state, duration)) {
 		st->filtered++;
 		return;
 	}

@@ -231,7 +231,7 @@ impl Running {
             filtered,
             pending: attempted.saturating_sub(self.delivered + lost + filtered),
             untracked: Some(untracked),
-            missed: Some(self.session.missed()),
+            missed: self.session.missed(),
             cpu_ns: Some(own_cpu_ns()),
             last,
             eventful: self.eventful,
@@ -254,7 +254,7 @@ impl Running {
                 break status;
             }
         };
-        status.missed = Some(missed.max(status.missed.unwrap_or(0)));
+        status.missed = missed.max(status.missed);
         self.printer.status(&status)?;
         self.printer.flush()?;
         let complete = status.incomplete() == 0 && self.printer.dropped() == 0;

@@ -40,6 +40,8 @@ pub struct Facts {
     pub iterators: BTreeSet<String>,
     /// Effective capabilities, bits of capabilities(7).
     pub capabilities: u64,
+    /// The user is root.
+    pub root: bool,
     /// The process lives in the first user namespace.
     pub init_userns: bool,
     /// See [`Lockdown`].
@@ -59,6 +61,7 @@ impl Facts {
             tracepoints: BTreeSet::new(),
             iterators: BTreeSet::new(),
             capabilities: effective_capabilities()?,
+            root: rustix::process::geteuid().is_root(),
             init_userns: in_init_userns()?,
             lockdown: lockdown(),
         };

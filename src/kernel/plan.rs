@@ -91,7 +91,7 @@ impl Plan {
         }
         let missing = facts.missing_capabilities();
         if !missing.is_empty() {
-            return Err(Refusal::Capabilities { missing, tool });
+            return Err(Refusal::Capabilities { missing, tool, root: facts.root });
         }
         if !facts.btf {
             return Err(Refusal::NoBtf);
@@ -191,6 +191,7 @@ mod tests {
             tracepoints: ["sock_send_length".to_owned()].into(),
             iterators: ["task_file".to_owned()].into(),
             capabilities: u64::MAX,
+            root: true,
             init_userns: true,
             lockdown: Lockdown::Integrity,
         }

@@ -2,21 +2,24 @@
 
 use thiserror::Error;
 
+use super::facts::Lockdown;
+
 /// A cause that the user can act on.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
     /// Not root and without the capabilities.
     #[error(
-        "missing {}: BPF programs for tracing need CAP_BPF and CAP_PERFMON.\n\
-         Run it as root (sudo), or give the file the capabilities once:\n    \
-         sudo setcap cap_bpf,cap_perfmon+ep $(command -v {tool})",
-        .missing.join(" and ")
+        "missing {}: BPF programs for tracing need CAP_BPF and CAP_PERFMON.\n{}",
+        .missing.join(" and "),
+        how_to_get_capabilities(.tool, *.root)
     )]
     Capabilities {
         /// Names, as in capabilities(7).
         missing: Vec<&'static str>,
         /// The tool's name.
         tool: &'static str,
+        /// The user is root already.
+        root: bool,
     },
     /// The kernel does not describe its types.
     #[error(
@@ -40,15 +43,15 @@ pub enum Refusal {
          Run it in the host's user namespace."
     )]
     UserNamespace,
-    /// The kernel is locked down.
+    /// The capabilities are there, and yet the kernel refused.
     #[error(
-        "the kernel is locked down ({mode}) and refused to load the programs: {detail}\n\
-         See kernel_lockdown(7); lockdown=integrity is enough for this tool, \
-         lockdown=confidentiality may not be."
+        "the kernel refused to load the programs although the capabilities are there: {detail}\n\
+         {}",
+        why_forbidden(*.lockdown)
     )]
-    Lockdown {
-        /// `integrity` or `confidentiality`.
-        mode: String,
+    Forbidden {
+        /// How far the kernel is locked down, as far as it says.
+        lockdown: Lockdown,
         /// What was refused.
         detail: String,
     },
@@ -62,8 +65,47 @@ pub enum Refusal {
     },
 }
 
+/// Hooks with the same reason share one mention of it.
 fn join_missing(missing: &[(&'static str, String)]) -> String {
-    missing.iter().map(|(hook, why)| format!("{hook}: {why}")).collect::<Vec<_>>().join("; ")
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (hook, why) in missing {
+        match groups.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, hooks)) => hooks.push(hook),
+            None => groups.push((why, vec![hook])),
+        }
+    }
+    let group = |(why, hooks): &(&str, Vec<&str>)| format!("{}: {why}", hooks.join(", "));
+    groups.iter().map(group).collect::<Vec<_>>().join("; ")
+}
+
+fn how_to_get_capabilities(tool: &str, root: bool) -> String {
+    if root {
+        "You are root, but something has taken them away: a container's settings mostly. \
+         Start it with them\n(docker run --cap-add BPF --cap-add PERFMON …), or run the tool on \
+         the host."
+            .to_owned()
+    } else {
+        format!(
+            "Run it as root (sudo), or give the file the capabilities once:\n    \
+             sudo setcap cap_bpf,cap_perfmon+ep $(command -v {tool})"
+        )
+    }
+}
+
+fn why_forbidden(lockdown: Lockdown) -> &'static str {
+    match lockdown {
+        Lockdown::Confidentiality => {
+            "lockdown=confidentiality (see kernel_lockdown(7)) or a security module forbids it."
+        }
+        Lockdown::Integrity => {
+            "A security module or a seccomp filter forbids it, or lockdown=integrity (see \
+             kernel_lockdown(7)),\nwhich this tool can mostly live with."
+        }
+        Lockdown::None => {
+            "A security module, a seccomp filter (a container's?) or a locked-down kernel forbids \
+             it; the last is told by\n/sys/kernel/security/lockdown, where securityfs is mounted."
+        }
+    }
 }
 
 impl Refusal {
@@ -74,7 +116,7 @@ impl Refusal {
             Self::NoBtf => 4,
             Self::Unsupported { .. } => 5,
             Self::UserNamespace => 6,
-            Self::Lockdown { .. } => 7,
+            Self::Forbidden { .. } => 7,
             Self::RungUnavailable { .. } => 8,
         }
     }

@@ -12,7 +12,7 @@ use libbpf_rs::{
     ProgramMut, set_print,
 };
 
-use super::facts::{Facts, Lockdown};
+use super::facts::Facts;
 use super::plan::{Plan, Rung, RungKind};
 use super::refusal::Refusal;
 use crate::wire;
@@ -66,7 +66,7 @@ impl Session {
     /// Loads and attaches what the plan says.
     ///
     /// # Errors
-    /// [`Refusal::Lockdown`] where that explains it; else libbpf's own last words.
+    /// [`Refusal::Forbidden`] where rights explain it; else libbpf's own last words.
     pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self> {
         if setup.verbose {
             set_print(Some((PrintLevel::Debug, print_all)));
@@ -154,13 +154,12 @@ impl Session {
     }
 
     /// Runs of our programs that the kernel left out because the program was already
-    /// running on that CPU. Kernels before 5.12 do not count them; then 0.
-    pub fn missed(&self) -> u64 {
-        self.plan
-            .rungs()
-            .filter_map(|rung| self.program(rung.program).ok())
-            .filter_map(|program| {
-                let fd = program.as_fd().as_raw_fd();
+    /// running on that CPU; `None` where it does not say (before 5.12), or not to us.
+    pub fn missed(&self) -> Option<u64> {
+        let watching = self.plan.rungs().filter(|rung| rung.kind != RungKind::Iterator);
+        watching
+            .map(|rung| {
+                let fd = self.program(rung.program).ok()?.as_fd().as_raw_fd();
                 let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
                 let line = info.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
                 line.trim().parse::<u64>().ok()
@@ -223,9 +222,8 @@ fn explain(error: &libbpf_rs::Error, facts: &Facts) -> anyhow::Error {
     let detail = first
         .and_then(|said| said.lines().next())
         .map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
-    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied && facts.lockdown != Lockdown::None {
-        let mode = format!("{:?}", facts.lockdown).to_lowercase();
-        return Refusal::Lockdown { mode, detail }.into();
+    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
+        return Refusal::Forbidden { lockdown: facts.lockdown, detail }.into();
     }
     anyhow!(
         "the kernel refused to load the programs: {detail}\nRun again with -v for the whole story."
