@@ -14,20 +14,14 @@ use tcpscope::cli::usage_error;
 use tcpscope::count::{By, CountRow, Counter, Counts, Interval, Part, Sums};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::flow::ip;
-use tcpscope::hooks::{COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, STATE};
+use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
 use tcpscope::report::sort;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
-use tcpscope::tool::{Running, Spec, conclude};
+use tcpscope::tool::{Running, conclude};
 use tcpscope::wire::{CountKey, CountValue, Options};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
-
-static TOOL: Spec = Spec {
-    name: "tcpcount",
-    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
-    hash_hooks: &[],
-};
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;
@@ -42,7 +36,7 @@ fn main() -> ExitCode {
     if let Err(message) = args.interval.sort_column::<CountRow>() {
         usage(message);
     }
-    conclude(TOOL.name, count(&args, &filter))
+    conclude(TCPCOUNT.name, count(&args, &filter))
 }
 
 fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
@@ -115,7 +109,7 @@ impl Source {
 fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
     let shown = if args.cumulative { std::time::Duration::ZERO } else { args.interval.interval };
-    let mut running = Running::start(&TOOL, &args.common, setup(args, filter, cpus)?, shown)?;
+    let mut running = Running::start(&TCPCOUNT, &args.common, setup(args, filter, cpus)?, shown)?;
     let source = Source {
         counts: running.session.map("counts")?,
         other: running.session.map("other")?,
