@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Parser;
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcpstates::Args;
-use tcpscope::cli::usage_error;
+use tcpscope::cli::{tcpstates::Args, usage_error};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::{TCPSTATES, TCPSTATES_SUMMARY};
 use tcpscope::inventory::{Hz, Inventory, SocketsRow};
 use tcpscope::kernel::netns::Netns;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::kernel::session::Setup;
-use tcpscope::report::{View, sort};
 use tcpscope::run::{Ticker, Wake, WallClock, wall_now};
 use tcpscope::states::Transition;
 use tcpscope::tool::{Running, conclude};
@@ -110,12 +108,10 @@ fn print_events(
 
 fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
-    let mut running = Running::start(
-        &TCPSTATES_SUMMARY,
-        &args.common,
-        setup(args, filter),
-        args.interval.interval,
-    )?;
+    let column = args.interval.sort_column().unwrap_or_default();
+    let setup = setup(args, filter);
+    let mut running =
+        Running::start(&TCPSTATES_SUMMARY, &args.common, setup, args.interval.interval)?;
     let mut hz = Hz::default();
     take(&running, &netns, args, &mut hz)?;
     let mut wake = running.waiter.wait(running.until(Instant::now() + CLOCKS_APART))?;
@@ -123,7 +119,7 @@ fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
     while wake == Wake::Work && !running.is_over() {
         let inventory = take(&running, &netns, args, &mut hz)?;
-        show(&mut running, &inventory, args)?;
+        inventory.print(&mut running.printer, column, args.interval.top())?;
         left -= 1;
         if left == 0 {
             break;
@@ -147,21 +143,4 @@ fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<In
         })
     })?;
     Ok(inventory)
-}
-
-fn show(running: &mut Running, inventory: &Inventory, args: &Args) -> Result<()> {
-    let mut rows = inventory.sockets();
-    if let Ok(Some(column)) = args.interval.sort_column::<SocketsRow>() {
-        sort(&mut rows, column);
-    }
-    rows.truncate(args.interval.top());
-    let title = inventory.title();
-    let hide = SocketsRow::hidden(inventory.by());
-    running.printer.rows(&View { title: Some(&title), hide }, &rows)?;
-    let oldest = inventory.close_wait();
-    if !oldest.is_empty() {
-        let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-        running.printer.rows(&View { title, ..View::default() }, &oldest)?;
-    }
-    Ok(())
 }
