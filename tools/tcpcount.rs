@@ -8,7 +8,7 @@ use clap::Parser;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, num_possible_cpus};
 use tcpscope::cgroup::CgroupNames;
 use tcpscope::cli::{tcpcount::Args, usage_error};
-use tcpscope::count::{By, CountRow, Counter, Counts, Interval, Shape, Sums};
+use tcpscope::count::{CountRow, Counter, Counts, Shape, Sums};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
@@ -88,6 +88,18 @@ impl Source {
     }
 }
 
+/// How an interval of `length` ns that ends now is shown.
+fn shape(args: &Args, length: u64) -> Shape {
+    Shape {
+        ts: wall_now(),
+        interval_ns: length,
+        by: args.by,
+        sort: args.interval.sort_column().unwrap_or_default(),
+        top: args.interval.top(),
+        cumulative: args.cumulative,
+    }
+}
+
 fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
     let shown = if args.cumulative { std::time::Duration::ZERO } else { args.interval.interval };
@@ -109,7 +121,8 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
             let now = monotonic_now();
             let interval =
                 model.interval(source.keys(&running, &model, now)?, source.other()?, now);
-            show(&mut running, args, &mut cgroups, &interval, now - began)?;
+            interval
+                .print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
             if !args.cumulative {
                 began = now;
             }
@@ -122,29 +135,4 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
         running.delivered = stats.attempted - stats.lost - stats.filtered;
         Ok(())
     })
-}
-
-/// Prints the rows of an interval of `length` ns, the total last.
-fn show(
-    running: &mut Running,
-    args: &Args,
-    cgroups: &mut CgroupNames,
-    interval: &Interval,
-    length: u64,
-) -> Result<()> {
-    let shape = Shape {
-        ts: wall_now(),
-        interval_ns: length,
-        by: args.by,
-        sort: args.interval.sort_column().unwrap_or_default(),
-        top: args.interval.top(),
-    };
-    let rows = interval.rows(&shape, |id| cgroups.name(id));
-    running.printer.set_interval(if args.cumulative { 0 } else { length });
-    let view = CountRow::view(args.by);
-    if args.by == By::Total {
-        rows.iter().try_for_each(|row| running.printer.row_in(&view, row))?;
-        return Ok(running.printer.flush()?);
-    }
-    Ok(running.printer.rows(&view, &rows)?)
 }

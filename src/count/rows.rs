@@ -7,10 +7,11 @@ use ipnet::IpNet;
 
 use super::{By, CountRow, Counter, Interval, Part, Sums};
 use crate::flow::ip;
-use crate::report::{Column, sort};
+use crate::report::{Column, Printer, SinkError, sort};
 use crate::wire::{COMM_LEN, CountKey};
 
 /// How the rows of an interval are made.
+#[derive(Clone, Copy)]
 pub struct Shape {
     /// Wall-clock ns at the end of the interval.
     pub ts: i64,
@@ -22,9 +23,31 @@ pub struct Shape {
     pub sort: Option<&'static Column<CountRow>>,
     /// Keys that get a row of their own; (other) adds up the rest.
     pub top: usize,
+    /// The sums are those since the start: tables show them as they are, not per second.
+    pub cumulative: bool,
 }
 
 impl Interval {
+    /// Prints the rows as one table; with [`By::Total`] as one more line of a stream.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn print(
+        &self,
+        printer: &mut Printer,
+        shape: &Shape,
+        cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+    ) -> Result<(), SinkError> {
+        let rows = self.rows(shape, cgroup);
+        let view = CountRow::view(shape.by);
+        printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
+        if shape.by != By::Total {
+            return printer.rows(&view, &rows);
+        }
+        rows.iter().try_for_each(|row| printer.row_in(&view, row))?;
+        printer.flush()
+    }
+
     /// The rows: keys, then (other) if there is anything in it, then the total, which every
     /// column adds up to. `cgroup` names a cgroup2 id.
     pub fn rows(
@@ -121,7 +144,7 @@ mod tests {
     }
 
     fn shape(by: By, top: usize) -> Shape {
-        Shape { ts: 7, interval_ns: 1_000_000_000, by, sort: None, top }
+        Shape { ts: 7, interval_ns: 1_000_000_000, by, sort: None, top, cumulative: false }
     }
 
     fn pids(rows: &[CountRow]) -> Vec<u32> {
