@@ -21,8 +21,16 @@ impl Age {
         known(self.exact).max(known(self.at_least))
     }
 
+    /// The older of two: exact only if both are, for one that is not may be any age above its
+    /// bound.
     pub(super) fn older(self, other: Self) -> Self {
-        if other.bound() > self.bound() { other } else { self }
+        if self.exact != DURATION_UNKNOWN && other.exact != DURATION_UNKNOWN {
+            return Self { exact: self.exact.max(other.exact), ..Self::UNKNOWN };
+        }
+        match self.bound().max(other.bound()) {
+            0 => Self::UNKNOWN,
+            at_least => Self { at_least, ..Self::UNKNOWN },
+        }
     }
 
     pub(super) fn cell(self) -> Cell<'static> {
@@ -88,5 +96,24 @@ pub(super) mod tests {
         early.observe(0, 0);
         early.observe(HZ_SPAN_NS - 1, 50);
         assert_eq!(early.nanos(1), None);
+    }
+
+    #[test]
+    fn the_oldest_is_exact_only_where_all_are() {
+        let exact = |ns| Age { exact: ns, ..Age::UNKNOWN };
+        let at_least = |ns| Age { at_least: ns, ..Age::UNKNOWN };
+        for (a, b, oldest) in [
+            (exact(5), exact(7), exact(7)),
+            (exact(0), exact(0), exact(0)),
+            (exact(5), at_least(7), at_least(7)),
+            (exact(9), at_least(7), at_least(9)),
+            // It is older than the tool, so it may well be older than the one that is known.
+            (exact(5), Age::UNKNOWN, at_least(5)),
+            (at_least(5), Age::UNKNOWN, at_least(5)),
+            (Age::UNKNOWN, Age::UNKNOWN, Age::UNKNOWN),
+        ] {
+            assert_eq!(a.older(b), oldest, "{a:?} {b:?}");
+            assert_eq!(b.older(a), oldest, "{b:?} {a:?}");
+        }
     }
 }

@@ -81,9 +81,10 @@ impl Inventory {
             Some(By::Remote) => Key::Remote(entry.flow.remote_ip()),
             Some(By::Port) => Key::Port(entry.flow.local_port()),
         };
-        let (count, oldest) = self.counts.entry((key, entry.state)).or_insert((0, Age::UNKNOWN));
-        *count += 1;
-        *oldest = oldest.older(age);
+        self.counts
+            .entry((key, entry.state))
+            .and_modify(|(count, oldest)| (*count, *oldest) = (*count + 1, oldest.older(age)))
+            .or_insert((1, age));
         if entry.state == TcpState::CloseWait as u8 {
             self.keep_oldest(age, entry);
         }
