@@ -63,7 +63,11 @@ impl Interval {
             .iter()
             .map(|(counter, sums)| shape.key(counter, *sums, cgroup(counter.key.cgroup)))
             .collect();
-        rows.sort_by_key(|row| Reverse(row.sums.tx_bytes.saturating_add(row.sums.rx_bytes)));
+        rows.sort_by(|a, b| {
+            // The key settles ties, or rows would swap places between intervals.
+            let key = |row: &CountRow| (Reverse(row.bytes()), row.pid);
+            key(a).cmp(&key(b)).then_with(|| a.key.as_bytes().cmp(b.key.as_bytes()))
+        });
         if let Some(column) = shape.sort {
             sort(&mut rows, column);
         }
@@ -103,6 +107,13 @@ impl Shape {
             remote_net: None,
             sums,
         }
+    }
+}
+
+impl CountRow {
+    /// Sent and received.
+    fn bytes(&self) -> u64 {
+        self.sums.tx_bytes.saturating_add(self.sums.rx_bytes)
     }
 }
 
@@ -184,6 +195,14 @@ mod tests {
         let interval = interval(vec![key(1, 9), key(2, 8), key(3, 7)], Sums::default());
         let by_calls = Shape { sort: Some(find("tx_calls").unwrap()), ..shape(By::Process, 2) };
         assert_eq!(pids(&interval.rows(&by_calls, |_| None)), [1, 2]);
+    }
+
+    #[test]
+    fn keys_with_the_same_bytes_keep_their_places() {
+        let idle = |pid| (key(pid, 1).0, Sums { segs_in: 1, ..Sums::default() });
+        let rows = interval([3, 1, 2].map(idle).into(), Sums::default())
+            .rows(&shape(By::Process, 9), |_| None);
+        assert_eq!(pids(&rows), [1, 2, 3]);
     }
 
     #[test]

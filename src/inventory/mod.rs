@@ -41,7 +41,7 @@ impl By {
 }
 
 /// What a row of the summary is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Key {
     All,
     Process(u32, [u8; COMM_LEN]),
@@ -157,7 +157,8 @@ impl Inventory {
             .iter()
             .map(|((key, state), (count, oldest))| row(*key, *state, Some(*count), *oldest))
             .collect();
-        rows.sort_by_key(|row| (Reverse(row.count), row.state, row.pid()));
+        // The key settles ties, or rows would swap places between intervals.
+        rows.sort_by_key(|row| (Reverse(row.count), row.state, row.key));
         rows
     }
 
@@ -235,5 +236,17 @@ mod tests {
         let rows = inventory.sockets();
         let seen: Vec<_> = rows.iter().map(|row| (row.pid(), row.count())).collect();
         assert_eq!(seen, [(8, Some(2)), (7, Some(1))]);
+    }
+
+    #[test]
+    fn groups_of_the_same_size_keep_their_places() {
+        let mut inventory = Inventory::new(0, 1, Some(By::Port));
+        for lport in (1..=100).rev() {
+            let mut entry = entry(TcpState::Established, 7, 5, 0);
+            entry.flow.lport = lport;
+            inventory.add(&entry, &mut Hz::default());
+        }
+        let keys: Vec<_> = inventory.sockets().iter().map(|row| row.key).collect();
+        assert_eq!(keys, (1..=100).map(|lport| Key::Port(Some(lport))).collect::<Vec<_>>());
     }
 }
