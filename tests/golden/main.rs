@@ -78,16 +78,38 @@ fn check(name: &str, got: &str) {
     );
 }
 
-/// The lines between those that both have at their start and end.
+/// The lines that only one of them has, each group below the number of its first line.
 fn diff(expected: &str, got: &str) -> String {
     let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
-    let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let (old, new) = (&old[start..], &new[start..]);
-    let end = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
-    let side = |sign, lines: &[&str]| -> String {
-        lines[..lines.len() - end].iter().map(|line| format!("{sign} {line}\n")).collect()
-    };
-    format!("@@ line {} @@\n{}{}", start + 1, side('-', old), side('+', new))
+    // common[i][j]: how many lines old[i..] and new[j..] have in common, in order
+    let mut common = vec![vec![0; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] = if old[i] == new[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut same, mut text) = (0, 0, true, String::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j, same) = (i + 1, j + 1, true);
+            continue;
+        }
+        if std::mem::replace(&mut same, false) {
+            text += &format!("@@ line {} @@\n", i + 1);
+        }
+        if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            text += &format!("- {}\n", old[i]);
+            i += 1;
+        } else {
+            text += &format!("+ {}\n", new[j]);
+            j += 1;
+        }
+    }
+    text
 }
 
 /// A name as the kernel keeps it: cut, or filled up with NUL.
@@ -116,7 +138,9 @@ fn flow(local: &str, remote: &str) -> Flow {
 
 #[test]
 fn a_difference_shows_its_lines_only() {
-    assert_eq!(diff("a\nb\nc\nd\n", "a\nB\nc\nd\n"), "@@ line 2 @@\n- b\n+ B\n");
+    let (old, new) = ("a\nb\nc\nd\ne\n", "a\nB\nc\nd\nmore\n");
+    assert_eq!(diff(old, new), "@@ line 2 @@\n- b\n+ B\n@@ line 5 @@\n- e\n+ more\n");
     assert_eq!(diff("a\n", "a\nb\n"), "@@ line 2 @@\n+ b\n");
     assert_eq!(diff("a\na\n", "a\n"), "@@ line 2 @@\n- a\n");
+    assert_eq!(diff("", ""), "");
 }
