@@ -11,7 +11,7 @@ help:
 	@echo 'make build      release binaries, man pages and shell completions'
 	@echo 'make install    copy them below PREFIX ($(PREFIX)); DESTDIR is honoured'
 	@echo 'make uninstall  remove what install copied'
-	@echo 'make test       everything: format, lints, unit, golden, layout and live tests'
+	@echo 'make test       everything: format, lints, unit, golden, plan, layout and live tests'
 	@echo 'make quick      format, lints and unit tests; needs no root'
 	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter'
 	@echo 'make fmt        format Rust and C in place'

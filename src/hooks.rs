@@ -1,6 +1,68 @@
 //! The places in the kernel that the tools watch, and the programs that can serve them.
 
-use crate::kernel::plan::{Hook, Rung, RungKind};
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::{Hook, Plan, Rung, RungKind};
+use crate::kernel::refusal::Refusal;
+
+/// A tool's name and the hooks it wants.
+#[derive(Debug)]
+pub struct Spec {
+    /// The binary's name.
+    pub name: &'static str,
+    /// In the order to attach them.
+    pub hooks: &'static [&'static Hook],
+    /// Those that are needed besides where sockets are kept in a hash map.
+    pub hash_hooks: &'static [&'static Hook],
+}
+
+impl Spec {
+    /// What its rungs of one kind attach to: the names to look for in the kernel.
+    pub fn targets(&self, kind: RungKind) -> Vec<&'static str> {
+        self.hooks
+            .iter()
+            .chain(self.hash_hooks)
+            .flat_map(|hook| hook.rungs)
+            .filter(|rung| rung.kind == kind)
+            .map(|rung| rung.target)
+            .collect()
+    }
+
+    /// The plan for a kernel, with sockets in a hash map or in socket storage.
+    ///
+    /// # Errors
+    /// As of [`Plan::decide`].
+    pub fn plan(
+        &self,
+        facts: &Facts,
+        forced: Option<RungKind>,
+        use_hash: bool,
+    ) -> Result<Plan, Refusal> {
+        let extra = if use_hash { self.hash_hooks } else { &[] };
+        let hooks: Vec<_> = self.hooks.iter().chain(extra).copied().collect();
+        Plan::decide(self.name, &hooks, facts, forced)
+    }
+}
+
+/// tcpstates about events.
+pub static TCPSTATES: Spec = Spec {
+    name: "tcpstates",
+    hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS],
+    hash_hooks: &[&DESTROY],
+};
+
+/// tcpstates --summary.
+pub static TCPSTATES_SUMMARY: Spec = Spec {
+    name: "tcpstates",
+    hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS],
+    hash_hooks: &[&DESTROY],
+};
+
+/// tcpcount, however it groups.
+pub static TCPCOUNT: Spec = Spec {
+    name: "tcpcount",
+    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
+    hash_hooks: &[],
+};
 
 const fn tracepoint(program: &'static str, target: &'static str) -> Rung {
     Rung { kind: RungKind::Tracepoint, program, target }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use crate::cli::{Common, MeasureArgs, Track};
+use crate::hooks::Spec;
 use crate::kernel::facts::Facts;
-use crate::kernel::plan::{Hook, Plan, RungKind};
+use crate::kernel::plan::RungKind;
 use crate::kernel::refusal::Refusal;
 use crate::kernel::session::{Session, Setup};
 use crate::report::{Printer, SinkError, Status, Stop};
@@ -28,58 +29,32 @@ const EXIT_LOSS: u8 = 9;
 /// Exit code: the output cannot be written.
 const EXIT_OUTPUT: u8 = 10;
 
-/// A tool's name and the hooks it wants.
-#[derive(Debug)]
-pub struct Spec {
-    /// The binary's name.
-    pub name: &'static str,
-    /// In the order to attach them.
-    pub hooks: &'static [&'static Hook],
-    /// Those that are needed besides where sockets are kept in a hash map.
-    pub hash_hooks: &'static [&'static Hook],
+/// What the kernel has of the things that some rung of a tool attaches to.
+fn facts(spec: &Spec) -> Result<Facts> {
+    Facts::read(&spec.targets(RungKind::Tracepoint), &spec.targets(RungKind::Iterator))
 }
 
-impl Spec {
-    fn all_hooks(&self) -> impl Iterator<Item = &'static Hook> {
-        self.hooks.iter().chain(self.hash_hooks).copied()
-    }
-
-    /// What the kernel has of the things that some rung of ours attaches to.
-    fn facts(&self) -> Result<Facts> {
-        let targets = |kind| {
-            self.all_hooks()
-                .flat_map(|hook| hook.rungs)
-                .filter(move |rung| rung.kind == kind)
-                .map(|rung| rung.target)
-                .collect::<Vec<_>>()
-        };
-        Facts::read(&targets(RungKind::Tracepoint), &targets(RungKind::Iterator))
-    }
-
-    /// Loads and attaches. What is known of sockets is kept as `--track` says, or where it
-    /// leaves the choice, in a hash map only on kernels that refuse socket storage.
-    fn load(&self, facts: &Facts, measure: &MeasureArgs, mut setup: Setup) -> Result<Session> {
-        let choices: &[bool] = match measure.track {
-            Track::Auto => &[false, true],
-            Track::Storage => &[false],
-            Track::Hash => &[true],
-        };
-        let mut first_refusal = None;
-        for &use_hash in choices {
-            setup.options.use_hash = u32::from(use_hash);
-            setup.map_sizes.push(("tracked_hash", if use_hash { measure.track_max } else { 1 }));
-            let extra = if use_hash { self.hash_hooks } else { &[] };
-            let hooks: Vec<_> = self.hooks.iter().chain(extra).copied().collect();
-            let plan = Plan::decide(self.name, &hooks, facts, measure.probe.rung())?;
-            match Session::start(plan, facts, &setup) {
-                Ok(session) => return Ok(session),
-                Err(error) => _ = first_refusal.get_or_insert(error),
-            }
-            setup.map_sizes.pop();
+/// Loads and attaches. What is known of sockets is kept as `--track` says, or where it leaves the
+/// choice, in a hash map only on kernels that refuse socket storage.
+fn load(spec: &Spec, facts: &Facts, measure: &MeasureArgs, mut setup: Setup) -> Result<Session> {
+    let choices: &[bool] = match measure.track {
+        Track::Auto => &[false, true],
+        Track::Storage => &[false],
+        Track::Hash => &[true],
+    };
+    let mut first_refusal = None;
+    for &use_hash in choices {
+        setup.options.use_hash = u32::from(use_hash);
+        setup.map_sizes.push(("tracked_hash", if use_hash { measure.track_max } else { 1 }));
+        let plan = spec.plan(facts, measure.probe.rung(), use_hash)?;
+        match Session::start(plan, facts, &setup) {
+            Ok(session) => return Ok(session),
+            Err(error) => _ = first_refusal.get_or_insert(error),
         }
-        // What the preferred way ran into says more than the last resort.
-        Err(first_refusal.unwrap_or_else(|| anyhow!("nothing to load")))
+        setup.map_sizes.pop();
     }
+    // What the preferred way ran into says more than the last resort.
+    Err(first_refusal.unwrap_or_else(|| anyhow!("nothing to load")))
 }
 
 /// A tool that has started: its programs are attached.
@@ -114,14 +89,14 @@ impl Running {
         setup: Setup,
         interval: Duration,
     ) -> Result<Self> {
-        let facts = spec.facts()?;
+        let facts = facts(spec)?;
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
         let printer =
             common.output.printer(interval, &stop).context("cannot use the standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
         let eventful = setup.options.quiet == 0;
-        let session = spec.load(&facts, &common.measure, setup)?;
+        let session = load(spec, &facts, &common.measure, setup)?;
         let now = Instant::now();
         let mut running = Self {
             session,

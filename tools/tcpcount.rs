@@ -2,38 +2,21 @@
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use ipnet::IpNet;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, num_possible_cpus};
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcpcount::Args;
-use tcpscope::cli::usage_error;
-use tcpscope::count::{By, CountRow, Counter, Counts, Interval, Part, Sums};
+use tcpscope::cli::{tcpcount::Args, usage_error};
+use tcpscope::count::{CountRow, Counter, Counts, Shape, Sums};
 use tcpscope::filter::{Cgroup, Filter};
-use tcpscope::flow::ip;
-use tcpscope::hooks::{COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, STATE};
+use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
-use tcpscope::report::sort;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
-use tcpscope::tool::{Running, Spec, conclude};
+use tcpscope::tool::{Running, conclude};
 use tcpscope::wire::{CountKey, CountValue, Options};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
-
-static TOOL: Spec = Spec {
-    name: "tcpcount",
-    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
-    hash_hooks: &[],
-};
-
-/// Kernel memory that the counters of all keys may take.
-const MAP_BYTES: usize = 64 << 20;
-/// Keys counted one by one, unless that takes more memory: connections are many and short.
-const MAX_CONNECTIONS: u32 = 65_536;
-const MAX_OTHERS: u32 = 16_384;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -42,22 +25,15 @@ fn main() -> ExitCode {
     if let Err(message) = args.interval.sort_column::<CountRow>() {
         usage(message);
     }
-    conclude(TOOL.name, count(&args, &filter))
+    conclude(TCPCOUNT.name, count(&args, &filter))
 }
 
 fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
     let mut options = Options::zeroed();
-    options.by = args.by.number();
     options.nr_cpus = u32::try_from(cpus)?;
-    let by_netns = matches!(args.by, By::Netns | By::Connection);
-    options.want_netns = u32::from(by_netns || filter.netns.is_some());
-    options.want_cgroup = u32::from(args.by == By::Cgroup);
-    if let By::Remote(v4, v6) = args.by {
-        (options.remote_prefix4, options.remote_prefix6) = (v4.into(), v6.into());
-    }
-    let wanted = if args.by == By::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
-    let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<CountKey>());
-    let keys = args.max_keys.unwrap_or_else(|| wanted.min(u32::try_from(fits).unwrap_or(wanted)));
+    options.want_netns = u32::from(filter.netns.is_some());
+    args.by.configure(&mut options);
+    let keys = args.max_keys.unwrap_or_else(|| args.by.max_keys(cpus));
     Ok(Setup {
         object: OBJECT,
         filter: filter.to_wire(),
@@ -112,10 +88,22 @@ impl Source {
     }
 }
 
+/// How an interval of `length` ns that ends now is shown.
+fn shape(args: &Args, length: u64) -> Shape {
+    Shape {
+        ts: wall_now(),
+        interval_ns: length,
+        by: args.by,
+        sort: args.interval.sort_column().unwrap_or_default(),
+        top: args.interval.top(),
+        cumulative: args.cumulative,
+    }
+}
+
 fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
     let shown = if args.cumulative { std::time::Duration::ZERO } else { args.interval.interval };
-    let mut running = Running::start(&TOOL, &args.common, setup(args, filter, cpus)?, shown)?;
+    let mut running = Running::start(&TCPCOUNT, &args.common, setup(args, filter, cpus)?, shown)?;
     let source = Source {
         counts: running.session.map("counts")?,
         other: running.session.map("other")?,
@@ -133,7 +121,8 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
             let now = monotonic_now();
             let interval =
                 model.interval(source.keys(&running, &model, now)?, source.other()?, now);
-            show(&mut running, args, &mut cgroups, &interval, now - began)?;
+            interval
+                .print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
             if !args.cumulative {
                 began = now;
             }
@@ -146,64 +135,4 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
         running.delivered = stats.attempted - stats.lost - stats.filtered;
         Ok(())
     })
-}
-
-/// Prints the rows of an interval of `length` ns, the total last.
-fn show(
-    running: &mut Running,
-    args: &Args,
-    cgroups: &mut CgroupNames,
-    interval: &Interval,
-    length: u64,
-) -> Result<()> {
-    let ts = wall_now();
-    let row = |part, counter: Option<&Counter>, sums, cgroup: Option<Arc<str>>| CountRow {
-        ts,
-        interval_ns: length,
-        by: args.by,
-        part,
-        key: counter.map_or_else(CountKey::zeroed, |c| c.key),
-        pid: counter.map_or(0, |c| c.pid),
-        comm: counter.map_or([0; 16], |c| c.comm),
-        cgroup,
-        remote_net: counter.and_then(|c| network(args.by, &c.key)),
-        sums,
-    };
-    let mut rows: Vec<_> = interval
-        .keys
-        .iter()
-        .map(|(counter, sums)| {
-            row(Part::Key, Some(counter), *sums, cgroups.name(counter.key.cgroup))
-        })
-        .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.sums.tx_bytes + row.sums.rx_bytes));
-    if let Ok(Some(column)) = args.interval.sort_column::<CountRow>() {
-        sort(&mut rows, column);
-    }
-    let mut other = interval.other;
-    if args.by != By::Total {
-        let hidden = rows.split_off(args.interval.top().min(rows.len()));
-        other = hidden.iter().fold(other, |sums, row| sums.plus(row.sums));
-        if !other.is_idle() {
-            rows.push(row(Part::Other, None, other, None));
-        }
-    }
-    rows.push(row(Part::Total, None, interval.total, None));
-    running.printer.set_interval(if args.cumulative { 0 } else { length });
-    let view = CountRow::view(args.by);
-    if args.by == By::Total {
-        running.printer.row_in(&view, &rows[0])?;
-        return Ok(running.printer.flush()?);
-    }
-    Ok(running.printer.rows(&view, &rows)?)
-}
-
-/// With a prefix, a remote in words.
-fn network(by: By, key: &CountKey) -> Option<String> {
-    let By::Remote(v4, v6) = by else { return None };
-    let addr = ip(&key.flow.raddr);
-    let bits = if addr.is_ipv4() { v4 } else { v6 };
-    (bits < if addr.is_ipv4() { 32 } else { 128 })
-        .then(|| IpNet::new(addr, bits).map(|net| net.to_string()).ok())
-        .flatten()
 }

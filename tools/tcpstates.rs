@@ -8,30 +8,19 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Parser;
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcpstates::Args;
-use tcpscope::cli::usage_error;
+use tcpscope::cli::{tcpstates::Args, usage_error};
 use tcpscope::filter::{Cgroup, Filter};
-use tcpscope::hooks::{DESTROY, OWNERS, RECV_USE, SEND_USE, SOCKETS, STATE};
+use tcpscope::hooks::{TCPSTATES, TCPSTATES_SUMMARY};
 use tcpscope::inventory::{Hz, Inventory, SocketsRow};
 use tcpscope::kernel::netns::Netns;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::kernel::session::Setup;
-use tcpscope::report::{View, sort};
 use tcpscope::run::{Ticker, Wake, WallClock, wall_now};
 use tcpscope::states::Transition;
-use tcpscope::tool::{Running, Spec, conclude};
+use tcpscope::tool::{Running, conclude};
 use tcpscope::wire::{Options, SockEntry, StateEvent};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
-const NAME: &str = "tcpstates";
-
-static EVENTS: Spec =
-    Spec { name: NAME, hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS], hash_hooks: &[&DESTROY] };
-static SUMMARY: Spec = Spec {
-    name: NAME,
-    hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS],
-    hash_hooks: &[&DESTROY],
-};
 
 /// Events are printed this long after they happened, at the latest twice that.
 const BATCH: Duration = Duration::from_millis(40);
@@ -50,7 +39,8 @@ fn main() -> ExitCode {
     if let Err(message) = args.interval.sort_column::<SocketsRow>() {
         usage(message);
     }
-    conclude(NAME, if args.summary { summary(&args, &filter) } else { events(&args, &filter) })
+    let outcome = if args.summary { summary(&args, &filter) } else { events(&args, &filter) };
+    conclude(TCPSTATES.name, outcome)
 }
 
 fn setup(args: &Args, filter: &Filter) -> Setup {
@@ -76,7 +66,8 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
 }
 
 fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
-    let mut running = Running::start(&EVENTS, &args.common, setup(args, filter), Duration::ZERO)?;
+    let mut running =
+        Running::start(&TCPSTATES, &args.common, setup(args, filter), Duration::ZERO)?;
     let map = running.session.map("events")?;
     let mut ring = Ring::new(&map, StateEvent::read)?;
     running.waiter.watch_ring(map.as_fd())?;
@@ -118,8 +109,10 @@ fn print_events(
 
 fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
+    let column = args.interval.sort_column().unwrap_or_default();
+    let setup = setup(args, filter);
     let mut running =
-        Running::start(&SUMMARY, &args.common, setup(args, filter), args.interval.interval)?;
+        Running::start(&TCPSTATES_SUMMARY, &args.common, setup, args.interval.interval)?;
     let mut hz = Hz::default();
     take(&running, &netns, args, &mut hz)?;
     let mut wake = running.waiter.wait(running.until(Instant::now() + CLOCKS_APART))?;
@@ -127,7 +120,7 @@ fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
     while wake == Wake::Work && !running.is_over() {
         let inventory = take(&running, &netns, args, &mut hz)?;
-        show(&mut running, &inventory, args)?;
+        inventory.print(&mut running.printer, column, args.interval.top())?;
         left -= 1;
         if left == 0 {
             break;
@@ -151,21 +144,4 @@ fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<In
         })
     })?;
     Ok(inventory)
-}
-
-fn show(running: &mut Running, inventory: &Inventory, args: &Args) -> Result<()> {
-    let mut rows = inventory.sockets();
-    if let Ok(Some(column)) = args.interval.sort_column::<SocketsRow>() {
-        sort(&mut rows, column);
-    }
-    rows.truncate(args.interval.top());
-    let title = inventory.title();
-    let hide = SocketsRow::hidden(inventory.by());
-    running.printer.rows(&View { title: Some(&title), hide }, &rows)?;
-    let oldest = inventory.close_wait();
-    if !oldest.is_empty() {
-        let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-        running.printer.rows(&View { title, ..View::default() }, &oldest)?;
-    }
-    Ok(())
 }

@@ -1,0 +1,197 @@
+//! Turns sums that only grow into what came in an interval.
+
+use std::collections::HashMap;
+
+use super::{Counter, Sums};
+use crate::wire::CountKey;
+
+/// How long a key must have been idle before it may lose its place in a crowded map, in ns.
+const IDLE_NS: u64 = 10_000_000_000;
+/// Keys that a cumulative count remembers beyond their time in the map.
+const MAX_REMEMBERED: usize = 65_536;
+
+/// What is known of a key from earlier intervals.
+#[derive(Debug)]
+struct Past {
+    /// Sums from earlier lives of the key in the map (cumulative counts only).
+    before: Sums,
+    /// The kernel's sums when last read.
+    last: Sums,
+    /// When they last grew, monotonic ns.
+    active: u64,
+    /// The last counter read, for rows of keys that are gone.
+    counter: Counter,
+}
+
+/// Turns the kernel's ever-growing sums into intervals.
+#[derive(Debug)]
+pub struct Counts {
+    cumulative: bool,
+    past: HashMap<[u8; size_of::<CountKey>()], Past>,
+    other: Sums,
+    /// Sums of keys that a cumulative count had to forget.
+    forgotten: Sums,
+}
+
+/// The sums of one interval.
+#[derive(Debug)]
+pub struct Interval {
+    /// Every key that was not idle.
+    pub keys: Vec<(Counter, Sums)>,
+    /// All keys that found no room.
+    pub other: Sums,
+    /// Everything: keys and other, to the unit.
+    pub total: Sums,
+}
+
+impl Counts {
+    /// Starts with nothing counted; `cumulative` shows sums since the start.
+    pub fn new(cumulative: bool) -> Self {
+        Self {
+            cumulative,
+            past: HashMap::new(),
+            other: Sums::default(),
+            forgotten: Sums::default(),
+        }
+    }
+
+    /// Whether a key may be taken out of the map: its connection has ended, or the map is
+    /// `crowded` and the key has long been idle at the monotonic time `now` (ns).
+    pub fn expendable(&self, counter: &Counter, crowded: bool, now: u64) -> bool {
+        let idle = || {
+            self.past.get(&id_of(&counter.key)).is_some_and(|past| {
+                past.last == counter.sums && now.saturating_sub(past.active) >= IDLE_NS
+            })
+        };
+        counter.closed || (crowded && idle())
+    }
+
+    /// The interval that ends at the monotonic time `now` (ns), from everything that the map
+    /// holds and `other`.
+    pub fn interval(&mut self, counters: Vec<Counter>, other: Sums, now: u64) -> Interval {
+        let mut interval = Interval {
+            keys: Vec::with_capacity(counters.len()),
+            other: other.since(self.other),
+            total: Sums::default(),
+        };
+        self.other = other;
+        for counter in counters {
+            let grown = self.account(counter, now);
+            if !self.cumulative && !grown.is_idle() {
+                interval.keys.push((counter, grown));
+            }
+        }
+        if self.cumulative {
+            interval.other = other.plus(self.forgotten);
+            let alive = self.past.values().map(|past| (past.counter, past.before.plus(past.last)));
+            interval.keys.extend(alive.filter(|(_, sums)| !sums.is_idle()));
+        }
+        interval.total =
+            interval.keys.iter().fold(interval.other, |total, (_, sums)| total.plus(*sums));
+        interval
+    }
+
+    /// Remembers a counter and returns what it grew by.
+    fn account(&mut self, counter: Counter, now: u64) -> Sums {
+        let past = self.past.entry(id_of(&counter.key)).or_insert(Past {
+            before: Sums::default(),
+            last: Sums::default(),
+            active: now,
+            counter,
+        });
+        let grown = counter.sums.since(past.last);
+        if !grown.is_idle() {
+            past.active = now;
+        }
+        past.last = counter.sums;
+        past.counter = counter;
+        if counter.gone {
+            past.before = past.before.plus(past.last);
+            past.last = Sums::default();
+            let before = past.before;
+            if !self.cumulative {
+                self.past.remove(&id_of(&counter.key));
+            } else if self.past.len() > MAX_REMEMBERED {
+                self.past.remove(&id_of(&counter.key));
+                self.forgotten = self.forgotten.plus(before);
+            }
+        }
+        grown
+    }
+}
+
+fn id_of(key: &CountKey) -> [u8; size_of::<CountKey>()] {
+    let mut id = [0; size_of::<CountKey>()];
+    id.copy_from_slice(key.as_bytes());
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counter(pid: u32, tx_bytes: u64) -> Counter {
+        let mut key = CountKey::zeroed();
+        key.pid = pid;
+        Counter {
+            key,
+            sums: Sums { tx_bytes, ..Sums::default() },
+            pid,
+            comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
+            closed: false,
+            gone: false,
+        }
+    }
+
+    fn other(tx_bytes: u64) -> Sums {
+        Sums { tx_bytes, ..Sums::default() }
+    }
+
+    fn bytes(interval: &Interval) -> Vec<(u32, u64)> {
+        let mut rows: Vec<_> = interval.keys.iter().map(|(c, s)| (c.pid, s.tx_bytes)).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn an_interval_is_what_came_since_the_last_one() {
+        let mut counts = Counts::new(false);
+        let first = counts.interval(vec![counter(1, 100), counter(2, 5)], other(7), 1);
+        assert_eq!(bytes(&first), [(1, 100), (2, 5)]);
+        assert_eq!(first.total.tx_bytes, 112);
+        let second = counts.interval(vec![counter(1, 130), counter(2, 5)], other(7), 2);
+        assert_eq!(bytes(&second), [(1, 30)], "idle keys vanish");
+        assert_eq!((second.other.tx_bytes, second.total.tx_bytes), (0, 30));
+    }
+
+    #[test]
+    fn keys_and_other_add_up_to_the_total() {
+        let mut counts = Counts::new(true);
+        counts.interval(vec![counter(1, 100), counter(2, 5)], other(7), 1);
+        let second = counts.interval(vec![counter(1, 130), counter(2, 5)], other(9), 2);
+        assert_eq!(bytes(&second), [(1, 130), (2, 5)], "cumulative rows stay");
+        assert_eq!(second.total.tx_bytes, 130 + 5 + 9);
+    }
+
+    #[test]
+    fn a_key_that_left_the_map_and_came_back_starts_anew() {
+        for (cumulative, expected) in [(false, 3), (true, 103)] {
+            let mut counts = Counts::new(cumulative);
+            let gone = Counter { closed: true, gone: true, ..counter(1, 100) };
+            assert!(counts.expendable(&gone, false, 0));
+            assert_eq!(bytes(&counts.interval(vec![gone], other(0), 1)), [(1, 100)]);
+            let back = counts.interval(vec![counter(1, 3)], other(0), 2);
+            assert_eq!(bytes(&back), [(1, expected)]);
+        }
+    }
+
+    #[test]
+    fn only_idle_keys_of_a_crowded_map_give_way() {
+        let mut counts = Counts::new(false);
+        counts.interval(vec![counter(1, 100)], other(0), 0);
+        assert!(!counts.expendable(&counter(1, 100), false, IDLE_NS));
+        assert!(!counts.expendable(&counter(1, 100), true, IDLE_NS - 1));
+        assert!(counts.expendable(&counter(1, 100), true, IDLE_NS));
+        assert!(!counts.expendable(&counter(1, 101), true, IDLE_NS), "it has just grown");
+    }
+}

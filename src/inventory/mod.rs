@@ -1,0 +1,252 @@
+//! All sockets at one moment: how many in each state, who holds them, how old they are.
+
+mod age;
+mod row;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use clap::ValueEnum;
+
+use crate::report::{Column, Printer, SinkError, View, sort};
+use crate::tcp_state::TcpState;
+use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
+
+pub use age::{Age, Hz};
+pub use row::{CloseWaitRow, SocketsRow};
+
+/// How many of the oldest `CLOSE_WAIT` sockets are shown.
+const OLDEST: usize = 10;
+
+/// How the summary groups sockets of a state.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The process that holds them
+    Process,
+    /// The remote address
+    Remote,
+    /// The local port
+    Port,
+}
+
+impl By {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Remote => "remote",
+            Self::Port => "port",
+        }
+    }
+}
+
+/// What a row of the summary is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Key {
+    All,
+    Process(u32, [u8; COMM_LEN]),
+    Remote(Option<IpAddr>),
+    Port(Option<u16>),
+}
+
+/// Sockets of one network namespace at one moment, counted as they are read.
+#[derive(Debug)]
+pub struct Inventory {
+    ts: i64,
+    netns: u32,
+    by: Option<By>,
+    counts: HashMap<(Key, u8), (u64, Age)>,
+    close_wait: Vec<(Age, SockEntry)>,
+    total: u64,
+}
+
+impl Inventory {
+    /// An empty one of the namespace with inode `netns`, taken at wall-clock `ts`.
+    pub fn new(ts: i64, netns: u32, by: Option<By>) -> Self {
+        Self { ts, netns, by, counts: HashMap::new(), close_wait: Vec::new(), total: 0 }
+    }
+
+    /// Counts one socket, or takes in the clocks.
+    pub fn add(&mut self, entry: &SockEntry, hz: &mut Hz) {
+        if entry.state == 0 {
+            hz.observe(entry.ktime, entry.jiffies);
+            return;
+        }
+        self.total += 1;
+        let idle = (entry.idle_jiffies != 0).then(|| hz.nanos(entry.idle_jiffies)).flatten();
+        let age = Age { exact: entry.age, at_least: idle.unwrap_or(DURATION_UNKNOWN) };
+        let key = match self.by {
+            None => Key::All,
+            Some(By::Process) => Key::Process(entry.pid, entry.comm),
+            Some(By::Remote) => Key::Remote(entry.flow.remote_ip()),
+            Some(By::Port) => Key::Port(entry.flow.local_port()),
+        };
+        self.counts
+            .entry((key, entry.state))
+            .and_modify(|(count, oldest)| (*count, *oldest) = (*count + 1, oldest.older(age)))
+            .or_insert((1, age));
+        if entry.state == TcpState::CloseWait as u8 {
+            self.keep_oldest(age, entry);
+        }
+    }
+
+    fn keep_oldest(&mut self, age: Age, entry: &SockEntry) {
+        let place = self.close_wait.partition_point(|(kept, _)| kept.bound() >= age.bound());
+        if place < OLDEST {
+            self.close_wait.insert(place, (age, *entry));
+            self.close_wait.truncate(OLDEST);
+        }
+    }
+
+    /// How many sockets there are.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Prints the first `top` sockets rows, and the oldest in `CLOSE_WAIT` if there are any.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn print(
+        &self,
+        printer: &mut Printer,
+        by: Option<&Column<SocketsRow>>,
+        top: usize,
+    ) -> Result<(), SinkError> {
+        let mut rows = self.sockets();
+        if let Some(column) = by {
+            sort(&mut rows, column);
+        }
+        rows.truncate(top);
+        let title = format!("{} sockets in network namespace {}", self.total, self.netns);
+        let view = View { title: Some(&title), hide: SocketsRow::hidden(self.by) };
+        printer.rows(&view, &rows)?;
+        let oldest = self.close_wait();
+        if oldest.is_empty() {
+            return Ok(());
+        }
+        let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
+        printer.rows(&View { title, ..View::default() }, &oldest)
+    }
+
+    /// One row a state, all twelve; or with a grouping one a key and state, most first.
+    pub fn sockets(&self) -> Vec<SocketsRow> {
+        let row = |key, state, count, oldest| SocketsRow {
+            ts: self.ts,
+            netns: self.netns,
+            by: self.by,
+            key,
+            state,
+            count,
+            oldest,
+        };
+        if self.by.is_none() {
+            return (1..=12)
+                .map(|state| match self.counts.get(&(Key::All, state)) {
+                    Some((count, oldest)) => row(Key::All, state, Some(*count), *oldest),
+                    // A closed socket is in none of the tables that the iterator walks.
+                    None if state == TcpState::Close as u8 => {
+                        row(Key::All, state, None, Age::UNKNOWN)
+                    }
+                    None => row(Key::All, state, Some(0), Age::UNKNOWN),
+                })
+                .collect();
+        }
+        let mut rows: Vec<_> = self
+            .counts
+            .iter()
+            .map(|((key, state), (count, oldest))| row(*key, *state, Some(*count), *oldest))
+            .collect();
+        // The key settles ties, or rows would swap places between intervals.
+        rows.sort_by_key(|row| (Reverse(row.count), row.state, row.key));
+        rows
+    }
+
+    /// The oldest `CLOSE_WAIT` sockets, oldest first.
+    pub fn close_wait(&self) -> Vec<CloseWaitRow> {
+        self.close_wait
+            .iter()
+            .map(|(age, entry)| CloseWaitRow {
+                ts: self.ts,
+                pid: entry.pid,
+                comm: entry.comm,
+                flow: entry.flow,
+                age: *age,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::age::tests::hz_of;
+    use super::*;
+    use crate::report::Cell;
+
+    fn entry(state: TcpState, pid: u32, age: u64, idle_jiffies: u64) -> SockEntry {
+        let mut entry = SockEntry::zeroed();
+        entry.state = state as u8;
+        entry.pid = pid;
+        entry.age = age;
+        entry.idle_jiffies = idle_jiffies;
+        entry
+    }
+
+    #[test]
+    fn all_twelve_states_are_listed_and_closed_ones_are_unknown() {
+        let mut inventory = Inventory::new(0, 1, None);
+        inventory.add(&entry(TcpState::Listen, 1, DURATION_UNKNOWN, 0), &mut Hz::default());
+        let rows = inventory.sockets();
+        assert_eq!(rows.len(), 12);
+        for row in rows {
+            let expected = match row.state() {
+                10 => Some(1),
+                7 => None,
+                _ => Some(0),
+            };
+            assert_eq!(row.count(), expected, "state {}", row.state());
+        }
+        assert_eq!(inventory.total(), 1);
+    }
+
+    #[test]
+    fn the_ten_oldest_come_first_and_a_lower_bound_counts() {
+        let mut inventory = Inventory::new(0, 1, Some(By::Process));
+        let mut hz = hz_of(1000);
+        for pid in 1..=20 {
+            let age = u64::from(pid) * 1_000_000_000;
+            inventory.add(&entry(TcpState::CloseWait, pid, age, 0), &mut hz);
+        }
+        // 3 hours of jiffies, begun before the tool
+        inventory.add(&entry(TcpState::CloseWait, 99, DURATION_UNKNOWN, 10_800_000), &mut hz);
+        let oldest = inventory.close_wait();
+        assert_eq!(oldest.len(), OLDEST);
+        assert_eq!(oldest[0].pid, 99);
+        assert_eq!(oldest[0].age.cell(), Cell::AtLeast(10_800_000_000_000));
+        assert_eq!(oldest[1].pid, 20);
+        assert_eq!(oldest[1].age.cell(), Cell::Nanos(20_000_000_000));
+    }
+
+    #[test]
+    fn groups_come_most_first() {
+        let mut inventory = Inventory::new(0, 1, Some(By::Process));
+        for pid in [7, 8, 8] {
+            inventory.add(&entry(TcpState::Established, pid, 5, 0), &mut Hz::default());
+        }
+        let rows = inventory.sockets();
+        let seen: Vec<_> = rows.iter().map(|row| (row.pid(), row.count())).collect();
+        assert_eq!(seen, [(8, Some(2)), (7, Some(1))]);
+    }
+
+    #[test]
+    fn groups_of_the_same_size_keep_their_places() {
+        let mut inventory = Inventory::new(0, 1, Some(By::Port));
+        for lport in (1..=100).rev() {
+            let mut entry = entry(TcpState::Established, 7, 5, 0);
+            entry.flow.lport = lport;
+            inventory.add(&entry, &mut Hz::default());
+        }
+        let keys: Vec<_> = inventory.sockets().iter().map(|row| row.key).collect();
+        assert_eq!(keys, (1..=100).map(|lport| Key::Port(Some(lport))).collect::<Vec<_>>());
+    }
+}

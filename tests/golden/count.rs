@@ -1,0 +1,147 @@
+//! Counts of intervals.
+
+use std::sync::Arc;
+
+use tcpscope::count::{By, CountRow, Counter, Counts, Shape, Sums};
+use tcpscope::report::{Format, Printer};
+use tcpscope::wire::{CountKey, CountValue};
+
+use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
+
+const GROUPINGS: [By; 8] = [
+    By::Process,
+    By::Connection,
+    By::Remote(32, 128),
+    By::Remote(24, 128),
+    By::Port,
+    By::Cgroup,
+    By::Netns,
+    By::Total,
+];
+
+/// Two CPUs' values of a key; only the first knows the owner.
+fn counter(key: CountKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
+    let [tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain] = traffic;
+    let first = CountValue {
+        tx_calls,
+        tx_bytes,
+        errors,
+        eagain,
+        pid: owner.0,
+        comm: comm(owner.1),
+        ..CountValue::zeroed()
+    };
+    let second = CountValue { rx_calls, rx_bytes, segs_in, ..CountValue::zeroed() };
+    Counter::read(key.as_bytes(), [first.as_bytes(), second.as_bytes()]).unwrap()
+}
+
+/// What the kernel keeps of a connection in a key of this grouping.
+fn key(by: By, nr: u32, local: &str, remote: &str) -> CountKey {
+    let flow = flow(local, remote);
+    let mut key = CountKey::zeroed();
+    match by {
+        By::Process => key.pid = nr,
+        By::Connection => key.flow = flow,
+        By::Remote(v4, _) => {
+            key.flow.raddr = flow.raddr;
+            if v4 == 24 && flow.family() == 4 {
+                key.flow.raddr[15] = 0;
+            }
+        }
+        By::Port => key.flow.lport = flow.lport,
+        By::Cgroup => key.cgroup = nr.into(),
+        By::Netns => key.flow.netns = flow.netns + nr,
+        By::Total => {}
+    }
+    key
+}
+
+fn counters(by: By) -> Vec<Counter> {
+    let owned = matches!(by, By::Process | By::Connection);
+    let owner = |pid, name| if owned { (pid, name) } else { (0, &b""[..]) };
+    vec![
+        counter(
+            key(by, 1, "192.0.2.10:443", "198.51.100.7:50000"),
+            owner(99, b"nginx"),
+            [1_234, 5 << 20, 1_300, 123_456, 2_500, 17, 15],
+        ),
+        counter(
+            key(by, 2, "[2001:db8::1]:22", "[2001:db8:85a3::8a2e:370:7334]:55222"),
+            owner(4_194_304, b"sshd\x1b[0m"),
+            [3, 1_023, 2, 36, 5, 0, 0],
+        ),
+        counter(
+            key(by, 3, "[::ffff:10.0.0.1]:8080", "[::ffff:10.0.0.200]:60001"),
+            owner(0, b""),
+            [0, 0, 0, 0, 1, 0, 0],
+        ),
+    ]
+}
+
+fn other() -> Sums {
+    Sums { tx_calls: 40_000, tx_bytes: 3 << 30, segs_in: 9, ..Sums::default() }
+}
+
+fn cgroup(id: u64) -> Option<Arc<str>> {
+    match id {
+        1 => Some("/system.slice/nginx.service".into()),
+        2 => Some("/user.slice/\u{202e}\u{1b}c".into()),
+        // 0 is none, 3 has been removed.
+        _ => None,
+    }
+}
+
+fn shape(by: By) -> Shape {
+    Shape { ts: NOW, interval_ns: 2 * SECOND, by, sort: None, top: usize::MAX, cumulative: false }
+}
+
+/// One interval, then one in which only (other) has grown.
+fn print(printer: &mut Printer, shape: &Shape) {
+    let mut counts = Counts::new(shape.cumulative);
+    let counters = if shape.by == By::Total { Vec::new() } else { counters(shape.by) };
+    for round in 1..=2 {
+        let other = (0..round).fold(Sums::default(), |sums, _| sums.plus(other()));
+        let interval = counts.interval(counters.clone(), other, round);
+        let ts = shape.ts + i64::try_from(round * shape.interval_ns).unwrap();
+        interval.print(printer, &Shape { ts, ..*shape }, cgroup).unwrap();
+    }
+}
+
+fn command(by: By) -> String {
+    let prefix = if by == By::Remote(24, 128) { ":24" } else { "" };
+    format!("tcpcount -i 2 --by {}{prefix}", by.name())
+}
+
+#[test]
+fn table() {
+    let table = |shape: Shape| printed(Format::Table, |printer| print(printer, &shape));
+    let mut parts: Vec<_> =
+        GROUPINGS.into_iter().map(|by| (command(by), table(shape(by)))).collect();
+    let process = shape(By::Process);
+    for (flags, shape) in [
+        ("--top 1", Shape { top: 1, ..process }),
+        ("--cumulative", Shape { cumulative: true, ..process }),
+        ("--by total --cumulative", Shape { cumulative: true, ..shape(By::Total) }),
+    ] {
+        parts.push((format!("tcpcount -i 2 {flags}"), table(shape)));
+    }
+    for width in [80, 40] {
+        let interval = Counts::new(false).interval(counters(By::Connection), other(), 0);
+        let connection = shape(By::Connection);
+        let view = CountRow::view(By::Connection);
+        let text = snapshot_on_terminal(width, &view, &interval.rows(&connection, cgroup));
+        parts.push((format!("tcpcount -i 2 --by connection, {width} columns"), text));
+    }
+    let nothing = printed(Format::Table, |printer| {
+        let idle = Counts::new(false).interval(Vec::new(), Sums::default(), 0);
+        idle.print(printer, &process, cgroup).unwrap();
+    });
+    parts.push(("tcpcount, nothing to count".to_owned(), nothing));
+    check("count.txt", &sections(parts));
+}
+
+#[test]
+fn json() {
+    let json = |by| printed(Format::Json, |printer| print(printer, &shape(by)));
+    check("count.jsonl", &GROUPINGS.into_iter().map(json).collect::<String>());
+}

@@ -1,0 +1,146 @@
+//! Records typed by hand go through the models and the printer; what comes out must be what lies
+//! beside this file. `UPDATE_GOLDEN=1 cargo test --test golden` writes it anew: read the diff.
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
+mod count;
+mod states;
+mod status;
+mod summary;
+
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tcpscope::report::{Ctx, Format, Printer, Row, Sink, Stop, Table, Term, View};
+use tcpscope::wire::{COMM_LEN, Flow};
+
+const SECOND: u64 = 1_000_000_000;
+/// 2026-01-02 03:04:05.006 UTC
+const NOW: i64 = 1_767_323_045_006_000_000;
+
+/// What a tool prints that runs into files: its output, and below a line what it says about
+/// itself, if anything.
+fn printed(format: Format, print: impl FnOnce(&mut Printer)) -> String {
+    let (stop, _wake) = Stop::pair().unwrap();
+    let files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+    let sink = |file: &File| Sink::new(file.try_clone().unwrap().into(), stop.clone()).unwrap();
+    let ctx = Ctx::new(SECOND, true);
+    let mut printer = Printer::new(sink(&files[0]), sink(&files[1]), format, ctx);
+    print(&mut printer);
+    printer.flush().unwrap();
+    drop(printer);
+    let [out, err] = files.map(|mut file| {
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
+    });
+    if err.is_empty() { out } else { format!("{out}-- standard error --\n{err}") }
+}
+
+/// What a terminal of so many columns shows.
+fn on_terminal(width: usize, print: impl FnOnce(&mut Table, &mut Ctx, &mut Vec<u8>)) -> String {
+    let term = Term { tty: true, bold: false, width: Some(width), height: None };
+    let mut out = Vec::new();
+    print(&mut Table::new(term), &mut Ctx::new(SECOND, true), &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn snapshot_on_terminal<R: Row>(width: usize, view: &View<'_>, rows: &[R]) -> String {
+    on_terminal(width, |table, ctx, out| table.snapshot(rows, view, ctx, out))
+}
+
+/// Parts of a file, each below the command that would print it.
+fn sections(parts: impl IntoIterator<Item = (String, String)>) -> String {
+    parts.into_iter().map(|(title, text)| format!("## {title}\n{text}\n")).collect()
+}
+
+/// Compares with a file of this folder, or writes it if `UPDATE_GOLDEN` is set.
+fn check(name: &str, got: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if name.ends_with("jsonl") {
+        for line in got.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(value["kind"].is_string() && value["ts"].is_string(), "{line}");
+        }
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, got).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        expected == got,
+        "{} is not what was printed (-: expected, +: printed):\n{}",
+        path.display(),
+        diff(&expected, got)
+    );
+}
+
+/// The lines that only one of them has, each group below the number of its first line.
+fn diff(expected: &str, got: &str) -> String {
+    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
+    // common[i][j]: how many lines old[i..] and new[j..] have in common, in order
+    let mut common = vec![vec![0; new.len() + 1]; old.len() + 1];
+    for i in (0..old.len()).rev() {
+        for j in (0..new.len()).rev() {
+            common[i][j] = if old[i] == new[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut same, mut text) = (0, 0, true, String::new());
+    while i < old.len() || j < new.len() {
+        if i < old.len() && j < new.len() && old[i] == new[j] {
+            (i, j, same) = (i + 1, j + 1, true);
+            continue;
+        }
+        if std::mem::replace(&mut same, false) {
+            text += &format!("@@ line {} @@\n", i + 1);
+        }
+        if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
+            text += &format!("- {}\n", old[i]);
+            i += 1;
+        } else {
+            text += &format!("+ {}\n", new[j]);
+            j += 1;
+        }
+    }
+    text
+}
+
+/// A name as the kernel keeps it: cut, or filled up with NUL.
+fn comm(name: &[u8]) -> [u8; COMM_LEN] {
+    let mut comm = [0; COMM_LEN];
+    let len = name.len().min(COMM_LEN);
+    comm[..len].copy_from_slice(&name[..len]);
+    comm
+}
+
+/// A flow as the kernel would hand it over; port 0 is one it has not (yet).
+fn flow(local: &str, remote: &str) -> Flow {
+    let [local, remote] = [local, remote].map(|text| text.parse::<SocketAddr>().expect(text));
+    let octets = |end: SocketAddr| match end {
+        SocketAddr::V4(v4) => v4.ip().to_ipv6_mapped().octets(),
+        SocketAddr::V6(v6) => v6.ip().octets(),
+    };
+    Flow {
+        laddr: octets(local),
+        raddr: octets(remote),
+        lport: local.port(),
+        rport: remote.port(),
+        netns: 4_026_531_840,
+    }
+}
+
+#[test]
+fn a_difference_shows_its_lines_only() {
+    let (old, new) = ("a\nb\nc\nd\ne\n", "a\nB\nc\nd\nmore\n");
+    assert_eq!(diff(old, new), "@@ line 2 @@\n- b\n+ B\n@@ line 5 @@\n- e\n+ more\n");
+    assert_eq!(diff("a\n", "a\nb\n"), "@@ line 2 @@\n+ b\n");
+    assert_eq!(diff("a\na\n", "a\n"), "@@ line 2 @@\n- a\n");
+    assert_eq!(diff("", ""), "");
+}

@@ -1,0 +1,106 @@
+//! State transitions.
+
+use std::sync::Arc;
+
+use tcpscope::report::{Format, View};
+use tcpscope::states::Transition;
+use tcpscope::tcp_state::TcpState::{
+    self, Close, CloseWait, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, SynSent,
+};
+use tcpscope::wire::{DURATION_UNKNOWN, Flow, StateEvent};
+
+use super::{NOW, check, comm, flow, on_terminal, printed, sections};
+
+const US: u64 = 1_000;
+const MS: u64 = 1_000_000;
+const S: u64 = 1_000_000_000;
+
+fn event(pid: u32, name: &[u8], flow: Flow, states: (TcpState, TcpState), ns: u64) -> StateEvent {
+    StateEvent {
+        pid,
+        comm: comm(name),
+        flow,
+        old_state: states.0.number(),
+        new_state: states.1.number(),
+        duration: ns,
+        cookie: 0x1_0000_0001,
+        ..StateEvent::zeroed()
+    }
+}
+
+fn connections() -> Vec<StateEvent> {
+    let v4 = flow("192.0.2.10:43210", "198.51.100.7:443");
+    let v6 = flow("[2001:db8::1]:22", "[2001:db8:85a3::8a2e:370:7334]:55222");
+    let mapped = flow("[::ffff:10.0.0.1]:8080", "[::ffff:10.0.0.200]:60001");
+    let longest = flow(
+        "[2001:db8:1111:2222:3333:4444:5555:6666]:65535",
+        "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:65535",
+    );
+    vec![
+        // The kernel has not chosen a port yet, nor seen the state begin.
+        event(4242, b"curl", Flow { lport: 0, ..v4 }, (Close, SynSent), DURATION_UNKNOWN),
+        event(4242, b"curl", v4, (SynSent, Established), 12_345 * US),
+        event(4242, b"curl", v4, (Established, FinWait1), 1_500 * MS),
+        event(812, b"sshd", v6, (SynRecv, Established), 48_100),
+        event(4_194_304, b"java", mapped, (Established, CloseWait), 125 * S),
+        event(4_194_304, b"java", mapped, (CloseWait, LastAck), 11_520 * S),
+        event(7, b"sixteen-bytes-ab", longest, (FinWait1, FinWait2), 999),
+    ]
+}
+
+fn listeners() -> Vec<StateEvent> {
+    let v4 = flow("0.0.0.0:80", "0.0.0.0:0");
+    let v6 = flow("[::]:80", "[::]:0");
+    let unknown = StateEvent { cookie: 0, new_state: 13, ..connections()[1] };
+    vec![
+        event(99, b"nginx", v4, (Close, Listen), DURATION_UNKNOWN),
+        event(99, b"nginx", v6, (Listen, Close), 100_800 * S),
+        // Without a process a name means nothing. No kernel known has a state 13.
+        StateEvent { pid: 0, comm: comm(b"stale"), ..unknown },
+    ]
+}
+
+fn hostile() -> Vec<StateEvent> {
+    let v4 = flow("127.0.0.1:1", "127.0.0.1:65535");
+    let named = |name: &[u8]| event(666, name, v4, (Established, Close), 0);
+    vec![
+        named(b"\x1b]0;owned\x07\n"),
+        named(b"\xff\xfeutf8\xc3"),
+        named("a\u{202e}txt.exe".as_bytes()),
+        named(br#"q"uo\te"#),
+        named("数据库".as_bytes()),
+        named(b""),
+    ]
+}
+
+fn rows() -> Vec<Transition> {
+    let paths = ["/", "/system.slice/nginx.service", "/user.slice/\x1b[31m\u{202e}"];
+    let events = connections().into_iter().chain(listeners()).chain(hostile());
+    let row = |(nr, event)| Transition {
+        ts: NOW + 1_234_567 * i64::try_from(nr).unwrap(),
+        event,
+        cgroup: paths.get(nr).copied().map(Arc::from),
+    };
+    events.enumerate().map(row).collect()
+}
+
+fn stream(format: Format) -> String {
+    printed(format, |printer| rows().iter().for_each(|row| printer.row(row).unwrap()))
+}
+
+#[test]
+fn table() {
+    let narrow = |width| {
+        let text = on_terminal(width, |table, ctx, out| {
+            rows().iter().for_each(|row| table.row(row, &View::default(), ctx, out));
+        });
+        (format!("tcpstates, on a terminal of {width} columns"), text)
+    };
+    let wide = ("tcpstates".to_owned(), stream(Format::Table));
+    check("states.txt", &sections([wide, narrow(120), narrow(80), narrow(40)]));
+}
+
+#[test]
+fn json() {
+    check("states.jsonl", &stream(Format::Json));
+}

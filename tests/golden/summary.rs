@@ -1,0 +1,114 @@
+//! The summary of all sockets.
+
+use tcpscope::inventory::{By, Hz, Inventory, SocketsRow};
+use tcpscope::report::{Format, View};
+use tcpscope::tcp_state::TcpState::{
+    self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
+};
+use tcpscope::wire::{DURATION_UNKNOWN, SockEntry};
+
+use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
+
+const NETNS: u32 = 4_026_531_840;
+/// Ticks a second of the clocks below.
+const HZ: u64 = 250;
+const GROUPINGS: [Option<By>; 4] = [None, Some(By::Process), Some(By::Remote), Some(By::Port)];
+
+fn clocks(seconds: u64) -> SockEntry {
+    SockEntry { ktime: seconds * SECOND, jiffies: seconds * HZ, ..SockEntry::zeroed() }
+}
+
+fn entry(state: TcpState, owner: (u32, &str), ends: (&str, &str)) -> SockEntry {
+    SockEntry {
+        state: state.number(),
+        age: DURATION_UNKNOWN,
+        pid: owner.0,
+        comm: comm(owner.1.as_bytes()),
+        flow: flow(ends.0, ends.1),
+        ..SockEntry::zeroed()
+    }
+}
+
+fn aged(seconds: u64, entry: SockEntry) -> SockEntry {
+    SockEntry { age: seconds * SECOND, ..entry }
+}
+
+/// The tool saw nothing begin; so many seconds ago something was acknowledged.
+fn idle(seconds: u64, entry: SockEntry) -> SockEntry {
+    SockEntry { idle_jiffies: seconds * HZ, ..entry }
+}
+
+fn entries() -> Vec<SockEntry> {
+    let (nginx, java, nobody) = ((99, "nginx"), (4_194_304, "java"), (0, ""));
+    let web = ("192.0.2.10:443", "198.51.100.7:50000");
+    let web6 = ("[2001:db8::1]:443", "[2001:db8:85a3::8a2e:370:7334]:50001");
+    let backend = ("10.0.0.1:43210", "10.0.0.200:5432");
+    let mut entries = vec![
+        entry(Listen, nginx, ("0.0.0.0:443", "0.0.0.0:0")),
+        entry(Listen, nginx, ("[::]:443", "[::]:0")),
+        aged(5, entry(Established, nginx, web)),
+        idle(7200, entry(Established, nginx, web6)),
+        entry(Established, java, backend),
+        aged(59, entry(TimeWait, nobody, web)),
+        entry(NewSynRecv, nobody, web),
+        entry(SynSent, (666, "\u{1b}[2J"), ("127.0.0.1:0", "127.0.0.1:1")),
+        idle(90_000, entry(CloseWait, java, backend)),
+        entry(CloseWait, nobody, web6),
+    ];
+    // More than the list of the oldest shows.
+    entries.extend((1..=10).map(|nr| aged(nr * 125, entry(CloseWait, java, backend))));
+    entries
+}
+
+fn inventory(by: Option<By>, entries: &[SockEntry]) -> Inventory {
+    let mut inventory = Inventory::new(NOW, NETNS, by);
+    let mut hz = Hz::default();
+    for entry in [clocks(1), clocks(2)].iter().chain(entries) {
+        inventory.add(entry, &mut hz);
+    }
+    inventory
+}
+
+fn command(by: Option<By>) -> String {
+    let by = by.map_or(String::new(), |by| format!(" --by {by:?}").to_lowercase());
+    format!("tcpstates --summary{by}")
+}
+
+fn summary(format: Format, by: Option<By>, entries: &[SockEntry]) -> String {
+    printed(format, |printer| {
+        inventory(by, entries).print(printer, None, usize::MAX).unwrap();
+    })
+}
+
+#[test]
+fn table() {
+    let mut parts: Vec<_> = GROUPINGS
+        .into_iter()
+        .map(|by| (command(by), summary(Format::Table, by, &entries())))
+        .collect();
+    parts
+        .push(("tcpstates --summary, no CLOSE_WAIT".to_owned(), summary(Format::Table, None, &[])));
+    let twice = printed(Format::Table, |printer| {
+        let inventory = inventory(Some(By::Port), &entries()[..3]);
+        inventory.print(printer, None, 1).unwrap();
+        inventory.print(printer, None, 1).unwrap();
+    });
+    parts.push(("tcpstates --summary --by port --top 1, two intervals".to_owned(), twice));
+    for width in [80, 40] {
+        let inventory = inventory(Some(By::Process), &entries());
+        let hide = SocketsRow::hidden(Some(By::Process));
+        let sockets =
+            snapshot_on_terminal(width, &View { title: None, hide }, &inventory.sockets());
+        let oldest = snapshot_on_terminal(width, &View::default(), &inventory.close_wait());
+        let title = format!("tcpstates --summary --by process, {width} columns");
+        parts.push((title, format!("{sockets}\n{oldest}")));
+    }
+    check("summary.txt", &sections(parts));
+}
+
+#[test]
+fn json() {
+    let all: String =
+        GROUPINGS.into_iter().map(|by| summary(Format::Json, by, &entries())).collect();
+    check("summary.jsonl", &all);
+}
