@@ -13,7 +13,14 @@ pub struct Spec {
     pub hooks: &'static [&'static Hook],
     /// Those that are needed besides where sockets are kept in a hash map.
     pub hash_hooks: &'static [&'static Hook],
+    /// What it means that an event was untracked, and what to do about it.
+    pub untracked_means: &'static str,
+    /// Events end in counters of the kernel: none is on its way to user space.
+    pub counts_in_kernel: bool,
 }
+
+const FORGOTTEN: &str = "events of sockets that found no room to be remembered (no owner, no duration); \
+     raise --track-max";
 
 impl Spec {
     /// What its rungs of one kind attach to: the names to look for in the kernel.
@@ -48,6 +55,8 @@ pub static TCPSTATES: Spec = Spec {
     name: "tcpstates",
     hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS],
     hash_hooks: &[&DESTROY],
+    untracked_means: FORGOTTEN,
+    counts_in_kernel: false,
 };
 
 /// tcpstates --summary.
@@ -55,6 +64,8 @@ pub static TCPSTATES_SUMMARY: Spec = Spec {
     name: "tcpstates",
     hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS, &SOCKETS],
     hash_hooks: &[&DESTROY],
+    untracked_means: FORGOTTEN,
+    counts_in_kernel: false,
 };
 
 /// tcpcount, however it groups.
@@ -62,6 +73,8 @@ pub static TCPCOUNT: Spec = Spec {
     name: "tcpcount",
     hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
     hash_hooks: &[],
+    untracked_means: "events counted as (other) for want of room; raise --max-keys",
+    counts_in_kernel: true,
 };
 
 const fn tracepoint(program: &'static str, target: &'static str) -> Rung {

@@ -132,30 +132,23 @@ fn clock_ns(clock: ClockId) -> i64 {
 /// The moments at which an interval ends, without drift: a late one does not delay the next.
 #[derive(Debug)]
 pub struct Ticker {
-    next: Instant,
+    end: Instant,
     interval: Duration,
 }
 
 impl Ticker {
     /// The first tick comes one interval from now.
     pub fn new(interval: Duration) -> Self {
-        Self { next: Instant::now() + interval, interval }
+        Self { end: Instant::now() + interval, interval }
     }
 
-    /// When the interval ends.
-    pub fn deadline(&self) -> Instant {
-        self.next
-    }
-
-    /// Whether the interval is over; if so the next one begins.
-    pub fn tick(&mut self) -> bool {
+    /// When the interval ends that is under way, for waiting; after that the next one begins.
+    /// Intervals that nobody waited for are left out.
+    pub fn next_end(&mut self) -> Instant {
         let now = Instant::now();
-        if now < self.next {
-            return false;
+        while self.end <= now {
+            self.end += self.interval;
         }
-        while self.next <= now {
-            self.next += self.interval;
-        }
-        true
+        self.end
     }
 }

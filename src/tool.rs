@@ -12,7 +12,7 @@ use crate::kernel::plan::RungKind;
 use crate::kernel::refusal::Refusal;
 use crate::kernel::session::{Session, Setup};
 use crate::report::{Printer, SinkError, Status, Stop};
-use crate::run::{Waiter, own_cpu_ns, wall_now};
+use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
 use crate::wire::Stats;
 
 /// How often counters are looked at for losses; a loss shows within a second.
@@ -144,9 +144,30 @@ impl Running {
         self.ends_at().is_some_and(|end| Instant::now() >= end)
     }
 
-    /// The earlier of a moment and the end of `--duration`.
-    pub fn until(&self, moment: Instant) -> Instant {
-        self.ends_at().map_or(moment, |end| end.min(moment))
+    /// Waits until `moment`, or the end of `--duration` if that is earlier, keeping watch.
+    ///
+    /// # Errors
+    /// As of [`Running::keep_watch`], or waiting fails.
+    pub fn rest(&mut self, moment: Instant) -> Result<Wake> {
+        let end = self.ends_at().map_or(moment, |end| end.min(moment));
+        loop {
+            let wake = self.waiter.wait(end.min(self.next_watch))?;
+            self.keep_watch()?;
+            if wake != Wake::Work || Instant::now() >= end {
+                return Ok(wake);
+            }
+        }
+    }
+
+    /// Waits for the ring buffer's wish to be read, at most for `time`.
+    ///
+    /// # Errors
+    /// As of [`Running::rest`].
+    pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
+        let moment = Instant::now() + time;
+        let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
+        self.keep_watch()?;
+        Ok(wake)
     }
 
     /// What a tool does between its work: tell of losses, and find owners of sockets that were
@@ -192,6 +213,11 @@ impl Running {
     pub fn status(&self, last: bool) -> Result<Status> {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
         let Stats { attempted, lost, filtered, untracked, .. } = self.session.stats()?;
+        let delivered = if self.spec.counts_in_kernel {
+            attempted.saturating_sub(lost + filtered)
+        } else {
+            self.delivered
+        };
         let probes = self.session.plan().choices.iter().map(|choice| {
             (choice.hook.name, choice.rung.as_ref().map_or("-", |rung| rung.kind.name()))
         });
@@ -201,39 +227,50 @@ impl Running {
             kernel: self.facts.release.clone(),
             probes: probes.collect(),
             attempted,
-            delivered: self.delivered,
+            delivered,
             lost,
             filtered,
-            pending: attempted.saturating_sub(self.delivered + lost + filtered),
+            pending: attempted.saturating_sub(delivered + lost + filtered),
             untracked: Some(untracked),
             missed: self.session.missed(),
             cpu_ns: Some(own_cpu_ns()),
             last,
+            untracked_means: self.spec.untracked_means,
             eventful: self.eventful,
         })
     }
 
     /// Takes the programs off their hooks, lets `drain` take what is left, and ends with the
-    /// final status.
+    /// final status. A reader that went away in the middle of the tool's `work` is no failure.
     ///
     /// # Errors
-    /// As of `drain`, or the output cannot be written.
-    pub fn finish(mut self, mut drain: impl FnMut(&mut Self) -> Result<()>) -> Result<ExitCode> {
-        let missed = self.session.missed();
+    /// As of `work` and `drain`, or the output cannot be written.
+    pub fn finish(
+        mut self,
+        work: Result<()>,
+        mut drain: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<ExitCode> {
+        unless_closed(work)?;
         self.session.detach();
         let deadline = Instant::now() + SETTLE;
-        let mut status = loop {
-            drain(&mut self)?;
+        let status = loop {
+            unless_closed(drain(&mut self))?;
             let status = self.status(true)?;
             if status.pending == 0 || Instant::now() >= deadline {
                 break status;
             }
         };
-        status.missed = missed.max(status.missed);
-        self.printer.status(&status)?;
-        self.printer.flush()?;
+        unless_closed(self.printer.status(&status).map_err(Into::into))?;
         let complete = status.incomplete() == 0 && self.printer.dropped() == 0;
         Ok(if self.strict && !complete { ExitCode::from(EXIT_LOSS) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// `| head` has had enough: that is no failure.
+fn unless_closed(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if matches!(error.downcast_ref(), Some(SinkError::Closed)) => Ok(()),
+        other => other,
     }
 }
 
@@ -243,8 +280,7 @@ pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
         Ok(code) => return code,
         Err(error) => error,
     };
-    match error.downcast_ref::<SinkError>() {
-        // The reader has had enough (`| head`): that is no failure.
+    match error.downcast_ref() {
         Some(SinkError::Closed) => return ExitCode::SUCCESS,
         Some(SinkError::Write(_)) => {
             eprintln!("{name}: {error}");

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -21,6 +22,9 @@ const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o")
 fn main() -> ExitCode {
     let args = Args::parse();
     let usage = |message| -> ! { usage_error::<Args>(message).exit() };
+    if let Err(message) = args.check() {
+        usage(message);
+    }
     let filter = args.common.filters.filter().unwrap_or_else(|message| usage(message));
     if let Err(message) = args.interval.sort_column::<CountRow>() {
         usage(message);
@@ -102,37 +106,39 @@ fn shape(args: &Args, length: u64) -> Shape {
 
 fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
-    let shown = if args.cumulative { std::time::Duration::ZERO } else { args.interval.interval };
+    let shown = if args.cumulative { Duration::ZERO } else { args.interval.interval() };
     let mut running = Running::start(&TCPCOUNT, &args.common, setup(args, filter, cpus)?, shown)?;
     let source = Source {
         counts: running.session.map("counts")?,
         other: running.session.map("other")?,
         cpus,
     };
+    let work = watch(&mut running, &source, args);
+    running.finish(work, |_| Ok(()))
+}
+
+fn watch(running: &mut Running, source: &Source, args: &Args) -> Result<()> {
     let mut model = Counts::new(args.cumulative);
     let mut cgroups = CgroupNames::new(Cgroup::mount());
-    let mut ticker = Ticker::new(args.interval.interval);
-    let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
+    let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
-    let mut wake = Wake::Work;
-    while wake == Wake::Work && left > 0 && !running.is_over() {
-        wake = running.waiter.wait(running.until(ticker.deadline()))?;
-        if ticker.tick() || wake != Wake::Work || running.is_over() {
-            let now = monotonic_now();
-            let interval =
-                model.interval(source.keys(&running, &model, now)?, source.other()?, now);
-            interval
-                .print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
-            if !args.cumulative {
-                began = now;
-            }
-            left -= 1;
+    let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
+    for nth in 1..=intervals {
+        let wake = running.rest(ticker.next_end())?;
+        let last = nth == intervals || wake != Wake::Work || running.is_over();
+        if last {
+            // Nothing may be counted that the last interval does not show.
+            running.session.detach();
         }
-        running.keep_watch()?;
+        let now = monotonic_now();
+        let interval = model.interval(source.keys(running, &model, now)?, source.other()?, now);
+        interval.print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
+        if !args.cumulative {
+            began = now;
+        }
+        if last {
+            break;
+        }
     }
-    running.finish(|running| {
-        let stats = running.session.stats()?;
-        running.delivered = stats.attempted - stats.lost - stats.filtered;
-        Ok(())
-    })
+    Ok(())
 }

@@ -49,7 +49,8 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
         args.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     options.state_mask = args.states.iter().fold(0, |mask, state| mask | 1 << state.number());
     options.quiet = u32::from(args.summary);
-    options.want_netns = u32::from(args.common.output.json || filter.netns.is_some());
+    options.want_netns =
+        u32::from(args.summary || args.common.output.json || filter.netns.is_some());
     options.want_cgroup = u32::from(args.common.output.json);
     options.want_cookie = u32::from(args.common.output.json);
     options.wake_bytes = u64::from(args.buffer) / 4;
@@ -73,16 +74,18 @@ fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
     running.waiter.watch_ring(map.as_fd())?;
     let mut cgroups = CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten());
     let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
-    loop {
-        let wake = running.waiter.wait(running.until(Instant::now() + BATCH))?;
-        print_events(&mut running, &mut ring, &mut cgroups, &mut left)?;
-        running.printer.flush()?;
-        running.keep_watch()?;
-        if wake != Wake::Work || left == 0 || running.is_over() {
-            break;
+    let mut work = || -> Result<()> {
+        loop {
+            let wake = running.rest_for_events(BATCH)?;
+            print_events(&mut running, &mut ring, &mut cgroups, &mut left)?;
+            running.printer.flush()?;
+            if wake != Wake::Work || left == 0 || running.is_over() {
+                return Ok(());
+            }
         }
-    }
-    running.finish(|running| print_events(running, &mut ring, &mut cgroups, &mut left))
+    };
+    let worked = work();
+    running.finish(worked, |running| print_events(running, &mut ring, &mut cgroups, &mut left))
 }
 
 /// Prints what waits in the ring buffer, at most `left` events; the rest only counts.
@@ -109,28 +112,28 @@ fn print_events(
 
 fn summary(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
-    let column = args.interval.sort_column().unwrap_or_default();
     let setup = setup(args, filter);
     let mut running =
-        Running::start(&TCPSTATES_SUMMARY, &args.common, setup, args.interval.interval)?;
+        Running::start(&TCPSTATES_SUMMARY, &args.common, setup, args.interval.interval())?;
+    let work = summarize(&mut running, &netns, args);
+    running.finish(work, |_| Ok(()))
+}
+
+fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
+    let column = args.interval.sort_column().unwrap_or_default();
     let mut hz = Hz::default();
-    take(&running, &netns, args, &mut hz)?;
-    let mut wake = running.waiter.wait(running.until(Instant::now() + CLOCKS_APART))?;
-    let mut ticker = Ticker::new(args.interval.interval);
-    let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
-    while wake == Wake::Work && !running.is_over() {
-        let inventory = take(&running, &netns, args, &mut hz)?;
-        inventory.print(&mut running.printer, column, args.interval.top())?;
-        left -= 1;
-        if left == 0 {
+    take(running, netns, args, &mut hz)?;
+    let mut wake = running.rest(Instant::now() + CLOCKS_APART)?;
+    let mut ticker = Ticker::new(args.interval.interval());
+    for _ in 0..args.count.map_or(u64::MAX, NonZeroU64::get) {
+        if wake != Wake::Work || running.is_over() {
             break;
         }
-        while !ticker.tick() && wake == Wake::Work && !running.is_over() {
-            wake = running.waiter.wait(running.until(ticker.deadline()))?;
-        }
-        running.keep_watch()?;
+        let inventory = take(running, netns, args, &mut hz)?;
+        inventory.print(&mut running.printer, column, args.interval.top())?;
+        wake = running.rest(ticker.next_end())?;
     }
-    running.finish(|_| Ok(()))
+    Ok(())
 }
 
 /// Counts the sockets of the namespace as they are now.

@@ -65,7 +65,7 @@ pub struct MeasureArgs {
     pub track: Track,
     /// Sockets that fit where --track hash keeps them
     #[arg(long, value_name = "N", default_value_t = 65_536,
-        value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+        value_parser = parse::entries)]
     pub track_max: u32,
 }
 
@@ -111,9 +111,9 @@ impl ProbeChoice {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct IntervalArgs {
-    /// Print every so many seconds; fractions are allowed
-    #[arg(short, long, value_name = "SECS", default_value = "1", value_parser = parse::interval)]
-    pub interval: Duration,
+    /// Print every so many seconds; fractions are allowed [default: 1]
+    #[arg(short, long, value_name = "SECS", value_parser = parse::interval)]
+    pub interval: Option<Duration>,
     /// Print only the first N rows of each interval
     #[arg(long, value_name = "N", value_parser = parse::at_least_one)]
     pub top: Option<std::num::NonZeroU64>,
@@ -208,6 +208,11 @@ impl OutputArgs {
 }
 
 impl IntervalArgs {
+    /// Length of an interval.
+    pub fn interval(&self) -> Duration {
+        self.interval.unwrap_or(Duration::from_secs(1))
+    }
+
     /// How many rows of an interval are shown.
     pub fn top(&self) -> usize {
         self.top.map_or(usize::MAX, |top| usize::try_from(top.get()).unwrap_or(usize::MAX))
@@ -266,7 +271,7 @@ mod tests {
         assert_eq!(filter.ports, [80..=80, 8000..=8099]);
         assert_eq!(filter.raddrs.len(), 2);
         assert_eq!(filter.family, Some(Family::V4));
-        assert_eq!(tool.interval.interval, Duration::from_secs(1));
+        assert_eq!(tool.interval.interval(), Duration::from_secs(1));
     }
 
     #[test]

@@ -39,6 +39,14 @@ pub fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "write a whole number of at least 1".to_owned())
 }
 
+/// How many entries a map of the kernel shall have.
+pub fn entries(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(entries @ 1..=16_777_216) => Ok(entries),
+        _ => Err("write a whole number from 1 to 16777216".to_owned()),
+    }
+}
+
 /// The number of a process.
 pub fn pid(text: &str) -> Result<u32, String> {
     match text.parse() {

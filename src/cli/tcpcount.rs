@@ -42,8 +42,22 @@ pub struct Args {
     pub cumulative: bool,
     /// Keys (processes, connections …) counted one by one; the others share the row (other)
     #[arg(long, value_name = "N", help_heading = "How it measures",
-        value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+        value_parser = parse::entries)]
     pub max_keys: Option<u32>,
+}
+
+impl Args {
+    /// What clap itself cannot see.
+    ///
+    /// # Errors
+    /// A message that names the flag.
+    pub fn check(&self) -> Result<(), String> {
+        let one_row = self.by == By::Total;
+        if one_row && (self.interval.top.is_some() || self.interval.sort.is_some()) {
+            return Err("--by total has one row: there is nothing for --top or --sort to do".into());
+        }
+        Ok(())
+    }
 }
 
 /// `remote:24` keeps 24 bits of IPv4 addresses and, of IPv6 ones, all; beyond 32 the prefix is

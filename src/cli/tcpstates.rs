@@ -71,6 +71,9 @@ impl Args {
         if !self.summary && self.interval.top.is_some() {
             return Err("--top needs --summary; -n N stops after N state changes".into());
         }
+        if !self.summary && self.interval.interval.is_some() {
+            return Err("--interval needs --summary: state changes are shown as they come".into());
+        }
         let unseen = [TcpState::TimeWait, TcpState::NewSynRecv];
         match self.states.iter().find(|state| unseen.contains(state)) {
             Some(state) => Err(format!(

@@ -88,66 +88,15 @@ impl CountRow {
     /// The table of a grouping shows the columns of its key.
     pub fn view(by: By) -> View<'static> {
         let hide: &[&str] = match by {
-            By::Process => &[
-                "name_raddr",
-                "name_lport",
-                "name_cgroup",
-                "name_netns",
-                "local",
-                "remote",
-                "part",
-            ],
-            By::Connection => &["name_raddr", "name_lport", "name_cgroup", "name_netns", "part"],
-            By::Remote(..) => &[
-                "pid",
-                "name_comm",
-                "name_lport",
-                "name_cgroup",
-                "name_netns",
-                "local",
-                "remote",
-                "part",
-            ],
-            By::Port => &[
-                "pid",
-                "name_comm",
-                "name_raddr",
-                "name_cgroup",
-                "name_netns",
-                "local",
-                "remote",
-                "part",
-            ],
-            By::Cgroup => &[
-                "pid",
-                "name_comm",
-                "name_raddr",
-                "name_lport",
-                "name_netns",
-                "local",
-                "remote",
-                "part",
-            ],
-            By::Netns => &[
-                "pid",
-                "name_comm",
-                "name_raddr",
-                "name_lport",
-                "name_cgroup",
-                "local",
-                "remote",
-                "part",
-            ],
-            By::Total => &[
-                "pid",
-                "name_comm",
-                "name_raddr",
-                "name_lport",
-                "name_cgroup",
-                "name_netns",
-                "local",
-                "remote",
-            ],
+            By::Process => &["raddr", "lport", "cgroup", "netns", "local", "remote", "part"],
+            By::Connection => &["raddr", "lport", "cgroup", "netns", "part"],
+            By::Remote(..) => {
+                &["pid", "comm", "lport", "cgroup", "netns", "local", "remote", "part"]
+            }
+            By::Port => &["pid", "comm", "raddr", "cgroup", "netns", "local", "remote", "part"],
+            By::Cgroup => &["pid", "comm", "raddr", "lport", "netns", "local", "remote", "part"],
+            By::Netns => &["pid", "comm", "raddr", "lport", "cgroup", "local", "remote", "part"],
+            By::Total => &["pid", "comm", "raddr", "lport", "cgroup", "netns", "local", "remote"],
         };
         View { hide, ..View::default() }
     }
@@ -162,20 +111,20 @@ static COLUMNS: [Column<CountRow>; 29] = [
     Column::left("time", "TIME", 12, |r: &CountRow| Cell::Time(r.ts), "End of the interval.")
         .table_only(),
     Column::right("pid", "PID", 7, |r| id(r.pid.into()), "Process."),
-    Column::left("name_comm", "COMM", 15, |r: &CountRow| r.label(CountRow::comm), "Its name.")
+    Column::left("comm", "COMM", 15, |r: &CountRow| r.label(CountRow::comm), "Its name.")
         .table_only(),
     Column::left(
-        "name_raddr",
+        "raddr",
         "RADDR",
         39,
         |r: &CountRow| r.label(CountRow::remote),
         "Remote address or network.",
     )
     .table_only(),
-    Column::right("name_lport", "LPORT", 7, |r: &CountRow| r.label(CountRow::lport), "Local port.")
+    Column::right("lport", "LPORT", 7, |r: &CountRow| r.label(CountRow::lport), "Local port.")
         .table_only(),
     Column::left(
-        "name_cgroup",
+        "cgroup",
         "CGROUP",
         32,
         |r: &CountRow| r.label(CountRow::cgroup),
@@ -183,7 +132,7 @@ static COLUMNS: [Column<CountRow>; 29] = [
     )
     .table_only(),
     Column::right(
-        "name_netns",
+        "netns",
         "NETNS",
         10,
         |r: &CountRow| r.label(CountRow::netns),

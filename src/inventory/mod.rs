@@ -118,7 +118,8 @@ impl Inventory {
             sort(&mut rows, column);
         }
         rows.truncate(top);
-        let title = format!("{} sockets in network namespace {}", self.total, self.netns);
+        let plural = if self.total == 1 { "" } else { "s" };
+        let title = format!("{} socket{plural} in network namespace {}", self.total, self.netns);
         let view = View { title: Some(&title), hide: SocketsRow::hidden(self.by) };
         printer.rows(&view, &rows)?;
         let oldest = self.close_wait();

@@ -105,10 +105,18 @@ pub fn find<R: Row>(name: &str) -> Result<&'static Column<R>, UnknownColumn> {
         .iter()
         .filter(|_| !name.is_empty())
         .find(|c| is(c.key) || is(c.heading) || is(bare(c.heading)))
-        .ok_or_else(|| UnknownColumn {
-            name: name.to_owned(),
-            known: R::columns().iter().map(|c| c.key).collect::<Vec<_>>().join(" "),
-        })
+        .ok_or_else(|| UnknownColumn { name: name.to_owned(), known: known::<R>().join(" ") })
+}
+
+/// Every key once, in order; a column without a help text only fills a table.
+fn known<R: Row>() -> Vec<&'static str> {
+    let mut keys = Vec::new();
+    for column in R::columns().iter().filter(|column| !column.help.is_empty()) {
+        if !keys.contains(&column.key) {
+            keys.push(column.key);
+        }
+    }
+    keys
 }
 
 /// Sorts by one column: large numbers first, text ascending, unknown values last. Rows that are

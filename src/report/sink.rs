@@ -51,6 +51,7 @@ pub struct Sink {
     stop: Stop,
     buffer: Vec<u8>,
     dropped: u64,
+    gone: bool,
 }
 
 impl Sink {
@@ -72,7 +73,14 @@ impl Sink {
             FileType::CharacterDevice if isatty(&fd) => Kind::Stream,
             _ => Kind::File,
         };
-        Ok(Self { fd, kind, stop, buffer: Vec::with_capacity(2 * FILE_CHUNK), dropped: 0 })
+        Ok(Self {
+            fd,
+            kind,
+            stop,
+            buffer: Vec::with_capacity(2 * FILE_CHUNK),
+            dropped: 0,
+            gone: false,
+        })
     }
 
     /// Where to append lines. Each must end in a newline before the next [`flush`](Self::flush).
@@ -91,10 +99,12 @@ impl Sink {
     }
 
     /// Writes everything buffered, waiting for a slow reader. The buffer is empty afterwards,
-    /// whatever happened.
+    /// whatever happened. That the reader is gone is told once; from then on lines vanish, so
+    /// that a tool can still count what it would have written.
     pub fn flush(&mut self) -> Result<(), SinkError> {
         let buffer = std::mem::take(&mut self.buffer);
-        let result = self.write_lines(&buffer);
+        let result = if self.gone { Ok(()) } else { self.write_lines(&buffer) };
+        self.gone |= matches!(result, Err(SinkError::Closed));
         self.buffer = buffer;
         self.buffer.clear();
         result

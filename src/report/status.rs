@@ -31,6 +31,8 @@ pub struct Status {
     pub cpu_ns: Option<u64>,
     /// Whether it is the last one.
     pub last: bool,
+    /// What it means that an event was untracked, and what to do about it.
+    pub untracked_means: &'static str,
     /// Events are what the tool is about; otherwise the last line does not count them.
     pub eventful: bool,
 }
@@ -83,7 +85,7 @@ impl Status {
             ));
         }
         if let Some(n @ 1..) = self.untracked {
-            parts.push(format!("{n} did not fit into a full map; use a narrower filter"));
+            parts.push(format!("{n} {}", self.untracked_means));
         }
         if let Some(n @ 1..) = self.missed {
             parts.push(format!("the kernel skipped {n} program runs"));
@@ -121,6 +123,7 @@ mod tests {
             tool: "tcpstates",
             attempted: 120_000,
             delivered: 120_000,
+            untracked_means: "events of sockets that were not remembered",
             eventful: true,
             ..Status::default()
         };
@@ -134,7 +137,7 @@ mod tests {
         assert_eq!(
             status.complaint().unwrap(),
             "tcpstates: lost 20000 of 120000 events; use a narrower filter or a larger --buffer; \
-             3 did not fit into a full map; use a narrower filter"
+             3 events of sockets that were not remembered"
         );
         assert!(status.summary().ends_with("20000 lost, 0 filtered, 3 untracked, 120ms of CPU"));
         assert_eq!(status.incomplete(), 20_003);
