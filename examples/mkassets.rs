@@ -7,7 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Command;
+use clap::builder::Resettable;
 use clap_complete::{Shell, generate};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 
 fn main() -> Result<()> {
     let share = env::args_os().nth(1).context("usage: mkassets DIR")?;
@@ -19,8 +22,7 @@ fn main() -> Result<()> {
 
 fn write_assets(share: &Path, mut command: Command) -> Result<()> {
     let name = command.get_name().to_owned();
-    clap_mangen::Man::new(command.clone())
-        .render(&mut create(&share.join(format!("man/man1/{name}.1")))?)?;
+    write_manual(&command, &mut create(&share.join(format!("man/man1/{name}.1")))?)?;
     let completions = [
         (Shell::Bash, format!("bash-completion/completions/{name}")),
         (Shell::Zsh, format!("zsh/site-functions/_{name}")),
@@ -30,6 +32,19 @@ fn write_assets(share: &Path, mut command: Command) -> Result<()> {
         generate(shell, &mut command, &name, &mut create(&share.join(path))?);
     }
     Ok(())
+}
+
+/// The examples at the end of `--help` become a section of their own, whose lines stay as they are.
+fn write_manual(command: &Command, out: &mut File) -> Result<()> {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    Man::new(command.clone().after_help(Resettable::Reset)).render(out)?;
+    let examples = help.strip_prefix("Examples:\n").context("--help ends without examples")?;
+    let mut section = Roff::new();
+    section.control("SH", ["EXAMPLES"]).control("nf", []);
+    for line in examples.lines() {
+        section.text([roman(line.trim_start())]);
+    }
+    Ok(section.control("fi", []).to_writer(out)?)
 }
 
 fn create(path: &Path) -> Result<File> {

@@ -7,7 +7,7 @@ use std::fs;
 
 use tcpscope::hooks::{Spec, TCPCOUNT, TCPSTATES, TCPSTATES_SUMMARY};
 use tcpscope::kernel::facts::{Facts, Lockdown};
-use tcpscope::kernel::plan::RungKind;
+use tcpscope::kernel::plan::{Hook, RungKind};
 
 const TOOLS: [&Spec; 3] = [&TCPSTATES, &TCPSTATES_SUMMARY, &TCPCOUNT];
 /// Without the tracepoints that came with `sock_send_length` and `sock_recv_length`.
@@ -125,9 +125,16 @@ fn tracepoints_are_the_only_rung_that_can_be_forced() {
             let forced = |rung| decide(spec, &facts, Some(rung), false);
             assert_eq!(forced(RungKind::Tracepoint), auto(spec, &facts), "{kernel}");
             for rung in [RungKind::Fentry, RungKind::Kprobe] {
+                // Iterators are no rung to be forced; they serve whatever is asked for.
+                let watches = |hook: &&&Hook| {
+                    hook.required && hook.rungs.iter().all(|rung| rung.kind != RungKind::Iterator)
+                };
+                let hooks: Vec<_> =
+                    spec.hooks.iter().filter(watches).map(|hook| hook.name).collect();
                 let start = format!(
-                    "8: --probe {rung} is not possible here: state: this tool has no {rung} \
-                     rung for it (available: tracepoint)"
+                    "8: --probe {rung} is not possible here: {}: this tool has no {rung} rung for \
+                     it (available: tracepoint)",
+                    hooks.join(", ")
                 );
                 let refusal = forced(rung);
                 assert!(refusal.starts_with(&start), "{kernel}: {refusal}");
@@ -149,7 +156,18 @@ fn what_the_kernel_forbids_has_its_own_code_for_every_tool() {
         for spec in TOOLS {
             let refusal = auto(spec, &facts);
             assert!(refusal.starts_with(start), "{}: {refusal}", spec.name);
+            assert!(!refusal.contains("sudo"), "root needs no sudo: {refusal}");
         }
+    }
+}
+
+#[test]
+fn who_is_not_root_is_told_how_to_become_able() {
+    let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
+    for spec in TOOLS {
+        let refusal = auto(spec, &nobody);
+        assert!(refusal.contains("setcap cap_bpf,cap_perfmon+ep"), "{refusal}");
+        assert!(refusal.contains(spec.name), "{refusal}");
     }
 }
 

@@ -57,8 +57,8 @@ fn key(by: By, nr: u32, local: &str, remote: &str) -> CountKey {
 }
 
 fn counters(by: By) -> Vec<Counter> {
-    let owned = matches!(by, By::Process | By::Connection);
-    let owner = |pid, name| if owned { (pid, name) } else { (0, &b""[..]) };
+    let has_process = matches!(by, By::Process | By::Connection);
+    let owner = |pid, name| if has_process { (pid, name) } else { (0, &b""[..]) };
     vec![
         counter(
             key(by, 1, "192.0.2.10:443", "198.51.100.7:50000"),

@@ -53,7 +53,8 @@ fn snapshot_on_terminal<R: Row>(width: usize, view: &View<'_>, rows: &[R]) -> St
 
 /// Parts of a file, each below the command that would print it.
 fn sections(parts: impl IntoIterator<Item = (String, String)>) -> String {
-    parts.into_iter().map(|(title, text)| format!("## {title}\n{text}\n")).collect()
+    let section = |(title, text)| format!("## {title}\n{text}\n");
+    parts.into_iter().map(section).collect::<Vec<_>>().concat()
 }
 
 /// Compares with a file of this folder, or writes it if `UPDATE_GOLDEN` is set.
@@ -92,24 +93,24 @@ fn diff(expected: &str, got: &str) -> String {
             };
         }
     }
-    let (mut i, mut j, mut same, mut text) = (0, 0, true, String::new());
+    let (mut i, mut j, mut same, mut text) = (0, 0, true, Vec::new());
     while i < old.len() || j < new.len() {
         if i < old.len() && j < new.len() && old[i] == new[j] {
             (i, j, same) = (i + 1, j + 1, true);
             continue;
         }
         if std::mem::replace(&mut same, false) {
-            text += &format!("@@ line {} @@\n", i + 1);
+            text.push(format!("@@ line {} @@\n", i + 1));
         }
         if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
-            text += &format!("- {}\n", old[i]);
+            text.push(format!("- {}\n", old[i]));
             i += 1;
         } else {
-            text += &format!("+ {}\n", new[j]);
+            text.push(format!("+ {}\n", new[j]));
             j += 1;
         }
     }
-    text
+    text.concat()
 }
 
 /// A name as the kernel keeps it: cut, or filled up with NUL.

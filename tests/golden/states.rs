@@ -92,7 +92,9 @@ fn stream(format: Format) -> String {
 fn table() {
     let narrow = |width| {
         let text = on_terminal(width, |table, ctx, out| {
-            rows().iter().for_each(|row| table.row(row, &View::default(), ctx, out));
+            for row in rows() {
+                table.row(&row, &View::default(), ctx, out);
+            }
         });
         (format!("tcpstates, on a terminal of {width} columns"), text)
     };
