@@ -73,7 +73,7 @@ pub static TCPCOUNT: Spec = Spec {
     name: "tcpcount",
     hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
     hash_hooks: &[],
-    untracked_means: "events counted as (other) for want of room; raise --max-keys",
+    untracked_means: "events counted as (other) for want of room (use a larger --max-keys)",
     counts_in_kernel: true,
 };
 

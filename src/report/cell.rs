@@ -71,6 +71,8 @@ impl Cell<'_> {
             }
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
+            // A blank cell would shift the columns of whoever splits lines at spaces.
+            Self::Text([]) => out.extend_from_slice(b"\"\""),
             Self::Text(bytes) => escape::text(bytes, out),
             Self::Word(word) => out.extend_from_slice(word.as_bytes()),
             Self::Addr(ip) => addr(ip, out),
@@ -179,6 +181,10 @@ fn addr(ip: IpAddr, out: &mut Vec<u8>) {
 }
 
 fn endpoint(ip: Option<IpAddr>, port: Option<u16>, out: &mut Vec<u8>) {
+    if ip.is_none() && port.is_none() {
+        out.push(b'-');
+        return;
+    }
     match ip.map(|ip| ip.to_canonical()) {
         Some(ip @ IpAddr::V4(_)) => addr(ip, out),
         Some(ip @ IpAddr::V6(_)) => {
@@ -229,7 +235,7 @@ mod tests {
             (Cell::Endpoint(Some(v4), Some(80)), "127.0.0.1:80", "\"127.0.0.1:80\""),
             (Cell::Endpoint(Some(v6), Some(80)), "[::1]:80", "\"[::1]:80\""),
             (Cell::Endpoint(Some(v4), None), "127.0.0.1:-", "\"127.0.0.1:-\""),
-            (Cell::Endpoint(None, None), "-:-", "null"),
+            (Cell::Endpoint(None, None), "-", "null"),
             (Cell::Time(1_000_000), "00:00:00.001", "\"1970-01-01T00:00:00.001000000Z\""),
             (Cell::Flag(true), "yes", "true"),
             (Cell::Pairs(&[("a", "x"), ("b", "y")]), "a=x b=y", r#"{"a":"x","b":"y"}"#),

@@ -71,29 +71,6 @@ pub fn width(text: &[u8]) -> usize {
     text.utf8_chunks().map(|chunk| chunk.valid().width()).sum()
 }
 
-/// Cuts what was appended to `out` since `start` to `columns`, the last of them `…` if anything
-/// had to go.
-pub fn truncate(out: &mut Vec<u8>, start: usize, columns: usize) {
-    if width(&out[start..]) <= columns {
-        return;
-    }
-    let (mut used, mut end) = (0, start);
-    'cut: for chunk in out[start..].utf8_chunks() {
-        for c in chunk.valid().chars() {
-            used += c.width().unwrap_or(0);
-            if used >= columns {
-                break 'cut;
-            }
-            end += c.len_utf8();
-        }
-        end += chunk.invalid().len();
-    }
-    out.truncate(end);
-    if columns > 0 {
-        out.extend_from_slice("…".as_bytes());
-    }
-}
-
 /// Printable ASCII but the backslash.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'
@@ -164,21 +141,5 @@ mod tests {
             let back: String = serde_json::from_str(&quoted(&pair)).unwrap();
             assert_eq!(back, String::from_utf8_lossy(&pair));
         }
-    }
-
-    #[test]
-    fn truncates_by_columns() {
-        let cut = |s: &str, columns| {
-            let mut out = [b"> ", s.as_bytes()].concat();
-            truncate(&mut out, 2, columns);
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(cut("abc", 3), "> abc");
-        assert_eq!(cut("abcd", 3), "> ab…");
-        assert_eq!(cut("漢字漢", 5), "> 漢字…");
-        assert_eq!(cut("漢字漢", 4), "> 漢…");
-        assert_eq!(cut("abc", 0), "> ");
-        assert_eq!(cut("abc", 1), "> …");
-        assert_eq!(width("≥3µs漢".as_bytes()), 6);
     }
 }

@@ -175,7 +175,7 @@ mod tests {
         );
         assert_eq!(
             err,
-            "t: lost 1 of 3 events; use a narrower filter or a larger --buffer\n\
+            "t: lost 1 of 3 events (use a narrower filter or a larger --buffer)\n\
              t: 3 events: 2 delivered, 1 lost, 0 filtered\n\
              well\n"
         );

@@ -80,7 +80,7 @@ impl Status {
         let mut parts = Vec::new();
         if self.lost > 0 {
             parts.push(format!(
-                "lost {} of {} events; use a narrower filter or a larger --buffer",
+                "lost {} of {} events (use a narrower filter or a larger --buffer)",
                 self.lost, self.attempted
             ));
         }
@@ -88,7 +88,7 @@ impl Status {
             parts.push(format!("{n} {}", self.untracked_means));
         }
         if let Some(n @ 1..) = self.missed {
-            parts.push(format!("the kernel skipped {n} program runs"));
+            parts.push(format!("the kernel skipped {n} runs of our programs"));
         }
         (!parts.is_empty()).then(|| format!("{}: {}", self.tool, parts.join("; ")))
     }
@@ -136,7 +136,7 @@ mod tests {
         status.cpu_ns = Some(120_000_000);
         assert_eq!(
             status.complaint().unwrap(),
-            "tcpstates: lost 20000 of 120000 events; use a narrower filter or a larger --buffer; \
+            "tcpstates: lost 20000 of 120000 events (use a narrower filter or a larger --buffer); \
              3 events of sockets that were not remembered"
         );
         assert!(status.summary().ends_with("20000 lost, 0 filtered, 3 untracked, 120ms of CPU"));
