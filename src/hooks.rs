@@ -19,8 +19,8 @@ pub struct Spec {
     pub counts_in_kernel: bool,
 }
 
-const FORGOTTEN: &str = "events of sockets that found no room to be remembered (no owner, no duration); \
-     raise --track-max";
+const FORGOTTEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
+     (use a larger --track-max)";
 
 impl Spec {
     /// What its rungs of one kind attach to: the names to look for in the kernel.
