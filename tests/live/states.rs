@@ -1,6 +1,6 @@
 //! tcpstates: transitions, durations and owners against a script, and its account of loss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::TcpListener;
 
@@ -306,12 +306,16 @@ fn untracked() -> Result<()> {
     let ended = tool.finish()?;
     drop(listeners);
     let found = ended.of_kind("state")?;
-    let invented = found.iter().find(|one| !one["duration_ns"].is_null() || !one["pid"].is_null());
-    ensure!(invented.is_none(), "known of a socket that nobody remembers: {invented:?}");
+    // A socket that closes elsewhere leaves its place to one of ours. Such a socket shows what
+    // is known of it; the one transition at which it got the place may not.
+    let known: Vec<_> =
+        found.iter().filter(|one| !one["duration_ns"].is_null() || !one["pid"].is_null()).collect();
+    let lucky = known.iter().map(|one| number(&one["cookie"])).collect::<BTreeSet<_>>().len();
+    ensure!(known.len() <= MAP, "{} transitions of sockets with a place", known.len());
+    let (bare, lucky) = ((found.len() - known.len()) as u64, lucky as u64);
     let status = ended.last_status()?;
-    let missed = number(&status["missed"]);
-    let counted = number(&status["untracked"]);
-    ensure!(counted <= made && made - counted <= missed, "{made} were made: {status}");
-    ensure!(counted == found.len() as u64, "{} lines: {status}", found.len());
+    let (counted, missed) = (number(&status["untracked"]), number(&status["missed"]));
+    ensure!(counted <= bare && bare <= counted + lucky, "{bare} lines know nothing: {status}");
+    ensure!(made - found.len() as u64 <= missed, "{made} were made: {status}");
     Ok(())
 }
