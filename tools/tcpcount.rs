@@ -9,7 +9,7 @@ use clap::Parser;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, num_possible_cpus};
 use tcpscope::cgroup::CgroupNames;
 use tcpscope::cli::{tcpcount::Args, usage_error};
-use tcpscope::count::{CountRow, Counter, Counts, Shape, Sums};
+use tcpscope::count::{By, CountRow, Counter, Counts, Shape, Sums};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
@@ -122,6 +122,9 @@ fn watch(running: &mut Running, source: &Source, args: &Args) -> Result<()> {
     let mut cgroups = CgroupNames::new(Cgroup::mount());
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
+    if args.by == By::Total {
+        running.printer.begin::<CountRow>(&CountRow::view(args.by))?;
+    }
     let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
     for nth in 1..=intervals {
         let wake = running.rest(ticker.next_end())?;

@@ -15,6 +15,7 @@ use tcpscope::inventory::{Hz, Inventory, SocketsRow};
 use tcpscope::kernel::netns::Netns;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::kernel::session::Setup;
+use tcpscope::report::View;
 use tcpscope::run::{Ticker, Wake, WallClock, wall_now};
 use tcpscope::states::Transition;
 use tcpscope::tool::{Running, conclude};
@@ -75,6 +76,7 @@ fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let mut cgroups = CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten());
     let mut left = args.count.map_or(u64::MAX, NonZeroU64::get);
     let mut work = || -> Result<()> {
+        running.printer.begin::<Transition>(&View::default())?;
         loop {
             let wake = running.rest_for_events(BATCH)?;
             print_events(&mut running, &mut ring, &mut cgroups, &mut left)?;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// Appends `bytes` for a terminal. Control characters, bidirectional and invisible marks and
 /// invalid UTF-8 become `\x1b`, `\u{202e}`; a backslash is doubled, so the text is unambiguous.

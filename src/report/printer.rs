@@ -36,6 +36,14 @@ impl Printer {
         self.ctx.interval_ns = ns;
     }
 
+    /// Says that a stream of rows begins: a table shows its header.
+    pub fn begin<R: Row>(&mut self, view: &View<'_>) -> Result<(), SinkError> {
+        if self.format == Format::Table {
+            self.table.begin::<R>(view, &self.ctx, self.out.buffer());
+        }
+        self.flush()
+    }
+
     /// Prints one row of a stream. It is on its way after the next [`flush`](Self::flush).
     pub fn row<R: Row>(&mut self, row: &R) -> Result<(), SinkError> {
         self.row_in(&View::default(), row)

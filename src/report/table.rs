@@ -39,15 +39,20 @@ impl Table {
         Self { term, ..Self::default() }
     }
 
+    /// Appends the header of a stream: before its first row it tells that the tool is at work.
+    pub fn begin<R: Row>(&mut self, view: &View<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
+        self.lay_out::<R>(view);
+        self.header::<R>(view, ctx, out);
+        self.rows = 0;
+    }
+
     /// Appends a row of a stream, and the header before it when one is due: at the start, for
     /// another kind of row, and on a terminal every screenful.
     pub fn row<R: Row>(&mut self, row: &R, view: &View<'_>, ctx: &mut Ctx, out: &mut Vec<u8>) {
         let same = self.kind == R::KIND && self.hidden == view.hide;
         let screenful = self.term.height.is_some_and(|height| self.rows + 1 >= height);
         if !same || screenful || self.laid_out_for != self.term {
-            self.lay_out::<R>(view);
-            self.header::<R>(view, ctx, out);
-            self.rows = 0;
+            self.begin::<R>(view, ctx, out);
         }
         self.rows += 1;
         let mut line = Line::default();

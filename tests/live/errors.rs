@@ -101,12 +101,14 @@ fn ordinary_user() -> Result<()> {
 
 fn file_capabilities() -> Result<()> {
     let netns = Netns::new("caps")?;
-    for (tool, kind) in [("tcpstates", "state"), ("tcpcount", "count")] {
+    for (tool, kind, flags) in
+        [("tcpstates", "state", &[][..]), ("tcpcount", "count", &["-i", "0.2"])]
+    {
         let folder = public_copy(tool)?;
         let program = folder.path().join(tool);
         output(Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program))?;
         let mut command = as_nobody(&program);
-        command.args(["--json", "-i", "0.2", "--netns", &netns.inode()?.to_string()]);
+        command.args(["--json", "--netns", &netns.inode()?.to_string()]).args(flags);
         let tool = Tool::spawn(&mut command)?;
         tool.wait_for("first status line", |lines| !lines.is_empty())?;
         load::run(&netns, "life --conns 20")?;
