@@ -12,7 +12,7 @@ help:
 	@echo 'make install    copy them below PREFIX ($(PREFIX)); DESTDIR is honoured'
 	@echo 'make uninstall  remove what install copied'
 	@echo 'make test       everything: format, lints, unit, golden, plan, layout and live tests'
-	@echo 'make quick      format, lints and unit tests; needs no root'
+	@echo 'make quick      format, lints and every test that needs no root'
 	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter'
 	@echo 'make fmt        format Rust and C in place'
 	@echo 'make clean      remove what was built'

@@ -19,7 +19,7 @@ use tcpscope::report::View;
 use tcpscope::run::{Ticker, Wake, WallClock, wall_now};
 use tcpscope::states::Transition;
 use tcpscope::tool::{Running, conclude};
-use tcpscope::wire::{Options, SockEntry, StateEvent};
+use tcpscope::wire::{SockEntry, StateEvent};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
 
@@ -45,20 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn setup(args: &Args, filter: &Filter) -> Setup {
-    let mut options = Options::zeroed();
-    options.slower =
-        args.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-    options.state_mask = args.states.iter().fold(0, |mask, state| mask | 1 << state.number());
-    options.quiet = u32::from(args.summary);
-    options.want_netns =
-        u32::from(args.summary || args.common.output.json || filter.netns.is_some());
-    options.want_cgroup = u32::from(args.common.output.json);
-    options.want_cookie = u32::from(args.common.output.json);
-    options.wake_bytes = u64::from(args.buffer) / 4;
     Setup {
         object: OBJECT,
         filter: filter.to_wire(),
-        options,
+        options: args.options(filter),
         map_sizes: vec![
             ("events", if args.summary { 4096 } else { args.buffer }),
             ("closers", if args.summary { CLOSERS } else { 1 }),
@@ -79,7 +69,7 @@ fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
         running.printer.begin::<Transition>(&View::default())?;
         loop {
             let wake = running.rest_for_events(BATCH)?;
-            print_events(&mut running, &mut ring, &mut cgroups, &mut left)?;
+            print_events(&mut running, &mut ring, &mut cgroups, &mut left, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || left == 0 || running.is_over() {
                 return Ok(());
@@ -87,15 +77,19 @@ fn events(args: &Args, filter: &Filter) -> Result<ExitCode> {
         }
     };
     let worked = work();
-    running.finish(worked, |running| print_events(running, &mut ring, &mut cgroups, &mut left))
+    running
+        .finish(worked, |running| print_events(running, &mut ring, &mut cgroups, &mut left, true))
 }
 
-/// Prints what waits in the ring buffer, at most `left` events; the rest only counts.
+/// Prints what waits in the ring buffer, at most `left` events; the rest only counts. While the
+/// hooks are on, more may come faster than a slow reader takes it: the end must not wait for
+/// the buffer to be empty, unless it is the `last` time.
 fn print_events(
     running: &mut Running,
     ring: &mut Ring<StateEvent>,
     cgroups: &mut CgroupNames,
     left: &mut u64,
+    last: bool,
 ) -> Result<()> {
     let clock = WallClock::now();
     ring.drain(|batch| {
@@ -108,7 +102,7 @@ fn print_events(
                 running.printer.row(&row)?;
             }
         }
-        Ok(true)
+        Ok(last || (*left > 0 && !running.is_over()))
     })
 }
 

@@ -187,7 +187,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     with tempfile.TemporaryDirectory(prefix="tcpscope-bench-") as folder:
-        rounds, seconds, soak = (2, 1, 5) if options.quick else (7, 4, 60)
+        rounds, seconds, soak = (2, 1, 5) if options.quick else (5, 3, 60)
         bench = Bench(options.bins, Path(folder), rounds, seconds, soak)
         measure_all(bench)
     print(report(bench), end="")

@@ -6,8 +6,10 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::{Common, IntervalArgs, parse};
+use crate::filter::Filter;
 use crate::inventory::By;
 use crate::tcp_state::TcpState;
+use crate::wire::Options;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +62,21 @@ pub struct Args {
 }
 
 impl Args {
+    /// What the programs have to know.
+    pub fn options(&self, filter: &Filter) -> Options {
+        let mut options = Options::zeroed();
+        let json = self.common.output.json;
+        options.slower =
+            self.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        options.state_mask = self.states.iter().fold(0, |mask, state| mask | 1 << state.number());
+        options.quiet = u32::from(self.summary);
+        options.want_netns = u32::from(self.summary || json || filter.netns.is_some());
+        options.want_cgroup = u32::from(json);
+        options.want_cookie = u32::from(json);
+        options.wake_bytes = u64::from(self.buffer) / 4;
+        options
+    }
+
     /// What clap itself cannot see.
     ///
     /// # Errors

@@ -98,8 +98,12 @@ impl Status {
         let mut parts = Vec::new();
         if self.eventful {
             parts.push(format!(
-                "{} events: {} delivered, {} lost, {} filtered",
-                self.attempted, self.delivered, self.lost, self.filtered
+                "{} event{}: {} delivered, {} lost, {} filtered",
+                self.attempted,
+                if self.attempted == 1 { "" } else { "s" },
+                self.delivered,
+                self.lost,
+                self.filtered
             ));
         }
         parts.extend(self.untracked.filter(|&n| n > 0).map(|n| format!("{n} untracked")));

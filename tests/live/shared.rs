@@ -21,6 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("signals_end_it_within_a_second", signals),
     ("nothing_stays_after_kill_9", kill_9),
     ("a_slow_pipe_gets_every_line", slow_pipe),
+    ("a_slow_reader_does_not_put_off_the_end", slow_reader),
     ("jq_accepts_every_line_even_when_killed", jq),
     ("two_copies_see_the_same", two_copies),
     ("output_fits_the_schema", schema),
@@ -104,6 +105,39 @@ fn kill_9() -> Result<()> {
             Ok(bpf_objects()?.is_disjoint(&during).then_some(()))
         })?;
     }
+    Ok(())
+}
+
+/// More events than the reader takes: the hooks go when the time is over, the rest is printed.
+fn slow_reader() -> Result<()> {
+    let netns = Netns::new("late")?;
+    let mut command = Command::new(path_of("tcpstates"));
+    command.args(["--json", "--duration", "1", "--buffer", "64K", "--netns", &netns.path()]);
+    let mut tool = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut reader = BufReader::with_capacity(512, tool.stdout.take().context("no output")?);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let churn = thread::spawn(move || load::run(&netns, "churn --seconds 6"));
+    let begin = Instant::now();
+    let mut lines: Vec<String> = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            break;
+        }
+        lines.push(line);
+        if lines.len().is_multiple_of(20) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        ensure!(begin.elapsed() < Duration::from_secs(5), "still printing, traffic or not");
+    }
+    ensure!(tool.wait()?.success(), "the tool failed");
+    let last: Value = serde_json::from_str(lines.last().context("no lines")?)?;
+    ensure!(last["final"] == true && last["pending"] == 0, "{last}");
+    ensure!(number(&last["lost"]) > 0, "the reader was not slow enough: {last}");
+    let states = lines.iter().filter(|line| line.contains("\"kind\":\"state\"")).count() as u64;
+    ensure!(states == number(&last["delivered"]), "{states} lines: {last}");
+    churn.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
     Ok(())
 }
 
