@@ -217,8 +217,10 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
 /// What a failed load means to the user.
 fn explain(error: &libbpf_rs::Error, facts: &Facts) -> anyhow::Error {
     let complaints = COMPLAINTS.lock().map(|mut said| mem::take(&mut *said)).unwrap_or_default();
-    // The first complaint names the program or map; verifier logs are for -v.
-    let first = complaints.iter().map(|said| said.trim()).find(|said| !said.is_empty());
+    // The first complaint names the program or map; verifier logs are for -v. That the limit on
+    // locked memory could not be raised follows from other causes and is one on old kernels only.
+    let telling = |said: &&str| !said.is_empty() && !said.contains("RLIMIT_MEMLOCK");
+    let first = complaints.iter().map(|said| said.trim()).find(telling);
     let detail = first
         .and_then(|said| said.lines().next())
         .map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
