@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Copies or removes what `make build` staged: install.sh install|uninstall DIR
-# It builds nothing, so that `sudo make install` needs no Rust toolchain of root's own.
+# It builds only what is missing: after `make build`, `sudo make install` needs no Rust toolchain
+# of root's own.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -19,10 +20,16 @@ files() {
 	done
 }
 
+staged() {
+	files | while read -r _ path; do
+		[ -f "$STAGE/$path" ] || return 1
+	done
+}
+
 case $action in
 install)
+	staged || { have cargo && scripts/build.sh; } || die "nothing is built: run 'make build' first"
 	files | while read -r mode path; do
-		[ -f "$STAGE/$path" ] || die "$STAGE/$path is missing: run 'make build' first"
 		install -D -m "$mode" "$STAGE/$path" "$to/$path"
 		say "$to/$path"
 	done
