@@ -283,7 +283,7 @@ int dump_counts(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!key || !values)
 		return 0;
-	bpf_seq_write(ctx->meta->seq, key, options.key_size);
+	bpf_seq_write(ctx->meta->seq, key, sizeof(*key));
 	bpf_seq_write(ctx->meta->seq, values, options.nr_cpus * sizeof(struct count_value));
 	return 0;
 }

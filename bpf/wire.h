@@ -92,15 +92,12 @@ enum count_by {
 	BY_TOTAL,
 };
 
-/*
- * Fields that the grouping leaves out are 0. Those that take the fewest bytes come first: a
- * map's key ends behind the last field in use (options.key_size), for hashing costs by the byte.
- */
+/* Fields that the grouping leaves out are 0. */
 struct count_key {
-	__u32 pid;
-	__u32 reserved;
 	__u64 cgroup;
 	struct flow flow;
+	__u32 pid;
+	__u32 reserved;
 };
 
 struct count_value {
@@ -174,8 +171,6 @@ struct options {
 	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
 	__u32 want_cgroup;
 	__u32 want_cookie;
-	__u32 key_size; /* of struct count_key */
-	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

@@ -189,14 +189,14 @@ records! {
     }
     /// What tcpcount sums up under; fields that the grouping leaves out are 0.
     CountKey = "count_key" {
-        /// Process.
-        pid: u32,
-        /// 0.
-        reserved: u32,
         /// cgroup2 id.
         cgroup: u64,
         /// Connection, or the parts of it that matter.
         flow: Flow,
+        /// Process.
+        pid: u32,
+        /// 0.
+        reserved: u32,
     }
     /// tcpcount's sums, per CPU.
     CountValue = "count_value" {
@@ -316,10 +316,6 @@ records! {
         want_cgroup: u32,
         /// 1: read the socket cookie.
         want_cookie: u32,
-        /// Bytes of a count key that the grouping uses.
-        key_size: u32,
-        /// 0.
-        reserved: u32,
     }
 }
 

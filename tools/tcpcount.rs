@@ -15,7 +15,7 @@ use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::{Running, conclude};
-use tcpscope::wire::{CountValue, Options};
+use tcpscope::wire::{CountKey, CountValue, Options};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
 
@@ -43,7 +43,6 @@ fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
         filter: filter.to_wire(),
         options,
         map_sizes: vec![("counts", keys)],
-        key_sizes: vec![("counts", options.key_size)],
         verbose: args.common.output.verbose,
     })
 }
@@ -53,16 +52,15 @@ struct Source {
     counts: MapHandle,
     other: MapHandle,
     cpus: usize,
-    key_size: usize,
 }
 
 impl Source {
     /// Every key of the map; those that `model` can spare are taken out of it.
     fn keys(&self, running: &Running, model: &Counts, now: u64) -> Result<Vec<Counter>> {
-        let size = self.key_size + self.cpus * size_of::<CountValue>();
+        let size = size_of::<CountKey>() + self.cpus * size_of::<CountValue>();
         let mut counters = Vec::new();
         running.session.iterate_map("dump_counts", &self.counts, size, |bytes| {
-            let (key, values) = bytes.split_at(self.key_size);
+            let (key, values) = bytes.split_at(size_of::<CountKey>());
             counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
         })?;
         let crowded = counters.len() > self.counts.max_entries() as usize / 2;
@@ -76,13 +74,12 @@ impl Source {
 
     /// Takes a key out of the map, with the last word on its sums.
     fn take(&self, counter: &mut Counter) -> Result<()> {
-        let whole = counter.key;
-        let key = &whole.as_bytes()[..self.key_size];
-        let values = self.counts.lookup_percpu(key, MapFlags::ANY)?;
+        let key = counter.key;
+        let values = self.counts.lookup_percpu(key.as_bytes(), MapFlags::ANY)?;
         if let Some(last) =
-            values.and_then(|cpus| Counter::read(key, cpus.iter().map(Vec::as_slice)))
+            values.and_then(|cpus| Counter::read(key.as_bytes(), cpus.iter().map(Vec::as_slice)))
         {
-            self.counts.delete(key).context("cannot free a counter")?;
+            self.counts.delete(key.as_bytes()).context("cannot free a counter")?;
             *counter = Counter { gone: true, ..last };
         }
         Ok(())
@@ -115,7 +112,6 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
         counts: running.session.map("counts")?,
         other: running.session.map("other")?,
         cpus,
-        key_size: args.by.key_size(),
     };
     let work = watch(&mut running, &source, args);
     running.finish(work, |_| Ok(()))

@@ -53,7 +53,6 @@ fn setup(args: &Args, filter: &Filter) -> Setup {
             ("events", if args.summary { 4096 } else { args.buffer }),
             ("closers", if args.summary { CLOSERS } else { 1 }),
         ],
-        key_sizes: Vec::new(),
         verbose: args.common.output.verbose,
     }
 }

@@ -4,8 +4,6 @@ mod interval;
 mod row;
 mod rows;
 
-use std::mem::offset_of;
-
 use crate::wire::{COMM_LEN, CountKey, CountValue, Options};
 
 pub use interval::{Counts, Interval};
@@ -55,20 +53,10 @@ impl By {
     /// Asks the programs for what this grouping needs.
     pub fn configure(self, options: &mut Options) {
         options.by = self.number();
-        options.key_size = u32::try_from(self.key_size()).unwrap_or_default();
         options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));
         options.want_cgroup |= u32::from(self == Self::Cgroup);
         if let Self::Remote(v4, v6) = self {
             (options.remote_prefix4, options.remote_prefix6) = (v4.into(), v6.into());
-        }
-    }
-
-    /// Bytes of a key in the kernel's map: up to the last field that the grouping uses.
-    pub fn key_size(self) -> usize {
-        match self {
-            Self::Process => offset_of!(CountKey, cgroup),
-            Self::Cgroup => offset_of!(CountKey, flow),
-            _ => size_of::<CountKey>(),
         }
     }
 
@@ -177,11 +165,8 @@ pub struct Counter {
 impl Counter {
     /// Adds up the CPUs' values of one key.
     pub fn read<'a>(key: &[u8], cpus: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
-        // What the grouping does not use is not there, and is 0.
-        let mut whole = [0; size_of::<CountKey>()];
-        whole.get_mut(..key.len())?.copy_from_slice(key);
         let mut counter = Self {
-            key: CountKey::read(&whole)?,
+            key: CountKey::read(key)?,
             sums: Sums::default(),
             pid: 0,
             comm: [0; COMM_LEN],
@@ -218,9 +203,6 @@ mod tests {
         let counter = Counter::read(key.as_bytes(), cpus).unwrap();
         assert_eq!((counter.sums.tx_calls, counter.sums.segs_in, counter.pid), (2, 3, 42));
         assert_eq!(&counter.comm[..5], b"nginx");
-        let start = &key.as_bytes()[..By::Process.key_size()];
-        assert_eq!(Counter::read(start, cpus).unwrap().pid, 42);
-        assert!(Counter::read(&[0; size_of::<CountKey>() + 1], cpus).is_none());
     }
 
     #[test]

@@ -28,8 +28,6 @@ pub struct Setup {
     pub options: wire::Options,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
     pub map_sizes: Vec<(&'static str, u32)>,
-    /// Bytes of the keys of maps that use fewer than their C type has.
-    pub key_sizes: Vec<(&'static str, u32)>,
     /// Keep and print what libbpf and the verifier say.
     pub verbose: bool,
 }
@@ -212,9 +210,6 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
             },
         }
         .with_context(|| format!("cannot configure map {name}"))?;
-        if let Some((_, size)) = setup.key_sizes.iter().find(|(cut, _)| *cut == name) {
-            map.set_key_size(*size).with_context(|| format!("cannot size the keys of {name}"))?;
-        }
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::tool::{Ended, Tool, number};
 pub const TESTS: &[(&str, Test)] = &[
     ("scripted_life_of_1000_connections", scripted_life),
     ("filters_keep_exactly_what_they_name", filters),
+    ("an_owner_filter_keeps_exactly_its_owner", owner_filter),
     ("slower_keeps_the_deliberate_stays", slower),
     ("older_sockets_have_owners_but_no_duration", older_sockets),
     ("stopped_during_120000_transitions", stopped),
@@ -164,7 +165,12 @@ fn stays(life: &Value, found: &[Value]) -> Result<()> {
 type Case = (&'static str, fn(&Seen) -> bool);
 
 fn filters() -> Result<()> {
-    let cases: [Case; 6] = [
+    let cases: [Case; 9] = [
+        ("--lport 1-45000", |one| (1..=45_000).contains(&one.lport)),
+        ("--rport 1-20000,45001-65535", |one| {
+            (1..=20_000).contains(&one.rport) || one.rport > 45_000
+        }),
+        ("--port 1-45000", |one| [one.lport, one.rport].iter().any(|p| (1..=45_000).contains(p))),
         ("-4", |one| !one.laddr.contains(':')),
         ("-6", |one| one.laddr.contains(':')),
         ("--raddr ::1", |one| one.raddr == "::1"),
@@ -186,6 +192,24 @@ fn filters() -> Result<()> {
         let found = found.iter().map(|line| Seen::new(line, line)).filter(|one| !one.of_listener());
         same(&wanted(&life), &bag(found)).context(flags)?;
         ended.complete().context(flags)?;
+    }
+    Ok(())
+}
+
+/// The clients have a name of their own; what they own is known from their pids.
+fn owner_filter() -> Result<()> {
+    let client = |life: &Value, step: &Value| {
+        life["clients"].as_array().is_some_and(|pids| pids.contains(&step["pid"]))
+    };
+    for glob in ["life-client", "life-cl*", "l?fe-[a-c]*", "*client"] {
+        let arguments = |ns: &Netns| Ok(format!("--netns {} --comm {glob}", ns.path()));
+        let count = |life: &Value| script(life).filter(|(_, step)| client(life, step)).count();
+        let (life, ended) = watch_life(60, arguments, count).context(glob)?;
+        let theirs = script(&life).filter(|(_, step)| client(&life, step));
+        let expected = bag(theirs.map(|(end, step)| Seen::new(end, step)));
+        let found = ended.of_kind("state")?;
+        same(&expected, &bag(found.iter().map(|line| Seen::new(line, line)))).context(glob)?;
+        ended.complete().context(glob)?;
     }
     Ok(())
 }
