@@ -147,7 +147,6 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
-	u16 sk_type;
 	u16 sk_protocol;
 	u8 sk_shutdown;
 };
@@ -165,12 +164,6 @@ struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 rcv_tstamp;
 };
-
-struct request_sock {
-	struct sock_common __req_common;
-};
-
-struct tcp_request_sock;
 
 struct inet_timewait_sock {
 	struct sock_common __tw_common;

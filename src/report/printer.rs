@@ -1,6 +1,6 @@
 //! One place that every line of a tool goes through.
 
-use std::time::SystemTime;
+use crate::run::wall_now;
 
 use super::{Ctx, Row, Sink, SinkError, Status, Table, Term, View, json};
 
@@ -93,7 +93,7 @@ impl Printer {
     /// Says something to the person at the terminal, after the rows before it.
     pub fn note(&mut self, text: &str) -> Result<(), SinkError> {
         if self.format == Format::Json {
-            json::note(now(), text, &mut self.ctx, self.out.buffer());
+            json::note(wall_now(), text, &mut self.ctx, self.out.buffer());
             return self.flush();
         }
         let rows = self.flush();
@@ -110,24 +110,10 @@ impl Printer {
         self.out.flush()
     }
 
-    /// Whether the reader is gone, even when there is nothing to tell it.
-    pub fn is_closed(&self) -> bool {
-        self.out.is_closed()
-    }
-
     /// Lines that a stuck reader did not take before the end.
     pub fn dropped(&self) -> u64 {
         self.out.dropped()
     }
-}
-
-/// Wall-clock time in ns since the epoch.
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .and_then(|time| i64::try_from(time.as_nanos()).ok())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
@@ -108,15 +107,6 @@ impl Sink {
         self.buffer = buffer;
         self.buffer.clear();
         result
-    }
-
-    /// Whether the reader is gone. Tells it even when there is nothing to write.
-    pub fn is_closed(&self) -> bool {
-        let mut fds = [PollFd::new(&self.fd, PollFlags::empty())];
-        let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
-        self.kind != Kind::File
-            && matches!(poll(&mut fds, Some(&timespec(Duration::ZERO))), Ok(n) if n > 0)
-            && fds[0].revents().intersects(gone)
     }
 
     fn write_lines(&mut self, mut rest: &[u8]) -> Result<(), SinkError> {
