@@ -38,6 +38,7 @@ static __always_inline bool inventory_timewait(struct sock_entry *entry,
 	__u32 began_ms = timewait_entry_ms(tw);
 
 	entry->state = tw->tw_substate;
+	entry->timewait = 1;
 	if (began_ms)
 		entry->age = (__u64)((__u32)(now / 1000000) - began_ms) * 1000000;
 	if (!closer)
@@ -101,6 +102,8 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(skc);
 	tw = bpf_skc_to_tcp_timewait_sock(skc);
+	if (options.timewait_only && !tw)
+		return 0;
 	if (tp)
 		keep = inventory_full(&entry, tp, now);
 	else if (tw)

@@ -34,6 +34,13 @@ static __always_inline bool wanted(const struct track *track, int old_state, int
 	return true;
 }
 
+/* A reset, and nothing else, leaves an error behind. */
+static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state)
+{
+	return new_state == TCP_CLOSE && !sk->sk_err &&
+	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
+}
+
 static __always_inline void emit_transition(struct sock *sk, const struct track *track,
 					    const struct flow *flow, int old_state, int new_state,
 					    __u64 now, __u64 duration, struct stats *st)
@@ -50,8 +57,10 @@ static __always_inline void emit_transition(struct sock *sk, const struct track 
 	ev->flow = *flow;
 	ev->old_state = old_state;
 	ev->new_state = new_state;
-	ev->reserved[0] = 0;
-	ev->reserved[1] = 0;
+	ev->flags = options.mark_closing && may_timewait(sk, old_state, new_state)
+			    ? STATE_MAY_TIMEWAIT
+			    : 0;
+	ev->end_cause = END_UNKNOWN;
 	if (track) {
 		ev->cgroup = track->owner.cgroup;
 		ev->pid = track->owner.pid;

@@ -149,6 +149,7 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u8 sk_shutdown;
+	int sk_err;
 };
 
 struct inet_sock {

@@ -44,6 +44,21 @@ struct track {
 	__u64 since;
 };
 
+/*
+ * state_event.flags: the full socket closes, yet the connection may live on as a timewait
+ * socket, which these hooks do not see: the inventory tells.
+ */
+#define STATE_MAY_TIMEWAIT 1
+
+/* How a timewait socket ended. */
+enum end_cause {
+	END_UNKNOWN,
+	END_EXPIRED,	    /* its time was over */
+	END_REUSED_CONNECT, /* our connect() took its ports (tcp_tw_reuse) */
+	END_REUSED_SYN,	    /* the peer's SYN took them */
+	END_RESET,	    /* by an RST, or by data that we answered with one */
+};
+
 /* One state transition. */
 struct state_event {
 	__u64 ts;
@@ -55,7 +70,8 @@ struct state_event {
 	__u8 comm[COMM_LEN];
 	__u8 old_state;
 	__u8 new_state;
-	__u8 reserved[2];
+	__u8 flags;
+	__u8 end_cause; /* enum end_cause */
 };
 
 /* One socket of the inventory (iter/tcp); with state 0 the clocks, first and last. */
@@ -68,7 +84,8 @@ struct sock_entry {
 	__u32 pid;
 	__u8 comm[COMM_LEN];
 	__u8 state;
-	__u8 reserved[3];
+	__u8 timewait; /* 1: a timewait socket, whatever its state */
+	__u8 reserved[2];
 };
 
 /* attempted = delivered + lost + filtered; delivered is counted by the reader. */
@@ -171,6 +188,8 @@ struct options {
 	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
 	__u32 want_cgroup;
 	__u32 want_cookie;
+	__u32 timewait_only; /* the inventory is to show timewait sockets alone */
+	__u32 mark_closing;  /* set STATE_MAY_TIMEWAIT: somebody will look at the inventory */
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

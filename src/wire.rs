@@ -19,6 +19,9 @@ pub const MAX_PIDS: usize = 16;
 pub const MAX_PORT_RANGES: usize = 16;
 /// `MAX_CIDRS`, the kernel's side of a filter.
 pub const MAX_CIDRS: usize = 16;
+/// In [`StateEvent`]'s flags: the full socket closes, yet the connection may live on as a timewait
+/// socket, which only the inventory shows.
+pub const STATE_MAY_TIMEWAIT: u8 = 1;
 /// `DURATION_UNKNOWN`.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
 
@@ -148,8 +151,10 @@ records! {
         old_state: u8,
         /// Kernel number of the state entered.
         new_state: u8,
-        /// 0.
-        reserved: [u8; 2],
+        /// [`STATE_MAY_TIMEWAIT`] or 0.
+        flags: u8,
+        /// `enum end_cause`: how a timewait socket ended.
+        end_cause: u8,
     }
     /// One socket of the inventory; state 0 is a record of the clocks, first and last.
     SockEntry = "sock_entry" {
@@ -169,8 +174,10 @@ records! {
         comm: [u8; COMM_LEN],
         /// Kernel number of the state.
         state: u8,
+        /// 1: a timewait socket, whatever its state.
+        timewait: u8,
         /// 0.
-        reserved: [u8; 3],
+        reserved: [u8; 2],
     }
     /// What happened to events, per CPU.
     Stats = "stats" {
@@ -316,6 +323,10 @@ records! {
         want_cgroup: u32,
         /// 1: read the socket cookie.
         want_cookie: u32,
+        /// 1: the inventory shows timewait sockets alone.
+        timewait_only: u32,
+        /// 1: set [`STATE_MAY_TIMEWAIT`].
+        mark_closing: u32,
     }
 }
 

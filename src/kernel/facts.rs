@@ -1,6 +1,6 @@
 //! What the running kernel offers, read once at start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
@@ -38,6 +38,12 @@ pub struct Facts {
     pub tracepoints: BTreeSet<String>,
     /// BPF iterators (`bpf_iter__*`), of those asked for.
     pub iterators: BTreeSet<String>,
+    /// Functions that BTF describes, of those asked for, with the names of their parameters.
+    pub functions: BTreeMap<String, Vec<String>>,
+    /// Why no fentry or fexit program can be loaded; `None`: they can.
+    pub fentry_refused: Option<String>,
+    /// Why no kprobe can be had; `None`: they can.
+    pub kprobe_refused: Option<String>,
     /// Effective capabilities, bits of capabilities(7).
     pub capabilities: u64,
     /// The user is root.
@@ -60,6 +66,9 @@ impl Facts {
             btf: fs::exists(VMLINUX_BTF).unwrap_or(false),
             tracepoints: BTreeSet::new(),
             iterators: BTreeSet::new(),
+            functions: BTreeMap::new(),
+            fentry_refused: Some("not looked for".to_owned()),
+            kprobe_refused: Some("not looked for".to_owned()),
             capabilities: effective_capabilities()?,
             root: rustix::process::geteuid().is_root(),
             init_userns: in_init_userns()?,
