@@ -13,6 +13,7 @@ mod errors;
 mod load;
 mod netns;
 mod peers;
+mod setting;
 mod shared;
 mod states;
 mod summary;

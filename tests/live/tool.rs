@@ -1,7 +1,6 @@
 //! A tool as a child process: started, read line by line, signalled, and waited for.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -11,8 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// How long anything that must happen may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::netns::Netns;
+pub use crate::setting::path_of;
+use crate::setting::{patience, tool_command};
 
 /// What the rights are that every test needs, by their number in capability.h.
 const CAPABILITIES: [(u32, &str); 4] =
@@ -33,14 +33,6 @@ pub fn missing_rights() -> Option<String> {
     })
 }
 
-/// The path of a tool of this build.
-pub fn path_of(tool: &str) -> PathBuf {
-    match tool {
-        "tcpcount" => env!("CARGO_BIN_EXE_tcpcount").into(),
-        _ => env!("CARGO_BIN_EXE_tcpstates").into(),
-    }
-}
-
 /// Runs a command to its end; its standard output, or an error with what it said.
 pub fn output(command: &mut Command) -> Result<String> {
     let out = command.output().with_context(|| format!("{command:?}"))?;
@@ -53,13 +45,13 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// Asks again and again until there is an answer.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
+    while begin.elapsed() < patience() {
         if let Some(answer) = ask()? {
             return Ok(answer);
         }
         thread::sleep(Duration::from_millis(10));
     }
-    bail!("waited {PATIENCE:?} until {what}")
+    bail!("waited {:?} until {what}", patience())
 }
 
 /// Standard output so far.
@@ -91,11 +83,29 @@ pub struct Ended {
 impl Tool {
     /// Starts a tool with `--json` and waits for its first line: by then its probes are attached.
     pub fn start(tool: &str, arguments: &str) -> Result<Self> {
-        let mut command = Command::new(path_of(tool));
+        Self::ready(tool_command(&[], tool), arguments)
+    }
+
+    /// Likewise, inside a network namespace, where it need not ask for the right to enter one.
+    /// All mounts stay as they are, unlike with `ip netns exec`.
+    pub fn start_in(netns: &Netns, tool: &str, arguments: &str) -> Result<Self> {
+        let enter = format!("--net={}", netns.path());
+        Self::ready(tool_command(&["nsenter", &enter], tool), arguments)
+    }
+
+    fn ready(mut command: Command, arguments: &str) -> Result<Self> {
         command.arg("--json").args(arguments.split_whitespace());
         let tool = Self::spawn(&mut command)?;
-        tool.wait_for("the first status line", |lines| !lines.is_empty())?;
-        Ok(tool)
+        match tool.wait_for("first status line", |lines| !lines.is_empty()) {
+            Ok(()) => Ok(tool),
+            Err(error) => Err(error.context(tool.last_words())),
+        }
+    }
+
+    /// Ends it by force; its standard error.
+    fn last_words(mut self) -> String {
+        let _ = self.child.kill();
+        self.readers.take().and_then(|(_, errors)| errors.join().ok()).unwrap_or_default()
     }
 
     /// Starts any command and collects its output.
@@ -130,7 +140,7 @@ impl Tool {
 
     /// Waits until the lines so far fulfil `done`; an error when the tool ends before.
     pub fn wait_for(&self, what: &str, done: impl Fn(&[String]) -> bool) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         let mut state = self.lines.lines.lock().unwrap();
         loop {
             if done(&state.0) {
