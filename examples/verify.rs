@@ -6,7 +6,7 @@
 //! what only a flag asks for.
 
 use std::mem;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use libbpf_rs::{ObjectBuilder, OpenObject, PrintLevel, set_print};
@@ -20,9 +20,13 @@ const LOG_STATS: u32 = 4;
 /// What libbpf and the verifier said about the program at hand.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
+/// Where libbpf quotes the verifier.
+const LOG_BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
+
 #[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
-fn keep(_level: PrintLevel, text: String) {
-    if let Ok(mut said) = SAID.lock() {
+fn keep(level: PrintLevel, text: String) {
+    if level == PrintLevel::Warn || text.contains(LOG_BEGIN) {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
         said.push_str(&text);
     }
 }
@@ -51,15 +55,14 @@ fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
 /// Instructions processed, or why the kernel refused.
 fn verify(object: &[u8], program: &str, use_hash: bool) -> Result<Result<u64, String>> {
     let open = open(object, program, use_hash)?;
-    let said = || SAID.lock().map(|mut said| mem::take(&mut *said)).unwrap_or_default();
+    let said = || mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));
     said();
     let loaded = open.load();
     let said = said();
-    let error = match loaded {
-        Err(error) => error.to_string(),
-        Ok(_) => return Ok(Ok(processed(&said).with_context(|| format!("no sums in {said:?}"))?)),
-    };
-    Ok(Err(format!("{error}: {}", reason(&said))))
+    match loaded {
+        Ok(_) => processed(&said).with_context(|| format!("no sums in {said:?}")).map(Ok),
+        Err(error) => Ok(Err(format!("{}: {error}", reason(&said)))),
+    }
 }
 
 /// `processed N insns (limit ...`
@@ -69,8 +72,8 @@ fn processed(said: &str) -> Option<u64> {
 
 /// The verifier's last line before its sums says why; without its log, libbpf's first.
 fn reason(said: &str) -> String {
-    let log = said.split("-- BEGIN PROG LOAD LOG --").nth(1).unwrap_or_default();
-    let log = log.split("processed ").next().unwrap_or_default();
+    let log = said.split(LOG_BEGIN).nth(1).unwrap_or_default();
+    let log = log.split("verification time ").next().unwrap_or_default();
     let telling = |line: &&str| !line.is_empty() && !line.contains("RLIMIT_MEMLOCK");
     let last = log.lines().map(str::trim).rfind(telling);
     last.or_else(|| said.lines().map(str::trim).find(telling)).unwrap_or_default().to_owned()

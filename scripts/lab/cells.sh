@@ -12,8 +12,9 @@ TEST_LIMIT=${TEST_LIMIT:-90}
 PEERS='tcpstates tcptop tcpconnlat tcprtt tcpsynbl tcplife'
 PEER_LIMIT=15
 LOCKDOWN=/sys/kernel/security/lockdown
-# An ordinary user; the runner of the tools only, for tests make namespaces and need root.
-USER_RUNNER='setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon
+# An ordinary user; the runner of the tools only, for tests make namespaces and need root. By its
+# path, for busybox has a lesser one.
+USER_RUNNER='/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon
 	--ambient-caps=-all,+bpf,+perfmon --bounding-set=-all,+bpf,+perfmon'
 
 work=$(mktemp -d)
@@ -40,7 +41,8 @@ enter() {
 	fentry | tracepoint | kprobe) export TCPSCOPE_PROBE="$1" ;;
 	user)
 		export TCPSCOPE_RUNNER="$USER_RUNNER"
-		# Up to 5.10 maps are charged to it, and who may not raise it gets 8 MB.
+		# Up to 5.10 maps are charged to it, and an ordinary user may not raise it.
+		# shellcheck disable=SC3045 # dash and busybox have it
 		ulimit -l unlimited
 		;;
 	integrity | confidentiality)

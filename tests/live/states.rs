@@ -79,7 +79,8 @@ fn bag(seen: impl Iterator<Item = Seen>) -> Bag {
 /// Fails with the first differences.
 fn same(expected: &Bag, found: &Bag) -> Result<()> {
     let mut differences = Vec::new();
-    for key in expected.keys().chain(found.keys().filter(|key| !expected.contains_key(key))) {
+    // In order, so that what is missing stands beside what came in its place.
+    for key in expected.keys().chain(found.keys()).collect::<BTreeSet<_>>() {
         let (want, got) = (expected.get(key).unwrap_or(&0), found.get(key).unwrap_or(&0));
         if want != got {
             differences.push(format!("{got} instead of {want} times: {key:?}"));
