@@ -44,6 +44,9 @@ pub struct Facts {
     pub fentry_refused: Option<String>,
     /// Why no kprobe can be had; `None`: they can.
     pub kprobe_refused: Option<String>,
+    /// Programs that this kernel refused to load or attach, with its words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
     /// Effective capabilities, bits of capabilities(7).
     pub capabilities: u64,
     /// The user is root.
@@ -54,13 +57,24 @@ pub struct Facts {
     pub lockdown: Lockdown,
 }
 
+/// Names to look for in the kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Tracepoints.
+    pub tracepoints: Vec<&'static str>,
+    /// BPF iterators.
+    pub iterators: Vec<&'static str>,
+    /// Functions.
+    pub functions: Vec<&'static str>,
+}
+
 impl Facts {
     /// Reads the facts of this machine; of tracepoints and iterators only the `wanted`
     /// names are looked for.
     ///
     /// # Errors
     /// /proc is not readable.
-    pub fn read(wanted_tracepoints: &[&str], wanted_iterators: &[&str]) -> Result<Self> {
+    pub fn read(wanted: &Wanted) -> Result<Self> {
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             btf: fs::exists(VMLINUX_BTF).unwrap_or(false),
@@ -69,6 +83,7 @@ impl Facts {
             functions: BTreeMap::new(),
             fentry_refused: Some("not looked for".to_owned()),
             kprobe_refused: Some("not looked for".to_owned()),
+            refused: BTreeMap::new(),
             capabilities: effective_capabilities()?,
             root: rustix::process::geteuid().is_root(),
             init_userns: in_init_userns()?,
@@ -76,8 +91,8 @@ impl Facts {
         };
         if facts.btf {
             let names = TypeNames::read(VMLINUX_BTF).context("cannot read the kernel's BTF")?;
-            facts.tracepoints = names.present("btf_trace_", wanted_tracepoints);
-            facts.iterators = names.present("bpf_iter__", wanted_iterators);
+            facts.tracepoints = names.present("btf_trace_", &wanted.tracepoints);
+            facts.iterators = names.present("bpf_iter__", &wanted.iterators);
         }
         Ok(facts)
     }
@@ -93,6 +108,22 @@ impl Facts {
             missing.push("CAP_PERFMON");
         }
         missing
+    }
+
+    /// Tracing programs may keep values in sockets (5.11).
+    pub fn socket_storage(&self) -> bool {
+        self.functions.contains_key("bpf_sk_storage_tracing_allowed")
+    }
+
+    /// Tracing programs may ask for a socket's cookie (5.12).
+    pub fn socket_cookie(&self) -> bool {
+        self.functions.contains_key("bpf_get_socket_ptr_cookie")
+    }
+
+    /// What kprobes leave out is counted (6.7).
+    pub fn counts_kprobe_misses(&self) -> bool {
+        let reports = self.functions.get("bpf_get_kprobe_info");
+        reports.is_some_and(|parameters| parameters.iter().any(|name| name == "missed"))
     }
 
     fn has_sys_admin(&self) -> bool {
