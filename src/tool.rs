@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::cli::{Common, MeasureArgs, Track};
 use crate::hooks::Spec;
-use crate::kernel::facts::Facts;
+use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::RungKind;
 use crate::kernel::refusal::Refusal;
 use crate::kernel::session::{Session, Setup};
@@ -31,7 +31,11 @@ const EXIT_OUTPUT: u8 = 10;
 
 /// What the kernel has of the things that some rung of a tool attaches to.
 fn facts(spec: &Spec) -> Result<Facts> {
-    Facts::read(&spec.targets(RungKind::Tracepoint), &spec.targets(RungKind::Iterator))
+    Facts::read(&Wanted {
+        tracepoints: &spec.targets(RungKind::Tracepoint),
+        iterators: &spec.targets(RungKind::Iterator),
+        functions: &[],
+    })
 }
 
 /// Loads and attaches. What is known of sockets is kept as `--track` says, or where it leaves the
