@@ -32,9 +32,9 @@ const EXIT_OUTPUT: u8 = 10;
 /// What the kernel has of the things that some rung of a tool attaches to.
 fn facts(spec: &Spec) -> Result<Facts> {
     Facts::read(&Wanted {
-        tracepoints: &spec.targets(RungKind::Tracepoint),
-        iterators: &spec.targets(RungKind::Iterator),
-        functions: &[],
+        tracepoints: spec.targets(RungKind::Tracepoint),
+        iterators: spec.targets(RungKind::Iterator),
+        functions: Vec::new(),
     })
 }
 

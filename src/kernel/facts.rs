@@ -57,14 +57,14 @@ pub struct Facts {
 }
 
 /// Names to look for in the kernel.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
     /// Tracepoints, without `btf_trace_`.
-    pub tracepoints: &'a [&'a str],
+    pub tracepoints: Vec<&'static str>,
     /// BPF iterators, without `bpf_iter__`.
-    pub iterators: &'a [&'a str],
+    pub iterators: Vec<&'static str>,
     /// Functions.
-    pub functions: &'a [&'a str],
+    pub functions: Vec<&'static str>,
 }
 
 /// Functions whose presence tells what BPF programs may do, looked for in any case.
@@ -75,7 +75,10 @@ mod marker {
     pub const SOCKET_COOKIE: &str = "bpf_get_socket_ptr_cookie";
     /// The helper that leads from an open file to its socket, since 5.11 (4f19cab76136).
     pub const SOCKET_FROM_FILE: &str = "bpf_sock_from_file";
-    pub const ALL: [&str; 3] = [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE];
+    /// What a link of a kprobe tells of itself; from 6.7 on the number of misses as well
+    /// (3acf8ace6823).
+    pub const KPROBE_INFO: &str = "bpf_get_kprobe_info";
+    pub const ALL: [&str; 4] = [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO];
 }
 
 impl Facts {
@@ -85,7 +88,7 @@ impl Facts {
     ///
     /// # Errors
     /// /proc is not readable, or the kernel's BTF is damaged.
-    pub fn read(wanted: &Wanted<'_>) -> Result<Self> {
+    pub fn read(wanted: &Wanted) -> Result<Self> {
         let lockdown = lockdown();
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -107,12 +110,12 @@ impl Facts {
     }
 
     /// Fills in what BTF tells.
-    fn look_up(&mut self, wanted: &Wanted<'_>) -> Result<()> {
+    fn look_up(&mut self, wanted: &Wanted) -> Result<()> {
         let prefixed = |prefix: &str, names: &[&str]| -> Vec<String> {
             names.iter().map(|name| format!("{prefix}{name}")).collect()
         };
-        let tracepoints = prefixed("btf_trace_", wanted.tracepoints);
-        let iterators = prefixed("bpf_iter__", wanted.iterators);
+        let tracepoints = prefixed("btf_trace_", &wanted.tracepoints);
+        let iterators = prefixed("bpf_iter__", &wanted.iterators);
         let mut names: Vec<_> = tracepoints.iter().chain(&iterators).map(String::as_str).collect();
         names.extend(wanted.functions.iter().chain(&marker::ALL));
         let mut btf = Btf::of_kernel()?;
@@ -122,8 +125,8 @@ impl Facts {
             let there = pairs.filter(|(_, prefixed)| found.contains_key(prefixed.as_str()));
             there.map(|(&name, _)| name.to_owned()).collect()
         };
-        self.tracepoints = present(wanted.tracepoints, &tracepoints);
-        self.iterators = present(wanted.iterators, &iterators);
+        self.tracepoints = present(&wanted.tracepoints, &tracepoints);
+        self.iterators = present(&wanted.iterators, &iterators);
         let functions = btf.functions(&found)?;
         let ids = wanted.functions.iter().filter_map(|name| Some(functions.get(*name)?.id));
         self.try_fentry(ids);
@@ -149,6 +152,12 @@ impl Facts {
     /// Programs at tracepoints and functions may ask for the cookie of a socket.
     pub fn socket_cookie(&self) -> bool {
         self.functions.contains_key(marker::SOCKET_COOKIE)
+    }
+
+    /// What kprobes leave out is counted.
+    pub fn counts_kprobe_misses(&self) -> bool {
+        let info = self.functions.get(marker::KPROBE_INFO);
+        info.is_some_and(|parameters| parameters.iter().any(|name| name == "missed"))
     }
 
     /// The capabilities that tracing programs need and this process lacks.

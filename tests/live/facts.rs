@@ -90,9 +90,9 @@ fn names() -> Result<()> {
     let iterators = ["tcp", "task_file", "no_such_iterator"];
     let functions = ["tcp_sendmsg", "tcp_sendpage", "inet_csk_accept", "no_such_function"];
     let facts = Facts::read(&Wanted {
-        tracepoints: &tracepoints,
-        iterators: &iterators,
-        functions: &functions,
+        tracepoints: tracepoints.into(),
+        iterators: iterators.into(),
+        functions: functions.into(),
     })?;
     for name in tracepoints {
         let truth = has("TYPEDEF", &format!("btf_trace_{name}"));
@@ -117,7 +117,7 @@ fn symbols() -> Result<()> {
     let text = fs::read_to_string("/proc/kallsyms").context("/proc/kallsyms")?;
     let has = |name: &str| text.lines().any(|line| line.split(' ').nth(2) == Some(name));
     let functions = ["tcp_sendmsg", "tcp_recvmsg", "tcp_v4_do_rcv", "inet_csk_accept"];
-    let facts = Facts::read(&Wanted { functions: &functions, ..Wanted::default() })?;
+    let facts = Facts::read(&Wanted { functions: functions.into(), ..Wanted::default() })?;
     for name in functions {
         let (described, there) = (facts.functions.contains_key(name), has(name));
         ensure!(described == there, "{name}: in BTF {described}, in /proc/kallsyms {there}");
