@@ -1,8 +1,8 @@
 //! The records of `bpf/wire.h`, decoded. tests/layout.rs holds every field against the
 //! BTF of the compiled programs.
 //!
-//! The only hand-written unsafe code of the kit is here: the promise to `plain` that these
-//! records may be made of any bytes.
+//! Beside `kernel::probe` the only hand-written unsafe code of the kit is here: the promise to
+//! `plain` that these records may be made of any bytes.
 #![allow(unsafe_code)]
 
 use std::mem::{offset_of, size_of};
