@@ -118,4 +118,17 @@ static __always_inline bool owner_matches(const struct owner *owner, struct cgro
 	return true;
 }
 
+/* Likewise of the current task, where programs may not look into it. */
+static __always_inline bool owner_matches_by_helpers(const struct owner *owner)
+{
+	if (filter.nr_pids && !pids_match(owner->pid))
+		return false;
+	if (filter.comm_on && !comm_matches(owner->comm))
+		return false;
+	if (filter.cgroup &&
+	    bpf_get_current_ancestor_cgroup_id(filter.cgroup_level) != filter.cgroup)
+		return false;
+	return true;
+}
+
 #endif /* TCPSCOPE_FILTER_H */

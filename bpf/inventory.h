@@ -96,7 +96,7 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 		write_clocks(seq, now);
 	if (!skc)
 		return 0;
-	flow_read(&entry.flow, skc);
+	flow_read(&entry.flow, skc, TRUSTED);
 	entry.state = skc->skc_state;
 	if (!flow_matches(&entry.flow))
 		return 0;

@@ -84,6 +84,19 @@ static __always_inline void owner_learn(struct owner *owner, struct task_struct 
 	owner->flags = owner_matches(owner, cgrp) ? OWNER_MATCHES : 0;
 }
 
+/*
+ * Kernels before 5.11 show programs the current task through helpers only, and so the
+ * name of the thread in place of its leader's.
+ */
+static __always_inline void owner_learn_by_helpers(struct owner *owner)
+{
+	bpf_get_current_comm(owner->comm, COMM_LEN);
+	if (options.want_cgroup || filter.cgroup)
+		owner->cgroup = bpf_get_current_cgroup_id();
+	owner->pid = bpf_get_current_pid_tgid() >> 32;
+	owner->flags = owner_matches_by_helpers(owner) ? OWNER_MATCHES : 0;
+}
+
 static __always_inline bool owner_settled(const struct owner *owner)
 {
 	return owner->pid && !(owner->flags & OWNER_INHERITED);
@@ -94,14 +107,18 @@ static __always_inline void owner_settle(struct owner *owner, struct stats *st)
 {
 	if (owner->flags & OWNER_INHERITED)
 		st->settled++;
-	owner_learn(owner, bpf_get_current_task_btf());
+	if (has_current_task_btf())
+		owner_learn(owner, bpf_get_current_task_btf());
+	else
+		owner_learn_by_helpers(owner);
 }
 
 /*
  * __tcp_close() marks both directions shut before it changes the state, in the context of
  * the process that closes; a reset from the network changes the state first.
  */
-static __always_inline bool closed_by_process(const struct sock *sk, int old_state, int new_state)
+static __always_inline bool closed_by_process(const struct sock *sk, int old_state, int new_state,
+					      enum reach how)
 {
 	struct task_struct *task;
 
@@ -109,9 +126,11 @@ static __always_inline bool closed_by_process(const struct sock *sk, int old_sta
 	    old_state == TCP_CLOSING || old_state == TCP_LISTEN)
 		return false;
 	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK &&
-	    !(new_state == TCP_CLOSE && sk->sk_shutdown == SHUTDOWN_MASK))
+	    !(new_state == TCP_CLOSE && READ(how, sk, sk_shutdown) == SHUTDOWN_MASK))
 		return false;
 	/* fput() of the last reference may be left to a kernel thread */
+	if (!has_current_task_btf())
+		return false;
 	task = bpf_get_current_task_btf();
 	return !(task->flags & PF_KTHREAD);
 }
@@ -129,7 +148,8 @@ static __always_inline bool opened_by_process(int old_state, int new_state)
 
 /* What a state transition tells of the owner. */
 static __always_inline void owner_on_transition(struct track *track, const struct sock *sk,
-						int old_state, int new_state, struct stats *st)
+						int old_state, int new_state, struct stats *st,
+						enum reach how)
 {
 	struct owner *owner = &track->owner;
 
@@ -137,12 +157,41 @@ static __always_inline void owner_on_transition(struct track *track, const struc
 		owner->flags |= OWNER_INHERITED;
 		st->children++;
 	} else if (opened_by_process(old_state, new_state) ||
-		   (!owner_settled(owner) && closed_by_process(sk, old_state, new_state))) {
+		   (!owner_settled(owner) && closed_by_process(sk, old_state, new_state, how))) {
 		owner_settle(owner, st);
 	} else if (new_state == TCP_CLOSE && owner->flags & OWNER_INHERITED) {
 		owner->flags &= ~OWNER_INHERITED;
 		st->settled++;
 	}
+}
+
+static __always_inline struct sock *tcp_sock_of_file(struct file *file)
+{
+	struct socket *sock;
+	struct sock *sk;
+
+	if (!has_sock_from_file()) {
+		sk = sock_of_file_probed(file);
+		return sk && is_tcp(sk, PROBED) ? sk : NULL;
+	}
+	sock = bpf_sock_from_file(file);
+	if (!sock)
+		return NULL;
+	sk = sock->sk;
+	return sk && is_tcp(sk, TRUSTED) ? sk : NULL;
+}
+
+/* accept() handed the socket to the current process. */
+static __always_inline void handle_accept(struct sock *sk)
+{
+	struct stats *st = stats_here();
+	struct track *track;
+
+	if (!sk || !st)
+		return;
+	track = track_make(sk);
+	if (track && !owner_settled(&track->owner))
+		owner_settle(&track->owner, st);
 }
 
 /*
@@ -156,16 +205,12 @@ int learn_owners(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct stats *st = stats_here();
 	struct track *track;
-	struct socket *sock;
 	struct sock *sk;
 
 	if (!task || !file || !st)
 		return 0;
-	sock = bpf_sock_from_file(file);
-	if (!sock)
-		return 0;
-	sk = sock->sk;
-	if (!sk || !is_tcp(sk))
+	sk = tcp_sock_of_file(file);
+	if (!sk)
 		return 0;
 	/* one that cannot be remembered is counted as untracked with its next event */
 	track = track_make(sk);

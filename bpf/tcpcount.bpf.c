@@ -13,11 +13,13 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 #include "wire.h"
+#include "reach.h"
 #include "compat.h"
 #include "emit.h"
 #include "sock.h"
 #include "filter.h"
 #include "owner.h"
+#include "calls.h"
 
 #define EAGAIN	     11
 #define MSG_PEEK     0x2
@@ -132,7 +134,7 @@ static __always_inline bool reads_owner(void)
  * Where an event of a socket is to be counted, NULL if nowhere. by_process: the caller is
  * the process that uses the socket, which makes it the owner.
  */
-static __always_inline struct count_value *account(struct sock *sk, bool by_process)
+static __always_inline struct count_value *account(struct sock *sk, bool by_process, enum reach how)
 {
 	struct stats *st = stats_here();
 	struct owner local = {}, *owner = &local;
@@ -151,7 +153,7 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 			owner_settle(owner, st);
 	}
 	if (reads_flow())
-		flow_read(&flow, &sk->__sk_common);
+		flow_read(&flow, &sk->__sk_common, how);
 	if ((owner_filtered() && !(owner->flags & OWNER_MATCHES)) || !flow_matches(&flow)) {
 		st->filtered++;
 		return NULL;
@@ -166,13 +168,13 @@ static __always_inline void count_error(struct count_value *value, int ret)
 		value->eagain++;
 }
 
-static __always_inline void handle_send(struct sock *sk, int ret)
+static __always_inline void handle_send(struct sock *sk, int ret, enum reach how)
 {
 	struct count_value *value;
 
-	if (!is_tcp(sk))
+	if (!is_tcp(sk, how))
 		return;
-	value = account(sk, true);
+	value = account(sk, true, how);
 	if (!value)
 		return;
 	if (ret < 0) {
@@ -184,13 +186,13 @@ static __always_inline void handle_send(struct sock *sk, int ret)
 }
 
 /* A look at the data (MSG_PEEK) or at the error queue takes nothing from the stream. */
-static __always_inline void handle_receive(struct sock *sk, int ret, int flags)
+static __always_inline void handle_receive(struct sock *sk, int ret, int flags, enum reach how)
 {
 	struct count_value *value;
 
-	if (!is_tcp(sk) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (!is_tcp(sk, how) || flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return;
-	value = account(sk, true);
+	value = account(sk, true, how);
 	if (!value)
 		return;
 	if (ret < 0) {
@@ -203,74 +205,250 @@ static __always_inline void handle_receive(struct sock *sk, int ret, int flags)
 	}
 }
 
-static __always_inline void handle_segment(struct sock *sk)
+static __always_inline void handle_segment(struct sock *sk, enum reach how)
 {
-	struct count_value *value = account(sk, false);
+	struct count_value *value = account(sk, false, how);
 
 	if (value)
 		value->segs_in++;
 }
 
+/* As the tracepoint tcp_probe: what the state machine of another state gets is no data. */
+static __always_inline void handle_do_rcv(struct sock *sk, enum reach how)
+{
+	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		handle_segment(sk, how);
+}
+
 /* connect() and listen() name the owner before the first segment comes. */
-static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state)
+static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
+					      enum reach how)
 {
 	struct stats *st = stats_here();
 	struct track *track;
 
-	if (!st || !is_tcp(sk))
+	if (!st || !is_tcp(sk, how))
 		return;
 	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
 	if (track)
-		owner_on_transition(track, sk, old_state, new_state, st);
+		owner_on_transition(track, sk, old_state, new_state, st, how);
 }
 
 /* Marks the counters of an ended connection, so that its place in the map is free soon. */
-static __always_inline void handle_destroy(struct sock *sk)
+static __always_inline void handle_destroy(struct sock *sk, enum reach how)
 {
 	struct count_key key = {};
 	struct count_value *value;
 
-	flow_read_closing(&key.flow, sk);
+	if (options.use_hash)
+		untrack(sk);
+	if (options.by != BY_CONNECTION)
+		return;
+	flow_read_closing(&key.flow, sk, how);
 	value = bpf_map_lookup_elem(&counts, &key);
 	if (value)
 		value->closed = 1;
 }
 
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(send_fexit, struct sock *sk, void *msg, unsigned long size, int ret)
+{
+	handle_send(sk, ret, TRUSTED);
+	return 0;
+}
+
+/* up to 6.4: sendfile() and splice() */
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(sendpage_fexit, struct sock *sk, void *page, int offset, unsigned long size, int flags,
+	     int ret)
+{
+	handle_send(sk, ret, TRUSTED);
+	return 0;
+}
+
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(send_tracepoint, struct sock *sk, int ret)
 {
-	handle_send(sk, ret);
+	handle_send(sk, ret, TRUSTED);
+	return 0;
+}
+
+SEC("kprobe/tcp_sendmsg")
+int BPF_KPROBE(send_kprobe, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/tcp_sendmsg")
+int BPF_KRETPROBE(send_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		handle_send(call.sk, ret, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_sendpage")
+int BPF_KPROBE(sendpage_kprobe, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/tcp_sendpage")
+int BPF_KRETPROBE(sendpage_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		handle_send(call.sk, ret, PROBED);
+	return 0;
+}
+
+/* up to 5.18 */
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_fexit_6, struct sock *sk, void *msg, unsigned long len, int nonblock, int flags,
+	     void *addr_len, int ret)
+{
+	handle_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_fexit_5, struct sock *sk, void *msg, unsigned long len, int flags, void *addr_len,
+	     int ret)
+{
+	handle_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_fexit_4, struct sock *sk, void *msg, unsigned long len, int flags, int ret)
+{
+	handle_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+SEC("fexit/tcp_splice_read")
+int BPF_PROG(splice_fexit, struct socket *sock, void *ppos, void *pipe, unsigned long len,
+	     unsigned int flags, int ret)
+{
+	handle_receive(sock->sk, ret, 0, TRUSTED);
 	return 0;
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(recv_tracepoint, struct sock *sk, int ret, int flags)
 {
-	handle_receive(sk, ret, flags);
+	handle_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+/* up to 5.18 */
+SEC("kprobe/tcp_recvmsg")
+int BPF_KPROBE(recv_kprobe_5, struct sock *sk, void *msg, unsigned long len, int nonblock,
+	       int flags)
+{
+	call_begin(sk, flags);
+	return 0;
+}
+
+SEC("kprobe/tcp_recvmsg")
+int BPF_KPROBE(recv_kprobe_4, struct sock *sk, void *msg, unsigned long len, int flags)
+{
+	call_begin(sk, flags);
+	return 0;
+}
+
+SEC("kretprobe/tcp_recvmsg")
+int BPF_KRETPROBE(recv_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		handle_receive(call.sk, ret, call.flags, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_splice_read")
+int BPF_KPROBE(splice_kprobe, struct socket *sock)
+{
+	call_begin(BPF_CORE_READ(sock, sk), 0);
+	return 0;
+}
+
+SEC("kretprobe/tcp_splice_read")
+int BPF_KRETPROBE(splice_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		handle_receive(call.sk, ret, 0, PROBED);
+	return 0;
+}
+
+SEC("fentry/tcp_v4_do_rcv")
+int BPF_PROG(segment_v4_fentry, struct sock *sk)
+{
+	handle_do_rcv(sk, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/tcp_v6_do_rcv")
+int BPF_PROG(segment_v6_fentry, struct sock *sk)
+{
+	handle_do_rcv(sk, TRUSTED);
 	return 0;
 }
 
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(segment_tracepoint, struct sock *sk)
 {
-	handle_segment(sk);
+	handle_segment(sk, TRUSTED);
+	return 0;
+}
+
+SEC("kprobe/tcp_v4_do_rcv")
+int BPF_KPROBE(segment_v4_kprobe, struct sock *sk)
+{
+	handle_do_rcv(sk, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_v6_do_rcv")
+int BPF_KPROBE(segment_v6_kprobe, struct sock *sk)
+{
+	handle_do_rcv(sk, PROBED);
 	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
 {
-	handle_transition(sk, old_state, new_state);
+	handle_transition(sk, old_state, new_state, TRUSTED);
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
+{
+	handle_transition(sk, old_state, new_state, PROBED);
 	return 0;
 }
 
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(destroy_tracepoint, struct sock *sk)
 {
-	if (options.by == BY_CONNECTION)
-		handle_destroy(sk);
-	if (options.use_hash)
-		untrack(sk);
+	handle_destroy(sk, TRUSTED);
+	return 0;
+}
+
+SEC("raw_tp/tcp_destroy_sock")
+int BPF_PROG(destroy_raw_tracepoint, struct sock *sk)
+{
+	handle_destroy(sk, PROBED);
 	return 0;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * tcpstates: every TCP state transition with its socket, its owner and the time spent in
- * the old state (sock:inet_sock_set_state), and an inventory of all sockets (iter/tcp).
+ * the old state (sock:inet_sock_set_state, and for timewait sockets the functions that
+ * make, reschedule and kill them), and an inventory of all sockets (iter/tcp).
  *
- * Cannot see: TIME_WAIT and NEW_SYN_RECV as transitions, for these are other kinds of
- * sockets without the tracepoint (the inventory has them); the local port at
- * CLOSE -> SYN_SENT when the kernel has yet to choose it.
+ * Cannot see: NEW_SYN_RECV as a transition, for that is another kind of socket; the local
+ * port at CLOSE -> SYN_SENT when the kernel has yet to choose it; TIME_WAIT where functions
+ * cannot be hooked (then user space finds it in the inventory).
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -13,6 +14,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 #include "wire.h"
+#include "reach.h"
 #include "compat.h"
 #include "emit.h"
 #include "sock.h"
@@ -20,67 +22,36 @@
 #include "ring.h"
 #include "owner.h"
 #include "inventory.h"
-
-static __always_inline bool wanted(const struct track *track, int old_state, int new_state,
-				   __u64 duration)
-{
-	if (owner_filtered() && !(track && track->owner.flags & OWNER_MATCHES))
-		return false;
-	if (options.state_mask && !(options.state_mask & (1 << old_state | 1 << new_state)))
-		return false;
-	/* an unknown duration is not known to be slower */
-	if (options.slower && (duration == DURATION_UNKNOWN || duration < options.slower))
-		return false;
-	return true;
-}
+#include "transition.h"
+#include "timewait.h"
 
 /* A reset, and nothing else, leaves an error behind. */
-static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state)
+static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state,
+					 enum reach how)
 {
-	return new_state == TCP_CLOSE && !sk->sk_err &&
+	return new_state == TCP_CLOSE && !READ(how, sk, sk_err) &&
 	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
 }
 
-static __always_inline void emit_transition(struct sock *sk, const struct track *track,
-					    const struct flow *flow, int old_state, int new_state,
-					    __u64 now, __u64 duration, struct stats *st)
+/* Its connection was handed to a timewait socket: that it closes is no transition. */
+static __always_inline bool handed_over(struct track *track, int new_state)
 {
-	struct state_event *ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
-
-	if (!ev) {
-		st->lost++;
-		return;
-	}
-	ev->ts = now;
-	ev->duration = duration;
-	ev->cookie = options.want_cookie ? bpf_get_socket_cookie(sk) : 0;
-	ev->flow = *flow;
-	ev->old_state = old_state;
-	ev->new_state = new_state;
-	ev->flags = options.mark_closing && may_timewait(sk, old_state, new_state)
-			    ? STATE_MAY_TIMEWAIT
-			    : 0;
-	ev->end_cause = END_UNKNOWN;
-	if (track) {
-		ev->cgroup = track->owner.cgroup;
-		ev->pid = track->owner.pid;
-		__builtin_memcpy(ev->comm, track->owner.comm, COMM_LEN);
-	} else {
-		ev->cgroup = 0;
-		ev->pid = 0;
-		__builtin_memset(ev->comm, 0, COMM_LEN);
-	}
-	bpf_ringbuf_submit(ev, ring_wake_flags());
+	if (!track || new_state != TCP_CLOSE || !(track->owner.flags & OWNER_TIMEWAIT))
+		return false;
+	track->owner.flags &= ~OWNER_TIMEWAIT;
+	return true;
 }
 
-static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state)
+static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
+					      enum reach how)
 {
 	__u64 now = bpf_ktime_get_ns(), duration = DURATION_UNKNOWN;
 	struct stats *st = stats_here();
+	struct transition tr = {};
 	struct track *track;
 	struct flow flow;
 
-	if (!st || !is_tcp(sk))
+	if (!st || !is_tcp(sk, how))
 		return;
 	track = track_make(sk);
 	if (track) {
@@ -88,10 +59,12 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 		if (track->since && !is_child(old_state, new_state))
 			duration = now - track->since;
 		track->since = now;
-		owner_on_transition(track, sk, old_state, new_state, st);
+		owner_on_transition(track, sk, old_state, new_state, st, how);
 	}
+	if (handed_over(track, new_state))
+		return;
 
-	flow_read_closing(&flow, sk);
+	flow_read_closing(&flow, sk, how);
 	if (!track && flow_matches(&flow))
 		st->untracked++;
 	if (options.quiet) {
@@ -99,12 +72,16 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 			remember_closer(&flow, &track->owner, now);
 		return;
 	}
-	st->attempted++;
-	if (!flow_matches(&flow) || !wanted(track, old_state, new_state, duration)) {
-		st->filtered++;
-		return;
-	}
-	emit_transition(sk, track, &flow, old_state, new_state, now, duration, st);
+	tr.flow = &flow;
+	tr.owner = track ? &track->owner : NULL;
+	tr.ts = now;
+	tr.duration = duration;
+	tr.cookie = cookie_of(sk, how);
+	tr.old_state = old_state;
+	tr.new_state = new_state;
+	if (options.mark_closing && may_timewait(sk, old_state, new_state, how))
+		tr.flags = STATE_MAY_TIMEWAIT;
+	transition_emit(&tr, st);
 }
 
 /* A child's first send or receive tells which process accepted it. */
@@ -113,7 +90,7 @@ static __always_inline void handle_use(struct sock *sk)
 	struct track *track;
 	struct stats *st;
 
-	if (!is_tcp(sk))
+	if (!is_tcp(sk, TRUSTED))
 		return;
 	track = track_find(sk);
 	if (!track || owner_settled(&track->owner))
@@ -126,7 +103,14 @@ static __always_inline void handle_use(struct sock *sk)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
 {
-	handle_transition(sk, old_state, new_state);
+	handle_transition(sk, old_state, new_state, TRUSTED);
+	return 0;
+}
+
+SEC("raw_tp/inet_sock_set_state")
+int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
+{
+	handle_transition(sk, old_state, new_state, PROBED);
 	return 0;
 }
 
@@ -144,10 +128,142 @@ int BPF_PROG(recv_tracepoint, struct sock *sk)
 	return 0;
 }
 
+/* up to 6.9 */
+SEC("fexit/inet_csk_accept")
+int BPF_PROG(accept_fexit_4, struct sock *sk, int flags, int *err, bool kern, struct sock *child)
+{
+	handle_accept(child);
+	return 0;
+}
+
+/* 6.10 and newer */
+SEC("fexit/inet_csk_accept")
+int BPF_PROG(accept_fexit_2, struct sock *sk, void *arg, struct sock *child)
+{
+	handle_accept(child);
+	return 0;
+}
+
+SEC("kretprobe/inet_csk_accept")
+int BPF_KRETPROBE(accept_kretprobe, struct sock *child)
+{
+	handle_accept(child);
+	return 0;
+}
+
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(destroy_tracepoint, struct sock *sk)
 {
 	untrack(sk);
+	return 0;
+}
+
+SEC("raw_tp/tcp_destroy_sock")
+int BPF_PROG(destroy_raw_tracepoint, struct sock *sk)
+{
+	untrack(sk);
+	return 0;
+}
+
+/* up to 6.9 */
+SEC("fentry/inet_twsk_hashdance")
+int BPF_PROG(timewait_fentry, struct inet_timewait_sock *tw, struct sock *sk)
+{
+	timewait_begin(tw, sk, TRUSTED);
+	return 0;
+}
+
+/* 6.10 and newer */
+SEC("fentry/inet_twsk_hashdance_schedule")
+int BPF_PROG(timewait_schedule_fentry, struct inet_timewait_sock *tw, struct sock *sk)
+{
+	timewait_begin(tw, sk, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/__inet_twsk_schedule")
+int BPF_PROG(timewait_reschedule_fentry, struct inet_timewait_sock *tw)
+{
+	timewait_reschedule(tw, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/inet_twsk_kill")
+int BPF_PROG(timewait_end_fentry, struct inet_timewait_sock *tw)
+{
+	timewait_end(tw, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/tcp_timewait_state_process")
+int BPF_PROG(timewait_segment_fentry, struct inet_timewait_sock *tw, struct sk_buff *skb,
+	     struct tcphdr *th)
+{
+	timewait_segment(tw, th, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/tcp_twsk_unique")
+int BPF_PROG(timewait_reuse_fentry, struct sock *sk, struct sock *tw)
+{
+	timewait_seen(tw, END_REUSED_CONNECT);
+	return 0;
+}
+
+SEC("fentry/inet_twsk_deschedule_put")
+int BPF_PROG(timewait_deschedule_fentry, struct inet_timewait_sock *tw)
+{
+	timewait_deschedule(tw);
+	return 0;
+}
+
+SEC("kprobe/inet_twsk_hashdance")
+int BPF_KPROBE(timewait_kprobe, struct inet_timewait_sock *tw, struct sock *sk)
+{
+	timewait_begin(tw, sk, PROBED);
+	return 0;
+}
+
+SEC("kprobe/inet_twsk_hashdance_schedule")
+int BPF_KPROBE(timewait_schedule_kprobe, struct inet_timewait_sock *tw, struct sock *sk)
+{
+	timewait_begin(tw, sk, PROBED);
+	return 0;
+}
+
+SEC("kprobe/__inet_twsk_schedule")
+int BPF_KPROBE(timewait_reschedule_kprobe, struct inet_timewait_sock *tw)
+{
+	timewait_reschedule(tw, PROBED);
+	return 0;
+}
+
+SEC("kprobe/inet_twsk_kill")
+int BPF_KPROBE(timewait_end_kprobe, struct inet_timewait_sock *tw)
+{
+	timewait_end(tw, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_timewait_state_process")
+int BPF_KPROBE(timewait_segment_kprobe, struct inet_timewait_sock *tw, struct sk_buff *skb,
+	       struct tcphdr *th)
+{
+	timewait_segment(tw, th, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_twsk_unique")
+int BPF_KPROBE(timewait_reuse_kprobe, struct sock *sk, struct sock *tw)
+{
+	timewait_seen(tw, END_REUSED_CONNECT);
+	return 0;
+}
+
+SEC("kprobe/inet_twsk_deschedule_put")
+int BPF_KPROBE(timewait_deschedule_kprobe, struct inet_timewait_sock *tw)
+{
+	timewait_deschedule(tw);
 	return 0;
 }
 

@@ -5,8 +5,8 @@
  * nesting do. A field that some supported kernel lacks is read behind
  * bpf_core_field_exists() in compat.h.
  */
-#ifndef TCPSCOPE_VMLINUX_H
-#define TCPSCOPE_VMLINUX_H
+#ifndef __VMLINUX_H__ /* bpf_tracing.h knows it by this name, and then the kernel's names of registers */
+#define __VMLINUX_H__
 
 typedef unsigned char __u8;
 typedef short int __s16;
@@ -19,6 +19,7 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
+typedef __s64 s64;
 typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u64 __be64;
@@ -38,6 +39,12 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+/* Looked for by name, for no kernel is asked for its version. */
+enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158,
+	BPF_FUNC_sock_from_file = 162,
 };
 
 enum {
@@ -84,6 +91,24 @@ enum {
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* Registers as bpf_tracing.h names them: of the calling convention and the result alone. */
+struct pt_regs {
+	unsigned long r8;
+	unsigned long ax;
+	unsigned long cx;
+	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
+};
+
+struct user_pt_regs {
+	__u64 regs[31];
+};
+
+struct bpf_raw_tracepoint_args {
+	__u64 args[0];
+};
 
 struct kernfs_node {
 	u64 id;
@@ -133,6 +158,10 @@ struct in6_addr {
 	} in6_u;
 };
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -143,6 +172,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 };
 
 struct sock {
@@ -180,8 +210,25 @@ struct tcp_timewait_sock {
 	struct inet_timewait_sock tw_sk;
 };
 
+struct tcphdr {
+	__u16 syn : 1;
+	__u16 rst : 1;
+};
+
 struct sk_buff;
-struct file;
+
+struct super_block {
+	unsigned long s_magic;
+};
+
+struct inode {
+	struct super_block *i_sb;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
 
 struct socket {
 	struct sock *sk;
@@ -218,4 +265,4 @@ struct bpf_iter__bpf_map_elem {
 
 #pragma clang attribute pop
 
-#endif /* TCPSCOPE_VMLINUX_H */
+#endif /* __VMLINUX_H__ */

@@ -26,9 +26,10 @@ struct flow {
 	__u32 netns;
 } __attribute__((aligned(8))); /* compared by 8 bytes */
 
-/* enum owner_flags, kept in owner.flags */
+/* Kept in owner.flags */
 #define OWNER_INHERITED 1 /* the listener's process: nobody was seen using the child yet */
 #define OWNER_MATCHES	2 /* passes the pid, comm and cgroup filters */
+#define OWNER_TIMEWAIT	4 /* its connection lives on as a timewait socket */
 
 /* The process that opened, accepted or listens on a socket. */
 struct owner {
@@ -93,9 +94,17 @@ struct stats {
 	__u64 attempted;
 	__u64 lost; /* no room in the ring buffer */
 	__u64 filtered;
-	__u64 untracked; /* of a socket or key for which there was no memory or map entry */
-	__u64 children;	 /* sockets that began with their listener's owner ... */
-	__u64 settled;	 /* ... and of these, those whose own owner is known, or which ended */
+	__u64 untracked;  /* of a socket or key for which there was no memory or map entry */
+	__u64 children;	  /* sockets that began with their listener's owner ... */
+	__u64 settled;	  /* ... and of these, those whose own owner is known, or which ended */
+	__u64 unreturned; /* calls whose return was not seen (kretprobe) */
+};
+
+/* Where a socket's cookie comes from. */
+enum cookie_source {
+	COOKIE_NONE,
+	COOKIE_HELPER, /* gives the socket one if it has none */
+	COOKIE_FIELD,  /* for programs that may not call the helper; often there is none yet */
 };
 
 /* How tcpcount groups. */
@@ -187,9 +196,11 @@ struct options {
 	__u32 nr_cpus;	  /* possible ones: values that a per-CPU entry has */
 	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
 	__u32 want_cgroup;
-	__u32 want_cookie;
-	__u32 timewait_only; /* the inventory is to show timewait sockets alone */
-	__u32 mark_closing;  /* set STATE_MAY_TIMEWAIT: somebody will look at the inventory */
+	__u32 cookie;	      /* enum cookie_source */
+	__u32 timewait_only;  /* the inventory is to show timewait sockets alone */
+	__u32 mark_closing;   /* set STATE_MAY_TIMEWAIT: somebody will look at the inventory */
+	__u32 know_end_cause; /* programs watch what may end a timewait socket early */
+	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

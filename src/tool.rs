@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
-use crate::cli::{Common, MeasureArgs, Track};
-use crate::hooks::Spec;
+use crate::cli::{Common, MeasureArgs};
+use crate::hooks::{OWNERS, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::facts::Facts;
-use crate::kernel::plan::RungKind;
+use crate::kernel::plan::{Plan, Request, RungKind};
 use crate::kernel::refusal::Refusal;
-use crate::kernel::session::{Session, Setup};
+use crate::kernel::session::{Failure, Session, Setup};
 use crate::report::{Printer, SinkError, Status, Stop};
 use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
-use crate::wire::Stats;
+use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options, Stats};
 
 /// How often counters are looked at for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
@@ -21,6 +21,8 @@ const WATCH: Duration = Duration::from_millis(500);
 const SWEEP_SHARE: u32 = 100;
 /// And comes at most so often.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// Threads that may be inside a function between its kprobe and its kretprobe.
+const CALLS: u32 = 32_768;
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -29,32 +31,61 @@ const EXIT_LOSS: u8 = 9;
 /// Exit code: the output cannot be written.
 const EXIT_OUTPUT: u8 = 10;
 
-/// What the kernel has of the things that some rung of a tool attaches to.
-fn facts(spec: &Spec) -> Result<Facts> {
-    Facts::read(&spec.targets(RungKind::Tracepoint), &spec.targets(RungKind::Iterator))
+/// What the plan means for the programs.
+fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
+    options.use_hash = u32::from(plan.use_hash);
+    options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
+    let polled = plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
+    options.mark_closing &= u32::from(polled);
+    let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);
+    if options.cookie == COOKIE_HELPER && !helper {
+        options.cookie = COOKIE_FIELD;
+    }
 }
 
-/// Loads and attaches. What is known of sockets is kept as `--track` says, or where it leaves the
-/// choice, in a hash map only on kernels that refuse socket storage.
-fn load(spec: &Spec, facts: &Facts, measure: &MeasureArgs, mut setup: Setup) -> Result<Session> {
-    let choices: &[bool] = match measure.track {
-        Track::Auto => &[false, true],
-        Track::Storage => &[false],
-        Track::Hash => &[true],
-    };
-    let mut first_refusal = None;
-    for &use_hash in choices {
-        setup.options.use_hash = u32::from(use_hash);
-        setup.map_sizes.push(("tracked_hash", if use_hash { measure.track_max } else { 1 }));
-        let plan = spec.plan(facts, measure.probe.rung(), use_hash)?;
+/// Entries of the maps that some plans need, and others need not pay for.
+fn map_sizes(plan: &Plan, track_max: u32) -> Vec<(&'static str, u32)> {
+    let if_used = |used, entries| if used { entries } else { 1 };
+    let functions = [RungKind::Fentry, RungKind::Kprobe].map(Some);
+    let timewaits = functions.contains(&plan.kind_of(TIME_WAIT.name));
+    vec![
+        ("tracked_hash", if_used(plan.use_hash, track_max)),
+        ("timewaits", if_used(timewaits, track_max)),
+        ("calls", if_used(plan.uses(RungKind::Kprobe), CALLS)),
+    ]
+}
+
+/// Plans, loads and attaches. A program that the kernel refuses although its facts allow it takes
+/// its rung out of the plan; the plan that is left is tried again.
+fn load(
+    spec: &Spec,
+    facts: &mut Facts,
+    measure: &MeasureArgs,
+    mut setup: Setup,
+) -> Result<Session> {
+    let request = Request { forced: measure.probe.rung(), use_hash: measure.track.use_hash() };
+    let mut first = None;
+    let own_sizes = setup.map_sizes.len();
+    loop {
+        let plan = match spec.plan(facts, request) {
+            Ok(plan) => plan,
+            // What the preferred way ran into says more than that there is no other.
+            Err(refusal) => return Err(first.unwrap_or_else(|| refusal.into())),
+        };
+        settle(&mut setup.options, &plan, facts);
+        setup.map_sizes.truncate(own_sizes);
+        setup.map_sizes.extend(map_sizes(&plan, measure.track_max));
         match Session::start(plan, facts, &setup) {
             Ok(session) => return Ok(session),
-            Err(error) => _ = first_refusal.get_or_insert(error),
+            Err(Failure { program: Some(program), words, error })
+                if !facts.refused.contains_key(&program) =>
+            {
+                facts.refused.insert(program, words);
+                first.get_or_insert(error);
+            }
+            Err(failure) => return Err(first.unwrap_or(failure.error)),
         }
-        setup.map_sizes.pop();
     }
-    // What the preferred way ran into says more than the last resort.
-    Err(first_refusal.unwrap_or_else(|| anyhow!("nothing to load")))
 }
 
 /// A tool that has started: its programs are attached.
@@ -89,14 +120,14 @@ impl Running {
         setup: Setup,
         interval: Duration,
     ) -> Result<Self> {
-        let facts = facts(spec)?;
+        let mut facts = Facts::read(&spec.wanted())?;
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
         let printer =
             common.output.printer(interval, &stop).context("cannot use the standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
         let eventful = setup.options.quiet == 0;
-        let session = load(spec, &facts, &common.measure, setup)?;
+        let session = load(spec, &mut facts, &common.measure, setup)?;
         let now = Instant::now();
         let mut running = Self {
             session,
@@ -126,10 +157,14 @@ impl Running {
     fn explain(&mut self) -> Result<()> {
         for choice in &self.session.plan().choices {
             let how = match &choice.rung {
-                Ok(rung) => format!("{} {} ({})", rung.kind, rung.target, rung.program),
+                Ok(served) => format!("{} {}", served.kind, served.places()),
                 Err(reason) => format!("off: {reason}"),
             };
-            self.printer.note(&format!("{}: {}: {how}", self.spec.name, choice.hook.name))?;
+            let (tool, hook) = (self.spec.name, choice.hook.name);
+            self.printer.note(&format!("{tool}: {hook}: {how}"))?;
+            for (kind, reason) in choice.passed_over.iter().filter(|_| choice.rung.is_ok()) {
+                self.printer.note(&format!("{tool}: {hook}: not {kind}: {reason}"))?;
+            }
         }
         Ok(())
     }
@@ -196,7 +231,7 @@ impl Running {
     /// Asks the tables of open files who owns which socket. It takes time with many processes,
     /// so the next time comes the later the longer it took.
     fn learn_owners(&mut self) -> Result<()> {
-        if !self.session.plan().serves("owners") {
+        if self.session.plan().kind_of(OWNERS.name).is_none() {
             return Ok(());
         }
         let before = Instant::now();
@@ -212,14 +247,15 @@ impl Running {
     /// Counters cannot be read.
     pub fn status(&self, last: bool) -> Result<Status> {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
-        let Stats { attempted, lost, filtered, untracked, .. } = self.session.stats()?;
+        let Stats { attempted, lost, filtered, untracked, unreturned, .. } =
+            self.session.stats()?;
         let delivered = if self.spec.counts_in_kernel {
             attempted.saturating_sub(lost + filtered)
         } else {
             self.delivered
         };
         let probes = self.session.plan().choices.iter().map(|choice| {
-            (choice.hook.name, choice.rung.as_ref().map_or("-", |rung| rung.kind.name()))
+            (choice.hook.name, choice.rung.as_ref().map_or("-", |served| served.kind.name()))
         });
         Ok(Status {
             ts: wall_now(),
@@ -232,7 +268,8 @@ impl Running {
             filtered,
             pending: attempted.saturating_sub(delivered + lost + filtered),
             untracked: Some(untracked),
-            missed: self.session.missed(),
+            missed: self.session.missed(&self.facts),
+            unreturned: self.session.plan().uses(RungKind::Kprobe).then_some(unreturned),
             cpu_ns: Some(own_cpu_ns()),
             last,
             untracked_means: self.spec.untracked_means,

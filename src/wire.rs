@@ -1,8 +1,8 @@
 //! The records of `bpf/wire.h`, decoded. tests/layout.rs holds every field against the
 //! BTF of the compiled programs.
 //!
-//! The only hand-written unsafe code of the kit is here: the promise to `plain` that these
-//! records may be made of any bytes.
+//! Beside `kernel::probe` the only hand-written unsafe code of the kit is here: the promise to
+//! `plain` that these records may be made of any bytes.
 #![allow(unsafe_code)]
 
 use std::mem::{offset_of, size_of};
@@ -22,6 +22,12 @@ pub const MAX_CIDRS: usize = 16;
 /// In [`StateEvent`]'s flags: the full socket closes, yet the connection may live on as a timewait
 /// socket, which only the inventory shows.
 pub const STATE_MAY_TIMEWAIT: u8 = 1;
+/// Of `enum cookie_source`: cookies are not asked for.
+pub const COOKIE_NONE: u32 = 0;
+/// Of `enum cookie_source`: the helper gives a socket one if it has none.
+pub const COOKIE_HELPER: u32 = 1;
+/// Of `enum cookie_source`: as it lies in the socket, which often has none yet.
+pub const COOKIE_FIELD: u32 = 2;
 /// `DURATION_UNKNOWN`.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
 
@@ -193,6 +199,8 @@ records! {
         children: u64,
         /// Of these, those whose own owner is known, or which ended.
         settled: u64,
+        /// Calls whose return was not seen (kretprobe).
+        unreturned: u64,
     }
     /// What tcpcount sums up under; fields that the grouping leaves out are 0.
     CountKey = "count_key" {
@@ -321,12 +329,16 @@ records! {
         want_netns: u32,
         /// 1: read the owner's cgroup.
         want_cgroup: u32,
-        /// 1: read the socket cookie.
-        want_cookie: u32,
+        /// `enum cookie_source`.
+        cookie: u32,
         /// 1: the inventory shows timewait sockets alone.
         timewait_only: u32,
         /// 1: set [`STATE_MAY_TIMEWAIT`].
         mark_closing: u32,
+        /// 1: programs watch what may end a timewait socket early.
+        know_end_cause: u32,
+        /// Alignment of C.
+        reserved: u32,
     }
 }
 
@@ -340,6 +352,7 @@ impl Stats {
             untracked: a.untracked + b.untracked,
             children: a.children + b.children,
             settled: a.settled + b.settled,
+            unreturned: a.unreturned + b.unreturned,
         })
     }
 }

@@ -81,6 +81,17 @@ pub enum Track {
     Hash,
 }
 
+impl Track {
+    /// Whether a hash map is insisted on, or storage.
+    pub fn use_hash(self) -> Option<bool> {
+        match self {
+            Self::Auto => None,
+            Self::Storage => Some(false),
+            Self::Hash => Some(true),
+        }
+    }
+}
+
 /// The ways to attach that can be asked for.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProbeChoice {
@@ -93,6 +104,8 @@ pub enum ProbeChoice {
     Kprobe,
     /// Tracepoints with BTF
     Tracepoint,
+    /// Tracepoints without BTF
+    RawTracepoint,
 }
 
 impl ProbeChoice {
@@ -103,6 +116,7 @@ impl ProbeChoice {
             Self::Fentry => Some(RungKind::Fentry),
             Self::Kprobe => Some(RungKind::Kprobe),
             Self::Tracepoint => Some(RungKind::Tracepoint),
+            Self::RawTracepoint => Some(RungKind::RawTracepoint),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
 use crate::inventory::By;
 use crate::tcp_state::TcpState;
-use crate::wire::Options;
+use crate::wire::{COOKIE_HELPER, COOKIE_NONE, Options};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,7 +72,7 @@ impl Args {
         options.quiet = u32::from(self.summary);
         options.want_netns = u32::from(self.summary || json || filter.netns.is_some());
         options.want_cgroup = u32::from(json);
-        options.want_cookie = u32::from(json);
+        options.cookie = if json { COOKIE_HELPER } else { COOKIE_NONE };
         options.wake_bytes = u64::from(self.buffer) / 4;
         options
     }

@@ -1,12 +1,14 @@
 //! What the running kernel offers, read once at start.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::fs;
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use memchr::memmem;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+use super::btf::{Btf, Function, VMLINUX_BTF};
+use super::probe::fentry_refused;
 
 /// Bit numbers of capabilities(7).
 mod cap {
@@ -44,6 +46,9 @@ pub struct Facts {
     pub fentry_refused: Option<String>,
     /// Why no kprobe can be had; `None`: they can.
     pub kprobe_refused: Option<String>,
+    /// Programs that this kernel refused to load or attach, with its words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
     /// Effective capabilities, bits of capabilities(7).
     pub capabilities: u64,
     /// The user is root.
@@ -54,32 +59,109 @@ pub struct Facts {
     pub lockdown: Lockdown,
 }
 
+/// Names to look for in the kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Tracepoints, without `btf_trace_`.
+    pub tracepoints: Vec<&'static str>,
+    /// BPF iterators, without `bpf_iter__`.
+    pub iterators: Vec<&'static str>,
+    /// Functions.
+    pub functions: Vec<&'static str>,
+}
+
+/// Functions whose presence tells what BPF programs may do, looked for in any case.
+mod marker {
+    /// Decides which tracing programs may use socket storage; came with that in 5.11 (8e4597c627fb).
+    pub const SOCKET_STORAGE: &str = "bpf_sk_storage_tracing_allowed";
+    /// The helper for the cookie of a socket in tracing programs, since 5.12 (c5dbb89fc2ac).
+    pub const SOCKET_COOKIE: &str = "bpf_get_socket_ptr_cookie";
+    /// The helper that leads from an open file to its socket, since 5.11 (4f19cab76136).
+    pub const SOCKET_FROM_FILE: &str = "bpf_sock_from_file";
+    /// What a link of a kprobe tells of itself; from 6.7 on the number of misses as well
+    /// (3acf8ace6823).
+    pub const KPROBE_INFO: &str = "bpf_get_kprobe_info";
+    pub const ALL: [&str; 4] = [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO];
+}
+
 impl Facts {
-    /// Reads the facts of this machine; of tracepoints and iterators only the `wanted`
-    /// names are looked for.
+    /// Reads the facts of this machine, in 3 ms; only `wanted` names and the markers of a few
+    /// features are looked for. An fentry program is tried where a wanted function exists and
+    /// the rights suffice.
     ///
     /// # Errors
-    /// /proc is not readable.
-    pub fn read(wanted_tracepoints: &[&str], wanted_iterators: &[&str]) -> Result<Self> {
+    /// /proc is not readable, or the kernel's BTF is damaged.
+    pub fn read(wanted: &Wanted) -> Result<Self> {
+        let lockdown = lockdown();
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             btf: fs::exists(VMLINUX_BTF).unwrap_or(false),
             tracepoints: BTreeSet::new(),
             iterators: BTreeSet::new(),
             functions: BTreeMap::new(),
-            fentry_refused: Some("not looked for".to_owned()),
-            kprobe_refused: Some("not looked for".to_owned()),
+            fentry_refused: Some("not tried".to_owned()),
+            kprobe_refused: kprobe_refused(Path::new(EVENT_SOURCES), lockdown),
+            refused: BTreeMap::new(),
             capabilities: effective_capabilities()?,
             root: rustix::process::geteuid().is_root(),
             init_userns: in_init_userns()?,
-            lockdown: lockdown(),
+            lockdown,
         };
         if facts.btf {
-            let names = TypeNames::read(VMLINUX_BTF).context("cannot read the kernel's BTF")?;
-            facts.tracepoints = names.present("btf_trace_", wanted_tracepoints);
-            facts.iterators = names.present("bpf_iter__", wanted_iterators);
+            facts.look_up(wanted).context("cannot read the kernel's BTF")?;
         }
         Ok(facts)
+    }
+
+    /// Fills in what BTF tells.
+    fn look_up(&mut self, wanted: &Wanted) -> Result<()> {
+        let prefixed = |prefix: &str, names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| format!("{prefix}{name}")).collect()
+        };
+        let tracepoints = prefixed("btf_trace_", &wanted.tracepoints);
+        let iterators = prefixed("bpf_iter__", &wanted.iterators);
+        let mut names: Vec<_> = tracepoints.iter().chain(&iterators).map(String::as_str).collect();
+        names.extend(wanted.functions.iter().chain(&marker::ALL));
+        let mut btf = Btf::of_kernel()?;
+        let found = btf.names(&names)?;
+        let present = |names: &[&str], prefixed: &[String]| {
+            let pairs = names.iter().zip(prefixed);
+            let there = pairs.filter(|(_, prefixed)| found.contains_key(prefixed.as_str()));
+            there.map(|(&name, _)| name.to_owned()).collect()
+        };
+        self.tracepoints = present(&wanted.tracepoints, &tracepoints);
+        self.iterators = present(&wanted.iterators, &iterators);
+        let functions = btf.functions(&found)?;
+        let ids = wanted.functions.iter().filter_map(|name| Some(functions.get(*name)?.id));
+        self.try_fentry(ids);
+        let parameters = |(name, function): (String, Function)| (name, function.parameters);
+        self.functions = functions.into_iter().map(parameters).collect();
+        Ok(())
+    }
+
+    /// Without the rights a refusal would tell nothing of the kernel.
+    fn try_fentry(&mut self, functions: impl Iterator<Item = u32>) {
+        let mut functions = functions.peekable();
+        if functions.peek().is_some() && self.init_userns && self.missing_capabilities().is_empty()
+        {
+            self.fentry_refused = fentry_refused(functions);
+        }
+    }
+
+    /// Programs at tracepoints and functions may keep state in sockets.
+    pub fn socket_storage(&self) -> bool {
+        self.functions.contains_key(marker::SOCKET_STORAGE)
+    }
+
+    /// Programs at tracepoints and functions may ask for the cookie of a socket.
+    pub fn socket_cookie(&self) -> bool {
+        self.functions.contains_key(marker::SOCKET_COOKIE)
+    }
+
+    /// What kprobes leave out is counted.
+    pub fn counts_kprobe_misses(&self) -> bool {
+        let info = self.functions.get(marker::KPROBE_INFO);
+        info.is_some_and(|parameters| parameters.iter().any(|name| name == "missed"))
     }
 
     /// The capabilities that tracing programs need and this process lacks.
@@ -100,43 +182,8 @@ impl Facts {
     }
 }
 
-const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
-
-/// The string section of a BTF file: every name once, each between two NULs.
-///
-/// To ask for a name that only one kind of type can have, this is enough, and it costs a
-/// tenth of parsing all types, which libbpf does once more anyway.
-struct TypeNames(Vec<u8>);
-
-impl TypeNames {
-    /// Layout of the header: Documentation/bpf/btf.rst, "BTF Type and String Encoding".
-    fn read(path: &str) -> Result<Self> {
-        let file = File::open(path)?;
-        let mut header = [0; 24];
-        file.read_exact_at(&mut header, 0)?;
-        let word = |at: usize| {
-            u64::from(u32::from_ne_bytes([
-                header[at],
-                header[at + 1],
-                header[at + 2],
-                header[at + 3],
-            ]))
-        };
-        ensure!(header[..2] == 0xeb9f_u16.to_ne_bytes(), "{path} is not BTF of this machine");
-        let (header_len, offset, length) = (word(4), word(16), word(20));
-        let mut strings = vec![0; usize::try_from(length)?];
-        file.read_exact_at(&mut strings, header_len + offset)?;
-        Ok(Self(strings))
-    }
-
-    fn present(&self, prefix: &str, names: &[&str]) -> BTreeSet<String> {
-        let stands = |name: &&&str| {
-            let between_nuls = format!("\0{prefix}{name}\0");
-            memmem::find(&self.0, between_nuls.as_bytes()).is_some()
-        };
-        names.iter().filter(stands).map(|name| (*name).to_owned()).collect()
-    }
-}
+/// Kinds of events that can be counted; kprobes are one where the kernel has them.
+const EVENT_SOURCES: &str = "/sys/bus/event_source/devices";
 
 fn effective_capabilities() -> Result<u64> {
     let status =
@@ -163,5 +210,48 @@ fn lockdown() -> Lockdown {
         Lockdown::Integrity
     } else {
         Lockdown::None
+    }
+}
+
+/// Why no kprobe can be had. Where sysfs is not mounted the attach will tell.
+fn kprobe_refused(event_sources: &Path, lockdown: Lockdown) -> Option<String> {
+    if fs::exists(event_sources).unwrap_or(false)
+        && !fs::exists(event_sources.join("kprobe/type")).unwrap_or(true)
+    {
+        return Some(
+            "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)".to_owned(),
+        );
+    }
+    (lockdown == Lockdown::Confidentiality)
+        .then(|| "lockdown=confidentiality refuses kprobes".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kprobes_are_there_unless_the_kernel_shows_that_they_are_not() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let refused = |lockdown| kprobe_refused(sysfs.path(), lockdown);
+        assert!(refused(Lockdown::Integrity).unwrap().contains("CONFIG_KPROBES"));
+        fs::create_dir(sysfs.path().join("kprobe")).unwrap();
+        fs::write(sysfs.path().join("kprobe/type"), "8\n").unwrap();
+        assert_eq!(refused(Lockdown::Integrity), None);
+        assert!(refused(Lockdown::Confidentiality).unwrap().contains("lockdown=confidentiality"));
+        let nowhere = Path::new("/proc/self/no such folder");
+        assert_eq!(kprobe_refused(nowhere, Lockdown::None), None);
+    }
+
+    #[test]
+    fn fixtures_are_facts_as_they_are_written() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facts");
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let facts: Facts = serde_json::from_str(&text).unwrap();
+            let written = serde_json::to_string_pretty(&facts).unwrap();
+            assert_eq!(written, text.trim_end(), "{}", path.display());
+        }
     }
 }

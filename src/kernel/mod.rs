@@ -4,9 +4,12 @@
 //! kernels are unit tests; `session` carries a plan out and is the only place that calls
 //! libbpf.
 
+pub mod btf;
 pub mod facts;
 pub mod netns;
 pub mod plan;
+mod probe;
 pub mod refusal;
 pub mod ring;
 pub mod session;
+mod stream;

@@ -63,6 +63,14 @@ pub enum Refusal {
         /// Hook and reason, with the rungs there are.
         missing: Vec<(&'static str, String)>,
     },
+    /// `--track storage` where it cannot be had.
+    #[error(
+        "--track storage is not possible here: {obstacle}\nUse --track hash, or leave it to the tool."
+    )]
+    NoStorage {
+        /// What is in the way.
+        obstacle: String,
+    },
 }
 
 /// Hooks with the same reason share one mention of it.
@@ -117,7 +125,7 @@ impl Refusal {
             Self::Unsupported { .. } => 5,
             Self::UserNamespace => 6,
             Self::Forbidden { .. } => 7,
-            Self::RungUnavailable { .. } => 8,
+            Self::RungUnavailable { .. } | Self::NoStorage { .. } => 8,
         }
     }
 }

@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow};
+use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
     Iter, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel,
     ProgramMut, set_print,
 };
 
 use super::facts::Facts;
-use super::plan::{Plan, Rung, RungKind};
+use super::plan::{Plan, RungKind};
 use super::refusal::Refusal;
 use crate::wire;
 
@@ -58,18 +59,36 @@ fn keep_complaint(level: PrintLevel, text: String) {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
-fn print_all(_level: PrintLevel, text: String) {
+fn keep_and_print(level: PrintLevel, text: String) {
     eprint!("{text}");
+    keep_complaint(level, text);
+}
+
+/// Why a session did not start.
+#[derive(Debug)]
+pub struct Failure {
+    /// The program that the kernel refused, where it was one.
+    pub program: Option<String>,
+    /// The kernel's or libbpf's words, on one line.
+    pub words: String,
+    /// What it means to the user.
+    pub error: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { program: None, words: format!("{error:#}"), error }
+    }
 }
 
 impl Session {
     /// Loads and attaches what the plan says.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] where rights explain it; else libbpf's own last words.
-    pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self> {
+    /// A [`Failure`]: with [`Refusal::Forbidden`] where rights explain it; else libbpf's own words.
+    pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
         if setup.verbose {
-            set_print(Some((PrintLevel::Debug, print_all)));
+            set_print(Some((PrintLevel::Debug, keep_and_print)));
         } else {
             set_print(Some((PrintLevel::Warn, keep_complaint)));
         }
@@ -77,23 +96,30 @@ impl Session {
             .open_memory(setup.object)
             .context("cannot open the compiled BPF object")?;
         configure(&mut open, &plan, setup)?;
-        let object = open.load().map_err(|error| explain(&error, facts))?;
+        let object = open.load().map_err(|error| explain(&error, None, facts))?;
         let mut session = Self { links: Vec::new(), object, plan, stats: None };
         session.stats = Some(session.map("stats")?);
-        session.attach().map_err(|error| match error.downcast::<libbpf_rs::Error>() {
-            Ok(refused) => explain(&refused, facts),
-            Err(other) => other,
-        })?;
+        session.attach(facts)?;
         Ok(session)
     }
 
-    fn attach(&mut self) -> Result<()> {
-        let watching = |rung: &&Rung| rung.kind != RungKind::Iterator;
-        for rung in self.plan.rungs().filter(watching) {
-            let link = self.program(rung.program)?.attach()?;
-            self.links.push(link);
+    fn attach(&mut self, facts: &Facts) -> Result<(), Failure> {
+        for name in self.watching() {
+            let attached = self.program(name)?.attach();
+            self.links.push(attached.map_err(|error| explain(&error, Some(name), facts))?);
         }
         Ok(())
+    }
+
+    /// Names of the programs that run when something happens, each once.
+    fn watching(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for (_, program) in self.plan.programs().filter(|(kind, _)| kind.watches()) {
+            if !names.contains(&program.name) {
+                names.push(program.name);
+            }
+        }
+        names
     }
 
     /// The plan that was carried out.
@@ -153,18 +179,27 @@ impl Session {
         Ok(wire::Stats::sum(cpus.iter().map(Vec::as_slice)))
     }
 
-    /// Runs of our programs that the kernel left out because the program was already
-    /// running on that CPU; `None` where it does not say (before 5.12), or not to us.
-    pub fn missed(&self) -> Option<u64> {
-        let watching = self.plan.rungs().filter(|rung| rung.kind != RungKind::Iterator);
-        watching
-            .map(|rung| {
-                let fd = self.program(rung.program).ok()?.as_fd().as_raw_fd();
-                let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-                let line = info.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
-                line.trim().parse::<u64>().ok()
-            })
-            .sum()
+    /// Runs of our programs that the kernel left out because a program was already running on
+    /// that CPU, and returns that a kretprobe did not see; `None` where the kernel does not say
+    /// (before 5.12, with kprobes before 6.7), or not to us.
+    pub fn missed(&self, facts: &Facts) -> Option<u64> {
+        if self.plan.uses(RungKind::Kprobe) && !facts.counts_kprobe_misses() {
+            return None;
+        }
+        let recursion = self.watching().into_iter().map(|name| {
+            let fd = self.program(name).ok()?.as_fd().as_raw_fd();
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = info.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
+            line.trim().parse::<u64>().ok()
+        });
+        let returns = self.links.iter().map(|link| match link.info().ok()?.info {
+            LinkTypeInfo::PerfEvent(PerfEventLinkInfo {
+                event_type: PerfEventType::Kprobe { missed, .. },
+                ..
+            }) => Some(missed),
+            _ => Some(0),
+        });
+        recursion.chain(returns).sum()
     }
 
     /// Takes the programs off their hooks; maps stay readable.
@@ -194,7 +229,7 @@ fn read_all(link: &Link, size: usize, mut each: impl FnMut(&[u8])) -> Result<()>
 
 fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
     for mut program in open.progs_mut() {
-        let planned = plan.rungs().any(|rung| program.name() == rung.program);
+        let planned = plan.programs().any(|(_, planned)| program.name() == planned.name);
         program.set_autoload(planned);
     }
     for mut map in open.maps_mut() {
@@ -214,8 +249,8 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-/// What a failed load means to the user.
-fn explain(error: &libbpf_rs::Error, facts: &Facts) -> anyhow::Error {
+/// What it means to the user that the kernel refused to load, or to attach `program`.
+fn explain(error: &libbpf_rs::Error, program: Option<&str>, facts: &Facts) -> Failure {
     let complaints = COMPLAINTS.lock().map(|mut said| mem::take(&mut *said)).unwrap_or_default();
     // The first complaint names the program or map; verifier logs are for -v. That the limit on
     // locked memory could not be raised follows from other causes and is one on old kernels only.
@@ -224,10 +259,29 @@ fn explain(error: &libbpf_rs::Error, facts: &Facts) -> anyhow::Error {
     let detail = first
         .and_then(|said| said.lines().next())
         .map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
-    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-        return Refusal::Forbidden { lockdown: facts.lockdown, detail }.into();
-    }
-    anyhow!(
-        "the kernel refused to load the programs: {detail}\nRun again with -v for the whole story."
-    )
+    let program =
+        program.map(str::to_owned).or_else(|| complaints.iter().find_map(|said| blamed(said)));
+    let words =
+        complaints.iter().find_map(|said| verdict(said)).unwrap_or_else(|| error.to_string());
+    let error = if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
+        Refusal::Forbidden { lockdown: facts.lockdown, detail }.into()
+    } else {
+        anyhow!(
+            "the kernel refused to load the programs: {detail}\n\
+             Run again with -v for the whole story."
+        )
+    };
+    Failure { program, words, error }
+}
+
+/// The program that libbpf blames: it writes `prog 'name': …`.
+fn blamed(said: &str) -> Option<String> {
+    let (_, rest) = said.split_once("prog '")?;
+    Some(rest.split_once('\'')?.0.to_owned())
+}
+
+/// The verifier's last word: the line before its statistics.
+fn verdict(said: &str) -> Option<String> {
+    let (log, _) = said.split_once("\nprocessed ")?;
+    Some(log.lines().next_back()?.trim().to_owned())
 }

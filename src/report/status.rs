@@ -27,6 +27,9 @@ pub struct Status {
     pub untracked: Option<u64>,
     /// Program runs that the kernel skipped; `None` where it does not say.
     pub missed: Option<u64>,
+    /// Calls whose return a kretprobe did not see, as far as we noticed; `None` without
+    /// kretprobes. Part of `missed` where the kernel counts that.
+    pub unreturned: Option<u64>,
     /// CPU time of this process, in ns.
     pub cpu_ns: Option<u64>,
     /// Whether it is the last one.
@@ -37,7 +40,7 @@ pub struct Status {
     pub eventful: bool,
 }
 
-static COLUMNS: [Column<Status>; 13] = [
+static COLUMNS: [Column<Status>; 14] = [
     Column::json("tool", |s| Cell::Word(s.tool), "Name of the tool."),
     Column::json("version", |_| Cell::Word(env!("CARGO_PKG_VERSION")), "Its version."),
     Column::json("kernel", |s| Cell::Text(s.kernel.as_bytes()), "Release of the kernel."),
@@ -49,6 +52,7 @@ static COLUMNS: [Column<Status>; 13] = [
     Column::json("pending", |s| Cell::Count(s.pending), "Events on their way."),
     Column::json("untracked", |s| count(s.untracked), "Sockets or keys that a full map left out."),
     Column::json("missed", |s| count(s.missed), "Program runs that the kernel skipped."),
+    Column::json("unreturned", |s| count(s.unreturned), "Calls whose return was not seen."),
     Column::json("cpu_ns", |s| s.cpu_ns.map_or(Cell::Missing, Cell::Nanos), "Own CPU time."),
     Column::json("final", |s| Cell::Flag(s.last), "Whether it is the last status."),
 ];
@@ -72,7 +76,7 @@ impl Row for Status {
 impl Status {
     /// Everything that makes the output less than the truth: lost, untracked, missed.
     pub fn incomplete(&self) -> u64 {
-        self.lost + self.untracked.unwrap_or(0) + self.missed.unwrap_or(0)
+        self.lost + self.untracked.unwrap_or(0) + self.missed.or(self.unreturned).unwrap_or(0)
     }
 
     /// What is incomplete and what to do about it, as one line; `None` when nothing is.
@@ -89,6 +93,9 @@ impl Status {
         }
         if let Some(n @ 1..) = self.missed {
             parts.push(format!("the kernel skipped {n} runs of our programs"));
+        }
+        if let (None, Some(n @ 1..)) = (self.missed, self.unreturned) {
+            parts.push(format!("at least {n} calls were not counted, for this kernel has room for few kretprobes at once"));
         }
         (!parts.is_empty()).then(|| format!("{}: {}", self.tool, parts.join("; ")))
     }
@@ -108,6 +115,7 @@ impl Status {
         }
         parts.extend(self.untracked.filter(|&n| n > 0).map(|n| format!("{n} untracked")));
         parts.extend(self.missed.filter(|&n| n > 0).map(|n| format!("{n} missed")));
+        parts.extend(self.unreturned.filter(|&n| n > 0).map(|n| format!("{n} unreturned")));
         if let Some(ns) = self.cpu_ns {
             let mut text = Vec::new();
             human::nanos(ns, &mut text);

@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod count;
 mod errors;
+mod facts;
 mod load;
 mod netns;
 mod peers;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("shared", shared::TESTS),
         ("summary", summary::TESTS),
         ("errors", errors::TESTS),
+        ("facts", facts::TESTS),
         ("peers", peers::TESTS),
     ];
     let trials = groups

@@ -1,0 +1,60 @@
+//! Tries what no file tells: whether the kernel takes fentry programs.
+//!
+//! Hardened kernels refuse them with every right, and say so only when asked to load one. A
+//! program of two instructions is the cheapest question. libbpf-rs cannot load bare instructions,
+//! and opening and loading a whole object costs milliseconds; so this calls libbpf's own function,
+//! which besides `wire` is the only hand-written unsafe code of the kit.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+use libbpf_sys::{
+    BPF_ALU64, BPF_EXIT, BPF_JMP, BPF_K, BPF_MOV, BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY,
+    bpf_insn, bpf_prog_load, bpf_prog_load_opts,
+};
+use rustix::io::Errno;
+
+/// Why no fentry program can be loaded; `None`: it can. `functions` are the BTF ids of some to
+/// try with; one is enough, unless the kernel has a function in BTF alone.
+pub fn fentry_refused(functions: impl IntoIterator<Item = u32>) -> Option<String> {
+    let absent = Errno::NOENT.raw_os_error();
+    let error = functions
+        .into_iter()
+        .map(load)
+        .find(|loaded| !matches!(loaded, Err(error) if error.raw_os_error() == Some(absent)))?
+        .err()?;
+    Some(format!("the kernel refuses even a two-instruction fentry program: {error}"))
+}
+
+/// Loads `return 0` as an fentry program of a function and lets go of it.
+fn load(function: u32) -> io::Result<()> {
+    // r0 = 0, the other fields of the instructions being 0; exit.
+    let codes = [BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT];
+    let program = codes.map(|code| bpf_insn { code: code.to_le_bytes()[0], ..bpf_insn::default() });
+    let mut options = bpf_prog_load_opts {
+        sz: size_of::<bpf_prog_load_opts>() as u64,
+        expected_attach_type: BPF_TRACE_FENTRY,
+        attach_btf_id: function,
+        ..bpf_prog_load_opts::default()
+    };
+    // SAFETY: the licence ends with NUL; the count is that of the instructions; all pointers
+    // outlive the call, and libbpf keeps none. A null name and null buffers mean there are none.
+    let fd = unsafe {
+        bpf_prog_load(
+            BPF_PROG_TYPE_TRACING,
+            ptr::null(),
+            c"Dual MIT/GPL".as_ptr(),
+            program.as_ptr(),
+            program.len() as u64,
+            &raw mut options,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just opened it, and nobody else knows of it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(())
+}
