@@ -33,7 +33,8 @@ fn keep(level: PrintLevel, text: String) {
 
 /// The object with one program to load.
 fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
-    let mut open = ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
+    let mut open =
+        ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
         let wanted = one.name() == program;
         one.set_autoload(wanted);
@@ -82,7 +83,8 @@ fn reason(said: &str) -> String {
 fn main() -> Result<()> {
     set_print(Some((PrintLevel::Debug, keep)));
     for (name, object) in OBJECTS {
-        let open = ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
+        let open =
+            ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
         let programs: Vec<_> =
             open.progs().map(|one| one.name().to_string_lossy().into_owned()).collect();
         for program in programs {

@@ -53,7 +53,8 @@ fn requests(family: &str) -> Result<()> {
     let report = load::run(&netns, &format!("reqresp --seconds 1 --conns 3 {family}"))?;
     let (requests, bytes) = (number(&report["requests"]), number(&report["bytes"]));
     let (rows, ended) = finish(tool, "rx_bytes", 2 * bytes)?;
-    for (pid, comm) in [(&report["client_pid"], "rr-client"), (&report["server_pid"], "rr-server")] {
+    for (pid, comm) in [(&report["client_pid"], "rr-client"), (&report["server_pid"], "rr-server")]
+    {
         let counts = |key| sum(&rows, key, |row| row["pid"] == *pid && row["comm"] == comm);
         let found = ["tx_bytes", "rx_bytes", "tx_calls", "rx_calls"].map(counts);
         let truth = [bytes, bytes, requests, requests];

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
             let refusal = refusal.clone();
             let run = move || match refusal {
                 Some(reason) => Err(reason.into()),
-                None => test().map_err(|e| format!("{e:#}").into()),
+                None => test().map_err(|e| format!("{e:#}{}", tool::skipped()).into()),
             };
             Trial::test(format!("{group}::{name}"), run).with_ignored_flag(skip)
         })

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use serde_json::Value;
 use crate::netns::Netns;
 pub use crate::setting::path_of;
 use crate::setting::{patience, tool_command};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the rights are that every test needs, by their number in capability.h.
 const CAPABILITIES: [(u32, &str); 4] =
@@ -59,6 +62,27 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Resul
 struct Lines {
     lines: Mutex<(Vec<String>, bool)>,
     changed: Condvar,
+}
+
+/// Program runs that the kernel has skipped in this process's tools, as they say themselves.
+static SKIPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Remembers how many runs the newest status says were skipped.
+fn note_skipped(lines: &[String]) -> u64 {
+    let newest = lines.iter().rev().find(|line| line.contains("\"kind\":\"status\""));
+    let status: Value = newest.and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    let skipped = number(&status["missed"]).max(number(&status["unreturned"]));
+    SKIPPED.fetch_max(skipped, Ordering::Relaxed);
+    skipped
+}
+
+/// What to add to a failure: with skipped runs no count can be complete, and where programs are
+/// emulated, which makes them slow, they are no rarity.
+pub fn skipped() -> String {
+    match SKIPPED.load(Ordering::Relaxed) {
+        0 => String::new(),
+        runs => format!("\n(the kernel skipped {runs} runs of the tool's programs)"),
+    }
 }
 
 /// A running tool; killed when dropped.
@@ -147,11 +171,13 @@ impl Tool {
                 return Ok(());
             }
             let left = end.saturating_duration_since(Instant::now());
-            if state.1 || left.is_zero() {
+            // What the kernel has left out never comes.
+            let in_vain = left < patience() * 5 / 6 && note_skipped(&state.0) > 0;
+            if state.1 || left.is_zero() || in_vain {
                 let tail = state.0.iter().rev().take(3).collect::<Vec<_>>();
                 bail!("no {what} (ended: {}); last lines: {tail:#?}", state.1);
             }
-            state = self.lines.changed.wait_timeout(state, left).unwrap().0;
+            state = self.lines.changed.wait_timeout(state, left.min(SECOND)).unwrap().0;
         }
     }
 
@@ -188,6 +214,7 @@ impl Tool {
         out.join().map_err(|_| anyhow::anyhow!("reader"))?;
         let errors = err.join().map_err(|_| anyhow::anyhow!("reader"))?;
         let lines = std::mem::take(&mut self.lines.lines.lock().unwrap().0);
+        note_skipped(&lines);
         Ok(Ended { lines, errors, status, took })
     }
 }
