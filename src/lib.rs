@@ -21,6 +21,7 @@ pub mod flow;
 pub mod hooks;
 pub mod inventory;
 pub mod kernel;
+pub mod load;
 pub mod report;
 pub mod run;
 pub mod states;

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::cli::{Common, MeasureArgs};
-use crate::hooks::{OWNERS, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::cli::Common;
+use crate::hooks::{OWNERS, Spec};
 use crate::kernel::facts::Facts;
-use crate::kernel::plan::{Plan, Request, RungKind};
 use crate::kernel::refusal::Refusal;
-use crate::kernel::session::{Failure, Session, Setup};
+use crate::kernel::rung::RungKind;
+use crate::kernel::session::{Session, Setup};
+use crate::load::load;
 use crate::report::{Printer, SinkError, Status, Stop};
 use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
-use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options, Stats};
+use crate::wire::Stats;
 
 /// How often counters are looked at for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
@@ -21,8 +22,6 @@ const WATCH: Duration = Duration::from_millis(500);
 const SWEEP_SHARE: u32 = 100;
 /// And comes at most so often.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-/// Threads that may be inside a function between its kprobe and its kretprobe.
-const CALLS: u32 = 32_768;
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -30,63 +29,6 @@ const SETTLE: Duration = Duration::from_millis(100);
 const EXIT_LOSS: u8 = 9;
 /// Exit code: the output cannot be written.
 const EXIT_OUTPUT: u8 = 10;
-
-/// What the plan means for the programs.
-fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
-    options.use_hash = u32::from(plan.use_hash);
-    options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
-    let polled = plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
-    options.mark_closing &= u32::from(polled);
-    let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);
-    if options.cookie == COOKIE_HELPER && !helper {
-        options.cookie = COOKIE_FIELD;
-    }
-}
-
-/// Entries of the maps that some plans need, and others need not pay for.
-fn map_sizes(plan: &Plan, track_max: u32) -> Vec<(&'static str, u32)> {
-    let if_used = |used, entries| if used { entries } else { 1 };
-    let functions = [RungKind::Fentry, RungKind::Kprobe].map(Some);
-    let timewaits = functions.contains(&plan.kind_of(TIME_WAIT.name));
-    vec![
-        ("tracked_hash", if_used(plan.use_hash, track_max)),
-        ("timewaits", if_used(timewaits, track_max)),
-        ("calls", if_used(plan.uses(RungKind::Kprobe), CALLS)),
-    ]
-}
-
-/// Plans, loads and attaches. A program that the kernel refuses although its facts allow it takes
-/// its rung out of the plan; the plan that is left is tried again.
-fn load(
-    spec: &Spec,
-    facts: &mut Facts,
-    measure: &MeasureArgs,
-    mut setup: Setup,
-) -> Result<Session> {
-    let request = Request { forced: measure.probe.rung(), use_hash: measure.track.use_hash() };
-    let mut first = None;
-    let own_sizes = setup.map_sizes.len();
-    loop {
-        let plan = match spec.plan(facts, request) {
-            Ok(plan) => plan,
-            // What the preferred way ran into says more than that there is no other.
-            Err(refusal) => return Err(first.unwrap_or_else(|| refusal.into())),
-        };
-        settle(&mut setup.options, &plan, facts);
-        setup.map_sizes.truncate(own_sizes);
-        setup.map_sizes.extend(map_sizes(&plan, measure.track_max));
-        match Session::start(plan, facts, &setup) {
-            Ok(session) => return Ok(session),
-            Err(Failure { program: Some(program), words, error })
-                if !facts.refused.contains_key(&program) =>
-            {
-                facts.refused.insert(program, words);
-                first.get_or_insert(error);
-            }
-            Err(failure) => return Err(first.unwrap_or(failure.error)),
-        }
-    }
-}
 
 /// A tool that has started: its programs are attached.
 pub struct Running {

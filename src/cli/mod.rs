@@ -14,7 +14,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::Ipv6Net;
 
 use crate::filter::{Cgroup, CommGlob, Family, Filter, netns};
-use crate::kernel::plan::RungKind;
+use crate::kernel::rung::RungKind;
 use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
 
 /// Every tool has these.

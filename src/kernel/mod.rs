@@ -11,5 +11,6 @@ pub mod plan;
 mod probe;
 pub mod refusal;
 pub mod ring;
+pub mod rung;
 pub mod session;
 mod stream;

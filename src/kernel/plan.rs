@@ -1,132 +1,8 @@
 //! Which program serves each hook: pure decisions from facts and request.
 
-use std::fmt;
-
 use super::facts::{Facts, Lockdown};
 use super::refusal::Refusal;
-
-/// A way to reach a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RungKind {
-    /// fentry/fexit on functions.
-    Fentry,
-    /// kprobe/kretprobe on functions.
-    Kprobe,
-    /// BTF tracepoint (`tp_btf`).
-    Tracepoint,
-    /// Tracepoint whose arguments are mere numbers (`raw_tp`): for kernels that refuse BTF tracing.
-    RawTracepoint,
-    /// BPF iterator, read by polling.
-    Iterator,
-}
-
-impl RungKind {
-    /// As `--probe` and the status record spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Kprobe => "kprobe",
-            Self::Tracepoint => "tracepoint",
-            Self::RawTracepoint => "raw-tracepoint",
-            Self::Iterator => "iterator",
-        }
-    }
-
-    /// Its programs copy kernel memory and are refused socket storage.
-    fn probes_memory(self) -> bool {
-        matches!(self, Self::Kprobe | Self::RawTracepoint)
-    }
-
-    /// Its programs run when something happens; the others are run by a reader.
-    pub fn watches(self) -> bool {
-        self != Self::Iterator
-    }
-}
-
-impl fmt::Display for RungKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Which parameters a program relies on its function to have, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parameters {
-    /// It reads none that has ever changed.
-    Any,
-    /// The first ones.
-    Begin(&'static [&'static str]),
-    /// All: a fexit program finds the result behind the last.
-    Exactly(&'static [&'static str]),
-}
-
-impl Parameters {
-    fn fit(self, present: &[String]) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Begin(names) => {
-                present.len() >= names.len() && present.iter().zip(names).all(|(a, b)| a == b)
-            }
-            Self::Exactly(names) => present == names,
-        }
-    }
-}
-
-/// One BPF program.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Program {
-    /// Its name in the object.
-    pub name: &'static str,
-    /// What it attaches to: tracepoint, function or iterator.
-    pub target: &'static str,
-    /// What it expects of a function.
-    pub parameters: Parameters,
-}
-
-/// A place that a rung watches, with the programs for it, of which one fits a kernel's prototype.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Without it the rung would not see everything.
-    Needed(&'static [Program]),
-    /// A function that some kernels do not have, nor what it does.
-    WherePresent(&'static [Program]),
-}
-
-/// One way to serve a hook.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Rung {
-    /// How it attaches.
-    pub kind: RungKind,
-    /// In the order to attach them.
-    pub parts: &'static [Part],
-}
-
-impl Rung {
-    /// Every program that some kernel may need.
-    pub fn programs(&self) -> impl Iterator<Item = &'static Program> {
-        self.parts.iter().flat_map(|part| match part {
-            Part::Needed(programs) | Part::WherePresent(programs) => *programs,
-        })
-    }
-}
-
-/// A logical place in the kernel, with every rung we have for it, best first.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Hook {
-    /// Its name in the status record.
-    pub name: &'static str,
-    /// Ways to reach it.
-    pub rungs: &'static [Rung],
-    /// Without it the tool does not start; otherwise it goes on with less.
-    pub required: bool,
-}
-
-impl Hook {
-    /// Whether it has a rung of this kind, on whatever kernel.
-    pub fn has(&self, kind: RungKind) -> bool {
-        self.rungs.iter().any(|rung| rung.kind == kind)
-    }
-}
+use super::rung::{Hook, Part, Program, Rung, RungKind};
 
 /// A rung with the programs that fit this kernel.
 #[derive(Debug, PartialEq, Eq)]
@@ -205,10 +81,9 @@ impl Plan {
         if use_hash {
             choices.extend(hash_hooks.iter().map(decide));
         }
-        let insisted = |hook: &Hook| request.forced.is_some_and(|kind| hook.has(kind));
         let unserved: Vec<_> = choices
             .iter()
-            .filter(|choice| choice.hook.required || insisted(choice.hook))
+            .filter(|choice| choice.hook.required)
             .filter_map(|choice| Some((choice.hook.name, choice.rung.as_ref().err()?.clone())))
             .collect();
         match request.forced {
@@ -241,15 +116,25 @@ impl Plan {
     }
 }
 
-/// A kind of rung that none of the hooks has cannot be insisted on.
+/// What is insisted on must serve some hook, or it is as good as refused.
 fn forcible(choices: &[Choice], forced: Option<RungKind>) -> Result<(), Refusal> {
     let Some(kind) = forced else { return Ok(()) };
-    if choices.iter().any(|choice| choice.hook.has(kind)) {
+    let serves = |choice: &Choice| choice.rung.as_ref().is_ok_and(|served| served.kind == kind);
+    if choices.iter().any(serves) {
         return Ok(());
     }
-    let why = format!("this tool has no {kind} rung for it");
-    let required = choices.iter().filter(|choice| choice.hook.required);
-    let missing = required.map(|choice| (choice.hook.name, why.clone())).collect();
+    let (having, lacking): (Vec<_>, Vec<_>) =
+        choices.iter().partition(|choice| choice.hook.has(kind));
+    let missing = if having.is_empty() {
+        let required = lacking.into_iter().filter(|choice| choice.hook.required);
+        required
+            .map(|choice| (choice.hook.name, format!("this tool has no {kind} rung for it")))
+            .collect()
+    } else {
+        let refused =
+            having.into_iter().filter_map(|one| Some((one.hook.name, one.rung.as_ref().err()?)));
+        refused.map(|(name, reason)| (name, reason.clone())).collect()
+    };
     Err(Refusal::RungUnavailable { rung: kind.name(), missing })
 }
 
@@ -384,97 +269,5 @@ fn wrong_function(program: &Program, facts: &Facts) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    static SEND: Hook = Hook {
-        name: "send",
-        rungs: &[Rung {
-            kind: RungKind::Tracepoint,
-            program: "send_tracepoint",
-            target: "sock_send_length",
-        }],
-        required: true,
-    };
-    static OWNERS: Hook = Hook {
-        name: "owners",
-        rungs: &[Rung { kind: RungKind::Iterator, program: "learn_owners", target: "task_file" }],
-        required: false,
-    };
-
-    fn facts() -> Facts {
-        Facts {
-            release: "6.18.0-test".to_owned(),
-            btf: true,
-            tracepoints: ["sock_send_length".to_owned()].into(),
-            iterators: ["task_file".to_owned()].into(),
-            functions: [].into(),
-            fentry_refused: None,
-            kprobe_refused: None,
-            capabilities: u64::MAX,
-            root: true,
-            init_userns: true,
-            lockdown: Lockdown::Integrity,
-        }
-    }
-
-    fn decide(facts: &Facts, forced: Option<RungKind>) -> Result<Plan, Refusal> {
-        Plan::decide("tool", &[&SEND, &OWNERS], facts, forced)
-    }
-
-    #[test]
-    fn every_hook_gets_its_rung() {
-        let plan = decide(&facts(), None).unwrap();
-        let programs: Vec<_> = plan.rungs().map(|rung| rung.program).collect();
-        assert_eq!(programs, ["send_tracepoint", "learn_owners"]);
-    }
-
-    #[test]
-    fn forcing_a_kind_leaves_iterators_alone() {
-        assert!(decide(&facts(), Some(RungKind::Tracepoint)).unwrap().serves("owners"));
-    }
-
-    #[test]
-    fn a_forced_rung_that_is_missing_names_the_others() {
-        let refusal = decide(&facts(), Some(RungKind::Fentry)).unwrap_err();
-        assert_eq!(refusal.exit_code(), 8);
-        let text = refusal.to_string();
-        assert!(text.contains("send: this tool has no fentry rung"), "{text}");
-        assert!(text.contains("available: tracepoint"), "{text}");
-    }
-
-    #[test]
-    fn a_required_hook_without_rung_refuses_by_name() {
-        let refusal = decide(&Facts { tracepoints: [].into(), ..facts() }, None).unwrap_err();
-        assert_eq!(refusal.exit_code(), 5);
-        assert!(refusal.to_string().contains("no tracepoint sock_send_length"), "{refusal}");
-    }
-
-    #[test]
-    fn an_optional_hook_without_rung_keeps_its_reason() {
-        let plan = decide(&Facts { iterators: [].into(), ..facts() }, None).unwrap();
-        assert!(!plan.serves("owners"));
-        let reason = plan.choices[1].rung.as_ref().unwrap_err();
-        assert!(reason.contains("no BPF iterator task_file"), "{reason}");
-    }
-
-    #[test]
-    fn rights_come_before_features() {
-        let nobody = Facts { capabilities: 0, btf: false, ..facts() };
-        let refusal = decide(&nobody, None).unwrap_err();
-        assert_eq!(refusal.exit_code(), 3);
-        assert!(refusal.to_string().contains("missing CAP_BPF and CAP_PERFMON"), "{refusal}");
-        let half = Facts { capabilities: 1 << 39, ..facts() };
-        assert!(decide(&half, None).unwrap_err().to_string().starts_with("missing CAP_PERFMON:"));
-        let old_admin = Facts { capabilities: 1 << 21, ..facts() };
-        assert!(decide(&old_admin, None).is_ok());
-    }
-
-    #[test]
-    fn a_user_namespace_and_missing_btf_have_their_own_codes() {
-        let inside = Facts { init_userns: false, ..facts() };
-        assert_eq!(decide(&inside, None).unwrap_err().exit_code(), 6);
-        let bare = Facts { btf: false, ..facts() };
-        assert_eq!(decide(&bare, None).unwrap_err().exit_code(), 4);
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

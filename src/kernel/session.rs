@@ -14,8 +14,9 @@ use libbpf_rs::{
 };
 
 use super::facts::Facts;
-use super::plan::{Plan, RungKind};
+use super::plan::Plan;
 use super::refusal::Refusal;
+use super::rung::RungKind;
 use crate::wire;
 
 /// What a tool writes into its programs before they are loaded.
@@ -58,7 +59,6 @@ fn keep_complaint(level: PrintLevel, text: String) {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
 fn keep_and_print(level: PrintLevel, text: String) {
     eprint!("{text}");
     keep_complaint(level, text);

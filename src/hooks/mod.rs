@@ -1,0 +1,89 @@
+//! The places in the kernel that the tools watch, and the programs that can serve them.
+
+mod data;
+mod make;
+mod sockets;
+mod timewait;
+
+use crate::kernel::facts::{Facts, Wanted};
+use crate::kernel::plan::{Plan, Request};
+use crate::kernel::refusal::Refusal;
+use crate::kernel::rung::{Hook, Rung, RungKind};
+
+pub use data::{COUNTS, RECV, SEGMENT, SEND};
+pub use sockets::{ACCEPT, DESTROY, OWNERS, SOCKETS, STATE};
+pub use timewait::{TIME_WAIT, TIME_WAIT_CAUSE};
+
+/// A tool's name and the hooks it wants.
+#[derive(Debug)]
+pub struct Spec {
+    /// The binary's name.
+    pub name: &'static str,
+    /// In the order to attach them.
+    pub hooks: &'static [&'static Hook],
+    /// Those that are needed besides where sockets are kept in a hash map.
+    pub hash_hooks: &'static [&'static Hook],
+    /// What it means that an event was untracked, and what to do about it.
+    pub untracked_means: &'static str,
+    /// Events end in counters of the kernel: none is on its way to user space.
+    pub counts_in_kernel: bool,
+}
+
+const FORGOTTEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
+     (use a larger --track-max)";
+
+impl Spec {
+    /// What its rungs of some kinds attach to: the names to look for in the kernel.
+    pub fn targets(&self, kinds: &[RungKind]) -> Vec<&'static str> {
+        let hooks = self.hooks.iter().chain(self.hash_hooks);
+        let rungs = hooks.flat_map(|hook| hook.rungs).filter(|rung| kinds.contains(&rung.kind));
+        let mut targets: Vec<_> = rungs.flat_map(Rung::programs).map(|one| one.target).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+
+    /// Everything to look for in the kernel.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            tracepoints: self.targets(&[RungKind::Tracepoint, RungKind::RawTracepoint]),
+            iterators: self.targets(&[RungKind::Iterator]),
+            functions: self.targets(&[RungKind::Fentry, RungKind::Kprobe]),
+        }
+    }
+
+    /// The plan for a kernel.
+    ///
+    /// # Errors
+    /// As of [`Plan::decide`].
+    pub fn plan(&self, facts: &Facts, request: Request) -> Result<Plan, Refusal> {
+        Plan::decide(self.name, self.hooks, self.hash_hooks, facts, request)
+    }
+}
+
+/// tcpstates about events.
+pub static TCPSTATES: Spec = Spec {
+    name: "tcpstates",
+    hooks: &[&STATE, &ACCEPT, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
+    hash_hooks: &[&DESTROY],
+    untracked_means: FORGOTTEN,
+    counts_in_kernel: false,
+};
+
+/// tcpstates --summary.
+pub static TCPSTATES_SUMMARY: Spec = Spec {
+    name: "tcpstates",
+    hooks: &[&STATE, &ACCEPT, &OWNERS, &SOCKETS],
+    hash_hooks: &[&DESTROY],
+    untracked_means: FORGOTTEN,
+    counts_in_kernel: false,
+};
+
+/// tcpcount, however it groups.
+pub static TCPCOUNT: Spec = Spec {
+    name: "tcpcount",
+    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
+    hash_hooks: &[],
+    untracked_means: "events counted as (other) for want of room (use a larger --max-keys)",
+    counts_in_kernel: true,
+};

@@ -1,0 +1,61 @@
+//! The life of sockets and who owns them.
+
+use super::make::{fentry, iterator, kprobe, plain, program, raw_tracepoint, tracepoint};
+use crate::kernel::rung::Part::Needed;
+use crate::kernel::rung::{Hook, Parameters};
+
+/// A socket changes its state.
+pub static STATE: Hook = Hook {
+    name: "state",
+    rungs: &[
+        tracepoint(&[Needed(&[plain("state_tracepoint", "inet_sock_set_state")])]),
+        raw_tracepoint(&[Needed(&[plain("state_raw_tracepoint", "inet_sock_set_state")])]),
+    ],
+    required: true,
+};
+
+/// `accept()` has handed a connection to a process; where functions cannot be hooked, its first
+/// send or receive tells, and without either the owner is learned later.
+pub static ACCEPT: Hook = Hook {
+    name: "accept",
+    rungs: &[
+        fentry(&[Needed(&[
+            program(
+                "accept_fexit_4",
+                "inet_csk_accept",
+                Parameters::Exactly(&["sk", "flags", "err", "kern"]),
+            ),
+            program("accept_fexit_2", "inet_csk_accept", Parameters::Exactly(&["sk", "arg"])),
+        ])]),
+        tracepoint(&[
+            Needed(&[plain("send_tracepoint", "sock_send_length")]),
+            Needed(&[plain("recv_tracepoint", "sock_recv_length")]),
+        ]),
+        kprobe(&[Needed(&[plain("accept_kretprobe", "inet_csk_accept")])]),
+    ],
+    required: false,
+};
+
+/// A socket is gone: what is remembered of it elsewhere goes too.
+pub static DESTROY: Hook = Hook {
+    name: "destroy",
+    rungs: &[
+        tracepoint(&[Needed(&[plain("destroy_tracepoint", "tcp_destroy_sock")])]),
+        raw_tracepoint(&[Needed(&[plain("destroy_raw_tracepoint", "tcp_destroy_sock")])]),
+    ],
+    required: true,
+};
+
+/// Who has sockets open: those older than the tool, and those accepted but not used yet.
+pub static OWNERS: Hook = Hook {
+    name: "owners",
+    rungs: &[iterator(&[Needed(&[plain("learn_owners", "task_file")])])],
+    required: false,
+};
+
+/// All sockets there are.
+pub static SOCKETS: Hook = Hook {
+    name: "sockets",
+    rungs: &[iterator(&[Needed(&[plain("dump_sockets", "tcp")])])],
+    required: true,
+};

@@ -1,0 +1,193 @@
+use super::*;
+use crate::kernel::rung::Parameters;
+
+const fn program(name: &'static str, target: &'static str, parameters: Parameters) -> Program {
+    Program { name, target, parameters }
+}
+
+const fn rung(kind: RungKind, parts: &'static [Part]) -> Rung {
+    Rung { kind, parts }
+}
+
+static SEND: Hook = Hook {
+    name: "send",
+    rungs: &[
+        rung(
+            RungKind::Fentry,
+            &[
+                Part::Needed(&[
+                    program("send_3", "tcp_send", Parameters::Exactly(&["sk", "msg", "size"])),
+                    program("send_2", "tcp_send", Parameters::Exactly(&["sk", "msg"])),
+                ]),
+                Part::WherePresent(&[program("page", "tcp_page", Parameters::Begin(&["sk"]))]),
+            ],
+        ),
+        rung(
+            RungKind::Tracepoint,
+            &[Part::Needed(&[program("send_tp", "send_length", Parameters::Any)])],
+        ),
+        rung(
+            RungKind::Kprobe,
+            &[Part::Needed(&[program("send_kp", "tcp_send", Parameters::Begin(&["sk"]))])],
+        ),
+    ],
+    required: true,
+};
+static OWNERS: Hook = Hook {
+    name: "owners",
+    rungs: &[rung(
+        RungKind::Iterator,
+        &[Part::Needed(&[program("learn_owners", "task_file", Parameters::Any)])],
+    )],
+    required: false,
+};
+static DESTROY: Hook = Hook {
+    name: "destroy",
+    rungs: &[rung(
+        RungKind::Tracepoint,
+        &[Part::Needed(&[program("destroy_tp", "destroy", Parameters::Any)])],
+    )],
+    required: true,
+};
+
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn facts() -> Facts {
+    Facts {
+        release: "6.18.0-test".to_owned(),
+        btf: true,
+        tracepoints: ["send_length".to_owned(), "destroy".to_owned()].into(),
+        iterators: ["task_file".to_owned()].into(),
+        functions: [
+            ("tcp_send".to_owned(), names(&["sk", "msg"])),
+            ("bpf_sk_storage_tracing_allowed".to_owned(), names(&["prog"])),
+        ]
+        .into(),
+        fentry_refused: None,
+        kprobe_refused: None,
+        refused: [].into(),
+        capabilities: u64::MAX,
+        root: true,
+        init_userns: true,
+        lockdown: Lockdown::Integrity,
+    }
+}
+
+fn decide(facts: &Facts, request: Request) -> Result<Plan, Refusal> {
+    Plan::decide("tool", &[&SEND, &OWNERS], &[&DESTROY], facts, request)
+}
+
+fn auto(facts: &Facts) -> Vec<&'static str> {
+    decide(facts, Request::default()).unwrap().programs().map(|(_, one)| one.name).collect()
+}
+
+fn forced(facts: &Facts, kind: RungKind) -> Result<Plan, Refusal> {
+    decide(facts, Request { forced: Some(kind), use_hash: None })
+}
+
+#[test]
+fn the_program_that_fits_the_prototype_is_taken() {
+    assert_eq!(auto(&facts()), ["send_2", "learn_owners"]);
+    let mut older = facts();
+    older.functions.insert("tcp_send".to_owned(), names(&["sk", "msg", "size"]));
+    assert_eq!(auto(&older), ["send_3", "learn_owners"]);
+    older.functions.insert("tcp_page".to_owned(), names(&["sk", "page"]));
+    assert_eq!(auto(&older), ["send_3", "page", "learn_owners"]);
+}
+
+/// A function that is there but cannot be watched would leave a hole in the numbers.
+#[test]
+fn an_unknown_prototype_costs_the_rung() {
+    let mut strange = facts();
+    strange.functions.insert("tcp_page".to_owned(), names(&["page"]));
+    assert_eq!(auto(&strange), ["send_tp", "learn_owners"]);
+    let plan = decide(&strange, Request::default()).unwrap();
+    let (kind, why) = &plan.choices[0].passed_over[0];
+    assert_eq!(*kind, RungKind::Fentry);
+    assert_eq!(why, "tcp_page has unknown parameters here (page)");
+}
+
+#[test]
+fn what_the_kernel_refused_is_passed_over_with_its_words() {
+    let mut refusing = facts();
+    refusing.refused.insert("send_2".to_owned(), "too old".to_owned());
+    assert_eq!(auto(&refusing), ["send_tp", "learn_owners"]);
+    refusing.tracepoints.clear();
+    refusing.kprobe_refused = Some("no kprobes".to_owned());
+    let refusal = decide(&refusing, Request::default()).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "kernel 6.18.0-test cannot serve send: this kernel refused send_2: too old, this \
+         kernel has no tracepoint send_length, no kprobes"
+    );
+}
+
+#[test]
+fn forcing_a_kind_leaves_iterators_alone() {
+    let plan = forced(&facts(), RungKind::Tracepoint).unwrap();
+    assert_eq!(plan.kind_of("send"), Some(RungKind::Tracepoint));
+    assert_eq!(plan.kind_of("owners"), Some(RungKind::Iterator));
+}
+
+#[test]
+fn a_forced_rung_that_is_missing_names_the_others() {
+    let refusal = forced(&facts(), RungKind::RawTracepoint).unwrap_err();
+    assert_eq!(refusal.exit_code(), 8);
+    let text = refusal.to_string();
+    assert!(text.ends_with("send: this tool has no raw-tracepoint rung for it"), "{text}");
+    let hardened = Facts { fentry_refused: Some("EPERM".to_owned()), ..facts() };
+    let text = forced(&hardened, RungKind::Fentry).unwrap_err().to_string();
+    assert!(text.ends_with("send: EPERM (available: tracepoint, kprobe)"), "{text}");
+}
+
+#[test]
+fn kprobes_keep_sockets_in_a_hash_map() {
+    assert!(!decide(&facts(), Request::default()).unwrap().use_hash);
+    let plan = forced(&facts(), RungKind::Kprobe).unwrap();
+    assert!(plan.use_hash);
+    assert_eq!(plan.kind_of("destroy"), Some(RungKind::Tracepoint));
+    let storage = Request { forced: Some(RungKind::Kprobe), use_hash: Some(false) };
+    let refusal = decide(&facts(), storage).unwrap_err();
+    assert_eq!(refusal.exit_code(), 8);
+    assert!(refusal.to_string().contains("send: programs on this rung"), "{refusal}");
+}
+
+#[test]
+fn old_kernels_keep_sockets_in_a_hash_map() {
+    let mut old = facts();
+    old.functions.remove("bpf_sk_storage_tracing_allowed");
+    assert!(decide(&old, Request::default()).unwrap().use_hash);
+    let insisting = Request { forced: None, use_hash: Some(false) };
+    assert_eq!(decide(&old, insisting).unwrap_err().exit_code(), 8);
+}
+
+#[test]
+fn an_optional_hook_without_rung_keeps_its_reason() {
+    let facts = Facts { iterators: [].into(), ..facts() };
+    let plan = decide(&facts, Request::default()).unwrap();
+    assert_eq!(plan.kind_of("owners"), None);
+    let reason = plan.choices[1].rung.as_ref().unwrap_err();
+    assert!(reason.contains("no BPF iterator task_file"), "{reason}");
+}
+
+#[test]
+fn rights_come_before_features() {
+    let nobody = Facts { capabilities: 0, btf: false, ..facts() };
+    let refusal = decide(&nobody, Request::default()).unwrap_err();
+    assert_eq!(refusal.exit_code(), 3);
+    assert!(refusal.to_string().contains("missing CAP_BPF and CAP_PERFMON"), "{refusal}");
+    let half = Facts { capabilities: 1 << 39, ..facts() };
+    let refusal = decide(&half, Request::default()).unwrap_err();
+    assert!(refusal.to_string().starts_with("missing CAP_PERFMON:"));
+    let old_admin = Facts { capabilities: 1 << 21, ..facts() };
+    assert!(decide(&old_admin, Request::default()).is_ok());
+}
+
+#[test]
+fn a_user_namespace_and_missing_btf_have_their_own_codes() {
+    let code = |facts: &Facts| decide(facts, Request::default()).unwrap_err().exit_code();
+    assert_eq!(code(&Facts { init_userns: false, ..facts() }), 6);
+    assert_eq!(code(&Facts { btf: false, ..facts() }), 4);
+}

@@ -1,0 +1,126 @@
+//! What can be attached where: programs, the rungs they make up, and the hooks these serve.
+
+use std::fmt;
+
+/// A way to reach a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RungKind {
+    /// fentry/fexit on functions.
+    Fentry,
+    /// kprobe/kretprobe on functions.
+    Kprobe,
+    /// BTF tracepoint (`tp_btf`).
+    Tracepoint,
+    /// Tracepoint whose arguments are mere numbers (`raw_tp`): for kernels that refuse BTF tracing.
+    RawTracepoint,
+    /// BPF iterator, read by polling.
+    Iterator,
+}
+
+impl RungKind {
+    /// As `--probe` and the status record spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
+            Self::RawTracepoint => "raw-tracepoint",
+            Self::Iterator => "iterator",
+        }
+    }
+
+    /// Its programs copy kernel memory and are refused socket storage.
+    pub(super) fn probes_memory(self) -> bool {
+        matches!(self, Self::Kprobe | Self::RawTracepoint)
+    }
+
+    /// Its programs run when something happens; the others are run by a reader.
+    pub fn watches(self) -> bool {
+        self != Self::Iterator
+    }
+}
+
+impl fmt::Display for RungKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Which parameters a program relies on its function to have, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameters {
+    /// It reads none that has ever changed.
+    Any,
+    /// The first ones.
+    Begin(&'static [&'static str]),
+    /// All: a fexit program finds the result behind the last.
+    Exactly(&'static [&'static str]),
+}
+
+impl Parameters {
+    pub(super) fn fit(self, present: &[String]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Begin(names) => {
+                present.len() >= names.len() && present.iter().zip(names).all(|(a, b)| a == b)
+            }
+            Self::Exactly(names) => present == names,
+        }
+    }
+}
+
+/// One BPF program.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its name in the object.
+    pub name: &'static str,
+    /// What it attaches to: tracepoint, function or iterator.
+    pub target: &'static str,
+    /// What it expects of a function.
+    pub parameters: Parameters,
+}
+
+/// A place that a rung watches, with the programs for it, of which one fits a kernel's prototype.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Without it the rung would not see everything.
+    Needed(&'static [Program]),
+    /// A function that some kernels do not have, nor what it does.
+    WherePresent(&'static [Program]),
+}
+
+/// One way to serve a hook.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// How it attaches.
+    pub kind: RungKind,
+    /// In the order to attach them.
+    pub parts: &'static [Part],
+}
+
+impl Rung {
+    /// Every program that some kernel may need.
+    pub fn programs(&self) -> impl Iterator<Item = &'static Program> {
+        self.parts.iter().flat_map(|part| match part {
+            Part::Needed(programs) | Part::WherePresent(programs) => *programs,
+        })
+    }
+}
+
+/// A logical place in the kernel, with every rung we have for it, best first.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name in the status record.
+    pub name: &'static str,
+    /// Ways to reach it.
+    pub rungs: &'static [Rung],
+    /// Without it the tool does not start; otherwise it goes on with less.
+    pub required: bool,
+}
+
+impl Hook {
+    /// Whether it has a rung of this kind, on whatever kernel.
+    pub fn has(&self, kind: RungKind) -> bool {
+        self.rungs.iter().any(|rung| rung.kind == kind)
+    }
+}

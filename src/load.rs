@@ -1,0 +1,71 @@
+//! From a tool's wishes to loaded programs: facts, plan and session, until one of them holds.
+
+use anyhow::Result;
+
+use crate::cli::MeasureArgs;
+use crate::hooks::{STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::{Plan, Request};
+use crate::kernel::rung::RungKind;
+use crate::kernel::session::{Failure, Session, Setup};
+use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
+
+/// Threads that may be inside a function between its kprobe and its kretprobe.
+const CALLS: u32 = 32_768;
+
+/// What the plan means for the programs.
+fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
+    options.use_hash = u32::from(plan.use_hash);
+    options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
+    let polled = plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
+    options.mark_closing &= u32::from(polled);
+    let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);
+    if options.cookie == COOKIE_HELPER && !helper {
+        options.cookie = COOKIE_FIELD;
+    }
+}
+
+/// Entries of the maps that some plans need, and others need not pay for.
+fn map_sizes(plan: &Plan, track_max: u32) -> Vec<(&'static str, u32)> {
+    let if_used = |used, entries| if used { entries } else { 1 };
+    let functions = [RungKind::Fentry, RungKind::Kprobe].map(Some);
+    let timewaits = functions.contains(&plan.kind_of(TIME_WAIT.name));
+    vec![
+        ("tracked_hash", if_used(plan.use_hash, track_max)),
+        ("timewaits", if_used(timewaits, track_max)),
+        ("calls", if_used(plan.uses(RungKind::Kprobe), CALLS)),
+    ]
+}
+
+/// Plans, loads and attaches. A program that the kernel refuses although its facts allow it takes
+/// its rung out of the plan; the plan that is left is tried again.
+pub fn load(
+    spec: &Spec,
+    facts: &mut Facts,
+    measure: &MeasureArgs,
+    mut setup: Setup,
+) -> Result<Session> {
+    let request = Request { forced: measure.probe.rung(), use_hash: measure.track.use_hash() };
+    let mut first = None;
+    let own_sizes = setup.map_sizes.len();
+    loop {
+        let plan = match spec.plan(facts, request) {
+            Ok(plan) => plan,
+            // What the preferred way ran into says more than that there is no other.
+            Err(refusal) => return Err(first.unwrap_or_else(|| refusal.into())),
+        };
+        settle(&mut setup.options, &plan, facts);
+        setup.map_sizes.truncate(own_sizes);
+        setup.map_sizes.extend(map_sizes(&plan, measure.track_max));
+        match Session::start(plan, facts, &setup) {
+            Ok(session) => return Ok(session),
+            Err(Failure { program: Some(program), words, error })
+                if !facts.refused.contains_key(&program) =>
+            {
+                facts.refused.insert(program, words);
+                first.get_or_insert(error);
+            }
+            Err(failure) => return Err(first.unwrap_or(failure.error)),
+        }
+    }
+}
