@@ -40,8 +40,8 @@ fn every_tool_has_its_place_in_the_lab() {
     let page = text("docs/kernels.md");
     let heading = page.lines().find(|line| line.starts_with("| kernel | cell |")).expect("a table");
     for tool in tools() {
-        let listed = tests.lines().any(|line| line.split('\t').next() == Some(&tool));
-        assert!(listed, "tests/lab/tests.tsv has no test of {tool}");
+        let listed = tests.lines().any(|line| line.starts_with(&format!("{tool}\tevery\t")));
+        assert!(listed, "tests/lab/tests.tsv has no test of {tool} for every cell");
         assert!(heading.contains(&format!("| {tool} ")), "docs/kernels.md has no column {tool}");
     }
 }
@@ -50,8 +50,10 @@ fn every_tool_has_its_place_in_the_lab() {
 #[test]
 fn every_test_of_the_lab_is_a_live_test() {
     for line in text("tests/lab/tests.tsv").lines().filter(|line| !line.starts_with('#')) {
-        let (tool, test) = line.split_once('\t').expect("a tab");
+        let fields: Vec<_> = line.split('\t').collect();
+        let [tool, cells, test] = fields[..] else { panic!("not three fields: {line}") };
         assert!(tools().contains(&tool.to_owned()), "{tool} is no tool");
+        assert!(["every", "auto"].contains(&cells), "{cells} are no cells");
         let (group, name) = test.split_once("::").expect("group::name");
         let source = text(format!("tests/live/{group}.rs"));
         assert!(source.contains(&format!("(\"{name}\",")), "no live test {test}");

@@ -56,7 +56,7 @@ def judge_cells(kernel, expected):
 
 def judge_verifier(kernel, expected):
     """Programs that grew, are new, or do not load any more."""
-    failures = []
+    failures, fresh = [], []
     own = {key[1:]: count for key, count in expected.items() if key[0] == kernel.series}
     if kernel.native and not own:
         return []
@@ -67,12 +67,15 @@ def judge_verifier(kernel, expected):
             if recorded is not None:
                 failures.append(f"{where}: {count}, it took {recorded} instructions")
         elif recorded is None:
-            failures.append(f"{where}: {count} instructions, not in {record.VERIFIER}; {HINT}")
+            fresh.append(" ".join(key))
         elif count > recorded * GROWTH:
             failures.append(f"{where}: {count} instructions, recorded as {recorded}; if need be, {HINT}")
-    if kernel.insns:
-        gone = [f"{kernel.series} verifier {' '.join(key)}: is gone; {HINT}" for key in own]
-        failures += gone
+    if fresh:
+        names = ", ".join(fresh)
+        failures.append(f"{kernel.series} verifier: not in {record.VERIFIER}: {names}; {HINT}")
+    if kernel.insns and own:
+        names = ", ".join(" ".join(key) for key in own)
+        failures.append(f"{kernel.series} verifier: in {record.VERIFIER} but gone: {names}; {HINT}")
     return failures
 
 
