@@ -75,7 +75,10 @@ fn processed(said: &str) -> Option<u64> {
 fn reason(said: &str) -> String {
     let log = said.split(LOG_BEGIN).nth(1).unwrap_or_default();
     let log = log.split("verification time ").next().unwrap_or_default();
-    let telling = |line: &&str| !line.is_empty() && !line.contains("RLIMIT_MEMLOCK");
+    let telling = |line: &&str| {
+        // Lines of source are quoted after a semicolon.
+        !line.is_empty() && !line.starts_with(';') && !line.contains("RLIMIT_MEMLOCK")
+    };
     let last = log.lines().map(str::trim).rfind(telling);
     last.or_else(|| said.lines().map(str::trim).find(telling)).unwrap_or_default().to_owned()
 }
