@@ -37,7 +37,10 @@ fn build() -> Result<()> {
         if let Some(stem) = name.strip_suffix(".bpf.c").and_then(|s| s.strip_prefix("bpf/")) {
             let object = out.join(format!("{stem}.bpf.o"));
             compile(&clang, &source, &object)?;
-            objects.push(format!("({stem:?}, include_bytes!({object:?}).as_slice()),\n"));
+            objects.push(format!(
+                "({stem:?}, include_bytes!({:?}).as_slice()),\n",
+                object.to_string_lossy()
+            ));
         }
     }
     let list = format!("&[\n{}]\n", objects.concat());
