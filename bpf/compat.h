@@ -9,28 +9,17 @@
  */
 static __always_inline __u32 timewait_entry_ms(const struct inet_timewait_sock *tw)
 {
-	const struct inet_timewait_sock___stamp *stamped = (const void *)tw;
-
-	if (!bpf_core_field_exists(stamped->tw_entry_stamp))
+	if (!bpf_core_field_exists(tw->tw_entry_stamp))
 		return 0;
-	return stamped->tw_entry_stamp;
-}
-
-/* bpf_get_current_task_btf() came with 5.11. */
-static __always_inline bool has_current_task_btf(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
-}
-
-/* bpf_sock_from_file() came with 5.11. */
-static __always_inline bool has_sock_from_file(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file);
+	return tw->tw_entry_stamp;
 }
 
 #define SOCKFS_MAGIC 0x534f434b /* include/uapi/linux/magic.h */
 
-/* What bpf_sock_from_file() does, where there is none: every file of sockfs is a socket. */
+/*
+ * What bpf_sock_from_file() does, for kernels before 5.11, which have none: every file of
+ * sockfs is a socket.
+ */
 static __always_inline struct sock *sock_of_file_probed(const struct file *file)
 {
 	struct socket *sock;

@@ -41,12 +41,6 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
-/* Looked for by name, for no kernel is asked for its version. */
-enum bpf_func_id {
-	BPF_FUNC_get_current_task_btf = 158,
-	BPF_FUNC_sock_from_file = 162,
-};
-
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
@@ -199,11 +193,7 @@ struct tcp_sock {
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	volatile unsigned char tw_substate;
-};
-
-/* 6.7 and newer (tcp: add tw_entry_stamp) */
-struct inet_timewait_sock___stamp {
-	u32 tw_entry_stamp;
+	u32 tw_entry_stamp; /* 6.18 has it, 6.12 does not */
 };
 
 struct tcp_timewait_sock {

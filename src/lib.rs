@@ -13,6 +13,7 @@
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli` and `run` are what all tools have in common.
 
+pub mod calls;
 pub mod cgroup;
 pub mod cli;
 pub mod count;

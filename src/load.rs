@@ -17,6 +17,7 @@ const CALLS: u32 = 32_768;
 fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     options.use_hash = u32::from(plan.use_hash);
     options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
+    options.task_by_helpers = u32::from(!facts.current_task());
     let polled = plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
     options.mark_closing &= u32::from(polled);
     let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);

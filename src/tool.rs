@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::calls::Calls;
 use crate::cli::Common;
 use crate::hooks::{OWNERS, Spec};
 use crate::kernel::facts::Facts;
@@ -49,6 +50,8 @@ pub struct Running {
     next_watch: Instant,
     incomplete: u64,
     next_sweep: Instant,
+    calls: Option<Calls>,
+    unreturned: u64,
 }
 
 impl Running {
@@ -70,8 +73,11 @@ impl Running {
         waiter.watch_output(rustix::stdio::stdout());
         let eventful = setup.options.quiet == 0;
         let session = load(spec, &mut facts, &common.measure, setup)?;
+        let calls = session.plan().uses(RungKind::Kprobe).then(|| session.map("calls"));
         let now = Instant::now();
         let mut running = Self {
+            calls: calls.transpose()?.map(Calls::new),
+            unreturned: 0,
             session,
             printer,
             waiter,
@@ -158,6 +164,7 @@ impl Running {
             return Ok(());
         }
         self.next_watch = now + WATCH;
+        self.look_for_returns()?;
         let status = self.status(false)?;
         if status.incomplete() > self.incomplete {
             self.incomplete = status.incomplete();
@@ -170,14 +177,23 @@ impl Running {
         Ok(())
     }
 
+    /// Finds calls that will never return.
+    fn look_for_returns(&mut self) -> Result<()> {
+        if let Some(calls) = &mut self.calls {
+            self.unreturned = calls.gone()?;
+        }
+        Ok(())
+    }
+
     /// Asks the tables of open files who owns which socket. It takes time with many processes,
     /// so the next time comes the later the longer it took.
     fn learn_owners(&mut self) -> Result<()> {
-        if self.session.plan().kind_of(OWNERS.name).is_none() {
+        let plan = self.session.plan();
+        let Some(program) = plan.programs_of(OWNERS.name).next() else {
             return Ok(());
-        }
+        };
         let before = Instant::now();
-        self.session.iterate("learn_owners", 1, |_| ()).context("cannot learn owners")?;
+        self.session.iterate(program.name, 1, |_| ()).context("cannot learn owners")?;
         let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
         self.next_sweep = Instant::now() + pause;
         Ok(())
@@ -211,7 +227,7 @@ impl Running {
             pending: attempted.saturating_sub(delivered + lost + filtered),
             untracked: Some(untracked),
             missed: self.session.missed(&self.facts),
-            unreturned: self.session.plan().uses(RungKind::Kprobe).then_some(unreturned),
+            unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
             cpu_ns: Some(own_cpu_ns()),
             last,
             untracked_means: self.spec.untracked_means,
@@ -234,6 +250,7 @@ impl Running {
         let deadline = Instant::now() + SETTLE;
         let status = loop {
             unless_closed(drain(&mut self))?;
+            self.look_for_returns()?;
             let status = self.status(true)?;
             if status.pending == 0 || Instant::now() >= deadline {
                 break status;

@@ -337,8 +337,8 @@ records! {
         mark_closing: u32,
         /// 1: programs watch what may end a timewait socket early.
         know_end_cause: u32,
-        /// Alignment of C.
-        reserved: u32,
+        /// 1: the current task is known through helpers alone.
+        task_by_helpers: u32,
     }
 }
 
