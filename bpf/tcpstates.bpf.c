@@ -21,29 +21,34 @@
 #include "owner.h"
 #include "inventory.h"
 
-static __always_inline bool wanted(const struct track *track, int old_state, int new_state,
-				   __u64 duration)
+/* A reset, and nothing else, leaves an error behind. */
+static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state)
 {
+	return options.mark_closing && new_state == TCP_CLOSE && !sk->sk_err &&
+	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
+}
+
+/* What becomes of a marked transition, and how long it took, is for the reader to find out. */
+static __always_inline bool wanted(const struct track *track, int old_state, int new_state,
+				   __u64 duration, bool marked)
+{
+	__u32 states = 1 << old_state | 1 << new_state | marked << TCP_TIME_WAIT;
+
 	if (owner_filtered() && !(track && track->owner.flags & OWNER_MATCHES))
 		return false;
-	if (options.state_mask && !(options.state_mask & (1 << old_state | 1 << new_state)))
+	if (options.state_mask && !(options.state_mask & states))
 		return false;
 	/* an unknown duration is not known to be slower */
-	if (options.slower && (duration == DURATION_UNKNOWN || duration < options.slower))
+	if (options.slower && !marked &&
+	    (duration == DURATION_UNKNOWN || duration < options.slower))
 		return false;
 	return true;
 }
 
-/* A reset, and nothing else, leaves an error behind. */
-static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state)
-{
-	return new_state == TCP_CLOSE && !sk->sk_err &&
-	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
-}
-
 static __always_inline void emit_transition(struct sock *sk, const struct track *track,
 					    const struct flow *flow, int old_state, int new_state,
-					    __u64 now, __u64 duration, struct stats *st)
+					    __u64 now, __u64 duration, bool marked,
+					    struct stats *st)
 {
 	struct state_event *ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
 
@@ -57,9 +62,7 @@ static __always_inline void emit_transition(struct sock *sk, const struct track 
 	ev->flow = *flow;
 	ev->old_state = old_state;
 	ev->new_state = new_state;
-	ev->flags = options.mark_closing && may_timewait(sk, old_state, new_state)
-			    ? STATE_MAY_TIMEWAIT
-			    : 0;
+	ev->flags = marked ? STATE_MAY_TIMEWAIT : 0;
 	ev->end_cause = END_UNKNOWN;
 	if (track) {
 		ev->cgroup = track->owner.cgroup;
@@ -79,6 +82,7 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 	struct stats *st = stats_here();
 	struct track *track;
 	struct flow flow;
+	bool marked;
 
 	if (!st || !is_tcp(sk))
 		return;
@@ -100,11 +104,12 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 		return;
 	}
 	st->attempted++;
-	if (!flow_matches(&flow) || !wanted(track, old_state, new_state, duration)) {
+	marked = may_timewait(sk, old_state, new_state);
+	if (!flow_matches(&flow) || !wanted(track, old_state, new_state, duration, marked)) {
 		st->filtered++;
 		return;
 	}
-	emit_transition(sk, track, &flow, old_state, new_state, now, duration, st);
+	emit_transition(sk, track, &flow, old_state, new_state, now, duration, marked, st);
 }
 
 /* A child's first send or receive tells which process accepted it. */

@@ -171,13 +171,14 @@ struct inet_timewait_sock {
 	volatile unsigned char tw_substate;
 };
 
-/* 6.7 and newer (tcp: add tw_entry_stamp) */
+/* 6.14 and newer (tcp: Measure TIME-WAIT reuse delay with millisecond precision) */
 struct inet_timewait_sock___stamp {
 	u32 tw_entry_stamp;
 };
 
 struct tcp_timewait_sock {
 	struct inet_timewait_sock tw_sk;
+	int tw_ts_recent_stamp;
 };
 
 struct sk_buff;

@@ -78,8 +78,8 @@ struct state_event {
 struct sock_entry {
 	__u64 age;	    /* in its state; DURATION_UNKNOWN */
 	__u64 idle_jiffies; /* since the last segment that the state cannot be younger than */
-	__u64 ktime;	    /* closing line only */
-	__u64 jiffies;	    /* closing line only */
+	__u64 ktime;	    /* clocks, and when a timewait socket was looked at */
+	__u64 jiffies;	    /* clocks only */
 	struct flow flow;
 	__u32 pid;
 	__u8 comm[COMM_LEN];
@@ -189,7 +189,11 @@ struct options {
 	__u32 want_cgroup;
 	__u32 want_cookie;
 	__u32 timewait_only; /* the inventory is to show timewait sockets alone */
-	__u32 mark_closing;  /* set STATE_MAY_TIMEWAIT: somebody will look at the inventory */
+	/*
+	 * set STATE_MAY_TIMEWAIT: somebody will look at the inventory, and decides about
+	 * slower and state_mask when it has told what became of the connection
+	 */
+	__u32 mark_closing;
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

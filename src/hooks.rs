@@ -22,6 +22,9 @@ pub struct Spec {
 const FORGOTTEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
      (use a larger --track-max)";
 
+const UNSEEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
+     (use a larger --track-max), or shown as CLOSE when it may have been TIME_WAIT";
+
 impl Spec {
     /// What its rungs of one kind attach to: the names to look for in the kernel.
     pub fn targets(&self, kind: RungKind) -> Vec<&'static str> {
@@ -53,9 +56,9 @@ impl Spec {
 /// tcpstates about events.
 pub static TCPSTATES: Spec = Spec {
     name: "tcpstates",
-    hooks: &[&STATE, &SEND_USE, &RECV_USE, &OWNERS],
+    hooks: &[&STATE, &TIME_WAIT, &SEND_USE, &RECV_USE, &OWNERS],
     hash_hooks: &[&DESTROY],
-    untracked_means: FORGOTTEN,
+    untracked_means: UNSEEN,
     counts_in_kernel: false,
 };
 
@@ -91,6 +94,10 @@ pub static STATE: Hook = Hook {
     rungs: &[tracepoint("state_tracepoint", "inet_sock_set_state")],
     required: true,
 };
+
+/// A connection goes on as a timewait socket, which [`STATE`] does not show, or such a socket ends.
+pub static TIME_WAIT: Hook =
+    Hook { name: "time-wait", rungs: &[iterator("dump_sockets", "tcp")], required: false };
 
 /// A process has sent.
 pub static SEND: Hook = Hook {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use crate::cli::{Common, MeasureArgs, Track};
-use crate::hooks::Spec;
+use crate::hooks::{Spec, TIME_WAIT};
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::RungKind;
 use crate::kernel::refusal::Refusal;
 use crate::kernel::session::{Session, Setup};
 use crate::report::{Printer, SinkError, Status, Stop};
 use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
+use crate::timewait::Account;
 use crate::wire::Stats;
 
 /// How often counters are looked at for losses; a loss shows within a second.
@@ -47,6 +48,8 @@ fn load(spec: &Spec, facts: &Facts, measure: &MeasureArgs, mut setup: Setup) -> 
         setup.options.use_hash = u32::from(use_hash);
         setup.map_sizes.push(("tracked_hash", if use_hash { measure.track_max } else { 1 }));
         let plan = spec.plan(facts, measure.probe.rung(), use_hash)?;
+        let polls = plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
+        setup.options.poll_time_wait(polls);
         match Session::start(plan, facts, &setup) {
             Ok(session) => return Ok(session),
             Err(error) => _ = first_refusal.get_or_insert(error),
@@ -67,6 +70,8 @@ pub struct Running {
     pub waiter: Waiter,
     /// Events that reached user space; the tool's own work counts them.
     pub delivered: u64,
+    /// What the tool counts on top of its programs.
+    pub account: Account,
     spec: &'static Spec,
     facts: Facts,
     eventful: bool,
@@ -103,6 +108,7 @@ impl Running {
             printer,
             waiter,
             delivered: 0,
+            account: Account::default(),
             spec,
             facts,
             eventful,
@@ -213,6 +219,9 @@ impl Running {
     pub fn status(&self, last: bool) -> Result<Status> {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
         let Stats { attempted, lost, filtered, untracked, .. } = self.session.stats()?;
+        let attempted = (attempted + self.account.found).saturating_sub(self.account.void);
+        let filtered = filtered + self.account.filtered;
+        let untracked = untracked + self.account.untracked;
         let delivered = if self.spec.counts_in_kernel {
             attempted.saturating_sub(lost + filtered)
         } else {

@@ -22,6 +22,14 @@ pub const MAX_CIDRS: usize = 16;
 /// In [`StateEvent`]'s flags: the full socket closes, yet the connection may live on as a timewait
 /// socket, which only the inventory shows.
 pub const STATE_MAY_TIMEWAIT: u8 = 1;
+/// `END_EXPIRED` of `enum end_cause`; 0 is unknown.
+pub const END_EXPIRED: u8 = 1;
+/// `END_REUSED_CONNECT`.
+pub const END_REUSED_CONNECT: u8 = 2;
+/// `END_REUSED_SYN`.
+pub const END_REUSED_SYN: u8 = 3;
+/// `END_RESET`.
+pub const END_RESET: u8 = 4;
 /// `DURATION_UNKNOWN`.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
 
@@ -162,7 +170,7 @@ records! {
         age: u64,
         /// Jiffies since an acknowledgement that cannot be older than the state; 0 = not known.
         idle_jiffies: u64,
-        /// Clocks: `CLOCK_MONOTONIC` ns.
+        /// Clocks, and timewait sockets: `CLOCK_MONOTONIC` ns of the look.
         ktime: u64,
         /// Clocks: jiffies at the same moment.
         jiffies: u64,
@@ -327,6 +335,16 @@ records! {
         timewait_only: u32,
         /// 1: set [`STATE_MAY_TIMEWAIT`].
         mark_closing: u32,
+    }
+}
+
+impl Options {
+    /// Whether somebody polls for `TIME_WAIT`: then closings that may lead there are marked, the
+    /// inventory shows nothing else, and sockets of different namespaces must not be mixed up.
+    pub fn poll_time_wait(&mut self, polls: bool) {
+        self.mark_closing = u32::from(polls);
+        self.timewait_only = u32::from(polls);
+        self.want_netns |= u32::from(polls);
     }
 }
 

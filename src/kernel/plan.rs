@@ -115,6 +115,12 @@ impl Plan {
         self.choices.iter().filter_map(|choice| choice.rung.as_ref().ok().copied())
     }
 
+    /// How a hook is served; `None`: it is not.
+    pub fn kind_of(&self, hook: &str) -> Option<RungKind> {
+        let choice = self.choices.iter().find(|choice| choice.hook.name == hook)?;
+        choice.rung.as_ref().ok().map(|rung| rung.kind)
+    }
+
     /// Whether a hook is served.
     pub fn serves(&self, hook: &str) -> bool {
         self.choices.iter().any(|choice| choice.hook.name == hook && choice.rung.is_ok())
