@@ -106,13 +106,12 @@ impl TimeWaits {
 
     /// Takes in an event of the programs.
     pub fn take(&mut self, event: &StateEvent) {
-        if event.flags & STATE_MAY_TIMEWAIT != 0 {
-            if self.polls {
-                self.hold(event)
-            } else {
-                self.show(*event, false, true)
-            }
-            return;
+        let undecided = event.flags & STATE_MAY_TIMEWAIT != 0;
+        if undecided && self.polls {
+            return self.hold(event);
+        }
+        if undecided {
+            return self.show(*event, false, true);
         }
         if let Some(moment) = reopened(event) {
             self.supersede(event, moment);

@@ -56,7 +56,7 @@ fn shown(waits: &mut TimeWaits) -> Vec<Change> {
     ready
         .iter()
         .map(|Shown { event, polled }| {
-            let ms = (event.duration != DURATION_UNKNOWN).then(|| event.duration / MS);
+            let ms = (event.duration != DURATION_UNKNOWN).then_some(event.duration / MS);
             let seconds = std::time::Duration::from_nanos(event.ts).as_secs_f64();
             let [old, new] = [event.old_state, event.new_state].map(state);
             (seconds, event.flow.lport, old, new, ms, *polled)
@@ -67,7 +67,9 @@ fn shown(waits: &mut TimeWaits) -> Vec<Change> {
 /// A look at `now` that takes a ms and meets these.
 fn look(waits: &mut TimeWaits, now: u64, entries: &[SockEntry]) -> Vec<Change> {
     waits.begin_look(NETNS, now);
-    entries.iter().for_each(|entry| waits.see(entry));
+    for entry in entries {
+        waits.see(entry);
+    }
     waits.end_look(NETNS, now + MS);
     shown(waits)
 }
@@ -222,11 +224,14 @@ fn a_second_closing_resolves_the_first() {
     assert_eq!(shown(&mut waits), [(6.495, 1, TimeWait, Close, Some(995), true)]);
 }
 
+/// A filter, what passes, and how much does not.
+type Case = (Wanted, &'static [(TcpState, TcpState)], u64);
+
 #[test]
 fn filters_judge_what_has_become_of_it() {
     let only = |state: TcpState| Wanted { states: 1 << state.number(), slower: 0 };
     let slower = Wanted { states: 0, slower: at(1) };
-    let cases: [(Wanted, &[(TcpState, TcpState)], u64); 7] = [
+    let cases: [Case; 7] = [
         (only(TimeWait), &[(FinWait2, TimeWait), (TimeWait, Close)], 1),
         (only(Close), &[(FinWait2, Close), (TimeWait, Close)], 1),
         (only(FinWait2), &[(FinWait2, TimeWait), (FinWait2, Close)], 0),

@@ -87,7 +87,9 @@ impl Changes {
         let clock = WallClock::now();
         let Self { ring, waits, ready, cgroups, left, .. } = self;
         ring.drain(|batch| {
-            batch.iter().for_each(|event| waits.take(event));
+            for event in batch {
+                waits.take(event);
+            }
             waits.take_ready(ready);
             print(running, ready, cgroups, left, clock)?;
             running.account = waits.account();
