@@ -1,14 +1,22 @@
 //! When to look at the timewait sockets, and in which namespaces.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use super::TimeWaits;
 use crate::kernel::netns::{Namespaces, Netns};
 use crate::kernel::session::Session;
 use crate::run::{Ticker, monotonic_now};
 use crate::wire::SockEntry;
+
+/// So many sockets are read at a stretch, in half a millisecond or so: the ring buffer does not
+/// stop filling while a hundred thousand are read.
+const STRETCH: u64 = 1024;
+
+/// What is to be done between stretches: take in the events that have come.
+pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut TimeWaits) -> Result<()>;
 
 /// Takes looks, one an interval.
 #[derive(Debug)]
@@ -39,40 +47,66 @@ impl Looks {
     /// Looks at one namespace before anything has happened there; 0 is the tool's own.
     ///
     /// # Errors
-    /// As of [`Looks::take`].
-    pub fn first(&mut self, session: &Session, waits: &mut TimeWaits, netns: u32) -> Result<()> {
+    /// /proc is not there, or those of `meanwhile`.
+    pub fn first(
+        &mut self,
+        session: &Session,
+        waits: &mut TimeWaits,
+        netns: u32,
+        meanwhile: Meanwhile<'_>,
+    ) -> Result<()> {
         let netns = if netns == 0 { Netns::own()?.inode() } else { netns };
-        // What cannot be entered may still be watched; it is told when something was missed.
-        if let Err(_refused) = self.look(session, waits, netns) {
-            waits.abandon(netns);
-        }
-        Ok(())
+        // If it cannot be done, that is told as soon as something is missed for it.
+        self.look(session, waits, netns, meanwhile).map(drop)
     }
 
     /// Looks at every namespace in which something may be found. Returns a remark for the user
     /// the first time that one cannot be looked at.
-    pub fn take(&mut self, session: &Session, waits: &mut TimeWaits) -> Option<String> {
+    ///
+    /// # Errors
+    /// Those of `meanwhile`.
+    pub fn take(
+        &mut self,
+        session: &Session,
+        waits: &mut TimeWaits,
+        meanwhile: Meanwhile<'_>,
+    ) -> Result<Option<String>> {
         let mut remark = None;
         for netns in waits.namespaces() {
-            if let Err(error) = self.look(session, waits, netns) {
-                waits.abandon(netns);
-                remark = Some(format!("TIME_WAIT is not shown where it cannot be seen: {error:#}"));
+            if let Some(obstacle) = self.look(session, waits, netns, meanwhile)? {
+                remark =
+                    Some(format!("TIME_WAIT is not shown where nobody can look: {obstacle:#}"));
             }
         }
-        remark.filter(|_| !std::mem::replace(&mut self.told, true))
+        Ok(remark.filter(|_| !mem::replace(&mut self.told, true)))
     }
 
-    fn look(&mut self, session: &Session, waits: &mut TimeWaits, netns: u32) -> Result<()> {
-        let namespace = self.namespaces.find(netns)?;
-        namespace.within(|| {
-            waits.begin_look(netns, monotonic_now());
-            session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
-                if let Some(entry) = SockEntry::read(bytes).filter(|entry| entry.timewait != 0) {
-                    waits.see(&entry);
-                }
-            })?;
-            waits.end_look(netns, monotonic_now());
-            Ok(())
-        })
+    /// A look; returns what was in its way.
+    fn look(
+        &mut self,
+        session: &Session,
+        waits: &mut TimeWaits,
+        netns: u32,
+        meanwhile: Meanwhile<'_>,
+    ) -> Result<Option<Error>> {
+        let (mut count, mut between) = (0, Ok(()));
+        let namespace = self.namespaces.find(netns);
+        waits.begin_look(netns);
+        let each = |bytes: &[u8]| {
+            if let Some(entry) = SockEntry::read(bytes).filter(|entry| entry.timewait != 0) {
+                waits.see(&entry);
+            }
+            count += 1;
+            if count % STRETCH == 0 && between.is_ok() {
+                between = meanwhile(waits);
+            }
+        };
+        let look = || session.iterate("dump_sockets", size_of::<SockEntry>(), each);
+        let looked = namespace.and_then(|namespace| namespace.within(look));
+        match &looked {
+            Ok(()) => waits.end_look(netns, monotonic_now()),
+            Err(_) => waits.abandon(netns),
+        }
+        between.map(|()| looked.err())
     }
 }

@@ -16,6 +16,7 @@ mod tests;
 mod wanted;
 
 use std::collections::HashMap;
+use std::mem;
 
 use crate::tcp_state::TcpState::{FinWait2, TimeWait};
 use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
@@ -25,7 +26,7 @@ use space::{Held, Known, Space, began, reopened, stamp};
 pub use looks::Looks;
 pub use wanted::Wanted;
 
-/// So many connections are remembered, held ones included; if there are as many, in about 60 MB.
+/// So many connections are remembered, held ones included; if there are as many, in up to 100 MB.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
 pub const ROOM: usize = 262_144;
 
@@ -101,7 +102,11 @@ impl TimeWaits {
 
     /// Moves what is to be shown now to the end of `out`.
     pub fn take_ready(&mut self, out: &mut Vec<Shown>) {
-        out.append(&mut self.ready);
+        if out.is_empty() {
+            mem::swap(out, &mut self.ready);
+        } else {
+            out.append(&mut self.ready);
+        }
     }
 
     /// Takes in an event of the programs.
@@ -119,12 +124,13 @@ impl TimeWaits {
         self.ready.push(Shown { event: *event, polled: false });
     }
 
-    /// Begins a look at a namespace, at `CLOCK_MONOTONIC` `now`.
-    pub fn begin_look(&mut self, netns: u32, now: u64) {
+    /// Begins a look at a namespace. Events may be taken in while it is under way; it decides
+    /// about those before.
+    pub fn begin_look(&mut self, netns: u32) {
         self.looks += 1;
         let space = self.spaces.entry(netns).or_default();
         space.first = space.look == 0;
-        (space.look, space.look_began) = (self.looks, now);
+        space.look = self.looks;
     }
 
     /// Takes in one timewait socket of the look under way.
@@ -148,9 +154,9 @@ impl TimeWaits {
     /// Ends the look at a namespace, at `CLOCK_MONOTONIC` `now`: what it has not found is over.
     pub fn end_look(&mut self, netns: u32, now: u64) {
         let Some(space) = self.spaces.get_mut(&netns) else { return };
-        let (look, began) = (space.look, space.look_began);
-        // The timewait socket of a younger one may have come after its place was looked at.
-        let closed = |held: &Held| held.seen != look && held.event.ts < began;
+        let look = space.look;
+        // The timewait socket of a later one may have come after its place was looked at.
+        let closed = |held: &Held| held.seen != look && held.after != look;
         let closed: Vec<_> = space.held.extract_if(|_, held| closed(held)).collect();
         let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != look).collect();
         if space.held.is_empty() && space.known.is_empty() {
@@ -189,8 +195,9 @@ impl TimeWaits {
         if self.is_full() {
             return self.show(*event, false, true);
         }
-        let held = Held { event: *event, counted: true, seen: 0 };
-        self.spaces.entry(event.flow.netns).or_default().held.insert(event.flow, held);
+        let space = self.spaces.entry(event.flow.netns).or_default();
+        let held = Held { event: *event, counted: true, after: space.look, seen: 0 };
+        space.held.insert(event.flow, held);
         self.size += 1;
     }
 

@@ -17,6 +17,8 @@ pub struct Held {
     pub event: StateEvent,
     /// A program has sent it indeed; otherwise the tool found the socket when it started.
     pub counted: bool,
+    /// The last look, or the one under way, when it was taken in.
+    pub after: u64,
     /// The last look that found it, still in `FIN_WAIT2`; 0 = none.
     pub seen: u64,
 }
@@ -39,8 +41,6 @@ pub struct Known {
 pub struct Space {
     /// Number of the last look, or the one under way; 0 = none.
     pub look: u64,
-    /// `CLOCK_MONOTONIC` ns.
-    pub look_began: u64,
     /// It is the first.
     pub first: bool,
     /// What is held back.
@@ -56,7 +56,7 @@ impl Held {
         (event.ts, event.duration) = (stamp(entry).unwrap_or(entry.ktime), DURATION_UNKNOWN);
         (event.old_state, event.new_state) = (FinWait2.number(), Close.number());
         event.flow = entry.flow;
-        Self { event, counted: false, seen: look }
+        Self { event, counted: false, after: look, seen: look }
     }
 
     /// The change to `TIME_WAIT` that a look has found. Without a stamp, all that is known is that

@@ -55,7 +55,8 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
         changes.print_events(&mut running, false)?;
         if changes.waits.wants_older() {
             let netns = filter.netns.unwrap_or(0);
-            changes.looks.first(&running.session, &mut changes.waits, netns)?;
+            let Changes { ring, waits, looks, .. } = &mut changes;
+            looks.first(&running.session, waits, netns, &mut |waits| keep_up(ring, waits))?;
         }
         loop {
             let wake = running.rest_for_events(BATCH.min(interval))?;
@@ -99,16 +100,26 @@ impl Changes {
 
     /// Prints what a look at the timewait sockets tells.
     fn look(&mut self, running: &mut Running) -> Result<()> {
-        let remark = self.looks.take(&running.session, &mut self.waits);
-        self.waits.take_ready(&mut self.ready);
-        let clock = WallClock::now();
-        print(running, &mut self.ready, &mut self.cgroups, &mut self.left, clock)?;
-        running.account = self.waits.account();
+        let Self { ring, waits, looks, ready, cgroups, left } = self;
+        let remark = looks.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
+        waits.take_ready(ready);
+        print(running, ready, cgroups, left, WallClock::now())?;
+        running.account = waits.account();
         match remark {
             Some(remark) => Ok(running.printer.note(&format!("{}: {remark}", TCPSTATES.name))?),
             None => Ok(()),
         }
     }
+}
+
+/// Takes in the events of the time that a look takes; they are printed after it.
+fn keep_up(ring: &mut Ring<StateEvent>, waits: &mut TimeWaits) -> Result<()> {
+    ring.drain(|batch| {
+        for event in batch {
+            waits.take(event);
+        }
+        Ok(true)
+    })
 }
 
 /// Prints at most `left` changes; the rest only counts.
