@@ -19,6 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("older_ones_have_an_age_but_no_owner", older),
     ("an_orphan_waits_for_the_fin_of_its_peer", orphan),
     ("a_new_connection_takes_the_place_of_the_old", reused),
+    ("thousands_while_looks_are_under_way", churn),
     ("every_namespace_is_looked_at", namespaces),
 ];
 
@@ -242,6 +243,26 @@ fn reused() -> Result<()> {
     let cause = &client[4]["ended_by"];
     let known = if polls(&ended)? { cause.is_null() } else { cause == "reused_connect" };
     ensure!(known, "{}", client[4]);
+    Ok(())
+}
+
+/// More connections than a look takes at a stretch, and each look meets them in the making.
+fn churn() -> Result<()> {
+    let netns = Netns::new("twc")?;
+    let flags = format!("-i 0.05 --buffer 16M --netns {}", netns.path());
+    let tool = Tool::start("tcpstates", &flags)?;
+    let churn = load::run(&netns, "churn --conns 15000")?;
+    wait_for(&tool, "\"old\":\"LISTEN\",\"new\":\"CLOSE\"", 1)?;
+    let ended = tool.finish()?;
+    ended.complete()?;
+    let count = |mark: &str| ended.lines.iter().filter(|line| line.contains(mark)).count() as u64;
+    let (made, missed) = (number(&churn["connections"]), number(&ended.last_status()?["missed"]));
+    let begins = count(BEGINS);
+    ensure!((made - missed..=made).contains(&begins), "{begins} of {made}, {missed} skipped");
+    let closed = count("\"old\":\"FIN_WAIT2\",\"new\":\"CLOSE\"");
+    ensure!(closed == 0, "{closed} of {made} are said to have closed");
+    let (ends, reused) = (count(ENDS), netns.counter("TcpExtTWRecycled")?);
+    ensure!(ends.abs_diff(reused) <= missed, "{ends} ends, {reused} were reused");
     Ok(())
 }
 
