@@ -4,12 +4,17 @@
 #define TCPSCOPE_COMPAT_H
 
 /*
- * CLOCK_MONOTONIC milliseconds (32 bits) at which a timewait socket began; 0 where the
- * kernel does not keep it.
+ * CLOCK_MONOTONIC milliseconds (32 bits) at which a timewait socket entered its state; 0
+ * where the kernel does not keep it. One that began in FIN_WAIT2 is stamped anew by the
+ * peer's FIN, but only on a connection with TCP timestamps.
  */
-static __always_inline __u32 timewait_entry_ms(const struct inet_timewait_sock *tw)
+static __always_inline __u32 timewait_entry_ms(const struct tcp_timewait_sock *tcptw)
 {
+	const struct inet_timewait_sock *tw = &tcptw->tw_sk;
+
 	if (!bpf_core_field_exists(tw->tw_entry_stamp))
+		return 0;
+	if (tw->tw_substate != TCP_FIN_WAIT2 && !tcptw->tw_ts_recent_stamp)
 		return 0;
 	return tw->tw_entry_stamp;
 }

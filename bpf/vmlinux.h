@@ -193,11 +193,12 @@ struct tcp_sock {
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	volatile unsigned char tw_substate;
-	u32 tw_entry_stamp; /* 6.18 has it, 6.12 does not */
+	u32 tw_entry_stamp; /* 6.14 and newer (tcp: Measure TIME-WAIT reuse delay ...) */
 };
 
 struct tcp_timewait_sock {
 	struct inet_timewait_sock tw_sk;
+	int tw_ts_recent_stamp;
 };
 
 struct tcphdr {

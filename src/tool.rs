@@ -15,6 +15,7 @@ use crate::kernel::session::{Session, Setup};
 use crate::load::load;
 use crate::report::{Printer, SinkError, Status, Stop};
 use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
+use crate::timewait::Account;
 use crate::wire::Stats;
 
 /// How often counters are looked at for losses; a loss shows within a second.
@@ -41,6 +42,8 @@ pub struct Running {
     pub waiter: Waiter,
     /// Events that reached user space; the tool's own work counts them.
     pub delivered: u64,
+    /// What the tool counts on top of its programs.
+    pub account: Account,
     spec: &'static Spec,
     facts: Facts,
     eventful: bool,
@@ -82,6 +85,7 @@ impl Running {
             printer,
             waiter,
             delivered: 0,
+            account: Account::default(),
             spec,
             facts,
             eventful,
@@ -207,6 +211,9 @@ impl Running {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
         let Stats { attempted, lost, filtered, untracked, unreturned, .. } =
             self.session.stats()?;
+        let attempted = (attempted + self.account.found).saturating_sub(self.account.void);
+        let filtered = filtered + self.account.filtered;
+        let untracked = untracked + self.account.untracked;
         let delivered = if self.spec.counts_in_kernel {
             attempted.saturating_sub(lost + filtered)
         } else {

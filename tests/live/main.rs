@@ -17,6 +17,7 @@ mod peers;
 mod shared;
 mod states;
 mod summary;
+mod timewait;
 mod tool;
 
 /// A test: an error is a failure and is printed with its causes.
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     }
     let groups = [
         ("states", states::TESTS),
+        ("timewait", timewait::TESTS),
         ("count", count::TESTS),
         ("shared", shared::TESTS),
         ("summary", summary::TESTS),
