@@ -3,16 +3,20 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 OUT     ?=
+KERNEL  ?=
+PROBE   ?=
 
-.PHONY: help build demo test quick bench install uninstall fmt clean
+.PHONY: help build demo test quick lab bench install uninstall fmt clean
 
 help:
 	@echo 'make demo       build, then watch a few seconds of real traffic with every tool'
 	@echo 'make build      release binaries, man pages and shell completions'
 	@echo 'make install    copy them below PREFIX ($(PREFIX)); DESTDIR is honoured'
 	@echo 'make uninstall  remove what install copied'
-	@echo 'make test       everything: format, lints, unit, golden, plan, layout and live tests'
+	@echo 'make test       everything: format, lints, unit, golden, plan, layout, live tests, the lab'
 	@echo 'make quick      format, lints and every test that needs no root'
+	@echo 'make lab        live tests on kernels 5.10 to 7.x in QEMU; KERNEL=6.1 PROBE=kprobe runs one'
+	@echo '                cell, UPDATE=1 records the findings in docs/kernels.md'
 	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter'
 	@echo 'make fmt        format Rust and C in place'
 	@echo 'make clean      remove what was built'
@@ -28,6 +32,9 @@ test:
 
 quick:
 	@scripts/test.sh quick
+
+lab:
+	@KERNEL='$(KERNEL)' PROBE='$(PROBE)' UPDATE='$(UPDATE)' scripts/lab.sh
 
 bench:
 	@OUT='$(OUT)' scripts/bench.sh $(if $(QUICK),--quick)

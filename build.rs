@@ -1,4 +1,5 @@
-//! Compiles every `bpf/*.bpf.c` into `OUT_DIR/*.bpf.o`, which the tools carry inside them.
+//! Compiles every `bpf/*.bpf.c` into `OUT_DIR/*.bpf.o`, which the tools carry inside them, and lists
+//! them in `OUT_DIR/objects.rs`, a slice of names and contents.
 
 use std::env;
 use std::ffi::OsString;
@@ -29,14 +30,18 @@ fn build() -> Result<()> {
     println!("cargo:rerun-if-env-changed=CLANG");
     // The folder itself, so that a new or renamed file counts too.
     println!("cargo:rerun-if-changed=bpf");
+    let mut objects = Vec::new();
     for source in files_of("bpf")? {
         println!("cargo:rerun-if-changed={}", source.display());
         let name = source.to_string_lossy().into_owned();
         if let Some(stem) = name.strip_suffix(".bpf.c").and_then(|s| s.strip_prefix("bpf/")) {
-            compile(&clang, &source, &out.join(format!("{stem}.bpf.o")))?;
+            let object = out.join(format!("{stem}.bpf.o"));
+            compile(&clang, &source, &object)?;
+            objects.push(format!("({stem:?}, include_bytes!({object:?}).as_slice()),\n"));
         }
     }
-    Ok(())
+    let list = format!("&[\n{}]\n", objects.concat());
+    fs::write(out.join("objects.rs"), list).context("cannot write the list of objects")
 }
 
 fn files_of(folder: &str) -> Result<Vec<PathBuf>> {

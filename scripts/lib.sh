@@ -68,3 +68,9 @@ unmount_tracefs() {
 	[ -z "$mounted_tracefs" ] || as_root umount "$TRACEFS"
 	mounted_tracefs=
 }
+
+# The kernels of the lab, and what it keeps between runs: outside git, under no checkout.
+# shellcheck disable=SC2034
+LAB_SERIES='5.10 6.1 6.12 7.x'
+# shellcheck disable=SC2034
+LAB_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tcpscope/lab

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a job needs and the machine lacks: setup.sh build|quick|demo|test|bench
+# Installs what a job needs and the machine lacks: setup.sh build|quick|demo|test|lab|bench
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -32,6 +32,19 @@ bpftool                   | bpftool       | looks for programs and maps left beh
 setcap                    | libcap2-bin   | runs the tools with few capabilities
 ps                        | procps        | looks for processes left behind
 unshare                   | util-linux    | private namespaces
+"
+LAB_NEEDS="$BUILD_NEEDS
+qemu-system-x86_64        | qemu-system-x86 | boots other kernels
+/usr/share/seabios/bios.bin | seabios     | QEMU's firmware
+/usr/share/doc/busybox-static | busybox-static | the guests' system
+cpio                      | cpio          | packs it
+python3                   | python3       | compares the findings with the record
+dpkg-deb                  | dpkg          | unpacks the kernels
+ss                        | iproute2      | socket tables, counters and namespaces to compare with
+setpriv                   | util-linux    | runs a tool with few capabilities
+stdbuf                    | coreutils     | lets the peers say at once that they have started
+/usr/sbin/tcpstates       | libbpf-tools  | the peers that are to start there too
+/usr/share/keyrings/debian-archive-keyring.gpg | debian-archive-keyring | trusts the kernels' mirror
 "
 BENCH_NEEDS="$BUILD_NEEDS
 python3                   | python3       | runs the benchmark
@@ -116,7 +129,7 @@ install_missing() {
 	fi
 	say 'Installing with apt:'
 	while IFS='|' read -r package why; do
-		say "$(printf '  %-14s %s' "$package" "$why")"
+		say "$(printf '  %-22s %s' "$package" "$why")"
 	done <<<"$wanted"
 	install_packages "${packages[@]}"
 }
@@ -144,6 +157,7 @@ test)
 	install_missing <<<"$TEST_NEEDS"
 	install_rust_components
 	;;
+lab) install_missing <<<"$LAB_NEEDS" ;;
 bench) install_missing <<<"$BENCH_NEEDS" ;;
-*) die 'usage: setup.sh build|quick|demo|test|bench' ;;
+*) die 'usage: setup.sh build|quick|demo|test|lab|bench' ;;
 esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every check and every test, or with "quick" those that need neither root nor servers.
+# Runs every check and every test, the kernel lab last, or with "quick" those that need neither root nor servers.
 # A failed step does not stop the others. The last line adds everything up.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -76,6 +76,7 @@ if [ "$kind" != quick ]; then
 	step 'release build' cargo build --release --bins --examples
 	mount_tracefs
 	step 'live tests' live_tests
+	step 'kernel lab' scripts/lab.sh
 fi
 
 for name in ${failures[@]+"${failures[@]}"}; do

@@ -6,9 +6,12 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
+use crate::setting::scaled;
 use crate::tool::{Ended, Tool, number, output};
 
 pub const TESTS: &[(&str, Test)] = &[
+    ("requests_v4", || requests("")),
+    ("requests_v6", || requests("-6")),
     ("iperf3_v4", || iperf3("127.0.0.1", "")),
     ("iperf3_v6", || iperf3("::1", "")),
     ("iperf3_bidirectional", || iperf3("127.0.0.1", "--bidir")),
@@ -41,6 +44,25 @@ fn finish(tool: Tool, key: &str, least: u64) -> Result<(Vec<Value>, Ended)> {
     })?;
     let ended = tool.finish()?;
     Ok((ended.of_kind("count")?, ended))
+}
+
+/// Requests and answers of one segment: every call and byte at both ends, in both directions.
+fn requests(family: &str) -> Result<()> {
+    let netns = Netns::new("requests")?;
+    let tool = counter(&netns, "--by process")?;
+    let report = load::run(&netns, &format!("reqresp --seconds 1 --conns 3 {family}"))?;
+    let (requests, bytes) = (number(&report["requests"]), number(&report["bytes"]));
+    let (rows, ended) = finish(tool, "rx_bytes", 2 * bytes)?;
+    for (pid, comm) in [(&report["client_pid"], "rr-client"), (&report["server_pid"], "rr-server")]
+    {
+        let counts = |key| sum(&rows, key, |row| row["pid"] == *pid && row["comm"] == comm);
+        let found = ["tx_bytes", "rx_bytes", "tx_calls", "rx_calls"].map(counts);
+        let truth = [bytes, bytes, requests, requests];
+        ensure!(found == truth && requests > 0, "{comm}: {found:?} instead of {truth:?}");
+        // Segments of the handshake and bare acknowledgements may add to these.
+        ensure!(counts("segs_in") >= requests, "{comm}: {} segments", counts("segs_in"));
+    }
+    ended.complete()
 }
 
 /// The data connections of iperf3: its ends' ports, and bytes it sent and received.
@@ -191,7 +213,8 @@ fn rows_add_up() -> Result<()> {
     let netns = Netns::new("rows")?;
     for by in ["process", "connection", "remote", "remote:24", "port", "cgroup", "netns"] {
         let tool = counter(&netns, &format!("--by {by}"))?;
-        let churn = load::run(&netns, "churn --conns 500 --threads 1")?;
+        let churn = format!("churn --conns {} --threads 1", scaled(500, 50));
+        let churn = load::run(&netns, &churn)?;
         let bytes = 2 * number(&churn["sends"]);
         let (rows, ended) = finish(tool, "tx_bytes", bytes).context(by)?;
         let mut sums = [0; 7];

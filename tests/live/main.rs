@@ -14,6 +14,7 @@ mod facts;
 mod load;
 mod netns;
 mod peers;
+mod setting;
 mod shared;
 mod states;
 mod summary;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
             let refusal = refusal.clone();
             let run = move || match refusal {
                 Some(reason) => Err(reason.into()),
-                None => test().map_err(|e| format!("{e:#}").into()),
+                None => test().map_err(|e| format!("{e:#}{}", tool::skipped()).into()),
             };
             Trial::test(format!("{group}::{name}"), run).with_ignored_flag(skip)
         })

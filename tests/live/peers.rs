@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::Test;
 use crate::load;
 use crate::netns::Netns;
+use crate::setting::scaled;
 use crate::tool::{Tool, number};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -109,7 +110,7 @@ fn peer_line(line: &str) -> Option<(Tuple, (String, String))> {
 fn beside_nstat() -> Result<()> {
     let netns = Netns::new("nstat")?;
     let tool = Tool::start("tcpstates", &format!("--netns {}", netns.path()))?;
-    let life = load::run(&netns, "life --seed 5 --conns 300")?;
+    let life = load::run(&netns, &format!("life --seed 5 --conns {}", scaled(300, 60)))?;
     let listeners = life["listening_ports"].as_array().map_or(0, Vec::len);
     tool.wait_for("the listeners' end", |lines| {
         lines.iter().filter(|line| line.contains("\"old\":\"LISTEN\",\"new\":\"CLOSE\"")).count()

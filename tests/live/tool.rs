@@ -1,8 +1,8 @@
 //! A tool as a child process: started, read line by line, signalled, and waited for.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,8 +11,11 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// How long anything that must happen may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::netns::Netns;
+pub use crate::setting::path_of;
+use crate::setting::{patience, tool_command};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the rights are that every test needs, by their number in capability.h.
 const CAPABILITIES: [(u32, &str); 4] =
@@ -33,14 +36,6 @@ pub fn missing_rights() -> Option<String> {
     })
 }
 
-/// The path of a tool of this build.
-pub fn path_of(tool: &str) -> PathBuf {
-    match tool {
-        "tcpcount" => env!("CARGO_BIN_EXE_tcpcount").into(),
-        _ => env!("CARGO_BIN_EXE_tcpstates").into(),
-    }
-}
-
 /// Runs a command to its end; its standard output, or an error with what it said.
 pub fn output(command: &mut Command) -> Result<String> {
     let out = command.output().with_context(|| format!("{command:?}"))?;
@@ -53,13 +48,13 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// Asks again and again until there is an answer.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
+    while begin.elapsed() < patience() {
         if let Some(answer) = ask()? {
             return Ok(answer);
         }
         thread::sleep(Duration::from_millis(10));
     }
-    bail!("waited {PATIENCE:?} until {what}")
+    bail!("waited {:?} until {what}", patience())
 }
 
 /// Standard output so far.
@@ -67,6 +62,27 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Resul
 struct Lines {
     lines: Mutex<(Vec<String>, bool)>,
     changed: Condvar,
+}
+
+/// Program runs that the kernel has skipped in this process's tools, as they say themselves.
+static SKIPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Remembers how many runs the newest status says were skipped.
+fn note_skipped(lines: &[String]) -> u64 {
+    let newest = lines.iter().rev().find(|line| line.contains("\"kind\":\"status\""));
+    let status: Value = newest.and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    let skipped = number(&status["missed"]).max(number(&status["unreturned"]));
+    SKIPPED.fetch_max(skipped, Ordering::Relaxed);
+    skipped
+}
+
+/// What to add to a failure: with skipped runs no count can be complete, and where programs are
+/// emulated, which makes them slow, they are no rarity.
+pub fn skipped() -> String {
+    match SKIPPED.load(Ordering::Relaxed) {
+        0 => String::new(),
+        runs => format!("\n(the kernel skipped {runs} runs of the tool's programs)"),
+    }
 }
 
 /// A running tool; killed when dropped.
@@ -91,11 +107,29 @@ pub struct Ended {
 impl Tool {
     /// Starts a tool with `--json` and waits for its first line: by then its probes are attached.
     pub fn start(tool: &str, arguments: &str) -> Result<Self> {
-        let mut command = Command::new(path_of(tool));
+        Self::ready(tool_command(&[], tool), arguments)
+    }
+
+    /// Likewise, inside a network namespace, where it need not ask for the right to enter one.
+    /// All mounts stay as they are, unlike with `ip netns exec`.
+    pub fn start_in(netns: &Netns, tool: &str, arguments: &str) -> Result<Self> {
+        let enter = format!("--net={}", netns.path());
+        Self::ready(tool_command(&["nsenter", &enter], tool), arguments)
+    }
+
+    fn ready(mut command: Command, arguments: &str) -> Result<Self> {
         command.arg("--json").args(arguments.split_whitespace());
         let tool = Self::spawn(&mut command)?;
-        tool.wait_for("the first status line", |lines| !lines.is_empty())?;
-        Ok(tool)
+        match tool.wait_for("first status line", |lines| !lines.is_empty()) {
+            Ok(()) => Ok(tool),
+            Err(error) => Err(error.context(tool.last_words())),
+        }
+    }
+
+    /// Ends it by force; its standard error.
+    fn last_words(mut self) -> String {
+        let _ = self.child.kill();
+        self.readers.take().and_then(|(_, errors)| errors.join().ok()).unwrap_or_default()
     }
 
     /// Starts any command and collects its output.
@@ -130,18 +164,20 @@ impl Tool {
 
     /// Waits until the lines so far fulfil `done`; an error when the tool ends before.
     pub fn wait_for(&self, what: &str, done: impl Fn(&[String]) -> bool) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         let mut state = self.lines.lines.lock().unwrap();
         loop {
             if done(&state.0) {
                 return Ok(());
             }
             let left = end.saturating_duration_since(Instant::now());
-            if state.1 || left.is_zero() {
+            // What the kernel has left out never comes.
+            let in_vain = left < patience() * 5 / 6 && note_skipped(&state.0) > 0;
+            if state.1 || left.is_zero() || in_vain {
                 let tail = state.0.iter().rev().take(3).collect::<Vec<_>>();
                 bail!("no {what} (ended: {}); last lines: {tail:#?}", state.1);
             }
-            state = self.lines.changed.wait_timeout(state, left).unwrap().0;
+            state = self.lines.changed.wait_timeout(state, left.min(SECOND)).unwrap().0;
         }
     }
 
@@ -178,6 +214,7 @@ impl Tool {
         out.join().map_err(|_| anyhow::anyhow!("reader"))?;
         let errors = err.join().map_err(|_| anyhow::anyhow!("reader"))?;
         let lines = std::mem::take(&mut self.lines.lines.lock().unwrap().0);
+        note_skipped(&lines);
         Ok(Ended { lines, errors, status, took })
     }
 }

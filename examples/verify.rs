@@ -1,0 +1,104 @@
+//! verify: what the verifier of the running kernel has to do for every program of every tool.
+//!
+//! Each program is loaded alone, once with sockets kept in socket storage and once in a hash map,
+//! and never attached. One line each, separated by tabs: object, program, where sockets are kept,
+//! instructions processed, or `refused` and the reason. All other options are 0, which leaves away
+//! what only a flag asks for.
+
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use libbpf_rs::{ObjectBuilder, OpenObject, PrintLevel, set_print};
+use tcpscope::wire::Options;
+
+const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
+
+/// `BPF_LOG_STATS` of the kernel's `bpf_verifier.h`: sums at the end, not every step.
+const LOG_STATS: u32 = 4;
+
+/// What libbpf and the verifier said about the program at hand.
+static SAID: Mutex<String> = Mutex::new(String::new());
+
+/// Where libbpf quotes the verifier.
+const LOG_BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
+
+#[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
+fn keep(level: PrintLevel, text: String) {
+    if level == PrintLevel::Warn || text.contains(LOG_BEGIN) {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(&text);
+    }
+}
+
+/// The object with one program to load.
+fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
+    let mut open =
+        ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
+    for mut one in open.progs_mut() {
+        let wanted = one.name() == program;
+        one.set_autoload(wanted);
+        one.set_log_level(LOG_STATS);
+    }
+    let mut options = Options::zeroed();
+    options.use_hash = u32::from(use_hash);
+    for mut map in open.maps_mut() {
+        match map.name().to_string_lossy().as_ref() {
+            ".rodata.options" => map.set_initial_value(options.as_bytes())?,
+            // Kernels that refuse socket storage must not be asked for the map either.
+            "tracked" => map.set_autocreate(!use_hash)?,
+            _ => {}
+        }
+    }
+    Ok(open)
+}
+
+/// Instructions processed, or why the kernel refused.
+fn verify(object: &[u8], program: &str, use_hash: bool) -> Result<Result<u64, String>> {
+    let open = open(object, program, use_hash)?;
+    let said = || mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));
+    said();
+    let loaded = open.load();
+    let said = said();
+    match loaded {
+        Ok(_) => processed(&said).with_context(|| format!("no sums in {said:?}")).map(Ok),
+        Err(error) => Ok(Err(format!("{}: {error}", reason(&said)))),
+    }
+}
+
+/// `processed N insns (limit ...`
+fn processed(said: &str) -> Option<u64> {
+    said.rsplit_once("processed ")?.1.split(' ').next()?.parse().ok()
+}
+
+/// The verifier's last line before its sums says why; without its log, libbpf's first.
+fn reason(said: &str) -> String {
+    let log = said.split(LOG_BEGIN).nth(1).unwrap_or_default();
+    let log = log.split("verification time ").next().unwrap_or_default();
+    let telling = |line: &&str| {
+        // Lines of source are quoted after a semicolon.
+        !line.is_empty() && !line.starts_with(';') && !line.contains("RLIMIT_MEMLOCK")
+    };
+    let last = log.lines().map(str::trim).rfind(telling);
+    last.or_else(|| said.lines().map(str::trim).find(telling)).unwrap_or_default().to_owned()
+}
+
+fn main() -> Result<()> {
+    set_print(Some((PrintLevel::Debug, keep)));
+    for (name, object) in OBJECTS {
+        let open =
+            ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
+        let programs: Vec<_> =
+            open.progs().map(|one| one.name().to_string_lossy().into_owned()).collect();
+        for program in programs {
+            for (kept, use_hash) in [("storage", false), ("hash", true)] {
+                let found = match verify(object, &program, use_hash)? {
+                    Ok(count) => count.to_string(),
+                    Err(reason) => format!("refused\t{reason}"),
+                };
+                println!("{name}\t{program}\t{kept}\t{found}");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Runs the live tests on other kernels and on this one: KERNEL=… PROBE=… UPDATE=… scripts/lab.sh
+#
+# KERNEL  one of the series of the lab, or "native"; all of them otherwise
+# PROBE   one cell: auto fentry tracepoint kprobe user integrity confidentiality; all otherwise
+# UPDATE  not empty: record the findings in docs/kernels.md and tests/lab/verifier.tsv
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# In this order in one boot: lockdown can be raised, but never lowered.
+GUEST_STEPS='verifier auto fentry tracepoint kprobe user peers integrity confidentiality'
+# What may be done to this machine: nothing that lasts.
+NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
+GUESTS_AT_ONCE=2
+
+kernel=${KERNEL:-} probe=${PROBE:-} update=${UPDATE:-}
+
+# The steps to run of those given, separated by commas.
+steps() {
+	local IFS=,
+	echo "${probe:-$*}"
+}
+
+# Our programs as the cells want them; readable for everyone, for one cell runs as nobody.
+pack() {
+	local to=$1 release live
+	cargo build --release --bins --examples
+	live=$(cargo test --release --no-run --test live 2>&1 | tee /dev/stderr |
+		sed -n 's/^ *Executable tests\/live\/main.rs (\(.*\))$/\1/p')
+	[ -n "$live" ] || die 'the live tests cannot be built'
+	release=$(release_dir)
+	mkdir -p "$to/examples"
+	tool_names >"$to/tools.txt"
+	tool_names | while read -r name; do cp "$release/$name" "$to/"; done
+	cp "$release/examples/tcpload" "$release/examples/verify" "$to/examples/"
+	cp "$live" "$to/live"
+	cp scripts/lab/cells.sh "$to/"
+	grep -v '^#' tests/lab/tests.tsv >"$to/tests.tsv"
+}
+
+# One guest a kernel, two at a time; how they fared stands in their results.
+run_guests() {
+	local series kernels
+	read -ra series <<<"$LAB_SERIES"
+	[ -z "$kernel" ] || series=("$kernel")
+	kernels=$(scripts/lab/kernels.sh "${series[@]}")
+	scripts/lab/initramfs.sh "$work/lab" "$work/initramfs"
+	# shellcheck disable=SC2086 # the steps are words
+	printf '%s\n' "$kernels" | xargs -d '\n' -P "$GUESTS_AT_ONCE" -n 1 \
+		scripts/lab/guest.sh "$work" "$(steps $GUEST_STEPS)"
+}
+
+run_native() {
+	local begin=$SECONDS
+	say "This machine: $(uname -r)"
+	# shellcheck disable=SC2046,SC2086 # the steps are words
+	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" \
+		sh scripts/lab/cells.sh $(steps $NATIVE_STEPS | tr , ' ')
+	as_root chmod 644 "$work/native.results"
+	printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$work/native.results"
+}
+
+[ "$(uname -m)" = x86_64 ] || die 'the lab has kernels for x86_64 only'
+case ${probe:-auto} in
+auto | fentry | tracepoint | kprobe | user | integrity | confidentiality) ;;
+*) die "PROBE=$probe: there are auto, fentry, tracepoint, kprobe, user, integrity, confidentiality" ;;
+esac
+case " $LAB_SERIES native " in
+*" ${kernel:-native} "*) ;;
+*) die "KERNEL=$kernel: there are $LAB_SERIES native" ;;
+esac
+scripts/setup.sh lab
+work=$(mktemp -d)
+chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+pack "$work/lab"
+[ "$kernel" = native ] || run_guests
+case ${kernel:-native}-$probe in
+native-integrity | native-confidentiality) ;;
+native-*) run_native ;;
+esac
+
+status=0
+python3 -B scripts/lab/report.py "$work" ${update:+--update} || status=$?
+if [ "$status" -ne 0 ]; then
+	kept=$LAB_CACHE/failed
+	mkdir -p "$kept"
+	rm -f "$kept"/*.results "$kept"/*.console
+	find "$work" -maxdepth 1 \( -name '*.results' -o -name '*.console' \) -exec cp {} "$kept/" \;
+	say "Consoles and results of the guests: $kept"
+fi
+exit "$status"

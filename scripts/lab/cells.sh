@@ -1,0 +1,136 @@
+#!/bin/sh
+# Runs cells of the lab on the kernel that runs, in a guest or natively, as root: cells.sh STEP...
+# A step is a cell or one of "verifier" and "peers". Findings go to the file LAB_OUT, one a line,
+# fields separated by tabs. Plain sh, for the guest has busybox only.
+#
+# LAB_DIR has the tools, examples/, the test binary live, tests.tsv, and tools.txt.
+set -u
+
+TAB=$(printf '\t')
+# A test that takes longer hangs.
+TEST_LIMIT=${TEST_LIMIT:-90}
+PEERS='tcpstates tcptop tcpconnlat tcprtt tcpsynbl tcplife'
+PEER_LIMIT=15
+LOCKDOWN=/sys/kernel/security/lockdown
+# An ordinary user; the runner of the tools only, for tests make namespaces and need root. By its
+# path, for busybox has a lesser one.
+USER_RUNNER='/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon
+	--ambient-caps=-all,+bpf,+perfmon --bounding-set=-all,+bpf,+perfmon'
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export TCPSCOPE_BIN_DIR="$LAB_DIR"
+
+tell() {
+	(
+		IFS=$TAB
+		printf '%s\n' "$*" >>"$LAB_OUT"
+	)
+}
+
+# The last line that says something, without tabs.
+last_words() {
+	grep -v '^ *$' "$1" | tail -n 1 | tr '\t\r' '  '
+}
+
+# Makes the machine what a cell wants it to be; lockdown stays raised for ever.
+enter() {
+	unset TCPSCOPE_PROBE
+	export TCPSCOPE_RUNNER=
+	case $1 in
+	fentry | tracepoint | kprobe) export TCPSCOPE_PROBE="$1" ;;
+	user)
+		export TCPSCOPE_RUNNER="$USER_RUNNER"
+		# Up to 5.10 maps are charged to it, and an ordinary user may not raise it.
+		# shellcheck disable=SC3045 # dash and busybox have it
+		ulimit -l unlimited 2>/dev/null || return 0
+		;;
+	integrity | confidentiality)
+		echo "$1" >"$LOCKDOWN" 2>/dev/null
+		grep -q "\[$1\]" "$LOCKDOWN"
+		;;
+	esac
+}
+
+# Whether a tool starts; tells its exit code with the rungs it took, or with what it said.
+starts() {
+	# shellcheck disable=SC2086 # the runner is words
+	timeout "$TEST_LIMIT" $TCPSCOPE_RUNNER "$LAB_DIR/$2" \
+		${TCPSCOPE_PROBE:+--probe "$TCPSCOPE_PROBE"} --json -d 0.1 \
+		>"$work/out" 2>"$work/err" </dev/null
+	code=$?
+	said=$(sed -n '1s/.*"probes":{\([^}]*\)}.*/\1/p' "$work/out")
+	[ "$code" -eq 0 ] || said=$(grep -v '^ *$' "$work/err" | head -n 1 | tr '\t\r' '  ')
+	tell start "$1" "$2" "$code" "$said"
+	return "$code"
+}
+
+run_test() {
+	begin=$(date +%s)
+	timeout -k 2 "$TEST_LIMIT" "$LAB_DIR/live" --exact "$3" >"$work/out" 2>&1 </dev/null
+	code=$?
+	# A name that no test has would pass too.
+	[ "$code" -ne 0 ] || grep -q '^test result: ok. 1 passed' "$work/out" || code=404
+	tell test "$1" "$2" "$3" "$code" $(($(date +%s) - begin))
+	[ "$code" -ne 0 ] || return 0
+	# The failure's text stands between its heading and the summary.
+	sed -n '/^---- /,/^failures:/p' "$work/out" | sed '1d;$d' | grep -v '^ *$' | head -n 40 |
+		tr '\t\r' '  ' | while IFS= read -r line; do
+		tell log "$1" "$2" "$3" "$line"
+	done
+}
+
+cell() {
+	if ! enter "$1"; then
+		tell broken "$1" 'the kernel does not let lockdown be raised'
+		return
+	fi
+	while read -r tool; do
+		starts "$1" "$tool" || continue
+		while IFS=$TAB read -r owner cells name; do
+			[ "$owner" = "$tool" ] || continue
+			case $cells in
+			every | "$1") run_test "$1" "$tool" "$name" ;;
+			esac
+		done <"$LAB_DIR/tests.tsv"
+	done <"$LAB_DIR/tools.txt"
+}
+
+verifier() {
+	if "$LAB_DIR/examples/verify" >"$work/out" 2>"$work/err"; then
+		while IFS= read -r line; do
+			tell insns "$line"
+		done <"$work/out"
+	else
+		tell broken verifier "$(last_words "$work/err")"
+	fi
+}
+
+# For the record: a peer has started when it still runs after a while.
+peers() {
+	for peer in $PEERS; do
+		stdbuf -oL "/usr/sbin/$peer" >"$work/$peer.out" 2>"$work/$peer.err" </dev/null &
+		echo $! >"$work/$peer.pid"
+	done
+	sleep "$PEER_LIMIT"
+	for peer in $PEERS; do
+		if kill "$(cat "$work/$peer.pid")" 2>/dev/null; then
+			tell peer "$peer" starts
+		else
+			tell peer "$peer" "$(last_words "$work/$peer.err")"
+		fi
+	done
+	wait
+}
+
+tell release "$(uname -r)"
+for step in "$@"; do
+	begin=$(date +%s)
+	case $step in
+	verifier | peers) "$step" ;;
+	# Limits and variables of a cell must not reach the next.
+	*) (cell "$step") ;;
+	esac
+	tell time "$step" $(($(date +%s) - begin))
+done
+tell end

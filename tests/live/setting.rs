@@ -1,0 +1,62 @@
+//! How the tests are run, by environment variables. The lab sets them where kernels are emulated;
+//! without them everything has the full size and runs the programs of this build.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `TCPSCOPE_BIN_DIR` | folder of the tools and of `examples/tcpload` |
+//! | `TCPSCOPE_PROBE` | every tool started gets `--probe` with this value |
+//! | `TCPSCOPE_RUNNER` | a command that starts the tool named after it, with other rights |
+//! | `TCPSCOPE_TEST_SCALE` | emulated and slow: divide amounts of traffic by this |
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long anything that must happen may take on real hardware …
+const PATIENCE: Duration = Duration::from_secs(20);
+/// … and how many times that where every instruction is emulated.
+const EMULATED_PATIENCE: u32 = 3;
+
+fn scale() -> u64 {
+    let set = env::var("TCPSCOPE_TEST_SCALE").ok().and_then(|text| text.parse().ok());
+    set.unwrap_or(1).max(1)
+}
+
+/// Whether times mean nothing here: clocks are true, but everything takes long.
+pub fn emulated() -> bool {
+    scale() > 1
+}
+
+/// An amount of traffic, less of it under emulation but never fewer than `least`. What is
+/// expected of the tools follows from the amount, and stays exact.
+pub fn scaled(amount: u64, least: u64) -> u64 {
+    (amount / scale()).max(least.min(amount))
+}
+
+/// How long anything that must happen may take.
+pub fn patience() -> Duration {
+    PATIENCE * if emulated() { EMULATED_PATIENCE } else { 1 }
+}
+
+/// The path of a tool of this build.
+pub fn path_of(tool: &str) -> PathBuf {
+    // Cargo builds all tools into the same folder before it builds their tests.
+    let built = || Path::new(env!("CARGO_BIN_EXE_tcpstates")).with_file_name("").into_os_string();
+    PathBuf::from(env::var_os("TCPSCOPE_BIN_DIR").unwrap_or_else(built)).join(tool)
+}
+
+/// `program ARGUMENT...` with the rights and the rung that the variables ask for, in front of it
+/// whatever `before` says.
+pub fn tool_command(before: &[&str], tool: &str) -> Command {
+    let runner = env::var("TCPSCOPE_RUNNER").unwrap_or_default();
+    let mut words: Vec<std::ffi::OsString> =
+        before.iter().copied().chain(runner.split_whitespace()).map(Into::into).collect();
+    words.push(path_of(tool).into());
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    if let Some(way) = env::var_os("TCPSCOPE_PROBE") {
+        command.arg("--probe").arg(way);
+    }
+    command
+}
