@@ -4,33 +4,27 @@
 #define TCPSCOPE_COMPAT_H
 
 /*
- * CLOCK_MONOTONIC milliseconds (32 bits) at which a timewait socket began; 0 where the
- * kernel does not keep it.
+ * CLOCK_MONOTONIC milliseconds (32 bits) at which a timewait socket entered its state; 0
+ * where the kernel does not keep it. One that began in FIN_WAIT2 is stamped anew by the
+ * peer's FIN, but only on a connection with TCP timestamps.
  */
-static __always_inline __u32 timewait_entry_ms(const struct inet_timewait_sock *tw)
+static __always_inline __u32 timewait_entry_ms(const struct tcp_timewait_sock *tcptw)
 {
-	const struct inet_timewait_sock___stamp *stamped = (const void *)tw;
+	const struct inet_timewait_sock *tw = &tcptw->tw_sk;
 
-	if (!bpf_core_field_exists(stamped->tw_entry_stamp))
+	if (!bpf_core_field_exists(tw->tw_entry_stamp))
 		return 0;
-	return stamped->tw_entry_stamp;
-}
-
-/* bpf_get_current_task_btf() came with 5.11. */
-static __always_inline bool has_current_task_btf(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
-}
-
-/* bpf_sock_from_file() came with 5.11. */
-static __always_inline bool has_sock_from_file(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file);
+	if (tw->tw_substate != TCP_FIN_WAIT2 && !tcptw->tw_ts_recent_stamp)
+		return 0;
+	return tw->tw_entry_stamp;
 }
 
 #define SOCKFS_MAGIC 0x534f434b /* include/uapi/linux/magic.h */
 
-/* What bpf_sock_from_file() does, where there is none: every file of sockfs is a socket. */
+/*
+ * What bpf_sock_from_file() does, for kernels before 5.11, which have none: every file of
+ * sockfs is a socket.
+ */
 static __always_inline struct sock *sock_of_file_probed(const struct file *file)
 {
 	struct socket *sock;

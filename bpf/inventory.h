@@ -32,15 +32,20 @@ static __always_inline void entry_owner(struct sock_entry *entry, const struct o
 }
 
 static __always_inline bool inventory_timewait(struct sock_entry *entry,
-					       const struct inet_timewait_sock *tw, __u64 now)
+					       const struct tcp_timewait_sock *tcptw, __u64 now)
 {
-	struct closer *closer = bpf_map_lookup_elem(&closers, &entry->flow);
-	__u32 began_ms = timewait_entry_ms(tw);
+	__u32 began_ms = timewait_entry_ms(tcptw);
+	struct closer *closer;
 
-	entry->state = tw->tw_substate;
+	entry->state = tcptw->tw_sk.tw_substate;
 	entry->timewait = 1;
+	entry->ktime = now;
 	if (began_ms)
 		entry->age = (__u64)((__u32)(now / 1000000) - began_ms) * 1000000;
+	/* the reader has the transitions, and from them the owners */
+	if (options.timewait_only)
+		return true;
+	closer = bpf_map_lookup_elem(&closers, &entry->flow);
 	if (!closer)
 		return !owner_filtered();
 	entry_owner(entry, &closer->owner);
@@ -107,7 +112,7 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 	if (tp)
 		keep = inventory_full(&entry, tp, now);
 	else if (tw)
-		keep = inventory_timewait(&entry, &tw->tw_sk, now);
+		keep = inventory_timewait(&entry, tw, now);
 	else
 		keep = !owner_filtered();
 	if (keep)

@@ -107,10 +107,10 @@ static __always_inline void owner_settle(struct owner *owner, struct stats *st)
 {
 	if (owner->flags & OWNER_INHERITED)
 		st->settled++;
-	if (has_current_task_btf())
-		owner_learn(owner, bpf_get_current_task_btf());
-	else
+	if (options.task_by_helpers)
 		owner_learn_by_helpers(owner);
+	else
+		owner_learn(owner, bpf_get_current_task_btf());
 }
 
 /*
@@ -129,7 +129,7 @@ static __always_inline bool closed_by_process(const struct sock *sk, int old_sta
 	    !(new_state == TCP_CLOSE && READ(how, sk, sk_shutdown) == SHUTDOWN_MASK))
 		return false;
 	/* fput() of the last reference may be left to a kernel thread */
-	if (!has_current_task_btf())
+	if (options.task_by_helpers)
 		return false;
 	task = bpf_get_current_task_btf();
 	return !(task->flags & PF_KTHREAD);
@@ -165,22 +165,6 @@ static __always_inline void owner_on_transition(struct track *track, const struc
 	}
 }
 
-static __always_inline struct sock *tcp_sock_of_file(struct file *file)
-{
-	struct socket *sock;
-	struct sock *sk;
-
-	if (!has_sock_from_file()) {
-		sk = sock_of_file_probed(file);
-		return sk && is_tcp(sk, PROBED) ? sk : NULL;
-	}
-	sock = bpf_sock_from_file(file);
-	if (!sock)
-		return NULL;
-	sk = sock->sk;
-	return sk && is_tcp(sk, TRUSTED) ? sk : NULL;
-}
-
 /* accept() handed the socket to the current process. */
 static __always_inline void handle_accept(struct sock *sk)
 {
@@ -194,6 +178,22 @@ static __always_inline void handle_accept(struct sock *sk)
 		owner_settle(&track->owner, st);
 }
 
+static __always_inline void holder_learn(struct sock *sk, struct task_struct *task)
+{
+	struct stats *st = stats_here();
+	struct track *track;
+
+	if (!st)
+		return;
+	/* one that cannot be remembered is counted as untracked with its next event */
+	track = track_make(sk);
+	if (!track || owner_settled(&track->owner))
+		return;
+	if (track->owner.flags & OWNER_INHERITED)
+		st->settled++;
+	owner_learn(&track->owner, task);
+}
+
 /*
  * Sockets older than the tool, and children that were accepted but not used yet. Only one
  * task is asked for each table of files; the first holder, mostly the eldest, is taken.
@@ -203,22 +203,33 @@ int learn_owners(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct stats *st = stats_here();
-	struct track *track;
+	struct socket *sock;
 	struct sock *sk;
 
-	if (!task || !file || !st)
+	if (!task || !file)
 		return 0;
-	sk = tcp_sock_of_file(file);
-	if (!sk)
+	sock = bpf_sock_from_file(file);
+	if (!sock)
 		return 0;
-	/* one that cannot be remembered is counted as untracked with its next event */
-	track = track_make(sk);
-	if (!track || owner_settled(&track->owner))
+	sk = sock->sk;
+	if (sk && is_tcp(sk, TRUSTED))
+		holder_learn(sk, task);
+	return 0;
+}
+
+/* Likewise on kernels before 5.11. */
+SEC("iter/task_file")
+int learn_owners_by_inode(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock *sk;
+
+	if (!task || !file)
 		return 0;
-	if (track->owner.flags & OWNER_INHERITED)
-		st->settled++;
-	owner_learn(&track->owner, task);
+	sk = sock_of_file_probed(file);
+	if (sk && is_tcp(sk, PROBED))
+		holder_learn(sk, task);
 	return 0;
 }
 

@@ -15,19 +15,21 @@ struct transition {
 	__u8 end_cause;
 };
 
+/* What becomes of a marked transition, and how long it took, is for the reader to find out. */
 static __always_inline bool transition_wanted(const struct transition *tr)
 {
 	__u32 states = 1 << tr->old_state | 1 << tr->new_state;
+	bool marked = tr->flags & STATE_MAY_TIMEWAIT;
 
 	if (owner_filtered() && !(tr->owner && tr->owner->flags & OWNER_MATCHES))
 		return false;
-	/* user space will find out whether it is one to TIME_WAIT */
-	if (tr->flags & STATE_MAY_TIMEWAIT)
+	if (marked)
 		states |= 1 << TCP_TIME_WAIT;
 	if (options.state_mask && !(options.state_mask & states))
 		return false;
 	/* an unknown duration is not known to be slower */
-	if (options.slower && (tr->duration == DURATION_UNKNOWN || tr->duration < options.slower))
+	if (options.slower && !marked &&
+	    (tr->duration == DURATION_UNKNOWN || tr->duration < options.slower))
 		return false;
 	return true;
 }

@@ -41,12 +41,6 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
-/* Looked for by name, for no kernel is asked for its version. */
-enum bpf_func_id {
-	BPF_FUNC_get_current_task_btf = 158,
-	BPF_FUNC_sock_from_file = 162,
-};
-
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
@@ -199,15 +193,12 @@ struct tcp_sock {
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	volatile unsigned char tw_substate;
-};
-
-/* 6.7 and newer (tcp: add tw_entry_stamp) */
-struct inet_timewait_sock___stamp {
-	u32 tw_entry_stamp;
+	u32 tw_entry_stamp; /* 6.14 and newer (tcp: Measure TIME-WAIT reuse delay ...) */
 };
 
 struct tcp_timewait_sock {
 	struct inet_timewait_sock tw_sk;
+	int tw_ts_recent_stamp;
 };
 
 struct tcphdr {
@@ -234,6 +225,12 @@ struct socket {
 	struct sock *sk;
 };
 
+#pragma clang attribute pop
+
+/*
+ * What iterators are called with: __bpf_md_ptr() fields of 8 bytes, the same since 5.8. Not
+ * relocated, for each relocated type costs half a millisecond of the start.
+ */
 struct seq_file;
 
 struct bpf_iter_meta {
@@ -245,8 +242,8 @@ struct bpf_iter_meta {
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
-	u32 fd;
-	struct file *file;
+	u32 fd __attribute__((aligned(8)));
+	struct file *file __attribute__((aligned(8)));
 };
 
 struct bpf_iter__tcp {
@@ -262,7 +259,5 @@ struct bpf_iter__bpf_map_elem {
 	void *key;
 	void *value;
 };
-
-#pragma clang attribute pop
 
 #endif /* __VMLINUX_H__ */

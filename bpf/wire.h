@@ -79,8 +79,8 @@ struct state_event {
 struct sock_entry {
 	__u64 age;	    /* in its state; DURATION_UNKNOWN */
 	__u64 idle_jiffies; /* since the last segment that the state cannot be younger than */
-	__u64 ktime;	    /* closing line only */
-	__u64 jiffies;	    /* closing line only */
+	__u64 ktime;	    /* clocks, and when a timewait socket was looked at */
+	__u64 jiffies;	    /* clocks only */
 	struct flow flow;
 	__u32 pid;
 	__u8 comm[COMM_LEN];
@@ -196,11 +196,15 @@ struct options {
 	__u32 nr_cpus;	  /* possible ones: values that a per-CPU entry has */
 	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
 	__u32 want_cgroup;
-	__u32 cookie;	      /* enum cookie_source */
-	__u32 timewait_only;  /* the inventory is to show timewait sockets alone */
-	__u32 mark_closing;   /* set STATE_MAY_TIMEWAIT: somebody will look at the inventory */
-	__u32 know_end_cause; /* programs watch what may end a timewait socket early */
-	__u32 reserved;
+	__u32 cookie;	     /* enum cookie_source */
+	__u32 timewait_only; /* the inventory is to show timewait sockets alone */
+	/*
+	 * set STATE_MAY_TIMEWAIT: somebody will look at the inventory, and decides about
+	 * slower and state_mask when it has told what became of the connection
+	 */
+	__u32 mark_closing;
+	__u32 know_end_cause;  /* programs watch what may end a timewait socket early */
+	__u32 task_by_helpers; /* no bpf_get_current_task_btf() here */
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

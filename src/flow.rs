@@ -1,5 +1,6 @@
 //! Addresses as people read them.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::wire::{ADDR_LEN, Flow};
@@ -7,6 +8,20 @@ use crate::wire::{ADDR_LEN, Flow};
 /// An address of the wire; IPv4-mapped ones are IPv4.
 pub fn ip(addr: &[u8; ADDR_LEN]) -> IpAddr {
     Ipv6Addr::from(*addr).to_canonical()
+}
+
+impl PartialEq for Flow {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Flow {}
+
+impl Hash for Flow {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.as_bytes());
+    }
 }
 
 impl Flow {

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! `kernel` finds out what the running kernel offers, plans which program serves which hook,
-//! and loads it. `wire` decodes records. The models (`states`, `inventory`, `count`) turn
+//! and loads it. `wire` decodes records. The models (`states`, `timewait`, `inventory`, `count`) turn
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli` and `run` are what all tools have in common.
 
+pub mod calls;
 pub mod cgroup;
 pub mod cli;
 pub mod count;
@@ -26,5 +27,6 @@ pub mod report;
 pub mod run;
 pub mod states;
 pub mod tcp_state;
+pub mod timewait;
 pub mod tool;
 pub mod wire;

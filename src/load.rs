@@ -17,8 +17,8 @@ const CALLS: u32 = 32_768;
 fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     options.use_hash = u32::from(plan.use_hash);
     options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
-    let polled = plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
-    options.mark_closing &= u32::from(polled);
+    options.task_by_helpers = u32::from(!facts.current_task());
+    options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator));
     let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);
     if options.cookie == COOKIE_HELPER && !helper {
         options.cookie = COOKIE_FIELD;

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use crate::report::{Cell, Column, Row};
 use crate::tcp_state::TcpState;
-use crate::wire::{DURATION_UNKNOWN, StateEvent};
+use crate::wire::{
+    DURATION_UNKNOWN, END_EXPIRED, END_RESET, END_REUSED_CONNECT, END_REUSED_SYN, StateEvent,
+};
 
 /// One transition of one socket.
 #[derive(Debug)]
 pub struct Transition {
     /// Wall-clock ns.
     pub ts: i64,
-    /// The record as it came.
+    /// The record as it came, or made up from what polling has found.
     pub event: StateEvent,
+    /// Polling has found it, in the kernel's list of sockets.
+    pub polled: bool,
     /// Path of the owner's cgroup.
     pub cgroup: Option<Arc<str>>,
 }
@@ -41,7 +45,31 @@ pub(crate) fn nanos(value: u64) -> Cell<'static> {
     if value == DURATION_UNKNOWN { Cell::Missing } else { Cell::Nanos(value) }
 }
 
-static COLUMNS: [Column<Transition>; 18] = [
+/// How a connection left `TIME_WAIT`, where the kernel tells.
+fn ended_by(t: &Transition) -> Option<&'static str> {
+    if t.event.old_state != TcpState::TimeWait.number() {
+        return None;
+    }
+    match t.event.end_cause {
+        END_EXPIRED => Some("expired"),
+        END_REUSED_CONNECT => Some("reused_connect"),
+        END_REUSED_SYN => Some("reused_syn"),
+        END_RESET => Some("reset"),
+        _ => None,
+    }
+}
+
+/// What a table has no column for, in a word.
+fn note(t: &Transition) -> &'static str {
+    match ended_by(t) {
+        Some("reused_connect" | "reused_syn") => "reused",
+        Some(cause) => cause,
+        None if t.polled => "polled",
+        None => "",
+    }
+}
+
+static COLUMNS: [Column<Transition>; 21] = [
     Column::left("time", "TIME", 12, |t: &Transition| Cell::Time(t.ts), "When the state changed.")
         .table_only(),
     Column::right("pid", "PID", 7, |t| id(t.event.pid.into()), "Process that owns the socket."),
@@ -57,7 +85,7 @@ static COLUMNS: [Column<Transition>; 18] = [
     Column::left(
         "remote",
         "RADDR:RPORT",
-        21,
+        20,
         |t: &Transition| Cell::Endpoint(t.event.flow.remote_ip(), t.event.flow.remote_port()),
         "Remote address and port.",
     )
@@ -83,13 +111,27 @@ static COLUMNS: [Column<Transition>; 18] = [
     Column::right(
         "duration",
         "IN OLD",
-        7,
+        6,
         |t: &Transition| nanos(t.event.duration),
         "Time in the old state.",
     )
     .table_only(),
     Column::json("duration_ns", |t| nanos(t.event.duration), "Time in the old state."),
+    Column::left(
+        "note",
+        "NOTE",
+        7,
+        |t: &Transition| Cell::Word(note(t)),
+        "Polled, or how it ended.",
+    )
+    .table_only(),
     Column::json("cookie", |t| id(t.event.cookie), "Socket cookie, as ss -e shows it."),
+    Column::json("polled", |t| Cell::Flag(t.polled), "Found by polling, late and less exact."),
+    Column::json(
+        "ended_by",
+        |t| ended_by(t).map_or(Cell::Missing, Cell::Word),
+        "What ended TIME_WAIT.",
+    ),
 ];
 
 pub(crate) fn port(port: Option<u16>) -> Cell<'static> {

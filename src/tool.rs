@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::calls::Calls;
 use crate::cli::Common;
 use crate::hooks::{OWNERS, Spec};
 use crate::kernel::facts::Facts;
@@ -14,6 +15,7 @@ use crate::kernel::session::{Session, Setup};
 use crate::load::load;
 use crate::report::{Printer, SinkError, Status, Stop};
 use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
+use crate::timewait::Account;
 use crate::wire::Stats;
 
 /// How often counters are looked at for losses; a loss shows within a second.
@@ -40,6 +42,8 @@ pub struct Running {
     pub waiter: Waiter,
     /// Events that reached user space; the tool's own work counts them.
     pub delivered: u64,
+    /// What the tool counts on top of its programs.
+    pub account: Account,
     spec: &'static Spec,
     facts: Facts,
     eventful: bool,
@@ -49,6 +53,8 @@ pub struct Running {
     next_watch: Instant,
     incomplete: u64,
     next_sweep: Instant,
+    calls: Option<Calls>,
+    unreturned: u64,
 }
 
 impl Running {
@@ -70,12 +76,16 @@ impl Running {
         waiter.watch_output(rustix::stdio::stdout());
         let eventful = setup.options.quiet == 0;
         let session = load(spec, &mut facts, &common.measure, setup)?;
+        let calls = session.plan().uses(RungKind::Kprobe).then(|| session.map("calls"));
         let now = Instant::now();
         let mut running = Self {
+            calls: calls.transpose()?.map(Calls::new),
+            unreturned: 0,
             session,
             printer,
             waiter,
             delivered: 0,
+            account: Account::default(),
             spec,
             facts,
             eventful,
@@ -158,6 +168,7 @@ impl Running {
             return Ok(());
         }
         self.next_watch = now + WATCH;
+        self.look_for_returns()?;
         let status = self.status(false)?;
         if status.incomplete() > self.incomplete {
             self.incomplete = status.incomplete();
@@ -170,14 +181,23 @@ impl Running {
         Ok(())
     }
 
+    /// Finds calls that will never return.
+    fn look_for_returns(&mut self) -> Result<()> {
+        if let Some(calls) = &mut self.calls {
+            self.unreturned = calls.gone()?;
+        }
+        Ok(())
+    }
+
     /// Asks the tables of open files who owns which socket. It takes time with many processes,
     /// so the next time comes the later the longer it took.
     fn learn_owners(&mut self) -> Result<()> {
-        if self.session.plan().kind_of(OWNERS.name).is_none() {
+        let plan = self.session.plan();
+        let Some(program) = plan.programs_of(OWNERS.name).next() else {
             return Ok(());
-        }
+        };
         let before = Instant::now();
-        self.session.iterate("learn_owners", 1, |_| ()).context("cannot learn owners")?;
+        self.session.iterate(program.name, 1, |_| ()).context("cannot learn owners")?;
         let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
         self.next_sweep = Instant::now() + pause;
         Ok(())
@@ -191,6 +211,9 @@ impl Running {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
         let Stats { attempted, lost, filtered, untracked, unreturned, .. } =
             self.session.stats()?;
+        let attempted = (attempted + self.account.found).saturating_sub(self.account.void);
+        let filtered = filtered + self.account.filtered;
+        let untracked = untracked + self.account.untracked;
         let delivered = if self.spec.counts_in_kernel {
             attempted.saturating_sub(lost + filtered)
         } else {
@@ -211,7 +234,7 @@ impl Running {
             pending: attempted.saturating_sub(delivered + lost + filtered),
             untracked: Some(untracked),
             missed: self.session.missed(&self.facts),
-            unreturned: self.session.plan().uses(RungKind::Kprobe).then_some(unreturned),
+            unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
             cpu_ns: Some(own_cpu_ns()),
             last,
             untracked_means: self.spec.untracked_means,
@@ -234,6 +257,7 @@ impl Running {
         let deadline = Instant::now() + SETTLE;
         let status = loop {
             unless_closed(drain(&mut self))?;
+            self.look_for_returns()?;
             let status = self.status(true)?;
             if status.pending == 0 || Instant::now() >= deadline {
                 break status;

@@ -28,6 +28,14 @@ pub const COOKIE_NONE: u32 = 0;
 pub const COOKIE_HELPER: u32 = 1;
 /// Of `enum cookie_source`: as it lies in the socket, which often has none yet.
 pub const COOKIE_FIELD: u32 = 2;
+/// `END_EXPIRED` of `enum end_cause`; 0 is unknown.
+pub const END_EXPIRED: u8 = 1;
+/// `END_REUSED_CONNECT`.
+pub const END_REUSED_CONNECT: u8 = 2;
+/// `END_REUSED_SYN`.
+pub const END_REUSED_SYN: u8 = 3;
+/// `END_RESET`.
+pub const END_RESET: u8 = 4;
 /// `DURATION_UNKNOWN`.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
 
@@ -168,7 +176,7 @@ records! {
         age: u64,
         /// Jiffies since an acknowledgement that cannot be older than the state; 0 = not known.
         idle_jiffies: u64,
-        /// Clocks: `CLOCK_MONOTONIC` ns.
+        /// Clocks, and timewait sockets: `CLOCK_MONOTONIC` ns of the look.
         ktime: u64,
         /// Clocks: jiffies at the same moment.
         jiffies: u64,
@@ -337,8 +345,18 @@ records! {
         mark_closing: u32,
         /// 1: programs watch what may end a timewait socket early.
         know_end_cause: u32,
-        /// Alignment of C.
-        reserved: u32,
+        /// 1: the current task is known through helpers alone.
+        task_by_helpers: u32,
+    }
+}
+
+impl Options {
+    /// Whether somebody polls for `TIME_WAIT`: then closings that may lead there are marked, the
+    /// inventory shows nothing else, and sockets of different namespaces must not be mixed up.
+    pub fn poll_time_wait(&mut self, polls: bool) {
+        self.mark_closing = u32::from(polls);
+        self.timewait_only = u32::from(polls);
+        self.want_netns |= u32::from(polls);
     }
 }
 

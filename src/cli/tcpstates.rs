@@ -22,14 +22,19 @@ Examples:
   tcpstates --json | jq -c 'select(.new == \"CLOSE\")'
 ";
 
+const INTERVAL: &str = "\
+With --summary, print every so many seconds; otherwise look so often for TIME_WAIT, where the kernel \
+does not report it. Fractions are allowed [default: 1]";
+
 /// Show every TCP state change: whose socket, from which state to which, and how long it took
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tcpstates", version, after_help = EXAMPLES)]
+#[command(mut_arg("interval", |arg| arg.help(INTERVAL)))]
 pub struct Args {
     /// Flags of every tool.
     #[command(flatten)]
     pub common: Common,
-    /// Flags of tools with an interval, for `--summary`.
+    /// Flags of tools with an interval; without `--summary` it is that of looking for `TIME_WAIT`.
     #[command(flatten)]
     pub interval: IntervalArgs,
     /// Stop after N state changes, or with --summary after N intervals
@@ -88,17 +93,11 @@ impl Args {
         if !self.summary && self.interval.top.is_some() {
             return Err("--top needs --summary; -n N stops after N state changes".into());
         }
-        if !self.summary && self.interval.interval.is_some() {
-            return Err("--interval needs --summary: state changes are shown as they come".into());
+        if self.states.contains(&TcpState::NewSynRecv) {
+            return Err("--state NEW_SYN_RECV: the kernel reports no change into or out of it; \
+                 tcpstates --summary counts these sockets"
+                .into());
         }
-        let unseen = [TcpState::TimeWait, TcpState::NewSynRecv];
-        match self.states.iter().find(|state| unseen.contains(state)) {
-            Some(state) => Err(format!(
-                "--state {}: the kernel reports no change into or out of it; \
-                 tcpstates --summary counts these sockets",
-                state.name()
-            )),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -58,6 +58,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it asks for something of the owner.
+    pub fn by_owner(&self) -> bool {
+        !self.pids.is_empty() || self.comm.is_some() || self.cgroup.is_some()
+    }
+
     /// Refuses lists beyond [`MAX_VALUES`] and demands that nothing can meet, naming the flags.
     pub fn check(&self) -> Result<(), String> {
         for (flag, len) in [

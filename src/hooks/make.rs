@@ -7,7 +7,7 @@ pub(super) const fn program(
     target: &'static str,
     parameters: Parameters,
 ) -> Program {
-    Program { name, target, parameters }
+    Program { name, target, parameters, needs: None }
 }
 
 /// A program that reads no parameter which has ever changed.

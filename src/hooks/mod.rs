@@ -32,6 +32,9 @@ pub struct Spec {
 const FORGOTTEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
      (use a larger --track-max)";
 
+const UNSEEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
+     (use a larger --track-max), or shown as CLOSE when it may have been TIME_WAIT";
+
 impl Spec {
     /// What its rungs of some kinds attach to: the names to look for in the kernel.
     pub fn targets(&self, kinds: &[RungKind]) -> Vec<&'static str> {
@@ -66,7 +69,7 @@ pub static TCPSTATES: Spec = Spec {
     name: "tcpstates",
     hooks: &[&STATE, &ACCEPT, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
     hash_hooks: &[&DESTROY],
-    untracked_means: FORGOTTEN,
+    untracked_means: UNSEEN,
     counts_in_kernel: false,
 };
 

@@ -2,7 +2,7 @@
 
 use super::make::{fentry, iterator, kprobe, plain, program, raw_tracepoint, tracepoint};
 use crate::kernel::rung::Part::Needed;
-use crate::kernel::rung::{Hook, Parameters};
+use crate::kernel::rung::{Hook, Parameters, Program};
 
 /// A socket changes its state.
 pub static STATE: Hook = Hook {
@@ -49,7 +49,10 @@ pub static DESTROY: Hook = Hook {
 /// Who has sockets open: those older than the tool, and those accepted but not used yet.
 pub static OWNERS: Hook = Hook {
     name: "owners",
-    rungs: &[iterator(&[Needed(&[plain("learn_owners", "task_file")])])],
+    rungs: &[iterator(&[Needed(&[
+        Program { needs: Some("bpf_sock_from_file"), ..plain("learn_owners", "task_file") },
+        plain("learn_owners_by_inode", "task_file"),
+    ])])],
     required: false,
 };
 

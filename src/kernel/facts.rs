@@ -81,7 +81,11 @@ mod marker {
     /// What a link of a kprobe tells of itself; from 6.7 on the number of misses as well
     /// (3acf8ace6823).
     pub const KPROBE_INFO: &str = "bpf_get_kprobe_info";
-    pub const ALL: [&str; 4] = [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO];
+    /// The helper for the current task as a pointer that can be followed, since 5.11
+    /// (3ca1032ab7ab).
+    pub const CURRENT_TASK: &str = "bpf_get_current_task_btf";
+    pub const ALL: [&str; 5] =
+        [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO, CURRENT_TASK];
 }
 
 impl Facts {
@@ -156,6 +160,11 @@ impl Facts {
     /// Programs at tracepoints and functions may ask for the cookie of a socket.
     pub fn socket_cookie(&self) -> bool {
         self.functions.contains_key(marker::SOCKET_COOKIE)
+    }
+
+    /// Programs can follow a pointer to the current task (5.11).
+    pub fn current_task(&self) -> bool {
+        self.functions.contains_key(marker::CURRENT_TASK)
     }
 
     /// What kprobes leave out is counted.

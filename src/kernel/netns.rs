@@ -1,9 +1,10 @@
 //! Entering a network namespace, for iterators show the sockets of their reader's.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -34,21 +35,12 @@ impl Netns {
     /// # Errors
     /// Neither a name nor a process leads to it.
     pub fn find(inode: u32) -> Result<Self> {
-        let own = Self::own()?;
-        if own.inode == inode {
-            return Ok(own);
-        }
-        for path in named().chain(of_processes()) {
-            if let Ok(file) = File::open(path)
-                && inode_of(&file).is_ok_and(|found| found == inode)
-            {
-                return Ok(Self { file, inode, own: false });
-            }
-        }
-        bail!(
-            "network namespace {inode} cannot be entered: no process that we may look at is in \
-             it, and /run/netns has no name for it"
-        )
+        Namespaces::default().find(inode)
+    }
+
+    fn open(path: &Path, inode: u32) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        (inode_of(&file).ok()? == inode).then_some(Self { file, inode, own: false })
     }
 
     /// Inode number.
@@ -72,6 +64,37 @@ impl Netns {
         move_into_link_name_space(home.file.as_fd(), network)
             .context("cannot come back from a network namespace")?;
         result
+    }
+}
+
+/// Where namespaces were found, to find them again at once. Open files would keep those alive that
+/// everybody else has left.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    paths: HashMap<u32, PathBuf>,
+}
+
+impl Namespaces {
+    /// As [`Netns::find`].
+    ///
+    /// # Errors
+    /// Neither a name nor a process leads to it.
+    pub fn find(&mut self, inode: u32) -> Result<Netns> {
+        let own = Netns::own()?;
+        if own.inode == inode {
+            return Ok(own);
+        }
+        let last = self.paths.remove(&inode);
+        for path in last.into_iter().chain(named()).chain(of_processes()) {
+            if let Some(found) = Netns::open(&path, inode) {
+                self.paths.insert(inode, path);
+                return Ok(found);
+            }
+        }
+        bail!(
+            "network namespace {inode} cannot be entered: no process that we may look at is in \
+             it, and /run/netns has no name for it"
+        )
     }
 }
 

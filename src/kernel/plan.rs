@@ -104,6 +104,13 @@ impl Plan {
             .flat_map(|served| served.programs.iter().map(|program| (served.kind, *program)))
     }
 
+    /// Programs that serve a hook.
+    pub fn programs_of(&self, hook: &str) -> impl Iterator<Item = &'static Program> {
+        let choice = self.choices.iter().find(|choice| choice.hook.name == hook);
+        let served = choice.and_then(|choice| choice.rung.as_ref().ok());
+        served.into_iter().flat_map(|served| served.programs.iter().copied())
+    }
+
     /// Whether some hook is served in this way.
     pub fn uses(&self, kind: RungKind) -> bool {
         self.served().any(|served| served.kind == kind)
@@ -240,6 +247,9 @@ fn obstacle(kind: RungKind, program: &Program, facts: &Facts) -> Option<String> 
     let target = program.target;
     if let Some(words) = facts.refused.get(program.name) {
         return Some(format!("this kernel refused {}: {words}", program.name));
+    }
+    if let Some(needed) = program.needs.filter(|needed| !facts.functions.contains_key(*needed)) {
+        return Some(format!("this kernel has no {needed}()"));
     }
     match kind {
         RungKind::Fentry => facts.fentry_refused.clone().or_else(|| wrong_function(program, facts)),

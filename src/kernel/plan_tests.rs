@@ -2,7 +2,7 @@ use super::*;
 use crate::kernel::rung::Parameters;
 
 const fn program(name: &'static str, target: &'static str, parameters: Parameters) -> Program {
-    Program { name, target, parameters }
+    Program { name, target, parameters, needs: None }
 }
 
 const fn rung(kind: RungKind, parts: &'static [Part]) -> Rung {

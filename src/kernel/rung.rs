@@ -78,6 +78,8 @@ pub struct Program {
     pub target: &'static str,
     /// What it expects of a function.
     pub parameters: Parameters,
+    /// A kernel function, mostly a helper's, without which it cannot be loaded.
+    pub needs: Option<&'static str>,
 }
 
 /// A place that a rung watches, with the programs for it, of which one fits a kernel's prototype.

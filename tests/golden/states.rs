@@ -5,9 +5,12 @@ use std::sync::Arc;
 use tcpscope::report::{Format, View};
 use tcpscope::states::Transition;
 use tcpscope::tcp_state::TcpState::{
-    self, Close, CloseWait, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv, SynSent,
+    self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
+    SynSent, TimeWait,
 };
-use tcpscope::wire::{DURATION_UNKNOWN, Flow, StateEvent};
+use tcpscope::wire::{
+    DURATION_UNKNOWN, END_EXPIRED, END_RESET, END_REUSED_CONNECT, END_REUSED_SYN, Flow, StateEvent,
+};
 
 use super::{NOW, check, comm, flow, on_terminal, printed, sections};
 
@@ -60,6 +63,28 @@ fn listeners() -> Vec<StateEvent> {
     ]
 }
 
+/// Changes of timewait sockets, and whether polling has found them.
+fn timewaits() -> Vec<(StateEvent, bool)> {
+    let v4 = flow("192.168.100.10:43210", "198.51.100.217:65443");
+    let change = |old, new, ns| event(4242, b"curl", v4, (old, new), ns);
+    let end = |end_cause| StateEvent { end_cause, ..change(TimeWait, Close, 60_012 * MS) };
+    let nobody = StateEvent { pid: 0, cookie: 0, ..end(0) };
+    vec![
+        (change(FinWait2, TimeWait, 41_007 * US), true),
+        (change(Closing, TimeWait, 812 * US), false),
+        (end(0), true),
+        (nobody, true),
+        (end(0), false),
+        (end(END_EXPIRED), false),
+        (end(END_REUSED_CONNECT), false),
+        (end(END_REUSED_SYN), false),
+        (end(END_RESET), false),
+        // A cause is that of an end, and of one that this version knows.
+        (StateEvent { end_cause: END_RESET, ..change(FinWait2, Close, 5 * US) }, false),
+        (end(5), false),
+    ]
+}
+
 fn hostile() -> Vec<StateEvent> {
     let v4 = flow("127.0.0.1:1", "127.0.0.1:65535");
     let named = |name: &[u8]| event(666, name, v4, (Established, Close), 0);
@@ -76,9 +101,11 @@ fn hostile() -> Vec<StateEvent> {
 fn rows() -> Vec<Transition> {
     let paths = ["/", "/system.slice/nginx.service", "/user.slice/\x1b[31m\u{202e}"];
     let events = connections().into_iter().chain(listeners()).chain(hostile());
-    let row = |(nr, event)| Transition {
+    let events = events.map(|event| (event, false)).chain(timewaits());
+    let row = |(nr, (event, polled))| Transition {
         ts: NOW + 1_234_567 * i64::try_from(nr).unwrap(),
         event,
+        polled,
         cgroup: paths.get(nr).copied().map(Arc::from),
     };
     events.enumerate().map(row).collect()

@@ -18,6 +18,7 @@ mod setting;
 mod shared;
 mod states;
 mod summary;
+mod timewait;
 mod tool;
 
 /// A test: an error is a failure and is printed with its causes.
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     }
     let groups = [
         ("states", states::TESTS),
+        ("timewait", timewait::TESTS),
         ("count", count::TESTS),
         ("shared", shared::TESTS),
         ("summary", summary::TESTS),

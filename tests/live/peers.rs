@@ -73,7 +73,14 @@ fn our_paths(lines: &[Value]) -> Result<Paths> {
         let tuple =
             (addr("laddr")?, number(&line["lport"]), addr("raddr")?, number(&line["rport"]));
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-        paths.entry(tuple).or_default().push((text("old"), text("new")));
+        // The peer knows full sockets only: theirs closes where TIME_WAIT begins.
+        match (text("old"), text("new")) {
+            (old, _) if old == "TIME_WAIT" => {}
+            (old, new) if new == "TIME_WAIT" => {
+                paths.entry(tuple).or_default().push((old, "CLOSE".to_owned()));
+            }
+            step => paths.entry(tuple).or_default().push(step),
+        }
     }
     Ok(paths)
 }

@@ -95,17 +95,30 @@ fn same(expected: &Bag, found: &Bag) -> Result<()> {
     Ok(())
 }
 
+/// How often a script is played when the kernel skips runs of our programs, which it says.
+const PLAYS: usize = 3;
+
 /// Plays the script while the tool runs with `arguments`; `lines` tells how many to wait for.
+/// A play in which a softirq met our program at work on the same CPU is not complete, whatever
+/// the tool does: it is counted as missed, and played again.
 fn watch_life(
     conns: u64,
     arguments: impl Fn(&Netns) -> Result<String>,
     lines: impl Fn(&Value) -> usize,
 ) -> Result<(Value, Ended)> {
-    let netns = Netns::new("life")?;
-    let tool = Tool::start("tcpstates", &arguments(&netns)?)?;
-    let life = load::run(&netns, &format!("life --seed 7 --conns {conns}"))?;
-    tool.wait_for_kind("state", lines(&life))?;
-    Ok((life, tool.finish()?))
+    for play in 1.. {
+        let netns = Netns::new("life")?;
+        let tool = Tool::start("tcpstates", &arguments(&netns)?)?;
+        let life = load::run(&netns, &format!("life --seed 7 --conns {conns}"))?;
+        let all_there = tool.wait_for_kind("state", lines(&life));
+        let ended = tool.finish()?;
+        let missed = number(&ended.last_status()?["missed"]);
+        if missed == 0 || play == PLAYS {
+            all_there.with_context(|| format!("{missed} runs were skipped"))?;
+            return Ok((life, ended));
+        }
+    }
+    unreachable!("the last play returns")
 }
 
 fn scripted_life() -> Result<()> {
@@ -167,7 +180,7 @@ fn stays(life: &Value, found: &[Value]) -> Result<u64> {
 type Case = (&'static str, fn(&Seen) -> bool);
 
 fn filters() -> Result<()> {
-    let cases: [Case; 9] = [
+    let cases: [Case; 11] = [
         ("--lport 1-45000", |one| (1..=45_000).contains(&one.lport)),
         ("--rport 1-20000,45001-65535", |one| {
             (1..=20_000).contains(&one.rport) || one.rport > 45_000
@@ -179,6 +192,10 @@ fn filters() -> Result<()> {
         ("--laddr 127.0.0.0/8", |one| one.laddr.starts_with("127.")),
         ("--state CLOSE_WAIT,CLOSING", |one| {
             [&one.old, &one.new].into_iter().any(|s| s == "CLOSE_WAIT" || s == "CLOSING")
+        }),
+        ("--state time-wait", |one| one.new == "TIME_WAIT"),
+        ("--state FIN_WAIT2 -4", |one| {
+            (one.old == "FIN_WAIT2" || one.new == "FIN_WAIT2") && !one.laddr.contains(':')
         }),
         ("--state SYN_SENT -6", |one| {
             (one.old == "SYN_SENT" || one.new == "SYN_SENT") && one.laddr.contains(':')
@@ -272,7 +289,9 @@ fn stopped() -> Result<()> {
     let transitions = &churn["transitions"];
     let made = ["client", "server", "listener"].map(|side| number(&transitions[side]));
     let (delivered, lost) = (number(&status["delivered"]), number(&status["lost"]));
-    let made: u64 = made.iter().sum();
+    // Whose TIME_WAIT ends is no transition of the generator's.
+    let ends = ended.lines.iter().filter(|line| line.contains("\"old\":\"TIME_WAIT\"")).count();
+    let made: u64 = made.iter().sum::<u64>() + ends as u64;
     // A run that the kernel skipped is neither, but it is counted.
     let skipped = number(&status["missed"]);
     let accounted = delivered + lost;

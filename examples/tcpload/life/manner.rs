@@ -99,31 +99,30 @@ impl Manner {
         matches!(self, LateFin | LateAccept)
     }
 
-    /// The states of the client's socket in order (`tcp_close_state`, `tcp_rcv_state_process` in
-    /// the kernel). The last step of an active close is `FIN_WAIT2` to `CLOSE`: the socket hands
-    /// over to a timewait minisocket, which the tracepoint never sees.
+    /// The states of the client's end in order (`tcp_close_state`, `tcp_rcv_state_process` in the
+    /// kernel). Who closes first ends in `TIME_WAIT`, which outlasts the script.
     pub fn client_path(self) -> &'static [&'static str] {
         match self {
             FinClient | HalfClient | LateFin | LateAccept | SleepEstablished | SleepCloseWait => {
-                &["CLOSE", "SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE"]
+                &["CLOSE", "SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"]
             }
             FinServer | HalfServer | SleepFinWait => {
                 &["CLOSE", "SYN_SENT", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK", "CLOSE"]
             }
-            Closing => &["CLOSE", "SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "CLOSING", "CLOSE"],
+            Closing => &["CLOSE", "SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "CLOSING", "TIME_WAIT"],
             RstClient | RstServer | Unread => &["CLOSE", "SYN_SENT", "ESTABLISHED", "CLOSE"],
             Refused => &["CLOSE", "SYN_SENT", "CLOSE"],
         }
     }
 
-    /// The states of the accepted socket in order; it is cloned from the listener.
+    /// The states of the accepted end in order; its socket is cloned from the listener.
     pub fn server_path(self) -> &'static [&'static str] {
         match self {
             FinClient | HalfClient | LateFin | LateAccept | SleepEstablished | SleepCloseWait => {
                 &["LISTEN", "SYN_RECV", "ESTABLISHED", "CLOSE_WAIT", "LAST_ACK", "CLOSE"]
             }
             FinServer | HalfServer | SleepFinWait | Closing => {
-                &["LISTEN", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE"]
+                &["LISTEN", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"]
             }
             RstClient | RstServer | Unread => &["LISTEN", "SYN_RECV", "ESTABLISHED", "CLOSE"],
             Refused => &[],

@@ -1,0 +1,48 @@
+//! Calls whose kretprobe did not run: what the programs themselves cannot notice.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::{Context, Result};
+use libbpf_rs::{MapCore, MapHandle};
+
+/// Inode of the first pid namespace (`PROC_PID_INIT_INO`), whose numbers BPF programs see.
+const INIT_PID_NS: u64 = 0xEFFF_FFFC;
+
+/// The calls that have begun, by thread, as `bpf/calls.h` keeps them.
+#[derive(Debug)]
+pub struct Calls {
+    map: MapHandle,
+    gone: u64,
+    sees_threads: bool,
+}
+
+impl Calls {
+    /// Watches over the map `calls`.
+    pub fn new(map: MapHandle) -> Self {
+        let own = fs::metadata("/proc/self/ns/pid").map(|file| file.ino());
+        Self { map, gone: 0, sees_threads: own.is_ok_and(|inode| inode == INIT_PID_NS) }
+    }
+
+    /// Calls of threads that have ended without returning, so far. A thread cannot end inside
+    /// of a call: its return was left out. Frees their places.
+    ///
+    /// # Errors
+    /// The map cannot be changed.
+    pub fn gone(&mut self) -> Result<u64> {
+        if !self.sees_threads {
+            return Ok(self.gone);
+        }
+        for key in self.map.keys() {
+            // The kernel's pid is the thread, its tgid the process.
+            let Some(thread) = key.first_chunk().map(|low| u32::from_ne_bytes(*low)) else {
+                continue;
+            };
+            if !fs::exists(format!("/proc/{thread}")).unwrap_or(true) {
+                self.map.delete(&key).context("cannot forget a call")?;
+                self.gone += 1;
+            }
+        }
+        Ok(self.gone)
+    }
+}

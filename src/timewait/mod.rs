@@ -1,0 +1,268 @@
+//! Connections that live on as timewait sockets.
+//!
+//! The full socket closes, and the tracepoint says just that: `FIN_WAIT2` → `CLOSE`. What follows
+//! only the kernel's list of sockets shows, so it is looked at again and again. A closing that may
+//! lead to `TIME_WAIT` is held back until a look that began after it. Such a look finds its timewait
+//! socket, for the kernel lists that one before it closes the full socket; or the connection is over.
+//!
+//! A timewait socket of an orphan begins in `FIN_WAIT2`, until the peer's FIN comes.
+//!
+//! [`TimeWaits`] judges what the looks find; [`Looks`] takes them.
+
+mod looks;
+mod space;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+use std::collections::HashMap;
+use std::mem;
+
+use crate::tcp_state::TcpState::{FinWait2, TimeWait};
+use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
+
+use space::{Held, Known, Space, began, reopened, stamp};
+
+pub use looks::Looks;
+pub use wanted::Wanted;
+
+/// So many connections are remembered, held ones included; if there are as many, in up to 100 MB.
+/// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
+pub const ROOM: usize = 262_144;
+
+/// A change that is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// What changed; where looking has found it, this has never been a record of the kernel.
+    pub event: StateEvent,
+    /// Looking has found it.
+    pub polled: bool,
+}
+
+/// What is counted here on top of the programs' own counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Changes that no program has seen.
+    pub found: u64,
+    /// Events and found changes that a filter keeps out.
+    pub filtered: u64,
+    /// Events of programs that turned out to be none: the connection is still in `FIN_WAIT2`.
+    pub void: u64,
+    /// Connections for which there was no room, so that `TIME_WAIT` is not shown.
+    pub untracked: u64,
+}
+
+/// Turns events and looks into changes.
+#[derive(Debug)]
+pub struct TimeWaits {
+    wanted: Wanted,
+    polls: bool,
+    /// Timewait sockets from before this moment belong to nobody we know; 0: they are left out.
+    started: u64,
+    room: usize,
+    size: usize,
+    looks: u64,
+    spaces: HashMap<u32, Space>,
+    account: Account,
+    ready: Vec<Shown>,
+}
+
+impl TimeWaits {
+    /// With `polls`, closings are held back for looks. Timewait sockets from before `started`
+    /// (`CLOCK_MONOTONIC` ns; 0 = none) are shown as they end, although nobody knows their owner.
+    pub fn new(wanted: Wanted, polls: bool, started: u64) -> Self {
+        Self {
+            wanted,
+            polls: polls && wanted.looks(),
+            started,
+            room: ROOM,
+            size: 0,
+            looks: 0,
+            spaces: HashMap::new(),
+            account: Account::default(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// What has been counted so far.
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Whether older timewait sockets are of interest. Otherwise there is no reason to look before
+    /// something has happened.
+    pub fn wants_older(&self) -> bool {
+        self.polls && self.started > 0 && self.wanted.ends()
+    }
+
+    /// Namespaces in which a look may find something.
+    pub fn namespaces(&self) -> Vec<u32> {
+        self.spaces.keys().copied().collect()
+    }
+
+    /// Moves what is to be shown now to the end of `out`.
+    pub fn take_ready(&mut self, out: &mut Vec<Shown>) {
+        if out.is_empty() {
+            mem::swap(out, &mut self.ready);
+        } else {
+            out.append(&mut self.ready);
+        }
+    }
+
+    /// Takes in an event of the programs.
+    pub fn take(&mut self, event: &StateEvent) {
+        let undecided = event.flags & STATE_MAY_TIMEWAIT != 0;
+        if undecided && self.polls {
+            return self.hold(event);
+        }
+        if undecided {
+            return self.show(*event, false, true);
+        }
+        if let Some(moment) = reopened(event) {
+            self.supersede(event, moment);
+        }
+        self.ready.push(Shown { event: *event, polled: false });
+    }
+
+    /// Begins a look at a namespace. Events may be taken in while it is under way; it decides
+    /// about those before.
+    pub fn begin_look(&mut self, netns: u32) {
+        self.looks += 1;
+        let space = self.spaces.entry(netns).or_default();
+        space.first = space.look == 0;
+        space.look = self.looks;
+    }
+
+    /// Takes in one timewait socket of the look under way.
+    pub fn see(&mut self, entry: &SockEntry) {
+        let Some(space) = self.spaces.get_mut(&entry.flow.netns) else { return };
+        if let Some(held) = space.held.get_mut(&entry.flow) {
+            if entry.state == FinWait2.number() {
+                held.seen = space.look;
+            } else if held.event.ts <= entry.ktime {
+                self.enter(entry);
+            }
+        } else if let Some(known) = space.known.get_mut(&entry.flow) {
+            if known.is(entry) {
+                known.seen = space.look;
+            }
+        } else if space.first && stamp(entry).is_some_and(|stamp| stamp < self.started) {
+            self.adopt(entry);
+        }
+    }
+
+    /// Ends the look at a namespace, at `CLOCK_MONOTONIC` `now`: what it has not found is over.
+    pub fn end_look(&mut self, netns: u32, now: u64) {
+        let Some(space) = self.spaces.get_mut(&netns) else { return };
+        let look = space.look;
+        // The timewait socket of a later one may have come after its place was looked at.
+        let closed = |held: &Held| held.seen != look && held.after != look;
+        let closed: Vec<_> = space.held.extract_if(|_, held| closed(held)).collect();
+        let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != look).collect();
+        if space.held.is_empty() && space.known.is_empty() {
+            self.spaces.remove(&netns);
+        }
+        self.size -= closed.len() + ended.len();
+        for (_, held) in closed {
+            self.close(&held, now);
+        }
+        for (flow, known) in ended {
+            self.show(known.ends(flow, now), true, false);
+        }
+        self.ready.sort_by_key(|shown| shown.event.ts);
+    }
+
+    /// A namespace cannot be looked at. What is held was what the program said; how and when the
+    /// others end, nobody can tell.
+    pub fn abandon(&mut self, netns: u32) {
+        let Some(space) = self.spaces.remove(&netns) else { return };
+        self.size -= space.held.len() + space.known.len();
+        for held in space.held.into_values().filter(|held| held.counted) {
+            self.show(held.event, false, true);
+        }
+    }
+
+    /// After the last look: what is still in `FIN_WAIT2` has not changed its state.
+    pub fn give_up(&mut self) {
+        for space in self.spaces.values_mut() {
+            self.size -= space.held.len();
+            self.account.void += space.held.drain().filter(|(_, held)| held.counted).count() as u64;
+        }
+    }
+
+    fn hold(&mut self, event: &StateEvent) {
+        self.supersede(event, began(event));
+        if self.is_full() {
+            return self.show(*event, false, true);
+        }
+        let space = self.spaces.entry(event.flow.netns).or_default();
+        let held = Held { event: *event, counted: true, after: space.look, seen: 0 };
+        space.held.insert(event.flow, held);
+        self.size += 1;
+    }
+
+    /// The event is of a new connection, which was there at `moment`: an old one between the same
+    /// ends was over by then.
+    fn supersede(&mut self, event: &StateEvent, moment: u64) {
+        let Some(space) = self.spaces.get_mut(&event.flow.netns) else { return };
+        let (now, flow) = (event.ts, event.flow);
+        let closed = space.held.remove(&flow);
+        let ended = space.known.get(&flow).is_some_and(|known| known.is_older(now));
+        let ended = if ended { space.known.remove(&flow) } else { None };
+        self.size -= usize::from(closed.is_some()) + usize::from(ended.is_some());
+        if let Some(held) = closed {
+            self.close(&held, moment);
+        }
+        if let Some(known) = ended {
+            self.show(known.ends(flow, moment), true, false);
+        }
+    }
+
+    /// A look has found a held connection in `TIME_WAIT`.
+    fn enter(&mut self, entry: &SockEntry) {
+        let Some(space) = self.spaces.get_mut(&entry.flow.netns) else { return };
+        let Some(held) = space.held.remove(&entry.flow) else { return };
+        let event = held.enters(entry);
+        self.size -= 1;
+        if self.wanted.ends() {
+            let known = Known::since(&event, space.look);
+            self.size += usize::from(space.known.insert(entry.flow, known).is_none());
+        }
+        self.show(event, true, held.counted);
+    }
+
+    /// A held connection is over.
+    fn close(&mut self, held: &Held, now: u64) {
+        self.show(held.closes(now), held.seen != 0, held.counted);
+    }
+
+    /// A timewait socket from before our time.
+    fn adopt(&mut self, entry: &SockEntry) {
+        if !self.wanted.ends() || self.is_full() {
+            return;
+        }
+        let Some(space) = self.spaces.get_mut(&entry.flow.netns) else { return };
+        let held = Held::stranger(entry, space.look);
+        if entry.state == TimeWait.number() {
+            space.known.insert(entry.flow, Known::since(&held.event, space.look));
+        } else {
+            space.held.insert(entry.flow, held);
+        }
+        self.size += 1;
+    }
+
+    fn is_full(&mut self) -> bool {
+        let full = self.size >= self.room;
+        self.account.untracked += u64::from(full);
+        full
+    }
+
+    fn show(&mut self, event: StateEvent, polled: bool, counted: bool) {
+        self.account.found += u64::from(!counted);
+        if self.wanted.passes(&event) {
+            self.ready.push(Shown { event, polled });
+        } else {
+            self.account.filtered += 1;
+        }
+    }
+}

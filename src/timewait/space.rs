@@ -1,0 +1,147 @@
+//! What is remembered of connections, and what events and entries of a look tell of their times.
+
+use std::collections::HashMap;
+
+use crate::tcp_state::TcpState::{
+    Close, Established, FinWait2, Listen, SynRecv, SynSent, TimeWait,
+};
+use crate::wire::{COMM_LEN, DURATION_UNKNOWN, Flow, SockEntry, StateEvent};
+
+/// Timewait sockets are stamped with milliseconds.
+const STAMP: u64 = 1_000_000;
+
+/// A closing that is held back.
+#[derive(Debug)]
+pub struct Held {
+    /// As a program has sent it.
+    pub event: StateEvent,
+    /// A program has sent it indeed; otherwise the tool found the socket when it started.
+    pub counted: bool,
+    /// The last look, or the one under way, when it was taken in.
+    pub after: u64,
+    /// The last look that found it, still in `FIN_WAIT2`; 0 = none.
+    pub seen: u64,
+}
+
+/// A connection in `TIME_WAIT`.
+#[derive(Debug)]
+pub struct Known {
+    /// `CLOCK_MONOTONIC` ns.
+    since: u64,
+    cookie: u64,
+    cgroup: u64,
+    pid: u32,
+    comm: [u8; COMM_LEN],
+    /// The last look that found it.
+    pub seen: u64,
+}
+
+/// What is known of one network namespace.
+#[derive(Debug, Default)]
+pub struct Space {
+    /// Number of the last look, or the one under way; 0 = none.
+    pub look: u64,
+    /// It is the first.
+    pub first: bool,
+    /// What is held back.
+    pub held: HashMap<Flow, Held>,
+    /// What is in `TIME_WAIT`.
+    pub known: HashMap<Flow, Known>,
+}
+
+impl Held {
+    /// What a timewait socket from before our time, still in `FIN_WAIT2`, would have closed with.
+    pub fn stranger(entry: &SockEntry, look: u64) -> Self {
+        let mut event = StateEvent::zeroed();
+        (event.ts, event.duration) = (stamp(entry).unwrap_or(entry.ktime), DURATION_UNKNOWN);
+        (event.old_state, event.new_state) = (FinWait2.number(), Close.number());
+        event.flow = entry.flow;
+        Self { event, counted: false, after: look, seen: look }
+    }
+
+    /// The change to `TIME_WAIT` that a look has found. Without a stamp, all that is known is that
+    /// it has happened by now.
+    pub fn enters(&self, entry: &SockEntry) -> StateEvent {
+        let moment = stamp(entry).unwrap_or(entry.ktime);
+        StateEvent { new_state: TimeWait.number(), ..self.until(moment) }
+    }
+
+    /// The change to `CLOSE`. What a look has seen in `FIN_WAIT2` was so until `now`.
+    pub fn closes(&self, now: u64) -> StateEvent {
+        if self.seen == 0 { self.event } else { self.until(now) }
+    }
+
+    /// The old state lasted longer than the full socket.
+    fn until(&self, moment: u64) -> StateEvent {
+        let mut event = self.event;
+        let longer = moment.saturating_sub(event.ts);
+        event.ts += longer;
+        if event.duration != DURATION_UNKNOWN {
+            event.duration += longer;
+        }
+        event
+    }
+}
+
+impl Known {
+    /// The connection that `event` has put into `TIME_WAIT`.
+    pub fn since(event: &StateEvent, look: u64) -> Self {
+        let StateEvent { ts, cookie, cgroup, pid, comm, .. } = *event;
+        Self { since: ts, cookie, cgroup, pid, comm, seen: look }
+    }
+
+    /// Whether a look's entry is this one. A later socket of the same ends may stand there, if the
+    /// event that led to it was lost or kept out by a filter.
+    pub fn is(&self, entry: &SockEntry) -> bool {
+        let same = stamp(entry).is_none_or(|stamp| stamp <= self.since + STAMP);
+        same && entry.state == TimeWait.number()
+    }
+
+    /// Whether it began before `moment`.
+    pub fn is_older(&self, moment: u64) -> bool {
+        self.since < moment
+    }
+
+    /// Its end, at `now` at the latest.
+    pub fn ends(&self, flow: Flow, now: u64) -> StateEvent {
+        StateEvent {
+            ts: now,
+            duration: now.saturating_sub(self.since),
+            cookie: self.cookie,
+            cgroup: self.cgroup,
+            flow,
+            pid: self.pid,
+            comm: self.comm,
+            old_state: TimeWait.number(),
+            new_state: Close.number(),
+            ..StateEvent::zeroed()
+        }
+    }
+}
+
+/// When a timewait socket entered its state, if the kernel keeps it: `CLOCK_MONOTONIC` ns, rounded
+/// down to a millisecond.
+pub fn stamp(entry: &SockEntry) -> Option<u64> {
+    let known = entry.age != DURATION_UNKNOWN;
+    known.then(|| (entry.ktime - entry.ktime % STAMP).saturating_sub(entry.age))
+}
+
+/// When the old state began, or at the latest.
+pub fn began(event: &StateEvent) -> u64 {
+    match event.duration {
+        DURATION_UNKNOWN => event.ts,
+        duration => event.ts.saturating_sub(duration),
+    }
+}
+
+/// The moment at which a new connection was there, for events that prove one: its first packet had
+/// come, or its connect was under way. That a connect begins proves nothing, for it may still be
+/// refused the ports.
+pub fn reopened(event: &StateEvent) -> Option<u64> {
+    let step = (event.old_state, event.new_state);
+    let is = |old, new| step == (old as u8, new as u8);
+    if is(Listen, SynRecv) {
+        return Some(event.ts);
+    }
+    (is(SynSent, Established) || is(SynSent, SynRecv)).then(|| began(event))
+}

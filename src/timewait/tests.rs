@@ -1,0 +1,298 @@
+//! Records typed by hand: times are `CLOCK_MONOTONIC` ns, `at(5)` is 5 s after boot.
+
+use super::*;
+use crate::tcp_state::TcpState::{self, Close, CloseWait, Closing, Established, SynSent};
+use crate::wire::{DURATION_UNKNOWN, Flow};
+
+const NETNS: u32 = 7;
+const MS: u64 = 1_000_000;
+const ALL: Wanted = Wanted { states: 0, slower: 0 };
+
+fn at(seconds: u64) -> u64 {
+    seconds * 1_000_000_000
+}
+
+fn flow(lport: u16) -> Flow {
+    Flow { lport, rport: 443, netns: NETNS, ..Flow::zeroed() }
+}
+
+fn event(ts: u64, lport: u16, old: TcpState, new: TcpState) -> StateEvent {
+    StateEvent {
+        ts,
+        flow: flow(lport),
+        pid: 42,
+        duration: 5 * MS,
+        old_state: old.number(),
+        new_state: new.number(),
+        ..StateEvent::zeroed()
+    }
+}
+
+fn closing(ts: u64, lport: u16) -> StateEvent {
+    StateEvent { flags: STATE_MAY_TIMEWAIT, ..event(ts, lport, FinWait2, Close) }
+}
+
+/// A timewait socket that a look met at `ktime`; `stamp` is when its state began.
+fn entry(ktime: u64, lport: u16, state: TcpState, stamp: impl Into<Option<u64>>) -> SockEntry {
+    // As dump_sockets() counts.
+    let age = |stamp: u64| (ktime / MS - stamp / MS) * MS;
+    SockEntry {
+        ktime,
+        age: stamp.into().map_or(DURATION_UNKNOWN, age),
+        flow: flow(lport),
+        state: state.number(),
+        timewait: 1,
+        ..SockEntry::zeroed()
+    }
+}
+
+/// A change in short: seconds, port, states, ms in the old state, polled.
+type Change = (f64, u16, TcpState, TcpState, Option<u64>, bool);
+
+fn shown(waits: &mut TimeWaits) -> Vec<Change> {
+    let mut ready = Vec::new();
+    waits.take_ready(&mut ready);
+    let state = |number| TcpState::from_number(number).unwrap();
+    ready
+        .iter()
+        .map(|Shown { event, polled }| {
+            let ms = (event.duration != DURATION_UNKNOWN).then_some(event.duration / MS);
+            let seconds = std::time::Duration::from_nanos(event.ts).as_secs_f64();
+            let [old, new] = [event.old_state, event.new_state].map(state);
+            (seconds, event.flow.lport, old, new, ms, *polled)
+        })
+        .collect()
+}
+
+/// A look that ends a ms after `now` and meets these.
+fn look(waits: &mut TimeWaits, now: u64, entries: &[SockEntry]) -> Vec<Change> {
+    waits.begin_look(NETNS);
+    for entry in entries {
+        waits.see(entry);
+    }
+    waits.end_look(NETNS, now + MS);
+    shown(waits)
+}
+
+fn polling(wanted: Wanted) -> TimeWaits {
+    TimeWaits::new(wanted, true, at(1))
+}
+
+#[test]
+fn what_is_found_has_entered_and_what_is_not_has_closed() {
+    let mut waits = polling(ALL);
+    waits.take(&closing(at(5), 1));
+    waits.take(&closing(at(5) + 1, 2));
+    assert_eq!(shown(&mut waits), [], "held back");
+    let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    let expected = [
+        (5.0, 1, FinWait2, TimeWait, Some(5), true),
+        (5.000_000_001, 2, FinWait2, Close, Some(5), false),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(waits.account(), Account::default());
+    assert_eq!(look(&mut waits, at(7), &[entry(at(7), 1, TimeWait, at(5))]), []);
+    let ended = look(&mut waits, at(65), &[]);
+    assert_eq!(ended, [(65.001, 1, TimeWait, Close, Some(60_001), true)]);
+    assert_eq!(waits.account(), Account { found: 1, ..Account::default() });
+    assert!(waits.namespaces().is_empty(), "nothing is left to look for");
+}
+
+#[test]
+fn a_look_decides_nothing_about_what_came_while_it_was_under_way() {
+    let mut waits = polling(ALL);
+    waits.begin_look(NETNS);
+    // It may have closed before the look began, and still have waited in the ring buffer.
+    waits.take(&closing(at(5), 1));
+    waits.take(&closing(at(5), 2));
+    waits.see(&entry(at(6), 2, TimeWait, at(5)));
+    waits.end_look(NETNS, at(7));
+    assert_eq!(shown(&mut waits), [(5.0, 2, FinWait2, TimeWait, Some(5), true)]);
+    assert_eq!(look(&mut waits, at(8), &[]).len(), 2);
+}
+
+#[test]
+fn the_owner_goes_along() {
+    let mut waits = polling(ALL);
+    let closing = StateEvent { cookie: 9, cgroup: 8, ..closing(at(5), 1) };
+    waits.take(&closing);
+    let met = [entry(at(6), 1, TimeWait, at(5))];
+    waits.begin_look(NETNS);
+    waits.see(&met[0]);
+    waits.end_look(NETNS, at(6));
+    waits.begin_look(NETNS);
+    waits.end_look(NETNS, at(7));
+    let mut ready = Vec::new();
+    waits.take_ready(&mut ready);
+    assert_eq!(ready.len(), 2);
+    for Shown { event, .. } in ready {
+        assert_eq!((event.pid, event.cookie, event.cgroup), (42, 9, 8));
+    }
+}
+
+#[test]
+fn an_orphan_waits_for_the_fin_of_its_peer() {
+    let mut waits = polling(ALL);
+    for lport in [1, 2, 3] {
+        waits.take(&closing(at(5), lport));
+    }
+    let orphans = [1, 2, 3].map(|lport| entry(at(6), lport, FinWait2, at(5)));
+    assert_eq!(look(&mut waits, at(6), &orphans), [], "no change of state yet");
+    let found = look(
+        &mut waits,
+        at(7),
+        // The peer's FIN came after 1.5 s.
+        &[entry(at(7), 1, TimeWait, at(6) + 500 * MS), entry(at(7), 3, FinWait2, at(5))],
+    );
+    let expected = [
+        (6.5, 1, FinWait2, TimeWait, Some(1_505), true),
+        (7.001, 2, FinWait2, Close, Some(2_006), true),
+    ];
+    assert_eq!(found, expected);
+    waits.give_up();
+    assert_eq!(waits.account(), Account { void: 1, ..Account::default() });
+    let left = look(&mut waits, at(8), &[]);
+    assert_eq!(left, [(8.001, 1, TimeWait, Close, Some(1_501), true)]);
+}
+
+#[test]
+fn without_a_stamp_the_moment_of_the_look_is_all_there_is() {
+    let mut waits = polling(ALL);
+    waits.take(&closing(at(5), 1));
+    let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, None)]);
+    assert_eq!(found, [(6.0, 1, FinWait2, TimeWait, Some(1_005), true)]);
+}
+
+#[test]
+fn older_ones_are_shown_as_they_end() {
+    let old = [entry(at(1), 1, TimeWait, at(0)), entry(at(1), 2, FinWait2, at(0))];
+    let unknown = entry(at(1), 3, TimeWait, None);
+    let mut waits = polling(ALL);
+    assert!(waits.wants_older());
+    assert_eq!(look(&mut waits, at(1), &[old[0], old[1], unknown]), []);
+    let found = look(&mut waits, at(2), &[entry(at(2), 2, TimeWait, at(1) + 500 * MS)]);
+    let expected =
+        [(1.5, 2, FinWait2, TimeWait, None, true), (2.001, 1, TimeWait, Close, Some(2_001), true)];
+    assert_eq!(found, expected);
+    assert_eq!(waits.account(), Account { found: 2, ..Account::default() });
+
+    let mut owned = TimeWaits::new(ALL, true, 0);
+    assert!(!owned.wants_older());
+    look(&mut owned, at(1), &old);
+    assert_eq!(look(&mut owned, at(2), &[]), [], "nobody knows whose they were");
+}
+
+#[test]
+fn what_the_tool_has_not_seen_begin_is_none_of_its_business_later() {
+    let mut waits = polling(ALL);
+    waits.take(&closing(at(5), 1));
+    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    // The event of the second was lost or filtered.
+    let both = [entry(at(7), 1, TimeWait, at(5)), entry(at(7), 2, TimeWait, at(6))];
+    assert_eq!(look(&mut waits, at(7), &both), []);
+    assert_eq!(look(&mut waits, at(8), &both[..1]), []);
+    // Likewise one that has taken the place of the first.
+    let ended = look(&mut waits, at(9), &[entry(at(9), 1, TimeWait, at(8) + 500 * MS)]);
+    assert_eq!(ended, [(9.001, 1, TimeWait, Close, Some(4_001), true)]);
+    assert_eq!(look(&mut waits, at(10), &[]), []);
+}
+
+#[test]
+fn a_new_connection_between_the_same_ends_tells_of_the_end() {
+    let mut waits = polling(ALL);
+    waits.take(&closing(at(5), 1));
+    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    // A connect may still be refused these ports.
+    waits.take(&event(at(6), 1, Close, SynSent));
+    assert_eq!(shown(&mut waits), [(6.0, 1, Close, SynSent, Some(5), false)]);
+    waits.take(&event(at(6) + 7 * MS, 1, SynSent, Established));
+    let expected = [
+        (6.002, 1, TimeWait, Close, Some(1_002), true),
+        (6.007, 1, SynSent, Established, Some(5), false),
+    ];
+    assert_eq!(shown(&mut waits), expected);
+    assert!(look(&mut waits, at(7), &[]).is_empty(), "told once");
+}
+
+#[test]
+fn a_second_closing_resolves_the_first() {
+    let mut waits = polling(ALL);
+    waits.take(&closing(at(5), 1));
+    waits.take(&closing(at(5) + 500 * MS, 1));
+    assert_eq!(shown(&mut waits), [(5.0, 1, FinWait2, Close, Some(5), false)]);
+    let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5) + 500 * MS)]);
+    assert_eq!(found, [(5.5, 1, FinWait2, TimeWait, Some(5), true)]);
+    waits.take(&closing(at(6) + 500 * MS, 1));
+    assert_eq!(shown(&mut waits), [(6.495, 1, TimeWait, Close, Some(995), true)]);
+}
+
+/// A filter, what passes, and how much does not.
+type Case = (Wanted, &'static [(TcpState, TcpState)], u64);
+
+#[test]
+fn filters_judge_what_has_become_of_it() {
+    let only = |state: TcpState| Wanted { states: 1 << state.number(), slower: 0 };
+    let slower = Wanted { states: 0, slower: at(1) };
+    let cases: [Case; 7] = [
+        (only(TimeWait), &[(FinWait2, TimeWait), (TimeWait, Close)], 1),
+        (only(Close), &[(FinWait2, Close), (TimeWait, Close)], 1),
+        (only(FinWait2), &[(FinWait2, TimeWait), (FinWait2, Close)], 0),
+        (only(Closing), &[], 2),
+        (slower, &[(TimeWait, Close)], 2),
+        (Wanted { slower: at(1_000), ..ALL }, &[], 3),
+        (ALL, &[(FinWait2, TimeWait), (FinWait2, Close), (TimeWait, Close)], 0),
+    ];
+    for (wanted, expected, filtered) in cases {
+        let mut waits = polling(wanted);
+        waits.take(&closing(at(5), 1));
+        waits.take(&closing(at(5), 2));
+        let mut found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+        found.extend(look(&mut waits, at(66), &[]));
+        let mut steps: Vec<_> = found.iter().map(|&(_, _, old, new, ..)| (old, new)).collect();
+        steps.sort_unstable_by_key(|step| (step.0 == TimeWait, step.1 == Close));
+        assert_eq!(steps, expected, "{wanted:?}");
+        assert_eq!(waits.account().filtered, filtered, "{wanted:?}");
+    }
+}
+
+#[test]
+fn nothing_is_held_back_where_nobody_looks() {
+    let out_of_reach = Wanted { states: 1 << CloseWait.number(), slower: 0 };
+    for (wanted, polls) in [(ALL, false), (out_of_reach, true)] {
+        let mut waits = TimeWaits::new(wanted, polls, at(1));
+        waits.take(&closing(at(5), 1));
+        let account = waits.account();
+        assert_eq!(shown(&mut waits).len() as u64 + account.filtered, 1, "{wanted:?}");
+        assert!(waits.namespaces().is_empty() && !waits.wants_older());
+    }
+}
+
+#[test]
+fn a_namespace_that_is_gone_leaves_what_the_kernel_said() {
+    let mut waits = polling(ALL);
+    waits.take(&closing(at(5), 1));
+    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    waits.take(&closing(at(6), 2));
+    waits.begin_look(NETNS);
+    waits.abandon(NETNS);
+    assert_eq!(shown(&mut waits), [(6.0, 2, FinWait2, Close, Some(5), false)]);
+    assert!(waits.namespaces().is_empty());
+    assert_eq!((waits.size, waits.account()), (0, Account::default()));
+}
+
+#[test]
+fn without_room_the_kernel_has_its_word_and_it_is_counted() {
+    let mut waits = polling(ALL);
+    waits.room = 2;
+    for lport in 1..=3 {
+        waits.take(&closing(at(5), lport));
+    }
+    assert_eq!(shown(&mut waits), [(5.0, 3, FinWait2, Close, Some(5), false)]);
+    assert_eq!(waits.account(), Account { untracked: 1, ..Account::default() });
+    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    assert_eq!(waits.size, 1);
+    waits.take(&closing(at(7), 4));
+    assert_eq!(shown(&mut waits), [], "there is room again");
+    assert_eq!(look(&mut waits, at(8), &[]).len(), 2);
+    assert_eq!(waits.size, 0);
+}

@@ -1,0 +1,42 @@
+//! Which changes are wanted, where the programs cannot know yet.
+
+use crate::tcp_state::TcpState::{Close, Closing, FinWait2, TimeWait};
+use crate::wire::{DURATION_UNKNOWN, Options, StateEvent};
+
+/// The filters that cannot be applied before a look has told what happened.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Bit n: changes from or to state n; 0 = all.
+    pub states: u32,
+    /// ns that a socket must have been in the old state.
+    pub slower: u64,
+}
+
+impl Wanted {
+    /// What the programs were told.
+    pub fn of(options: &Options) -> Self {
+        Self { states: options.state_mask, slower: options.slower }
+    }
+
+    /// Whether a change passes.
+    pub fn passes(self, event: &StateEvent) -> bool {
+        // The programs shift likewise.
+        let [old, new] = [event.old_state, event.new_state].map(|state| 1 << (state & 31));
+        let long = event.duration != DURATION_UNKNOWN && event.duration >= self.slower;
+        self.includes(old | new) && (self.slower == 0 || long)
+    }
+
+    /// Whether an end of `TIME_WAIT` may pass.
+    pub fn ends(self) -> bool {
+        self.includes(1 << TimeWait.number() | 1 << Close.number())
+    }
+
+    /// Whether anything may pass that a look can tell.
+    pub fn looks(self) -> bool {
+        self.ends() || self.includes(1 << FinWait2.number() | 1 << Closing.number())
+    }
+
+    fn includes(self, states: u32) -> bool {
+        self.states == 0 || self.states & states != 0
+    }
+}

@@ -1,0 +1,143 @@
+//! State changes as they come.
+
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use tcpscope::cgroup::CgroupNames;
+use tcpscope::cli::tcpstates::Args;
+use tcpscope::filter::{Cgroup, Filter};
+use tcpscope::hooks::{TCPSTATES, TIME_WAIT};
+use tcpscope::kernel::ring::Ring;
+use tcpscope::kernel::rung::RungKind;
+use tcpscope::kernel::session::Setup;
+use tcpscope::report::View;
+use tcpscope::run::{Wake, WallClock, monotonic_now};
+use tcpscope::states::Transition;
+use tcpscope::timewait::{Looks, Shown, TimeWaits, Wanted};
+use tcpscope::tool::Running;
+use tcpscope::wire::StateEvent;
+
+/// Events are printed this long after they happened, at the latest twice that.
+const BATCH: Duration = Duration::from_millis(40);
+
+/// Where changes come from, and how many are still wanted.
+struct Changes {
+    ring: Ring<StateEvent>,
+    waits: TimeWaits,
+    looks: Looks,
+    ready: Vec<Shown>,
+    cgroups: CgroupNames,
+    left: u64,
+}
+
+/// Prints state changes until it is told to stop.
+pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
+    let wanted = Wanted::of(&setup.options);
+    let mut running = Running::start(&TCPSTATES, &args.common, setup, Duration::ZERO)?;
+    let polls = running.session.plan().kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
+    let started = if filter.by_owner() { 0 } else { monotonic_now() };
+    let map = running.session.map("events")?;
+    running.waiter.watch_ring(map.as_fd())?;
+    let interval = args.interval.interval();
+    let mut changes = Changes {
+        ring: Ring::new(&map, StateEvent::read)?,
+        waits: TimeWaits::new(wanted, polls, started),
+        looks: Looks::every(interval),
+        ready: Vec::new(),
+        cgroups: CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten()),
+        left: args.count.map_or(u64::MAX, NonZeroU64::get),
+    };
+    let mut work = || -> Result<()> {
+        running.printer.begin::<Transition>(&View::default())?;
+        changes.print_events(&mut running, false)?;
+        if changes.waits.wants_older() {
+            let netns = filter.netns.unwrap_or(0);
+            let Changes { ring, waits, looks, .. } = &mut changes;
+            looks.first(&running.session, waits, netns, &mut |waits| keep_up(ring, waits))?;
+        }
+        loop {
+            let wake = running.rest_for_events(BATCH.min(interval))?;
+            changes.print_events(&mut running, false)?;
+            if changes.looks.due() {
+                changes.look(&mut running)?;
+            }
+            running.printer.flush()?;
+            if wake != Wake::Work || changes.left == 0 || running.is_over() {
+                return Ok(());
+            }
+        }
+    };
+    let worked = work();
+    running.finish(worked, |running| {
+        changes.print_events(running, true)?;
+        changes.look(running)?;
+        changes.waits.give_up();
+        running.account = changes.waits.account();
+        Ok(())
+    })
+}
+
+impl Changes {
+    /// Prints what waits in the ring buffer. While the hooks are on, more may come faster than a
+    /// slow reader takes it: the end must not wait for the buffer to be empty, unless it is the
+    /// `last` time.
+    fn print_events(&mut self, running: &mut Running, last: bool) -> Result<()> {
+        let clock = WallClock::now();
+        let Self { ring, waits, ready, cgroups, left, .. } = self;
+        ring.drain(|batch| {
+            for event in batch {
+                waits.take(event);
+            }
+            waits.take_ready(ready);
+            print(running, ready, cgroups, left, clock)?;
+            running.account = waits.account();
+            Ok(last || (*left > 0 && !running.is_over()))
+        })
+    }
+
+    /// Prints what a look at the timewait sockets tells.
+    fn look(&mut self, running: &mut Running) -> Result<()> {
+        let Self { ring, waits, looks, ready, cgroups, left } = self;
+        let remark = looks.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
+        waits.take_ready(ready);
+        print(running, ready, cgroups, left, WallClock::now())?;
+        running.account = waits.account();
+        match remark {
+            Some(remark) => Ok(running.printer.note(&format!("{}: {remark}", TCPSTATES.name))?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Takes in the events of the time that a look takes; they are printed after it.
+fn keep_up(ring: &mut Ring<StateEvent>, waits: &mut TimeWaits) -> Result<()> {
+    ring.drain(|batch| {
+        for event in batch {
+            waits.take(event);
+        }
+        Ok(true)
+    })
+}
+
+/// Prints at most `left` changes; the rest only counts.
+fn print(
+    running: &mut Running,
+    changes: &mut Vec<Shown>,
+    cgroups: &mut CgroupNames,
+    left: &mut u64,
+    clock: WallClock,
+) -> Result<()> {
+    for Shown { event, polled } in changes.drain(..) {
+        running.delivered += 1;
+        if *left > 0 {
+            *left -= 1;
+            let cgroup = cgroups.name(event.cgroup);
+            let row = Transition { ts: clock.at(event.ts), event, polled, cgroup };
+            running.printer.row(&row)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! How many sockets are in each state.
+
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tcpscope::cli::tcpstates::Args;
+use tcpscope::filter::Filter;
+use tcpscope::hooks::TCPSTATES_SUMMARY;
+use tcpscope::inventory::{Hz, Inventory};
+use tcpscope::kernel::netns::Netns;
+use tcpscope::kernel::session::Setup;
+use tcpscope::run::{Ticker, Wake, wall_now};
+use tcpscope::tool::Running;
+use tcpscope::wire::SockEntry;
+
+/// The two clocks must be seen this far apart to tell how long a jiffy is.
+const CLOCKS_APART: Duration = Duration::from_millis(60);
+
+/// Prints the summary every interval.
+pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
+    let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
+    let mut running =
+        Running::start(&TCPSTATES_SUMMARY, &args.common, setup, args.interval.interval())?;
+    let work = summarize(&mut running, &netns, args);
+    running.finish(work, |_| Ok(()))
+}
+
+fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
+    let column = args.interval.sort_column().unwrap_or_default();
+    let mut hz = Hz::default();
+    take(running, netns, args, &mut hz)?;
+    let mut wake = running.rest(Instant::now() + CLOCKS_APART)?;
+    let mut ticker = Ticker::new(args.interval.interval());
+    for _ in 0..args.count.map_or(u64::MAX, NonZeroU64::get) {
+        if wake != Wake::Work || running.is_over() {
+            break;
+        }
+        let inventory = take(running, netns, args, &mut hz)?;
+        inventory.print(&mut running.printer, column, args.interval.top())?;
+        wake = running.rest(ticker.next_end())?;
+    }
+    Ok(())
+}
+
+/// Counts the sockets of the namespace as they are now.
+fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<Inventory> {
+    let mut inventory = Inventory::new(wall_now(), netns.inode(), args.by);
+    netns.within(|| {
+        running.session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
+            if let Some(entry) = SockEntry::read(bytes) {
+                inventory.add(&entry, hz);
+            }
+        })
+    })?;
+    Ok(inventory)
+}
