@@ -108,7 +108,8 @@ fn watch_life(
 ) -> Result<(Value, Ended)> {
     for play in 1.. {
         let netns = Netns::new("life")?;
-        let tool = Tool::start("tcpstates", &arguments(&netns)?)?;
+        // From inside, for looking at the timewait sockets of another namespace takes more rights.
+        let tool = Tool::start_in(&netns, "tcpstates", &arguments(&netns)?)?;
         let life = load::run(&netns, &format!("life --seed 7 --conns {conns}"))?;
         let all_there = tool.wait_for_kind("state", lines(&life));
         let ended = tool.finish()?;
