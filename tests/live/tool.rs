@@ -37,6 +37,7 @@ pub fn missing_rights() -> Option<String> {
 pub fn path_of(tool: &str) -> PathBuf {
     match tool {
         "tcpcount" => env!("CARGO_BIN_EXE_tcpcount").into(),
+        "tcpscope-check" => env!("CARGO_BIN_EXE_tcpscope-check").into(),
         _ => env!("CARGO_BIN_EXE_tcpstates").into(),
     }
 }
