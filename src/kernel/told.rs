@@ -10,7 +10,29 @@ use super::facts::Lockdown;
 /// Kinds of events that can be counted; kprobes are one where the kernel has them.
 const EVENT_SOURCES: &str = "/sys/bus/event_source/devices";
 /// The switch behind everything that runs at the beginning of a function.
-const FTRACE_ENABLED: &str = "/proc/sys/kernel/ftrace_enabled";
+const FTRACE: Switch<'_> = Switch {
+    path: "/proc/sys/kernel/ftrace_enabled",
+    off: "kernel.ftrace_enabled is 0: what attaches to functions would never run (sysctl)",
+};
+/// The one for all kprobes, where debugfs is mounted.
+const KPROBES: Switch<'_> = Switch {
+    path: "/sys/kernel/debug/kprobes/enabled",
+    off: "kprobes are switched off (/sys/kernel/debug/kprobes/enabled): none would ever run",
+};
+
+/// A file that holds 0 or 1.
+struct Switch<'a> {
+    path: &'a str,
+    off: &'static str,
+}
+
+impl Switch<'_> {
+    /// What it means that the switch is off; `None`: it is on, or there is none.
+    fn complaint(&self) -> Option<String> {
+        let state = fs::read_to_string(self.path).ok()?;
+        (state.trim() == "0").then(|| self.off.to_owned())
+    }
+}
 
 /// Bits of capabilities(7).
 pub fn effective_capabilities() -> Result<u64> {
@@ -41,22 +63,17 @@ pub fn lockdown() -> Lockdown {
     }
 }
 
-/// Where ftrace is switched off, fentry programs and kprobes attach without complaint and never
-/// run: seen on 6.1 and 6.12. Kernels without ftrace have no such switch.
+/// Why nothing can be attached to functions: where ftrace is switched off, fentry programs and
+/// kprobes attach without complaint and never run. Seen on 6.1 and 6.12.
 pub fn ftrace_off() -> Option<String> {
-    off(Path::new(FTRACE_ENABLED))
-}
-
-fn off(switch: &Path) -> Option<String> {
-    let state = fs::read_to_string(switch).ok()?;
-    (state.trim() == "0").then(|| {
-        "kernel.ftrace_enabled is 0: what attaches to functions would never run (sysctl)".to_owned()
-    })
+    FTRACE.complaint()
 }
 
 /// Why no kprobe can be had. Where sysfs is not mounted the attach will tell.
 pub fn kprobe_refused(lockdown: Lockdown) -> Option<String> {
-    ftrace_off().or_else(|| no_kprobes(Path::new(EVENT_SOURCES), lockdown))
+    ftrace_off()
+        .or_else(|| no_kprobes(Path::new(EVENT_SOURCES), lockdown))
+        .or_else(|| KPROBES.complaint())
 }
 
 fn no_kprobes(event_sources: &Path, lockdown: Lockdown) -> Option<String> {
@@ -89,13 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn ftrace_is_on_unless_its_switch_is_off() {
+    fn a_switch_is_on_unless_it_is_off() {
         let folder = tempfile::tempdir().unwrap();
-        let switch = folder.path().join("ftrace_enabled");
-        assert_eq!(off(&switch), None);
-        fs::write(&switch, "1\n").unwrap();
-        assert_eq!(off(&switch), None);
-        fs::write(&switch, "0\n").unwrap();
-        assert!(off(&switch).unwrap().contains("kernel.ftrace_enabled"));
+        let path = folder.path().join("enabled");
+        let switch = Switch { path: path.to_str().unwrap(), off: "it is off" };
+        assert_eq!(switch.complaint(), None);
+        fs::write(&path, "1\n").unwrap();
+        assert_eq!(switch.complaint(), None);
+        fs::write(&path, "0\n").unwrap();
+        assert_eq!(switch.complaint().unwrap(), "it is off");
     }
 }
