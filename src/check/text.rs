@@ -20,8 +20,9 @@ impl Report {
         page.line(&format!("{NAME} {version}, kernel {release}, {machine}"));
         self.kernel(&mut page);
         self.rights(&mut page);
+        let mut said = None;
         for tool in &self.tools {
-            self.tool(tool, &mut page);
+            self.tool(tool, &mut said, &mut page);
         }
         self.missing_functions(&mut page);
         page.title(&self.conclusion());
@@ -98,7 +99,8 @@ impl Report {
         }
     }
 
-    fn tool(&self, tool: &ToolReport, page: &mut Page) {
+    /// What was `said` of the tool before is not said again.
+    fn tool(&self, tool: &ToolReport, said: &mut Option<String>, page: &mut Page) {
         let code = tool.exit_code();
         let verdict = match (&tool.verdict, &self.obstacle) {
             (Verdict::Loads, _) => "can start, its programs load".to_owned(),
@@ -113,7 +115,13 @@ impl Report {
         };
         page.title(&format!("{}: {verdict}", tool.title()));
         if let (Verdict::Refused { error, .. }, None) = (&tool.verdict, &self.obstacle) {
-            page.message(&format!("{error:#}"));
+            let message = format!("{error:#}");
+            if said.as_ref() == Some(&message) {
+                page.message("for the same reason");
+            } else {
+                page.message(&message);
+            }
+            *said = Some(message);
         }
         for hook in &tool.hooks {
             self.hook(hook, page);

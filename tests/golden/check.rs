@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow, wanted};
 use tcpscope::hooks::Spec;
-use tcpscope::kernel::facts::Facts;
+use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::{Plan, Request};
 use tcpscope::kernel::refusal::Refusal;
 use tcpscope::kernel::rung::RungKind;
@@ -60,6 +60,15 @@ fn failing() -> Report {
     report(facts("debian-6.12"), Request::default(), Some(load))
 }
 
+/// As under a container's seccomp filter.
+fn forbidden() -> Report {
+    let load: Load = |_, _| {
+        let detail = "Operation not permitted (os error 1)".to_owned();
+        Err(Refusal::Forbidden { lockdown: Lockdown::None, detail }.into())
+    };
+    report(facts("hardened-6.18"), Request::default(), Some(load))
+}
+
 fn hostile() -> Facts {
     let nasty = "\x1b[2J\u{202e}gnp\u{9b}31m\n".to_owned();
     let mut facts = facts("debian-7.2");
@@ -77,6 +86,7 @@ fn cases() -> Vec<(&'static str, Report)> {
     vec![
         ("everything loads", loaded(facts("debian-6.12"))),
         ("one program is refused, and one tool forbidden", failing()),
+        ("every tool is forbidden", forbidden()),
         (
             "an ordinary user",
             plan(Facts { fentry_refused: untried, ..nobody(facts("debian-6.1")) }),
