@@ -37,7 +37,8 @@ fn build() -> Result<()> {
         if let Some(stem) = name.strip_suffix(".bpf.c").and_then(|s| s.strip_prefix("bpf/")) {
             let object = out.join(format!("{stem}.bpf.o"));
             compile(&clang, &source, &object)?;
-            objects.push(format!("({stem:?}, include_bytes!({object:?}).as_slice()),\n"));
+            let file = object.to_str().context("OUT_DIR is not UTF-8")?;
+            objects.push(format!("({stem:?}, include_bytes!({file:?}).as_slice()),\n"));
         }
     }
     let list = format!("&[\n{}]\n", objects.concat());
