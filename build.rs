@@ -37,8 +37,10 @@ fn build() -> Result<()> {
         if let Some(stem) = name.strip_suffix(".bpf.c").and_then(|s| s.strip_prefix("bpf/")) {
             let object = out.join(format!("{stem}.bpf.o"));
             compile(&clang, &source, &object)?;
-            let file = object.to_str().context("OUT_DIR is not UTF-8")?;
-            objects.push(format!("({stem:?}, include_bytes!({file:?}).as_slice()),\n"));
+            objects.push(format!(
+                "({stem:?}, include_bytes!({:?}).as_slice()),\n",
+                object.to_string_lossy()
+            ));
         }
     }
     let list = format!("&[\n{}]\n", objects.concat());

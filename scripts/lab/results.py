@@ -69,7 +69,7 @@ class Kernel:
         found = self.cells[cell, tool]
         if code != "0" and found.kind != "FAIL":
             why = "takes too long" if code in ("124", "137", "143") else "fails"
-            self.cells[cell, tool] = Cell("FAIL", f"{name} {why}")
+            self.cells[cell, tool] = Cell("FAIL", f"{name} {why}", found.rungs)
 
     def add(self, words):
         """One line of the results."""
@@ -84,6 +84,8 @@ class Kernel:
                 where = f"{self.series} {cell} {name}: "
                 if sum(line.startswith(where) for line in self.logs) < LOG_LINES:
                     self.logs.append(where + text)
+            case ["again", cell, _, name, attempt]:
+                self.logs.append(f"{self.series} {cell} {name}: runs skipped, attempt {attempt}")
             case ["insns", program_object, program, kept, "refused", *why]:
                 self.insns[program_object, program, kept] = "refused: " + " ".join(why)
             case ["insns", program_object, program, kept, count]:
