@@ -42,10 +42,42 @@ static __always_inline bool handed_over(struct track *track, int new_state)
 	return true;
 }
 
+/*
+ * On 6.12 and older a child gets its addresses after this, and from a hash map its owner: both are
+ * there at its next transition, which tells of this one too.
+ */
+static __always_inline bool tell_later(struct track *track, const struct sock *sk, int old_state,
+				       int new_state, enum reach how)
+{
+	if (!track || !is_child(old_state, new_state))
+		return false;
+	if (!options.use_hash && READ(how, sk, __sk_common.skc_dport))
+		return false;
+	track->owner.flags |= OWNER_UNNAMED;
+	return true;
+}
+
+/* The transition that was put off; since is when it happened. */
+static __always_inline void tell_now(struct track *track, struct transition *tr, __u64 since,
+				     struct stats *st)
+{
+	struct transition child = *tr;
+
+	if (!track || !(track->owner.flags & OWNER_UNNAMED))
+		return;
+	track->owner.flags &= ~OWNER_UNNAMED;
+	child.ts = since;
+	child.duration = DURATION_UNKNOWN;
+	child.old_state = TCP_LISTEN;
+	child.new_state = TCP_SYN_RECV;
+	child.flags = 0;
+	transition_emit(&child, st);
+}
+
 static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
 					      enum reach how)
 {
-	__u64 now = bpf_ktime_get_ns(), duration = DURATION_UNKNOWN;
+	__u64 now = bpf_ktime_get_ns(), duration = DURATION_UNKNOWN, since = 0;
 	struct stats *st = stats_here();
 	struct transition tr = {};
 	struct track *track;
@@ -58,10 +90,11 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 		/* a child is a copy of its listener: the time in LISTEN is not its own */
 		if (track->since && !is_child(old_state, new_state))
 			duration = now - track->since;
+		since = track->since;
 		track->since = now;
 		owner_on_transition(track, sk, old_state, new_state, st, how);
 	}
-	if (handed_over(track, new_state))
+	if (handed_over(track, new_state) || tell_later(track, sk, old_state, new_state, how))
 		return;
 
 	flow_read_closing(&flow, sk, how);
@@ -81,6 +114,7 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 	tr.new_state = new_state;
 	if (options.mark_closing && may_timewait(sk, old_state, new_state, how))
 		tr.flags = STATE_MAY_TIMEWAIT;
+	tell_now(track, &tr, since, st);
 	transition_emit(&tr, st);
 }
 
@@ -148,6 +182,20 @@ SEC("kretprobe/inet_csk_accept")
 int BPF_KRETPROBE(accept_kretprobe, struct sock *child)
 {
 	handle_accept(child);
+	return 0;
+}
+
+SEC("fentry/inet_csk_reqsk_queue_add")
+int BPF_PROG(child_fentry, struct sock *sk, struct request_sock *req, struct sock *child)
+{
+	handle_child(sk, child);
+	return 0;
+}
+
+SEC("kprobe/inet_csk_reqsk_queue_add")
+int BPF_KPROBE(child_kprobe, struct sock *sk, struct request_sock *req, struct sock *child)
+{
+	handle_child(sk, child);
 	return 0;
 }
 

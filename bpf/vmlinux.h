@@ -207,6 +207,7 @@ struct tcphdr {
 };
 
 struct sk_buff;
+struct request_sock;
 
 struct super_block {
 	unsigned long s_magic;

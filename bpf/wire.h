@@ -30,6 +30,7 @@ struct flow {
 #define OWNER_INHERITED 1 /* the listener's process: nobody was seen using the child yet */
 #define OWNER_MATCHES	2 /* passes the pid, comm and cgroup filters */
 #define OWNER_TIMEWAIT	4 /* its connection lives on as a timewait socket */
+#define OWNER_UNNAMED	8 /* a child whose LISTEN -> SYN_RECV is still to be told */
 
 /* The process that opened, accepted or listens on a socket. */
 struct owner {

@@ -60,6 +60,8 @@ show() {
 	traffic=
 }
 
+show 60 'What this machine offers the tools' '' tcpscope-check
+
 tcpload life --conns 20
 show 20 'Every state change of every connection, with its owner' '' tcpstates -d 3
 

@@ -15,6 +15,7 @@
 
 pub mod calls;
 pub mod cgroup;
+pub mod check;
 pub mod cli;
 pub mod count;
 pub mod filter;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::cli::MeasureArgs;
 use crate::hooks::{STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::facts::Facts;
-use crate::kernel::plan::{Plan, Request};
+use crate::kernel::plan::Plan;
 use crate::kernel::rung::RungKind;
 use crate::kernel::session::{Failure, Session, Setup};
 use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
@@ -43,9 +43,27 @@ pub fn load(
     spec: &Spec,
     facts: &mut Facts,
     measure: &MeasureArgs,
-    mut setup: Setup,
+    setup: Setup,
 ) -> Result<Session> {
-    let request = Request { forced: measure.probe.rung(), use_hash: measure.track.use_hash() };
+    carry_out(spec, facts, measure, setup, Session::start)
+}
+
+/// Plans and loads alike, attaches nothing and lets go of everything.
+///
+/// # Errors
+/// Those of [`load`] but for what only shows when programs are attached.
+pub fn trial(spec: &Spec, facts: &mut Facts, measure: &MeasureArgs, setup: Setup) -> Result<Plan> {
+    carry_out(spec, facts, measure, setup, Session::load).map(Session::into_plan)
+}
+
+fn carry_out(
+    spec: &Spec,
+    facts: &mut Facts,
+    measure: &MeasureArgs,
+    mut setup: Setup,
+    start: fn(Plan, &Facts, &Setup) -> Result<Session, Failure>,
+) -> Result<Session> {
+    let request = measure.request();
     let mut first = None;
     let own_sizes = setup.map_sizes.len();
     loop {
@@ -57,7 +75,7 @@ pub fn load(
         settle(&mut setup.options, &plan, facts);
         setup.map_sizes.truncate(own_sizes);
         setup.map_sizes.extend(map_sizes(&plan, measure.track_max));
-        match Session::start(plan, facts, &setup) {
+        match start(plan, facts, &setup) {
             Ok(session) => return Ok(session),
             Err(Failure { program: Some(program), words, error })
                 if !facts.refused.contains_key(&program) =>

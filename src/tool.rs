@@ -76,10 +76,11 @@ impl Running {
         waiter.watch_output(rustix::stdio::stdout());
         let eventful = setup.options.quiet == 0;
         let session = load(spec, &mut facts, &common.measure, setup)?;
-        let calls = session.plan().uses(RungKind::Kprobe).then(|| session.map("calls"));
+        // Not every tool has kprobes that come in pairs.
+        let calls = session.plan().uses(RungKind::Kprobe).then(|| session.map("calls").ok());
         let now = Instant::now();
         let mut running = Self {
-            calls: calls.transpose()?.map(Calls::new),
+            calls: calls.flatten().map(Calls::new),
             unreturned: 0,
             session,
             printer,

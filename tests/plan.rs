@@ -72,8 +72,8 @@ fn before_5_11(plan: &str) -> String {
     plan.replace("owners: learn_owners\n", "owners: learn_owners_by_inode\n")
 }
 
-/// Sockets are kept in a hash map, which wants to know of their end.
-const DESTROY: &str = "destroy: destroy_tracepoint\n";
+/// Sockets are kept in a hash map, which wants to know of their beginning and end.
+const IN_HASH: &str = "child: child_fentry\ndestroy: destroy_tracepoint\n";
 
 #[test]
 fn fentry_programs_fit_the_prototypes_of_each_kernel() {
@@ -81,7 +81,7 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
         assert_eq!(auto(&TCPSTATES, &facts(kernel)), STATES_FENTRY_NEW, "{kernel}");
     }
     assert_eq!(auto(&TCPSTATES, &facts("debian-6.1")), STATES_FENTRY_OLD);
-    let in_hash = format!("{STATES_FENTRY_OLD}{DESTROY}");
+    let in_hash = format!("{STATES_FENTRY_OLD}{IN_HASH}");
     assert_eq!(auto(&TCPSTATES, &facts("debian-5.10")), before_5_11(&in_hash));
     let count = |send: &str, recv: &str| {
         format!(
@@ -91,7 +91,7 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
         )
     };
     let (with_page, plain) = ("send_fexit sendpage_fexit", "send_fexit");
-    let oldest = before_5_11(&count(with_page, "recv_fexit_6"));
+    let oldest = before_5_11(&count(with_page, "recv_fexit_6")) + "child: child_fentry\n";
     assert_eq!(auto(&TCPCOUNT, &facts("debian-5.10")), oldest);
     assert_eq!(auto(&TCPCOUNT, &facts("debian-6.1")), count(with_page, "recv_fexit_5"));
     assert_eq!(auto(&TCPCOUNT, &facts("debian-6.12")), count(plain, "recv_fexit_5"));
@@ -141,7 +141,8 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
                 "state: state_tracepoint\nsend: send_kretprobe send_kprobe{page}\n\
                  recv: recv_kretprobe {flags} splice_kretprobe splice_kprobe\n\
                  segment: segment_v4_kprobe segment_v6_kprobe\n\
-                 destroy: destroy_tracepoint\nowners: {owners}\ncounts: dump_counts\n"
+                 destroy: destroy_tracepoint\nowners: {owners}\ncounts: dump_counts\n\
+                 child: child_kprobe\n"
             ),
             "{kernel}"
         );
@@ -153,7 +154,8 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
                 "state: state_tracepoint\naccept: accept_kretprobe\n\
                  time-wait: {begin} timewait_reschedule_kprobe timewait_end_kprobe\n\
                  time-wait-cause: timewait_segment_kprobe timewait_reuse_kprobe \
-                 timewait_deschedule_kprobe\nowners: {owners}\n{DESTROY}"
+                 timewait_deschedule_kprobe\nowners: {owners}\nchild: child_kprobe\n\
+                 destroy: destroy_tracepoint\n"
             ),
             "{kernel}"
         );
@@ -257,7 +259,7 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
 fn a_hash_map_of_sockets_wants_to_know_of_their_end() {
     let mut facts = facts("debian-7.2");
     let in_hash = Request { forced: None, use_hash: Some(true) };
-    assert_eq!(decide(&TCPSTATES, &facts, in_hash), format!("{STATES_FENTRY_NEW}{DESTROY}"));
+    assert_eq!(decide(&TCPSTATES, &facts, in_hash), format!("{STATES_FENTRY_NEW}{IN_HASH}"));
     facts.tracepoints.remove("tcp_destroy_sock");
     assert_eq!(auto(&TCPSTATES, &facts), STATES_FENTRY_NEW);
     assert_eq!(

@@ -1,5 +1,6 @@
 //! The flags that mean the same in every tool.
 
+pub mod check;
 pub mod parse;
 pub mod tcpcount;
 pub mod tcpstates;
@@ -14,6 +15,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::Ipv6Net;
 
 use crate::filter::{Cgroup, CommGlob, Family, Filter, netns};
+use crate::kernel::plan::Request;
 use crate::kernel::rung::RungKind;
 use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
 
@@ -67,6 +69,13 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "N", default_value_t = 65_536,
         value_parser = parse::entries)]
     pub track_max: u32,
+}
+
+impl MeasureArgs {
+    /// What the plan has to respect.
+    pub fn request(&self) -> Request {
+        Request { forced: self.probe.rung(), use_hash: self.track.use_hash() }
+    }
 }
 
 /// Where the programs keep what they know of a socket.
@@ -241,7 +250,7 @@ impl IntervalArgs {
 
 /// Every tool's command line, for man pages and shell completions.
 pub fn commands() -> Vec<clap::Command> {
-    vec![tcpstates::Args::command(), tcpcount::Args::command()]
+    vec![tcpstates::Args::command(), tcpcount::Args::command(), check::Args::command()]
 }
 
 /// What clap says of a wrong command line `C`, for what clap itself cannot see. Exits with 2.

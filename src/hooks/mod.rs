@@ -11,7 +11,7 @@ use crate::kernel::refusal::Refusal;
 use crate::kernel::rung::{Hook, Rung, RungKind};
 
 pub use data::{COUNTS, RECV, SEGMENT, SEND};
-pub use sockets::{ACCEPT, DESTROY, OWNERS, SOCKETS, STATE};
+pub use sockets::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE};
 pub use timewait::{TIME_WAIT, TIME_WAIT_CAUSE};
 
 /// A tool's name and the hooks it wants.
@@ -68,7 +68,7 @@ impl Spec {
 pub static TCPSTATES: Spec = Spec {
     name: "tcpstates",
     hooks: &[&STATE, &ACCEPT, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
-    hash_hooks: &[&DESTROY],
+    hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: UNSEEN,
     counts_in_kernel: false,
 };
@@ -77,7 +77,7 @@ pub static TCPSTATES: Spec = Spec {
 pub static TCPSTATES_SUMMARY: Spec = Spec {
     name: "tcpstates",
     hooks: &[&STATE, &ACCEPT, &OWNERS, &SOCKETS],
-    hash_hooks: &[&DESTROY],
+    hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: FORGOTTEN,
     counts_in_kernel: false,
 };
@@ -86,7 +86,7 @@ pub static TCPSTATES_SUMMARY: Spec = Spec {
 pub static TCPCOUNT: Spec = Spec {
     name: "tcpcount",
     hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
-    hash_hooks: &[],
+    hash_hooks: &[&CHILD],
     untracked_means: "events counted as (other) for want of room (use a larger --max-keys)",
     counts_in_kernel: true,
 };

@@ -36,6 +36,24 @@ pub static ACCEPT: Hook = Hook {
     required: false,
 };
 
+/// A listener has a new child, which begins with its owner. Socket storage is copied anyway.
+pub static CHILD: Hook = Hook {
+    name: "child",
+    rungs: &[
+        fentry(&[Needed(&[program(
+            "child_fentry",
+            "inet_csk_reqsk_queue_add",
+            Parameters::Begin(&["sk", "req", "child"]),
+        )])]),
+        kprobe(&[Needed(&[program(
+            "child_kprobe",
+            "inet_csk_reqsk_queue_add",
+            Parameters::Begin(&["sk", "req", "child"]),
+        )])]),
+    ],
+    required: false,
+};
+
 /// A socket is gone: what is remembered of it elsewhere goes too.
 pub static DESTROY: Hook = Hook {
     name: "destroy",

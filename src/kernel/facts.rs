@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::btf::{Btf, Function, VMLINUX_BTF};
 use super::probe::fentry_refused;
+use super::told;
 
 /// Bit numbers of capabilities(7).
 mod cap {
     pub const SYS_ADMIN: u32 = 21;
+    pub const SYS_RESOURCE: u32 = 24;
     pub const PERFMON: u32 = 38;
     pub const BPF: u32 = 39;
 }
@@ -84,8 +85,10 @@ mod marker {
     /// The helper for the current task as a pointer that can be followed, since 5.11
     /// (3ca1032ab7ab).
     pub const CURRENT_TASK: &str = "bpf_get_current_task_btf";
-    pub const ALL: [&str; 5] =
-        [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO, CURRENT_TASK];
+    /// Counts a new map against `RLIMIT_MEMLOCK`; from 5.11 on memory is the cgroup's affair.
+    pub const LOCKED_MEMORY: &str = "bpf_map_charge_init";
+    pub const ALL: [&str; 6] =
+        [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO, CURRENT_TASK, LOCKED_MEMORY];
 }
 
 impl Facts {
@@ -96,19 +99,19 @@ impl Facts {
     /// # Errors
     /// /proc is not readable, or the kernel's BTF is damaged.
     pub fn read(wanted: &Wanted) -> Result<Self> {
-        let lockdown = lockdown();
+        let lockdown = told::lockdown();
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             btf: fs::exists(VMLINUX_BTF).unwrap_or(false),
             tracepoints: BTreeSet::new(),
             iterators: BTreeSet::new(),
             functions: BTreeMap::new(),
-            fentry_refused: Some("not tried".to_owned()),
-            kprobe_refused: kprobe_refused(Path::new(EVENT_SOURCES), lockdown),
+            fentry_refused: Some("not tried: it takes BTF".to_owned()),
+            kprobe_refused: told::kprobe_refused(lockdown),
             refused: BTreeMap::new(),
-            capabilities: effective_capabilities()?,
+            capabilities: told::effective_capabilities()?,
             root: rustix::process::geteuid().is_root(),
-            init_userns: in_init_userns()?,
+            init_userns: told::in_init_userns()?,
             lockdown,
         };
         if facts.btf {
@@ -146,10 +149,18 @@ impl Facts {
     /// Without the rights a refusal would tell nothing of the kernel.
     fn try_fentry(&mut self, functions: impl Iterator<Item = u32>) {
         let mut functions = functions.peekable();
-        if functions.peek().is_some() && self.init_userns && self.missing_capabilities().is_empty()
-        {
-            self.fentry_refused = fentry_refused(functions);
-        }
+        let missing = self.missing_capabilities();
+        self.fentry_refused = if let Some(off) = told::ftrace_off() {
+            Some(off)
+        } else if !self.init_userns {
+            Some("not tried: not from inside a user namespace".to_owned())
+        } else if !missing.is_empty() {
+            Some(format!("not tried: it takes {}", missing.join(" and ")))
+        } else if functions.peek().is_none() {
+            Some("not tried: BTF has no function to try it with".to_owned())
+        } else {
+            fentry_refused(functions)
+        };
     }
 
     /// Programs at tracepoints and functions may keep state in sockets.
@@ -165,6 +176,11 @@ impl Facts {
     /// Programs can follow a pointer to the current task (5.11).
     pub fn current_task(&self) -> bool {
         self.functions.contains_key(marker::CURRENT_TASK)
+    }
+
+    /// Maps and programs count as locked memory, which `RLIMIT_MEMLOCK` limits.
+    pub fn counts_locked_memory(&self) -> bool {
+        self.functions.contains_key(marker::LOCKED_MEMORY)
     }
 
     /// What kprobes leave out is counted.
@@ -189,78 +205,28 @@ impl Facts {
     fn has_sys_admin(&self) -> bool {
         self.capabilities & (1 << cap::SYS_ADMIN) != 0
     }
-}
 
-/// Kinds of events that can be counted; kprobes are one where the kernel has them.
-const EVENT_SOURCES: &str = "/sys/bus/event_source/devices";
-
-fn effective_capabilities() -> Result<u64> {
-    let status =
-        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .context("/proc/self/status has no CapEff line")
-}
-
-/// Only the first user namespace maps all ids onto themselves.
-fn in_init_userns() -> Result<bool> {
-    let map = fs::read_to_string("/proc/self/uid_map").context("cannot read /proc/self/uid_map")?;
-    Ok(map.split_whitespace().eq(["0", "0", "4294967295"]))
-}
-
-/// The word in brackets is the one in force; no file (or no right to read it): none known.
-fn lockdown() -> Lockdown {
-    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
-    if text.contains("[confidentiality]") {
-        Lockdown::Confidentiality
-    } else if text.contains("[integrity]") {
-        Lockdown::Integrity
-    } else {
-        Lockdown::None
+    /// The process may raise its own limits.
+    pub fn has_sys_resource(&self) -> bool {
+        self.capabilities & (1 << cap::SYS_RESOURCE) != 0
     }
-}
-
-/// Why no kprobe can be had. Where sysfs is not mounted the attach will tell.
-fn kprobe_refused(event_sources: &Path, lockdown: Lockdown) -> Option<String> {
-    if fs::exists(event_sources).unwrap_or(false)
-        && !fs::exists(event_sources.join("kprobe/type")).unwrap_or(true)
-    {
-        return Some(
-            "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)".to_owned(),
-        );
-    }
-    (lockdown == Lockdown::Confidentiality)
-        .then(|| "lockdown=confidentiality refuses kprobes".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
-    fn kprobes_are_there_unless_the_kernel_shows_that_they_are_not() {
-        let sysfs = tempfile::tempdir().unwrap();
-        let refused = |lockdown| kprobe_refused(sysfs.path(), lockdown);
-        assert!(refused(Lockdown::Integrity).unwrap().contains("CONFIG_KPROBES"));
-        fs::create_dir(sysfs.path().join("kprobe")).unwrap();
-        fs::write(sysfs.path().join("kprobe/type"), "8\n").unwrap();
-        assert_eq!(refused(Lockdown::Integrity), None);
-        assert!(refused(Lockdown::Confidentiality).unwrap().contains("lockdown=confidentiality"));
-        let nowhere = Path::new("/proc/self/no such folder");
-        assert_eq!(kprobe_refused(nowhere, Lockdown::None), None);
-    }
-
-    #[test]
-    fn fixtures_are_facts_as_they_are_written() {
+    fn fixtures_are_facts_and_nothing_else() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facts");
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let text = fs::read_to_string(&path).unwrap();
-            let facts: Facts = serde_json::from_str(&text).unwrap();
-            let written = serde_json::to_string_pretty(&facts).unwrap();
-            assert_eq!(written, text.trim_end(), "{}", path.display());
+            let fixture: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let facts: Facts = serde_json::from_value(fixture.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&facts).unwrap(), fixture, "{}", path.display());
         }
     }
 }

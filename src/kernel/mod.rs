@@ -14,3 +14,4 @@ pub mod ring;
 pub mod rung;
 pub mod session;
 mod stream;
+mod told;

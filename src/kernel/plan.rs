@@ -167,7 +167,8 @@ fn storage_or_hash(
     }
 }
 
-fn choose(hook: &'static Hook, facts: &Facts, forced: Option<RungKind>) -> Choice {
+/// The decision for one hook by itself.
+pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<RungKind>) -> Choice {
     let mut passed_over = Vec::new();
     let (fitting, other): (Vec<_>, Vec<_>) =
         hook.rungs.iter().partition(|rung| fits(rung.kind, hook, forced));

@@ -25,7 +25,7 @@ pub fn fentry_refused(functions: impl IntoIterator<Item = u32>) -> Option<String
         .map(load)
         .find(|loaded| !matches!(loaded, Err(error) if error.raw_os_error() == Some(absent)))?
         .err()?;
-    Some(format!("the kernel refuses even a two-instruction fentry program: {error}"))
+    Some(format!("even a two-instruction fentry program is refused: {error}"))
 }
 
 /// Loads `return 0` as an fentry program of a function and lets go of it.

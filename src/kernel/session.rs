@@ -87,6 +87,16 @@ impl Session {
     /// # Errors
     /// A [`Failure`]: with [`Refusal::Forbidden`] where rights explain it; else libbpf's own words.
     pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
+        let mut session = Self::load(plan, facts, setup)?;
+        session.attach(facts)?;
+        Ok(session)
+    }
+
+    /// Loads what the plan says and attaches nothing.
+    ///
+    /// # Errors
+    /// As of [`Session::start`].
+    pub fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
         if setup.verbose {
             set_print(Some((PrintLevel::Debug, keep_and_print)));
         } else {
@@ -99,7 +109,6 @@ impl Session {
         let object = open.load().map_err(|error| explain(&error, None, facts))?;
         let mut session = Self { links: Vec::new(), object, plan, stats: None };
         session.stats = Some(session.map("stats")?);
-        session.attach(facts)?;
         Ok(session)
     }
 
@@ -125,6 +134,11 @@ impl Session {
     /// The plan that was carried out.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Ends it, leaving the plan that was carried out.
+    pub fn into_plan(self) -> Plan {
+        self.plan
     }
 
     fn program(&self, name: &str) -> Result<ProgramMut<'_>> {

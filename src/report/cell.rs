@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::io::Write;
 use std::net::IpAddr;
 
-use super::{Ctx, escape, human};
+use serde_json::Value;
+
+use super::{Ctx, escape, human, json};
 
 /// A typed value, borrowed from its row.
 ///
@@ -43,6 +45,8 @@ pub enum Cell<'a> {
     Flag(bool),
     /// Names with a value each; an object in JSON.
     Pairs(&'a [(&'a str, &'a str)]),
+    /// What has no text of its own: lists, objects.
+    Json(&'a Value),
 }
 
 /// What a cell sorts by.
@@ -79,6 +83,7 @@ impl Cell<'_> {
             Self::Endpoint(ip, port) => endpoint(ip, port, out),
             Self::Time(ns) => ctx.clock(ns, out),
             Self::Flag(yes) => out.extend_from_slice(if yes { b"yes" } else { b"no" }),
+            Self::Json(_) => self.json(ctx, out),
             Self::Pairs(pairs) => {
                 for (i, (name, value)) in pairs.iter().enumerate() {
                     out.extend_from_slice(if i > 0 { b" " } else { b"" });
@@ -108,6 +113,7 @@ impl Cell<'_> {
             Self::Endpoint(ip, port) => quoted(out, |out| endpoint(ip, port, out)),
             Self::Time(ns) => quoted(out, |out| ctx.rfc3339(ns, out)),
             Self::Flag(yes) => out.extend_from_slice(if yes { b"true" } else { b"false" }),
+            Self::Json(value) => json::value(value, out),
             Self::Pairs(pairs) => {
                 out.push(b'{');
                 for (i, (name, value)) in pairs.iter().enumerate() {
@@ -151,7 +157,9 @@ impl Cell<'_> {
             Self::Text(bytes) => Key::Text(bytes),
             Self::Word(word) => Key::Text(word.as_bytes()),
             Self::Addr(ip) => Key::Addr(Some(ip.to_canonical()), None),
-            Self::Endpoint(None, None) | Self::Missing | Self::Pairs(_) => Key::None,
+            Self::Endpoint(None, None) | Self::Missing | Self::Pairs(_) | Self::Json(_) => {
+                Key::None
+            }
             Self::Endpoint(ip, port) => Key::Addr(ip.map(|ip| ip.to_canonical()), port),
         }
     }

@@ -1,5 +1,9 @@
 //! JSON Lines from the columns of a row.
 
+use std::io::Write;
+
+use serde_json::Value;
+
 use super::{Ctx, Row, Show, escape};
 
 /// Appends one line `{"kind":…,"ts":…,…}` with every column that shows in JSON.
@@ -24,6 +28,36 @@ pub fn note(ts: i64, text: &str, ctx: &mut Ctx, out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n");
 }
 
+/// Appends a value with its strings as safe as those of a row.
+pub fn value(value: &Value, out: &mut Vec<u8>) {
+    let mut separator = b"".as_slice();
+    match value {
+        Value::String(text) => escape::json(text.as_bytes(), out),
+        Value::Array(values) => {
+            out.push(b'[');
+            for one in values {
+                out.extend_from_slice(separator);
+                separator = b",";
+                self::value(one, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(entries) => {
+            out.push(b'{');
+            for (key, one) in entries {
+                out.extend_from_slice(separator);
+                separator = b",";
+                escape::json(key.as_bytes(), out);
+                out.push(b':');
+                self::value(one, out);
+            }
+            out.push(b'}');
+        }
+        // Writing to a Vec cannot fail.
+        Value::Null | Value::Bool(_) | Value::Number(_) => _ = write!(out, "{value}"),
+    }
+}
+
 fn start(kind: &str, ts: i64, ctx: &mut Ctx, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"kind\":\"");
     out.extend_from_slice(kind.as_bytes());
@@ -36,6 +70,15 @@ fn start(kind: &str, ts: i64, ctx: &mut Ctx, out: &mut Vec<u8>) {
 mod tests {
     use super::super::column::tests::sample;
     use super::*;
+
+    #[test]
+    fn values_keep_their_shape_and_lose_their_teeth() {
+        let given = serde_json::json!({"a": [1, null, "\u{202e}\n"], "b\u{1b}": {}, "c": [true]});
+        let mut out = Vec::new();
+        value(&given, &mut out);
+        assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), given);
+        assert!(out.is_ascii() && !out.iter().any(u8::is_ascii_control));
+    }
 
     #[test]
     fn one_line_a_row() {

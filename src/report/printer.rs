@@ -74,6 +74,14 @@ impl Printer {
         self.flush()
     }
 
+    /// Prints lines that are no table. In JSON rows say the same.
+    pub fn text(&mut self, text: &str) -> Result<(), SinkError> {
+        if self.format == Format::Table {
+            self.out.buffer().extend_from_slice(text.as_bytes());
+        }
+        self.flush()
+    }
+
     /// Tells how the tool is doing: a JSON line, or for people one line for each new loss and
     /// one at the end.
     pub fn status(&mut self, status: &Status) -> Result<(), SinkError> {

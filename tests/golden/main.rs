@@ -2,6 +2,7 @@
 //! beside this file. `UPDATE_GOLDEN=1 cargo test --test golden` writes it anew: read the diff.
 #![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
+mod check;
 mod count;
 mod states;
 mod status;

@@ -75,7 +75,7 @@ fn bad_values() -> Result<()> {
 }
 
 /// A copy that anyone may run, in a folder of its own.
-fn public_copy(tool: &str) -> Result<tempfile::TempDir> {
+pub fn public_copy(tool: &str) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
     fs::copy(path_of(tool), folder.path().join(tool))?;
@@ -84,7 +84,7 @@ fn public_copy(tool: &str) -> Result<tempfile::TempDir> {
 }
 
 /// A command as the user nobody, without any group.
-fn as_nobody(program: &std::path::Path) -> Command {
+pub fn as_nobody(program: &std::path::Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
     command

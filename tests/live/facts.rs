@@ -9,12 +9,13 @@ use tcpscope::kernel::btf::{Btf, VMLINUX_BTF};
 use tcpscope::kernel::facts::{Facts, Lockdown, Wanted};
 
 use crate::Test;
-use crate::tool::output;
+use crate::tool::{output, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("bpftool_reads_the_same_functions", functions),
     ("names_are_there_or_not_as_bpftool_says", names),
     ("kallsyms_agrees", symbols),
+    ("without_ftrace_no_function_is_hooked", ftrace_off),
 ];
 
 /// One function in so many is compared.
@@ -128,5 +129,38 @@ fn symbols() -> Result<()> {
     // It was tried, for the rights are there.
     let refused = facts.fentry_refused.unwrap_or_default();
     ensure!(refused.is_empty() || refused.contains("os error"), "{refused}");
+    Ok(())
+}
+
+const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
+
+/// Puts the switch back whatever happens.
+struct Switch(String);
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let _ = fs::write(FTRACE, &self.0);
+    }
+}
+
+/// They would attach and never run. Kernels without such a switch, or with a fixed one, cannot
+/// come into this.
+fn ftrace_off() -> Result<()> {
+    let Ok(before) = fs::read_to_string(FTRACE) else { return Ok(()) };
+    let switch = Switch(before);
+    if fs::write(FTRACE, "0").is_err() {
+        return Ok(());
+    }
+    let facts = Facts::read(&Wanted { functions: vec!["tcp_sendmsg"], ..Wanted::default() })?;
+    for refused in [&facts.fentry_refused, &facts.kprobe_refused] {
+        let why = refused.as_deref().unwrap_or_default();
+        ensure!(why.contains("ftrace_enabled is 0"), "{why}");
+    }
+    for rung in ["fentry", "kprobe"] {
+        let mut command = Command::new(path_of("tcpcount"));
+        let ended = command.args(["-d", "1", "--probe", rung]).output()?;
+        ensure!(ended.status.code() == Some(8), "{rung}: {ended:?}");
+    }
+    drop(switch);
     Ok(())
 }

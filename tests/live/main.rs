@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod check;
 mod count;
 mod errors;
 mod facts;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("summary", summary::TESTS),
         ("errors", errors::TESTS),
         ("facts", facts::TESTS),
+        ("check", check::TESTS),
         ("peers", peers::TESTS),
     ];
     let trials = groups

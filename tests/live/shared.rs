@@ -82,7 +82,7 @@ fn bpftool(kind: &str) -> Result<Vec<Value>> {
 }
 
 /// Numbers of all BPF programs, maps and links of the machine.
-fn bpf_objects() -> Result<BTreeSet<String>> {
+pub fn bpf_objects() -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for kind in ["prog", "map", "link"] {
         for one in bpftool(kind)? {
@@ -238,10 +238,20 @@ fn two_copies() -> Result<()> {
     Ok(())
 }
 
-fn schema() -> Result<()> {
+/// Expects lines that docs/json.schema.json allows.
+pub fn fit_the_schema<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<()> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.schema.json");
     let schema: Value = serde_json::from_str(&fs::read_to_string(path).context(path)?)?;
     let validator = jsonschema::validator_for(&schema)?;
+    for line in lines {
+        let line: Value = serde_json::from_str(line)?;
+        let wrong: Vec<_> = validator.iter_errors(&line).map(|e| e.to_string()).collect();
+        ensure!(wrong.is_empty(), "{line}\n{}", wrong.join("\n"));
+    }
+    Ok(())
+}
+
+fn schema() -> Result<()> {
     let netns = Netns::new("schema")?;
     let hold = Running::hold(&netns, "--conns 3 --state close-wait")?;
     let mut runs = vec![("tcpstates", "state", String::new())];
@@ -257,11 +267,8 @@ fn schema() -> Result<()> {
         load::run(&netns, "life --conns 20")?;
         running.wait_for_kind(kind, 2).with_context(|| format!("{tool} {flags}"))?;
         let ended = running.finish()?;
-        for line in &ended.lines {
-            let line: Value = serde_json::from_str(line)?;
-            let wrong: Vec<_> = validator.iter_errors(&line).map(|e| e.to_string()).collect();
-            ensure!(wrong.is_empty(), "{tool} {flags}: {line}\n{}", wrong.join("\n"));
-        }
+        fit_the_schema(ended.lines.iter().map(String::as_str))
+            .with_context(|| format!("{tool} {flags}"))?;
     }
     hold.release()
 }

@@ -1,0 +1,238 @@
+//! The report as text for people, made to be pasted into an issue tracker.
+
+use textwrap::Options;
+
+use super::{HookReport, NAME, Report, ToolReport, Verdict};
+use crate::kernel::facts::{Facts, Lockdown};
+use crate::report::escape;
+
+/// No line is longer, in columns.
+const WIDTH: usize = 100;
+/// Room for the names on the left: two blanks, the longest, two blanks.
+const INDENT: usize = 19;
+
+impl Report {
+    /// All of it.
+    pub fn text(&self) -> String {
+        let mut page = Page::default();
+        let (release, machine) = (&self.facts.release, &self.machine.machine);
+        let version = env!("CARGO_PKG_VERSION");
+        page.line(&format!("{NAME} {version}, kernel {release}, {machine}"));
+        self.kernel(&mut page);
+        self.rights(&mut page);
+        let mut said = None;
+        for tool in &self.tools {
+            self.tool(tool, &mut said, &mut page);
+        }
+        self.missing_functions(&mut page);
+        page.title(&self.conclusion());
+        page.text
+    }
+
+    fn kernel(&self, page: &mut Page) {
+        let Facts { btf, fentry_refused, kprobe_refused, lockdown, .. } = &self.facts;
+        page.title("Kernel");
+        page.entry("BTF", if *btf { "yes" } else { "no" });
+        page.entry("fentry", fentry_refused.as_deref().unwrap_or("yes"));
+        page.entry("kprobes", kprobe_refused.as_deref().unwrap_or("yes"));
+        page.entry(
+            "lockdown",
+            match lockdown {
+                Lockdown::None => "none known",
+                Lockdown::Integrity => "integrity",
+                Lockdown::Confidentiality => "confidentiality",
+            },
+        );
+        if *btf {
+            page.entry(
+                "socket storage",
+                if self.facts.socket_storage() {
+                    "yes"
+                } else {
+                    "no: what is known of sockets is kept in a hash map"
+                },
+            );
+            page.entry("socket cookies", yes(self.facts.socket_cookie()));
+        }
+        if let Some(modules) = &self.machine.security_modules {
+            page.entry("security", &modules.replace(',', ", "));
+        }
+    }
+
+    fn rights(&self, page: &mut Page) {
+        page.title("Rights");
+        page.entry("user", if self.facts.root { "root" } else { "not root" });
+        page.entry(
+            "user namespace",
+            if self.facts.init_userns { "the first" } else { "an unprivileged one" },
+        );
+        let missing = self.facts.missing_capabilities();
+        for capability in ["CAP_BPF", "CAP_PERFMON"] {
+            page.entry(
+                capability,
+                match (missing.contains(&capability), self.facts.init_userns) {
+                    (true, _) => "no",
+                    (false, true) => "yes",
+                    (false, false) => "inside this namespace only",
+                },
+            );
+        }
+        if self.machine.seccomp == Some(true) {
+            page.entry("seccomp", "a filter is in force: a container's, mostly");
+        }
+        if let (true, Some(bytes)) = (self.facts.counts_locked_memory(), self.machine.memlock_bytes)
+        {
+            let how = if self.facts.has_sys_resource() {
+                "the tools raise it"
+            } else {
+                "raise it (ulimit -l) if that is too little, or run the tools as root"
+            };
+            let kib = bytes >> 10;
+            page.entry(
+                "locked memory",
+                &format!("{kib} KiB, which maps count against here: {how}"),
+            );
+        }
+        if let Some(refusal) = &self.obstacle {
+            page.line("");
+            page.message(&refusal.to_string());
+        }
+    }
+
+    /// What was `said` of the tool before is not said again.
+    fn tool(&self, tool: &ToolReport, said: &mut Option<String>, page: &mut Page) {
+        let code = tool.exit_code();
+        let verdict = match (&tool.verdict, &self.obstacle) {
+            (Verdict::Loads, _) => "can start, its programs load".to_owned(),
+            (Verdict::Planned, _) => "can start by its plan, nothing was loaded".to_owned(),
+            (Verdict::Refused { .. }, None) => format!("cannot start (exit code {code})"),
+            (Verdict::Refused { .. }, Some(_)) if tool.hooks.is_empty() => {
+                format!("cannot start (exit code {code}), see above")
+            }
+            (Verdict::Refused { .. }, Some(_)) => {
+                format!("cannot start (exit code {code}), see above; apart from that, at least:")
+            }
+        };
+        page.title(&format!("{}: {verdict}", tool.title()));
+        if let (Verdict::Refused { error, .. }, None) = (&tool.verdict, &self.obstacle) {
+            let message = format!("{error:#}");
+            if said.as_ref() == Some(&message) {
+                page.message("for the same reason");
+            } else {
+                page.message(&message);
+            }
+            *said = Some(message);
+        }
+        for hook in &tool.hooks {
+            self.hook(hook, page);
+        }
+    }
+
+    fn hook(&self, hook: &HookReport, page: &mut Page) {
+        match hook.rung {
+            Some(rung) => page.entry(hook.name, &format!("{rung}: {}", hook.places.join(", "))),
+            None if hook.required => page.entry(hook.name, "missing"),
+            None => page.entry(hook.name, "off (the tool can do without)"),
+        }
+        if hook.rung.is_none() && hook.passed_over.is_empty() {
+            page.entry("", "--probe leaves no way to it");
+        }
+        let general = [&self.facts.fentry_refused, &self.facts.kprobe_refused];
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (rung, reason) in &hook.passed_over {
+            let known = general.iter().any(|general| general.as_ref() == Some(reason));
+            let reason = if known { "see above" } else { reason };
+            match reasons.iter_mut().find(|(other, _)| *other == reason) {
+                Some((_, rungs)) => rungs.push(rung.name()),
+                None => reasons.push((reason, vec![rung.name()])),
+            }
+        }
+        for (reason, rungs) in reasons {
+            page.entry("", &format!("not {}: {reason}", rungs.join(" or ")));
+        }
+    }
+
+    fn missing_functions(&self, page: &mut Page) {
+        let Some(symbols) = self.symbols.as_ref().filter(|symbols| !symbols.is_empty()) else {
+            return;
+        };
+        page.title("Functions that BTF does not describe here");
+        let absent: Vec<_> =
+            symbols.iter().filter(|(_, like)| like.is_empty()).map(|(name, _)| *name).collect();
+        if !absent.is_empty() {
+            page.entry("absent", &absent.join(", "));
+        }
+        for (name, symbols) in symbols.iter().filter(|(_, like)| !like.is_empty()) {
+            let symbols = symbols.join(", ");
+            page.entry("changed", &format!("{name} is inlined or renamed: kallsyms has {symbols}"));
+        }
+    }
+
+    fn conclusion(&self) -> String {
+        let failing: Vec<_> = self.tools.iter().filter(|tool| tool.exit_code() != 0).collect();
+        if failing.is_empty() {
+            let planned = self.tools.iter().any(|tool| matches!(tool.verdict, Verdict::Planned));
+            let how = if planned { ", as far as a plan can tell" } else { "" };
+            return format!("Every tool can start{how}.");
+        }
+        if failing.len() == self.tools.len() {
+            return format!("No tool can start: exit code {}.", self.exit_code());
+        }
+        let names: Vec<_> = failing.iter().map(|tool| tool.title()).collect();
+        format!("Cannot start: {} (exit code {}).", names.join(", "), self.exit_code())
+    }
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// Lines that fit, of text that can steer no terminal.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.wrap("", "", text);
+    }
+
+    fn title(&mut self, text: &str) {
+        self.text.push('\n');
+        self.line(text);
+    }
+
+    /// A name on the left and what is to be said of it.
+    fn entry(&mut self, name: &str, text: &str) {
+        let first = format!("  {name:<width$}", width = INDENT - 2);
+        self.wrap(&first, &" ".repeat(INDENT), text);
+    }
+
+    /// A message: lines that go on with a sentence are filled up, the others begin anew.
+    fn message(&mut self, text: &str) {
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            let mut paragraph = line.to_owned();
+            let goes_on =
+                |next: &&str| !next.starts_with(|first: char| first == ' ' || first.is_uppercase());
+            while let Some(next) = lines.next_if(goes_on) {
+                paragraph = format!("{paragraph} {next}");
+            }
+            let words = paragraph.trim_start();
+            let indent = format!("  {}", &paragraph[..paragraph.len() - words.len()]);
+            self.wrap(&indent, &indent, words);
+        }
+    }
+
+    fn wrap(&mut self, first: &str, others: &str, text: &str) {
+        let mut safe = Vec::new();
+        escape::text(text.as_bytes(), &mut safe);
+        let safe = String::from_utf8_lossy(&safe);
+        let options = Options::new(WIDTH).initial_indent(first).subsequent_indent(others);
+        for line in textwrap::wrap(&safe, options) {
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What files of /proc and /sys tell of the kernel and of our rights.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::facts::Lockdown;
+
+/// Kinds of events that can be counted; kprobes are one where the kernel has them.
+const EVENT_SOURCES: &str = "/sys/bus/event_source/devices";
+/// The switch behind everything that runs at the beginning of a function.
+const FTRACE: Switch<'_> = Switch {
+    path: "/proc/sys/kernel/ftrace_enabled",
+    off: "kernel.ftrace_enabled is 0: what attaches to functions would never run (sysctl)",
+};
+/// The one for all kprobes, where debugfs is mounted.
+const KPROBES: Switch<'_> = Switch {
+    path: "/sys/kernel/debug/kprobes/enabled",
+    off: "kprobes are switched off (/sys/kernel/debug/kprobes/enabled): none would ever run",
+};
+
+/// A file that holds 0 or 1.
+struct Switch<'a> {
+    path: &'a str,
+    off: &'static str,
+}
+
+impl Switch<'_> {
+    /// What it means that the switch is off; `None`: it is on, or there is none.
+    fn complaint(&self) -> Option<String> {
+        let state = fs::read_to_string(self.path).ok()?;
+        (state.trim() == "0").then(|| self.off.to_owned())
+    }
+}
+
+/// Bits of capabilities(7).
+pub fn effective_capabilities() -> Result<u64> {
+    let status =
+        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .context("/proc/self/status has no CapEff line")
+}
+
+/// Only the first user namespace maps all ids onto themselves.
+pub fn in_init_userns() -> Result<bool> {
+    let map = fs::read_to_string("/proc/self/uid_map").context("cannot read /proc/self/uid_map")?;
+    Ok(map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
+/// The word in brackets is the one in force; no file (or no right to read it): none known.
+pub fn lockdown() -> Lockdown {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    if text.contains("[confidentiality]") {
+        Lockdown::Confidentiality
+    } else if text.contains("[integrity]") {
+        Lockdown::Integrity
+    } else {
+        Lockdown::None
+    }
+}
+
+/// Why nothing can be attached to functions: where ftrace is switched off, fentry programs and
+/// kprobes attach without complaint and never run. Seen on 6.1 and 6.12.
+pub fn ftrace_off() -> Option<String> {
+    FTRACE.complaint()
+}
+
+/// Why no kprobe can be had. Where sysfs is not mounted the attach will tell.
+pub fn kprobe_refused(lockdown: Lockdown) -> Option<String> {
+    ftrace_off()
+        .or_else(|| no_kprobes(Path::new(EVENT_SOURCES), lockdown))
+        .or_else(|| KPROBES.complaint())
+}
+
+fn no_kprobes(event_sources: &Path, lockdown: Lockdown) -> Option<String> {
+    if fs::exists(event_sources).unwrap_or(false)
+        && !fs::exists(event_sources.join("kprobe/type")).unwrap_or(true)
+    {
+        return Some(
+            "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)".to_owned(),
+        );
+    }
+    (lockdown == Lockdown::Confidentiality)
+        .then(|| "lockdown=confidentiality refuses kprobes".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kprobes_are_there_unless_the_kernel_shows_that_they_are_not() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let refused = |lockdown| no_kprobes(sysfs.path(), lockdown);
+        assert!(refused(Lockdown::Integrity).unwrap().contains("CONFIG_KPROBES"));
+        fs::create_dir(sysfs.path().join("kprobe")).unwrap();
+        fs::write(sysfs.path().join("kprobe/type"), "8\n").unwrap();
+        assert_eq!(refused(Lockdown::Integrity), None);
+        assert!(refused(Lockdown::Confidentiality).unwrap().contains("lockdown=confidentiality"));
+        let nowhere = Path::new("/proc/self/no such folder");
+        assert_eq!(no_kprobes(nowhere, Lockdown::None), None);
+    }
+
+    #[test]
+    fn a_switch_is_on_unless_it_is_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("enabled");
+        let switch = Switch { path: path.to_str().unwrap(), off: "it is off" };
+        assert_eq!(switch.complaint(), None);
+        fs::write(&path, "1\n").unwrap();
+        assert_eq!(switch.complaint(), None);
+        fs::write(&path, "0\n").unwrap();
+        assert_eq!(switch.complaint().unwrap(), "it is off");
+    }
+}

@@ -1,0 +1,148 @@
+//! tcpscope-check on the kernels of tests/facts, and where something is in the way.
+
+use anyhow::Result;
+use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow, wanted};
+use tcpscope::hooks::Spec;
+use tcpscope::kernel::facts::{Facts, Lockdown};
+use tcpscope::kernel::plan::{Plan, Request};
+use tcpscope::kernel::refusal::Refusal;
+use tcpscope::kernel::rung::RungKind;
+use tcpscope::report::Format;
+
+use super::{NOW, check, printed, sections};
+
+type Load = fn(&'static Spec, Option<&'static str>) -> Result<Plan>;
+
+const KERNELS: [&str; 5] =
+    ["debian-5.10", "debian-6.1", "debian-6.12", "hardened-6.18", "debian-7.2"];
+
+fn facts(name: &str) -> Facts {
+    let path = format!("{}/tests/facts/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn machine() -> Machine {
+    Machine { machine: "x86_64".to_owned(), memlock_bytes: Some(8 << 20), ..Machine::default() }
+}
+
+fn report(facts: Facts, request: Request, load: Option<Load>) -> Report {
+    let missing = wanted().functions.into_iter();
+    let missing = missing.filter(|name| !facts.functions.contains_key(*name));
+    let mut symbols: Symbols = missing.map(|name| (name, Vec::new())).collect();
+    if let Some(symbols) = symbols.get_mut("inet_twsk_kill") {
+        symbols.push("inet_twsk_kill.isra.0".to_owned());
+    }
+    let symbols = facts.btf.then_some(symbols);
+    Report::new((NOW, facts, machine()), symbols, request, load)
+}
+
+fn plan(facts: Facts) -> Report {
+    report(facts, Request::default(), None)
+}
+
+/// One that loads on every kernel.
+fn loaded(facts: Facts) -> Report {
+    let load: Load = |spec, _| Ok(spec.plan(&self::facts("debian-6.12"), Request::default())?);
+    report(facts, Request::default(), Some(load))
+}
+
+/// The kernel does not take one of the programs, and forbids another tool altogether.
+fn failing() -> Report {
+    let load: Load = |spec, _| {
+        let kernel = facts("debian-6.12");
+        if spec.name == "tcpcount" {
+            let detail = "Operation not permitted (os error 1)".to_owned();
+            return Err(Refusal::Forbidden { lockdown: kernel.lockdown, detail }.into());
+        }
+        let refused = [("accept_fexit_2".to_owned(), "R1 invalid mem access 'scalar'".to_owned())];
+        Ok(spec.plan(&Facts { refused: refused.into(), ..kernel }, Request::default())?)
+    };
+    report(facts("debian-6.12"), Request::default(), Some(load))
+}
+
+/// As under a container's seccomp filter.
+fn forbidden() -> Report {
+    let load: Load = |_, _| {
+        let detail = "Operation not permitted (os error 1)".to_owned();
+        Err(Refusal::Forbidden { lockdown: Lockdown::None, detail }.into())
+    };
+    report(facts("hardened-6.18"), Request::default(), Some(load))
+}
+
+fn hostile() -> Facts {
+    let nasty = "\x1b[2J\u{202e}gnp\u{9b}31m\n".to_owned();
+    let mut facts = facts("debian-7.2");
+    facts.functions.insert("tcp_recvmsg".to_owned(), vec![nasty.clone(), "x".repeat(300)]);
+    facts.functions.remove("inet_twsk_kill");
+    facts.refused.insert("segment_tracepoint".to_owned(), nasty.clone());
+    facts.kprobe_refused = Some(nasty.clone());
+    Facts { release: nasty, ..facts }
+}
+
+fn cases() -> Vec<(&'static str, Report)> {
+    let nobody = |facts| Facts { capabilities: 0, root: false, ..facts };
+    let forced = |kind| Request { forced: Some(kind), ..Request::default() };
+    let untried = Some("not tried: it takes CAP_BPF and CAP_PERFMON".to_owned());
+    vec![
+        ("everything loads", loaded(facts("debian-6.12"))),
+        ("one program is refused, and one tool forbidden", failing()),
+        ("every tool is forbidden", forbidden()),
+        (
+            "an ordinary user",
+            plan(Facts { fentry_refused: untried, ..nobody(facts("debian-6.1")) }),
+        ),
+        (
+            "few capabilities where maps are locked memory",
+            plan(Facts { capabilities: 3 << 38, root: false, ..facts("debian-5.10") }),
+        ),
+        ("inside a user namespace", plan(Facts { init_userns: false, ..facts("debian-7.2") })),
+        ("no BTF", plan(Facts { btf: false, functions: [].into(), ..facts("debian-7.2") })),
+        ("--probe kprobe", report(facts("debian-7.2"), forced(RungKind::Kprobe), None)),
+        ("--probe kprobe", report(facts("hardened-6.18"), forced(RungKind::Kprobe), None)),
+        ("hostile facts", plan(hostile())),
+    ]
+}
+
+#[test]
+fn text() {
+    let kernels = KERNELS.map(|name| (name.to_owned(), plan(facts(name)).text()));
+    let cases = cases().into_iter().map(|(title, report)| (title.to_owned(), report.text()));
+    let all: Vec<_> = kernels.into_iter().chain(cases).collect();
+    for line in all.iter().flat_map(|(_, text)| text.lines()) {
+        assert!(line.chars().count() <= 100, "{line}");
+        assert!(!line.contains(char::is_control) && !line.contains('\u{202e}'), "{line:?}");
+        assert_eq!(line.trim_end(), line);
+    }
+    check("check.txt", &sections(all));
+}
+
+#[test]
+fn json() {
+    let reports = [plan(facts("debian-5.10")), failing(), plan(hostile())];
+    let lines = reports.iter().map(|report| {
+        printed(Format::Json, |printer| {
+            printer.text(&report.text()).unwrap();
+            printer.row(&FactsRow::new(report)).unwrap();
+            for tool in &report.tools {
+                for hook in &tool.hooks {
+                    printer.row(&HookRow::new(report.ts, tool, hook)).unwrap();
+                }
+                printer.row(&ToolRow::new(report.ts, tool)).unwrap();
+            }
+        })
+    });
+    let lines = lines.collect::<String>();
+    assert!(!lines.contains('\u{202e}') && !lines.contains('\x1b') && !lines.contains('\u{9b}'));
+    check("check.jsonl", &lines);
+}
+
+/// What the recipe for a fixture takes out of the JSON.
+#[test]
+fn facts_come_back_from_json() {
+    for facts in KERNELS.map(facts).into_iter().chain([hostile()]) {
+        let report = plan(facts.clone());
+        let line = printed(Format::Json, |p| p.row(&FactsRow::new(&report)).unwrap());
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(serde_json::from_value::<Facts>(line["facts"].clone()).unwrap(), facts);
+    }
+}

@@ -1,0 +1,229 @@
+//! What tcpscope-check says, held against what the tools do.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Map, Value};
+use tcpscope::check::wanted;
+use tcpscope::kernel::facts::Facts;
+
+use crate::Test;
+use crate::errors::{as_nobody, public_copy};
+use crate::setting::{path_of, tool_command};
+use crate::shared::{bpf_objects, fit_the_schema};
+use crate::tool::{output, until};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("it_says_what_the_tools_do", as_the_tools),
+    ("so_it_does_of_sockets_in_a_hash_map", in_a_hash_map),
+    ("a_forced_rung_ends_as_the_tools_do", forced),
+    ("facts_are_a_fixture", fixture),
+    ("nothing_stays_loaded", nothing_stays),
+    ("a_plan_loads_nothing", plan_only),
+    ("an_ordinary_user_gets_the_plan", ordinary_user),
+    ("file_capabilities_are_enough", file_capabilities),
+    ("a_user_namespace_is_named", user_namespace),
+    ("a_kernel_without_btf", no_btf),
+    ("jq_and_the_schema_accept_it", jq),
+    ("head_and_a_full_disk_end_it", head_and_full_disk),
+];
+
+const CHECK: &str = "tcpscope-check";
+
+fn check() -> Command {
+    tool_command(&[], CHECK)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Expects an exit code, nothing on standard error, and all of `words` in the output.
+fn says(command: &mut Command, code: i32, words: &[&str]) -> Result<String> {
+    let Output { status, stdout, stderr } =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+    let (said, errors) = (text(&stdout), text(&stderr));
+    ensure!(status.code() == Some(code), "{command:?}: {status}, not {code}: {said}{errors}");
+    ensure!(errors.is_empty(), "{command:?}: {errors}");
+    for word in words {
+        ensure!(said.contains(word), "{command:?} does not say {word:?}: {said}");
+    }
+    for line in said.lines() {
+        ensure!(line.starts_with('{') || line.chars().count() <= 100, "too long: {line}");
+    }
+    Ok(said)
+}
+
+/// The lines of `--json` of one kind.
+fn lines(command: &mut Command, kind: &str) -> Result<Vec<Value>> {
+    of_kind(&command.arg("--json").stderr(Stdio::null()).output()?, kind)
+}
+
+fn of_kind(said: &Output, kind: &str) -> Result<Vec<Value>> {
+    let lines = text(&said.stdout);
+    let lines = lines.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+    Ok(lines.into_iter().filter(|line| line["kind"] == kind).collect())
+}
+
+/// The rung of each hook, as a status record has them.
+fn probes(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
+    let own = hooks.iter().filter(|hook| hook["tool"] == *tool && hook["mode"] == *mode);
+    own.map(|hook| {
+        let rung = if hook["rung"].is_null() { "-".into() } else { hook["rung"].clone() };
+        (hook["hook"].as_str().unwrap_or_default().to_owned(), rung)
+    })
+    .collect()
+}
+
+/// Runs a tool for a moment: its exit code and the hooks of its first status.
+fn run(tool: &Value, flags: &[&str]) -> Result<(i64, Map<String, Value>)> {
+    let command = tool_command(&[], tool["tool"].as_str().context("tool")?)
+        .args(["--json", "-d", "0.1"])
+        .args(tool["mode"].as_str())
+        .args(flags)
+        .stdin(Stdio::null())
+        .output()?;
+    let first = text(&command.stdout).lines().next().map(serde_json::from_str::<Value>);
+    let status = first.transpose()?.unwrap_or_default();
+    let probes = status["probes"].as_object().cloned().unwrap_or_default();
+    Ok((command.status.code().context("killed")?.into(), probes))
+}
+
+/// The verdict on each tool is how it ends, and its hooks are those of its status.
+fn compare(flags: &[&str]) -> Result<()> {
+    let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;
+    let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
+    ensure!(tools.len() == 3, "{tools:?}");
+    let mut first_failure = 0;
+    for tool in tools {
+        let (code, status) = run(&tool, flags)?;
+        ensure!(tool["exit_code"] == code, "{flags:?}: it ended with {code}: {tool}");
+        ensure!(tool["starts"] == (code == 0), "{tool}");
+        if code == 0 {
+            let told = probes(&hooks, &tool["tool"], &tool["mode"]);
+            ensure!(told == status, "{flags:?}: {tool}: {told:?} is not {status:?}");
+        } else if first_failure == 0 {
+            first_failure = code;
+        }
+    }
+    let ended = said.status.code().map(i64::from);
+    ensure!(ended == Some(first_failure), "{flags:?}: {ended:?} instead of {first_failure}");
+    Ok(())
+}
+
+fn as_the_tools() -> Result<()> {
+    compare(&[])
+}
+
+fn in_a_hash_map() -> Result<()> {
+    compare(&["--track", "hash"])
+}
+
+fn forced() -> Result<()> {
+    for rung in ["fentry", "kprobe", "tracepoint", "raw-tracepoint"] {
+        compare(&["--probe", rung])?;
+    }
+    Ok(())
+}
+
+fn fixture() -> Result<()> {
+    let line = lines(&mut check(), "facts")?.pop().context("no facts")?;
+    let facts: Facts = serde_json::from_value(line["facts"].clone())?;
+    ensure!(facts == Facts::read(&wanted())?, "{line}");
+    ensure!(line["kernel"] == facts.release.as_str(), "{line}");
+    Ok(())
+}
+
+fn nothing_stays() -> Result<()> {
+    let before = bpf_objects()?;
+    says(&mut check(), 0, &["Every tool can start."])?;
+    // The kernel frees them a little later; others may come and go meanwhile.
+    until("no more objects than before", || Ok(bpf_objects()?.is_subset(&before).then_some(())))
+}
+
+fn plan_only() -> Result<()> {
+    says(check().arg("--plan-only"), 0, &["nothing was loaded", "as far as a plan can tell"])?;
+    for tool in lines(check().arg("--plan-only"), "tool")? {
+        ensure!(tool["loaded"].is_null() && tool["starts"] == true, "{tool}");
+    }
+    for tool in lines(&mut check(), "tool")? {
+        ensure!(tool["loaded"] == true && tool["reason"].is_null(), "{tool}");
+    }
+    Ok(())
+}
+
+fn ordinary_user() -> Result<()> {
+    let folder = public_copy(CHECK)?;
+    let program = folder.path().join(CHECK);
+    let words = [
+        "not tried: it takes CAP_BPF and CAP_PERFMON",
+        "not root",
+        "setcap cap_bpf,cap_perfmon+ep",
+        "inet_sock_set_state",
+        "No tool can start: exit code 3.",
+    ];
+    says(&mut as_nobody(&program), 3, &words)?;
+    for tool in lines(&mut as_nobody(&program), "tool")? {
+        ensure!(tool["exit_code"] == 3 && tool["loaded"].is_null(), "{tool}");
+        ensure!(tool["reason"].as_str().is_some_and(|why| why.contains("CAP_BPF")), "{tool}");
+    }
+    let facts = lines(&mut as_nobody(&program), "facts")?;
+    ensure!(facts[0]["missing"] == serde_json::json!(["CAP_BPF", "CAP_PERFMON"]), "{facts:?}");
+    Ok(())
+}
+
+fn file_capabilities() -> Result<()> {
+    let folder = public_copy(CHECK)?;
+    let program = folder.path().join(CHECK);
+    output(Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program))?;
+    says(&mut as_nobody(&program), 0, &["not root", "Every tool can start."]).map(drop)
+}
+
+fn user_namespace() -> Result<()> {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user"]).arg(path_of(CHECK));
+    says(&mut command, 6, &["an unprivileged one", "inside this namespace only"]).map(drop)
+}
+
+/// Seen from where sysfs shows none.
+fn no_btf() -> Result<()> {
+    let mut command = Command::new("unshare");
+    let hide = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\"";
+    command.args(["--mount", "sh", "-c", hide]).arg(path_of(CHECK));
+    let said = says(&mut command, 4, &["CONFIG_DEBUG_INFO_BTF", "not tried: it takes BTF"])?;
+    ensure!(!said.contains("inet_sock_set_state"), "nothing is known of hooks: {said}");
+    Ok(())
+}
+
+fn jq() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for flags in [&[][..], &["--plan-only"], &["--probe", "fentry"]] {
+        let path = folder.path().join("out");
+        check().arg("--json").args(flags).stdout(fs::File::create(&path)?).status()?;
+        output(Command::new("jq").args(["-e", ".kind"]).arg(&path))?;
+        fit_the_schema(fs::read_to_string(&path)?.lines())?;
+    }
+    Ok(())
+}
+
+fn head_and_full_disk() -> Result<()> {
+    for flags in [&["--json"][..], &[]] {
+        let mut child =
+            check().args(flags).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut reader = BufReader::with_capacity(16, child.stdout.take().context("no output")?);
+        let mut first = String::new();
+        reader.read_line(&mut first)?;
+        ensure!(!first.is_empty(), "nothing was printed");
+        drop(reader);
+        let ended = child.wait_with_output()?;
+        ensure!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+
+        let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let ended = check().args(flags).stdout(full).stderr(Stdio::piped()).output()?;
+        ensure!(ended.status.code() == Some(10), "{flags:?}: {ended:?}");
+        ensure!(text(&ended.stderr).contains("No space left on device"), "{ended:?}");
+    }
+    Ok(())
+}
