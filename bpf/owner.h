@@ -113,6 +113,19 @@ static __always_inline void owner_settle(struct owner *owner, struct stats *st)
 		owner_learn(owner, bpf_get_current_task_btf());
 }
 
+/* Where nobody can tell, it counts as one. */
+static __always_inline bool in_kernel_thread(void)
+{
+	struct task_struct *task;
+
+	if (!options.task_by_helpers)
+		return bpf_get_current_task_btf()->flags & PF_KTHREAD;
+	if (!options.may_copy)
+		return true;
+	task = (struct task_struct *)bpf_get_current_task();
+	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
+}
+
 /*
  * __tcp_close() marks both directions shut before it changes the state, in the context of
  * the process that closes; a reset from the network changes the state first.
@@ -120,8 +133,6 @@ static __always_inline void owner_settle(struct owner *owner, struct stats *st)
 static __always_inline bool closed_by_process(const struct sock *sk, int old_state, int new_state,
 					      enum reach how)
 {
-	struct task_struct *task;
-
 	if (old_state == TCP_FIN_WAIT1 || old_state == TCP_FIN_WAIT2 || old_state == TCP_LAST_ACK ||
 	    old_state == TCP_CLOSING || old_state == TCP_LISTEN)
 		return false;
@@ -129,10 +140,7 @@ static __always_inline bool closed_by_process(const struct sock *sk, int old_sta
 	    !(new_state == TCP_CLOSE && READ(how, sk, sk_shutdown) == SHUTDOWN_MASK))
 		return false;
 	/* fput() of the last reference may be left to a kernel thread */
-	if (options.task_by_helpers)
-		return false;
-	task = bpf_get_current_task_btf();
-	return !(task->flags & PF_KTHREAD);
+	return !in_kernel_thread();
 }
 
 static __always_inline bool is_child(int old_state, int new_state)

@@ -206,6 +206,8 @@ struct options {
 	__u32 mark_closing;
 	__u32 know_end_cause;  /* programs watch what may end a timewait socket early */
 	__u32 task_by_helpers; /* no bpf_get_current_task_btf() here */
+	__u32 may_copy;	       /* kernel memory may be copied: no confidentiality lockdown */
+	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::cli::MeasureArgs;
 use crate::hooks::{STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
-use crate::kernel::facts::Facts;
+use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::plan::Plan;
 use crate::kernel::rung::RungKind;
 use crate::kernel::session::{Failure, Session, Setup};
@@ -17,6 +17,7 @@ const CALLS: u32 = 32_768;
 fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     options.use_hash = u32::from(plan.use_hash);
     options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
+    options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
     options.task_by_helpers = u32::from(!facts.current_task());
     options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator));
     let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);

@@ -347,6 +347,10 @@ records! {
         know_end_cause: u32,
         /// 1: the current task is known through helpers alone.
         task_by_helpers: u32,
+        /// 1: programs may copy kernel memory.
+        may_copy: u32,
+        /// Alignment of C.
+        reserved: u32,
     }
 }
 

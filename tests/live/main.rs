@@ -15,6 +15,7 @@ mod facts;
 mod load;
 mod netns;
 mod peers;
+mod script;
 mod setting;
 mod shared;
 mod states;
