@@ -81,7 +81,7 @@ fn scripted_life() -> Result<()> {
             found.iter().find(|line| pids.contains(&number(&line["pid"])) && line["comm"] != comm);
         ensure!(strange.is_none(), "not called {comm}: {strange:?}");
     }
-    ensure!(stays(&life, &found)? > conns / 10, "too few deliberate stays");
+    ensure!(stays(&life, &status, &found)? > conns / 10, "too few deliberate stays");
     ended.complete()
 }
 
@@ -90,7 +90,7 @@ fn listeners(life: &Value) -> Vec<u64> {
 }
 
 /// Every deliberate stay lasted as long as the clock around it says, within 5 %. How many.
-fn stays(life: &Value, found: &[Value]) -> Result<u64> {
+fn stays(life: &Value, status: &Value, found: &[Value]) -> Result<u64> {
     let durations: BTreeMap<Seen, &Value> = script::shown(life, status, found)
         .into_iter()
         .zip(found.iter().map(|line| &line["duration_ns"]))
