@@ -438,15 +438,30 @@ int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state
 	return 0;
 }
 
+SEC("fentry/inet_csk_complete_hashdance")
+int BPF_PROG(child_fentry, struct sock *sk, struct sock *child)
+{
+	handle_child(sk, child);
+	return 0;
+}
+
+/* with SYN cookies and TCP Fast Open */
 SEC("fentry/inet_csk_reqsk_queue_add")
-int BPF_PROG(child_fentry, struct sock *sk, struct request_sock *req, struct sock *child)
+int BPF_PROG(child_queued_fentry, struct sock *sk, struct request_sock *req, struct sock *child)
+{
+	handle_child(sk, child);
+	return 0;
+}
+
+SEC("kprobe/inet_csk_complete_hashdance")
+int BPF_KPROBE(child_kprobe, struct sock *sk, struct sock *child)
 {
 	handle_child(sk, child);
 	return 0;
 }
 
 SEC("kprobe/inet_csk_reqsk_queue_add")
-int BPF_KPROBE(child_kprobe, struct sock *sk, struct request_sock *req, struct sock *child)
+int BPF_KPROBE(child_queued_kprobe, struct sock *sk, struct request_sock *req, struct sock *child)
 {
 	handle_child(sk, child);
 	return 0;

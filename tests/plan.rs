@@ -73,7 +73,7 @@ fn before_5_11(plan: &str) -> String {
 }
 
 /// Sockets are kept in a hash map, which wants to know of their beginning and end.
-const IN_HASH: &str = "child: child_fentry\ndestroy: destroy_tracepoint\n";
+const IN_HASH: &str = "child: child_fentry child_queued_fentry\ndestroy: destroy_tracepoint\n";
 
 #[test]
 fn fentry_programs_fit_the_prototypes_of_each_kernel() {
@@ -91,7 +91,8 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
         )
     };
     let (with_page, plain) = ("send_fexit sendpage_fexit", "send_fexit");
-    let oldest = before_5_11(&count(with_page, "recv_fexit_6")) + "child: child_fentry\n";
+    let oldest = before_5_11(&count(with_page, "recv_fexit_6"))
+        + "child: child_fentry child_queued_fentry\n";
     assert_eq!(auto(&TCPCOUNT, &facts("debian-5.10")), oldest);
     assert_eq!(auto(&TCPCOUNT, &facts("debian-6.1")), count(with_page, "recv_fexit_5"));
     assert_eq!(auto(&TCPCOUNT, &facts("debian-6.12")), count(plain, "recv_fexit_5"));
@@ -142,7 +143,7 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
                  recv: recv_kretprobe {flags} splice_kretprobe splice_kprobe\n\
                  segment: segment_v4_kprobe segment_v6_kprobe\n\
                  destroy: destroy_tracepoint\nowners: {owners}\ncounts: dump_counts\n\
-                 child: child_kprobe\n"
+                 child: child_kprobe child_queued_kprobe\n"
             ),
             "{kernel}"
         );
@@ -154,7 +155,7 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
                 "state: state_tracepoint\naccept: accept_kretprobe\n\
                  time-wait: {begin} timewait_reschedule_kprobe timewait_end_kprobe\n\
                  time-wait-cause: timewait_segment_kprobe timewait_reuse_kprobe \
-                 timewait_deschedule_kprobe\nowners: {owners}\nchild: child_kprobe\n\
+                 timewait_deschedule_kprobe\nowners: {owners}\nchild: child_kprobe child_queued_kprobe\n\
                  destroy: destroy_tracepoint\n"
             ),
             "{kernel}"

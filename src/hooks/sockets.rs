@@ -37,19 +37,36 @@ pub static ACCEPT: Hook = Hook {
 };
 
 /// A listener has a new child, which begins with its owner. Socket storage is copied anyway.
+///
+/// `inet_csk_complete_hashdance` queues most children, and compilers like to put the queueing into it;
+/// `inet_csk_reqsk_queue_add` itself is called for SYN cookies and TCP Fast Open.
 pub static CHILD: Hook = Hook {
     name: "child",
     rungs: &[
-        fentry(&[Needed(&[program(
-            "child_fentry",
-            "inet_csk_reqsk_queue_add",
-            Parameters::Begin(&["sk", "req", "child"]),
-        )])]),
-        kprobe(&[Needed(&[program(
-            "child_kprobe",
-            "inet_csk_reqsk_queue_add",
-            Parameters::Begin(&["sk", "req", "child"]),
-        )])]),
+        fentry(&[
+            Needed(&[program(
+                "child_fentry",
+                "inet_csk_complete_hashdance",
+                Parameters::Begin(&["sk", "child"]),
+            )]),
+            Needed(&[program(
+                "child_queued_fentry",
+                "inet_csk_reqsk_queue_add",
+                Parameters::Begin(&["sk", "req", "child"]),
+            )]),
+        ]),
+        kprobe(&[
+            Needed(&[program(
+                "child_kprobe",
+                "inet_csk_complete_hashdance",
+                Parameters::Begin(&["sk", "child"]),
+            )]),
+            Needed(&[program(
+                "child_queued_kprobe",
+                "inet_csk_reqsk_queue_add",
+                Parameters::Begin(&["sk", "req", "child"]),
+            )]),
+        ]),
     ],
     required: false,
 };
