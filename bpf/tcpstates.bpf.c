@@ -36,9 +36,9 @@ static __always_inline bool may_timewait(const struct sock *sk, int old_state, i
 /* Its connection was handed to a timewait socket: that it closes is no transition. */
 static __always_inline bool handed_over(struct track *track, int new_state)
 {
-	if (!track || new_state != TCP_CLOSE || !(track->owner.flags & OWNER_TIMEWAIT))
+	if (!track || new_state != TCP_CLOSE || !(track->marks & TRACK_TIMEWAIT))
 		return false;
-	track->owner.flags &= ~OWNER_TIMEWAIT;
+	track->marks &= ~TRACK_TIMEWAIT;
 	return true;
 }
 
@@ -53,7 +53,7 @@ static __always_inline bool tell_later(struct track *track, const struct sock *s
 		return false;
 	if (!options.use_hash && READ(how, sk, __sk_common.skc_dport))
 		return false;
-	track->owner.flags |= OWNER_UNNAMED;
+	track->marks |= TRACK_UNNAMED;
 	return true;
 }
 
@@ -63,9 +63,9 @@ static __always_inline void tell_now(struct track *track, struct transition *tr,
 {
 	struct transition child = *tr;
 
-	if (!track || !(track->owner.flags & OWNER_UNNAMED))
+	if (!track || !(track->marks & TRACK_UNNAMED))
 		return;
-	track->owner.flags &= ~OWNER_UNNAMED;
+	track->marks &= ~TRACK_UNNAMED;
 	child.ts = since;
 	child.duration = DURATION_UNKNOWN;
 	child.old_state = TCP_LISTEN;

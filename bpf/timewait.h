@@ -76,7 +76,7 @@ static __always_inline void timewait_begin(struct inet_timewait_sock *tw, struct
 		tr.owner = &track->owner;
 		begun.owner = track->owner;
 		begun.since = track->since;
-		track->owner.flags |= OWNER_TIMEWAIT;
+		track->marks |= TRACK_TIMEWAIT;
 	}
 	begun.cookie = tr.cookie;
 	begun.substate = tr.new_state;

@@ -29,8 +29,6 @@ struct flow {
 /* Kept in owner.flags */
 #define OWNER_INHERITED 1 /* the listener's process: nobody was seen using the child yet */
 #define OWNER_MATCHES	2 /* passes the pid, comm and cgroup filters */
-#define OWNER_TIMEWAIT	4 /* its connection lives on as a timewait socket */
-#define OWNER_UNNAMED	8 /* a child whose LISTEN -> SYN_RECV is still to be told */
 
 /* The process that opened, accepted or listens on a socket. */
 struct owner {
@@ -40,10 +38,19 @@ struct owner {
 	__u8 comm[COMM_LEN]; /* of the thread group's leader */
 };
 
-/* What we remember of a socket. since: when it entered its state; 0 = not seen. */
+/* Kept in track.marks */
+#define TRACK_TIMEWAIT 1 /* its connection lives on as a timewait socket */
+#define TRACK_UNNAMED  2 /* a child whose LISTEN -> SYN_RECV is still to be told */
+
+/*
+ * What we remember of a socket. since: when it entered its state; 0 = not seen. The owner
+ * may be learned on any CPU at any time; the rest changes under the socket's lock alone.
+ */
 struct track {
 	struct owner owner;
 	__u64 since;
+	__u32 marks;
+	__u32 reserved;
 };
 
 /*
@@ -212,7 +219,7 @@ struct options {
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");
 _Static_assert(sizeof(struct owner) == 32, "owner has padding");
-_Static_assert(sizeof(struct track) == 40, "track has padding");
+_Static_assert(sizeof(struct track) == 48, "track has padding");
 _Static_assert(sizeof(struct state_event) == 96, "state_event has padding");
 _Static_assert(sizeof(struct sock_entry) == 96, "sock_entry has padding");
 _Static_assert(sizeof(struct count_key) == 56, "count_key has padding");

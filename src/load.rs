@@ -5,9 +5,10 @@ use anyhow::Result;
 use crate::cli::MeasureArgs;
 use crate::hooks::{STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::facts::{Facts, Lockdown};
+use crate::kernel::failure::Failure;
 use crate::kernel::plan::Plan;
 use crate::kernel::rung::RungKind;
-use crate::kernel::session::{Failure, Session, Setup};
+use crate::kernel::session::{Session, Setup};
 use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
 
 /// Threads that may be inside a function between its kprobe and its kretprobe.

@@ -144,6 +144,10 @@ records! {
         owner: Owner,
         /// `CLOCK_MONOTONIC` ns at which its state began; 0 = not seen.
         since: u64,
+        /// `TRACK_…`.
+        marks: u32,
+        /// Alignment of C.
+        reserved: u32,
     }
     /// One state transition.
     StateEvent = "state_event" {

@@ -6,6 +6,7 @@
 
 pub mod btf;
 pub mod facts;
+pub mod failure;
 pub mod netns;
 pub mod plan;
 mod probe;

@@ -4,18 +4,16 @@ use std::fs;
 use std::io::Read;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Mutex;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
-    Iter, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel,
-    ProgramMut, set_print,
+    Iter, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, ProgramMut,
 };
 
 use super::facts::Facts;
+use super::failure::{self, Failure, explain};
 use super::plan::Plan;
-use super::refusal::Refusal;
 use super::rung::RungKind;
 use crate::wire;
 
@@ -47,45 +45,11 @@ pub struct Session {
 /// Read from an iterator at once.
 const READ_BYTES: usize = 256 << 10;
 
-/// What libbpf said lately; shown when loading fails.
-static COMPLAINTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-#[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
-fn keep_complaint(level: PrintLevel, text: String) {
-    if level == PrintLevel::Warn
-        && let Ok(mut complaints) = COMPLAINTS.lock()
-    {
-        complaints.push(text.trim_end().to_owned());
-    }
-}
-
-fn keep_and_print(level: PrintLevel, text: String) {
-    eprint!("{text}");
-    keep_complaint(level, text);
-}
-
-/// Why a session did not start.
-#[derive(Debug)]
-pub struct Failure {
-    /// The program that the kernel refused, where it was one.
-    pub program: Option<String>,
-    /// The kernel's or libbpf's words, on one line.
-    pub words: String,
-    /// What it means to the user.
-    pub error: anyhow::Error,
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self { program: None, words: format!("{error:#}"), error }
-    }
-}
-
 impl Session {
     /// Loads and attaches what the plan says.
     ///
     /// # Errors
-    /// A [`Failure`]: with [`Refusal::Forbidden`] where rights explain it; else libbpf's own words.
+    /// A [`Failure`]: with [`Forbidden`](super::refusal::Refusal::Forbidden) where rights explain it; else libbpf's own words.
     pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
         let mut session = Self::load(plan, facts, setup)?;
         session.attach(facts)?;
@@ -97,11 +61,7 @@ impl Session {
     /// # Errors
     /// As of [`Session::start`].
     pub fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
-        if setup.verbose {
-            set_print(Some((PrintLevel::Debug, keep_and_print)));
-        } else {
-            set_print(Some((PrintLevel::Warn, keep_complaint)));
-        }
+        failure::listen(setup.verbose);
         let mut open = ObjectBuilder::default()
             .open_memory(setup.object)
             .context("cannot open the compiled BPF object")?;
@@ -261,41 +221,4 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
         .with_context(|| format!("cannot configure map {name}"))?;
     }
     Ok(())
-}
-
-/// What it means to the user that the kernel refused to load, or to attach `program`.
-fn explain(error: &libbpf_rs::Error, program: Option<&str>, facts: &Facts) -> Failure {
-    let complaints = COMPLAINTS.lock().map(|mut said| mem::take(&mut *said)).unwrap_or_default();
-    // The first complaint names the program or map; verifier logs are for -v. That the limit on
-    // locked memory could not be raised follows from other causes and is one on old kernels only.
-    let telling = |said: &&str| !said.is_empty() && !said.contains("RLIMIT_MEMLOCK");
-    let first = complaints.iter().map(|said| said.trim()).find(telling);
-    let detail = first
-        .and_then(|said| said.lines().next())
-        .map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
-    let program =
-        program.map(str::to_owned).or_else(|| complaints.iter().find_map(|said| blamed(said)));
-    let words =
-        complaints.iter().find_map(|said| verdict(said)).unwrap_or_else(|| error.to_string());
-    let error = if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-        Refusal::Forbidden { lockdown: facts.lockdown, detail }.into()
-    } else {
-        anyhow!(
-            "the kernel refused to load the programs: {detail}\n\
-             Run again with -v for the whole story."
-        )
-    };
-    Failure { program, words, error }
-}
-
-/// The program that libbpf blames: it writes `prog 'name': …`.
-fn blamed(said: &str) -> Option<String> {
-    let (_, rest) = said.split_once("prog '")?;
-    Some(rest.split_once('\'')?.0.to_owned())
-}
-
-/// The verifier's last word: the line before its statistics.
-fn verdict(said: &str) -> Option<String> {
-    let (log, _) = said.split_once("\nprocessed ")?;
-    Some(log.lines().next_back()?.trim().to_owned())
 }

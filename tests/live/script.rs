@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::tool::number;
+use crate::tool::{Ended, number};
 
 /// A transition as it must be shown; listeners have no remote end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -108,4 +108,54 @@ pub fn shown(life: &Value, status: &Value, lines: &[Value]) -> Vec<Seen> {
         }
     }
     shown
+}
+
+/// The first transitions of the script that were not shown, with the last status.
+pub fn lacking(life: &Value, ended: &Ended) -> Result<String> {
+    let status = ended.last_status()?;
+    let lines = ended.of_kind("state")?;
+    let mut left = bag(shown(life, &status, &lines).into_iter());
+    let missing = script(life).map(|(end, step)| Seen::new(end, step)).filter(|one| {
+        let count = left.entry(one.clone()).or_default();
+        *count -= 1;
+        *count < 0
+    });
+    let missing: Vec<_> = missing.take(8).collect();
+    let near = |line: &&Value| {
+        missing.first().is_some_and(|one| line["lport"] == one.lport && line["rport"] == one.rport)
+    };
+    let beside: Vec<_> = lines.iter().filter(near).map(ToString::to_string).collect();
+    Ok(format!("not shown: {missing:?}; beside it: {beside:#?}; {status}"))
+}
+
+/// How often the tool looks where it has to poll.
+const INTERVAL_NS: u64 = 1_000_000_000;
+
+/// Whether the kernel has `tw_entry_stamp`.
+fn stamps_timewait(status: &Value) -> bool {
+    let mut numbers = status["kernel"].as_str().unwrap_or_default().split(['.', '-']);
+    let mut next = || numbers.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    (next(), next()) >= (6, 14)
+}
+
+/// Every deliberate stay lasted as long as the clock around it says, within 5 %. How many.
+pub fn stays(life: &Value, status: &Value, found: &[Value]) -> Result<u64> {
+    let lines: BTreeMap<Seen, &Value> = shown(life, status, found).into_iter().zip(found).collect();
+    // Before 6.14 a timewait socket does not say when it began: it is as late as the look at it.
+    let late = if stamps_timewait(status) { 0 } else { INTERVAL_NS };
+    let mut checked = 0;
+    for (end, step) in script(life).filter(|(_, step)| step["stay"].is_object()) {
+        let seen = Seen::new(end, step);
+        let one = lines.get(&seen).with_context(|| format!("not shown: {seen:?}"))?;
+        let duration = one["duration_ns"].as_u64();
+        let duration = duration.with_context(|| format!("no duration: {seen:?}"))?;
+        let (min, max) = (number(&step["stay"]["min_ns"]), number(&step["stay"]["max_ns"]));
+        let max = max + if one["polled"] == true { late } else { 0 };
+        ensure!(
+            (min - min / 20..=max + max / 20).contains(&duration),
+            "{duration} ns is not within {min} to {max}: {seen:?}"
+        );
+        checked += 1;
+    }
+    Ok(checked)
 }

@@ -1,6 +1,6 @@
 //! tcpstates: transitions, durations and owners against a script, and its account of loss.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
 
@@ -46,7 +46,8 @@ fn watch_life(
         let ended = tool.finish()?;
         let missed = number(&ended.last_status()?["missed"]);
         if missed == 0 || play == PLAYS {
-            all_there.with_context(|| format!("{missed} runs were skipped"))?;
+            let lacks = || script::lacking(&life, &ended).unwrap_or_default();
+            all_there.with_context(|| format!("{missed} runs were skipped; {}", lacks()))?;
             return Ok((life, ended));
         }
     }
@@ -81,45 +82,12 @@ fn scripted_life() -> Result<()> {
             found.iter().find(|line| pids.contains(&number(&line["pid"])) && line["comm"] != comm);
         ensure!(strange.is_none(), "not called {comm}: {strange:?}");
     }
-    ensure!(stays(&life, &status, &found)? > conns / 10, "too few deliberate stays");
+    ensure!(script::stays(&life, &status, &found)? > conns / 10, "too few deliberate stays");
     ended.complete()
 }
 
 fn listeners(life: &Value) -> Vec<u64> {
     life["listening_ports"].as_array().into_iter().flatten().map(number).collect()
-}
-
-/// How often the tool looks where it has to poll.
-const INTERVAL_NS: u64 = 1_000_000_000;
-
-/// Whether the kernel has `tw_entry_stamp`.
-fn stamps_timewait(status: &Value) -> bool {
-    let mut numbers = status["kernel"].as_str().unwrap_or_default().split(['.', '-']);
-    let mut next = || numbers.next().and_then(|number| number.parse().ok()).unwrap_or(0);
-    (next(), next()) >= (6, 14)
-}
-
-/// Every deliberate stay lasted as long as the clock around it says, within 5 %. How many.
-fn stays(life: &Value, status: &Value, found: &[Value]) -> Result<u64> {
-    let lines: BTreeMap<Seen, &Value> =
-        script::shown(life, status, found).into_iter().zip(found).collect();
-    // Before 6.14 a timewait socket does not say when it began: it is as late as the look at it.
-    let late = if stamps_timewait(status) { 0 } else { INTERVAL_NS };
-    let mut checked = 0;
-    for (end, step) in script(life).filter(|(_, step)| step["stay"].is_object()) {
-        let seen = Seen::new(end, step);
-        let line = lines.get(&seen).with_context(|| format!("not shown: {seen:?}"))?;
-        let duration = line["duration_ns"].as_u64();
-        let duration = duration.with_context(|| format!("no duration: {seen:?}"))?;
-        let (min, max) = (number(&step["stay"]["min_ns"]), number(&step["stay"]["max_ns"]));
-        let max = max + if line["polled"] == true { late } else { 0 };
-        ensure!(
-            (min - min / 20..=max + max / 20).contains(&duration),
-            "{duration} ns is not within {min} to {max}: {seen:?}"
-        );
-        checked += 1;
-    }
-    Ok(checked)
 }
 
 /// A filter's flags for a script, and what it is to keep.
