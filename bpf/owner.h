@@ -173,22 +173,6 @@ static __always_inline void owner_on_transition(struct track *track, const struc
 	}
 }
 
-/*
- * A listener has queued its child. Socket storage is copied when the child is made; from a
- * hash map the listener's owner is taken here.
- */
-static __always_inline void handle_child(struct sock *listener, struct sock *child)
-{
-	struct track *from = track_find(listener), *to = track_make(child);
-	__u32 flags;
-
-	if (!from || !to || owner_settled(&to->owner))
-		return;
-	flags = to->owner.flags & ~OWNER_MATCHES;
-	to->owner = from->owner;
-	to->owner.flags = flags | (from->owner.flags & OWNER_MATCHES);
-}
-
 /* accept() handed the socket to the current process. */
 static __always_inline void handle_accept(struct sock *sk)
 {

@@ -52,6 +52,20 @@ static __always_inline void tell_now(struct track *track, struct transition *tr,
 	transition_emit(&child, st);
 }
 
+/*
+ * The kernel may leave out a run of this program, and does not always say so. Then nobody
+ * knows since when the socket was in its old state.
+ */
+static __always_inline void note_gap(struct track *track, int old_state, int new_state,
+				     struct stats *st)
+{
+	if (track->state && track->state != (__u32)old_state) {
+		st->unseen++;
+		track->since = 0;
+	}
+	track->state = new_state;
+}
+
 static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
 					      enum reach how)
 {
@@ -65,6 +79,7 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 		return;
 	track = track_make(sk);
 	if (track) {
+		note_gap(track, old_state, new_state, st);
 		/* a child is a copy of its listener: the time in LISTEN is not its own */
 		if (track->since && !is_child(old_state, new_state))
 			duration = now - track->since;

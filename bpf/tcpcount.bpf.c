@@ -20,6 +20,7 @@
 #include "sock.h"
 #include "filter.h"
 #include "owner.h"
+#include "child.h"
 #include "calls.h"
 #include "count.h"
 
@@ -208,35 +209,6 @@ SEC("raw_tp/inet_sock_set_state")
 int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
 {
 	handle_transition(sk, old_state, new_state, PROBED);
-	return 0;
-}
-
-SEC("fentry/inet_csk_complete_hashdance")
-int BPF_PROG(child_fentry, struct sock *sk, struct sock *child)
-{
-	handle_child(sk, child);
-	return 0;
-}
-
-/* with SYN cookies and TCP Fast Open */
-SEC("fentry/inet_csk_reqsk_queue_add")
-int BPF_PROG(child_queued_fentry, struct sock *sk, struct request_sock *req, struct sock *child)
-{
-	handle_child(sk, child);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_complete_hashdance")
-int BPF_KPROBE(child_kprobe, struct sock *sk, struct sock *child)
-{
-	handle_child(sk, child);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_reqsk_queue_add")
-int BPF_KPROBE(child_queued_kprobe, struct sock *sk, struct request_sock *req, struct sock *child)
-{
-	handle_child(sk, child);
 	return 0;
 }
 

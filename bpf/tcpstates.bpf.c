@@ -21,6 +21,7 @@
 #include "filter.h"
 #include "ring.h"
 #include "owner.h"
+#include "child.h"
 #include "inventory.h"
 #include "transition.h"
 #include "timewait.h"
@@ -74,35 +75,6 @@ SEC("kretprobe/inet_csk_accept")
 int BPF_KRETPROBE(accept_kretprobe, struct sock *child)
 {
 	handle_accept(child);
-	return 0;
-}
-
-SEC("fentry/inet_csk_complete_hashdance")
-int BPF_PROG(child_fentry, struct sock *sk, struct sock *child)
-{
-	handle_child(sk, child);
-	return 0;
-}
-
-/* with SYN cookies and TCP Fast Open */
-SEC("fentry/inet_csk_reqsk_queue_add")
-int BPF_PROG(child_queued_fentry, struct sock *sk, struct request_sock *req, struct sock *child)
-{
-	handle_child(sk, child);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_complete_hashdance")
-int BPF_KPROBE(child_kprobe, struct sock *sk, struct sock *child)
-{
-	handle_child(sk, child);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_reqsk_queue_add")
-int BPF_KPROBE(child_queued_kprobe, struct sock *sk, struct request_sock *req, struct sock *child)
-{
-	handle_child(sk, child);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ struct track {
 	struct owner owner;
 	__u64 since;
 	__u32 marks;
-	__u32 reserved;
+	__u32 state; /* entered last; 0 = not seen */
 };
 
 /*
@@ -106,6 +106,7 @@ struct stats {
 	__u64 children;	  /* sockets that began with their listener's owner ... */
 	__u64 settled;	  /* ... and of these, those whose own owner is known, or which ended */
 	__u64 unreturned; /* calls whose return was not seen (kretprobe) */
+	__u64 unseen;	  /* gaps in the transitions of a socket: no program ran */
 };
 
 /* Where a socket's cookie comes from. */

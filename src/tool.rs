@@ -210,7 +210,7 @@ impl Running {
     /// Counters cannot be read.
     pub fn status(&self, last: bool) -> Result<Status> {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
-        let Stats { attempted, lost, filtered, untracked, unreturned, .. } =
+        let Stats { attempted, lost, filtered, untracked, unreturned, unseen, .. } =
             self.session.stats()?;
         let attempted = (attempted + self.account.found).saturating_sub(self.account.void);
         let filtered = filtered + self.account.filtered;
@@ -234,7 +234,11 @@ impl Running {
             filtered,
             pending: attempted.saturating_sub(delivered + lost + filtered),
             untracked: Some(untracked),
-            missed: self.session.missed(&self.facts),
+            missed: match self.session.missed(&self.facts) {
+                // The kernel does not count every run that it leaves out.
+                Some(counted) => Some(counted.max(unseen)),
+                None => (unseen > 0).then_some(unseen),
+            },
             unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
             cpu_ns: Some(own_cpu_ns()),
             last,

@@ -146,8 +146,8 @@ records! {
         since: u64,
         /// `TRACK_…`.
         marks: u32,
-        /// Alignment of C.
-        reserved: u32,
+        /// State entered last; 0 = not seen.
+        state: u32,
     }
     /// One state transition.
     StateEvent = "state_event" {
@@ -213,6 +213,8 @@ records! {
         settled: u64,
         /// Calls whose return was not seen (kretprobe).
         unreturned: u64,
+        /// Gaps in the transitions of a socket: no program ran.
+        unseen: u64,
     }
     /// What tcpcount sums up under; fields that the grouping leaves out are 0.
     CountKey = "count_key" {
@@ -379,6 +381,7 @@ impl Stats {
             children: a.children + b.children,
             settled: a.settled + b.settled,
             unreturned: a.unreturned + b.unreturned,
+            unseen: a.unseen + b.unseen,
         })
     }
 }
