@@ -39,6 +39,12 @@ impl Netns {
         command
     }
 
+    /// Sets sysctls of the namespace (`net.ipv4.tcp_rfc1337=1`).
+    pub fn sysctl(&self, settings: &[&str]) -> Result<()> {
+        output(self.command("sysctl").arg("-q").args(settings))?;
+        Ok(())
+    }
+
     /// The absolute counters of nstat (`TcpActiveOpens` …).
     pub fn counter(&self, name: &str) -> Result<u64> {
         let text = output(self.command("nstat").args(["-asz", name]))?;

@@ -219,8 +219,7 @@ fn orphan() -> Result<()> {
 /// With one local port to choose from, a second connection must reuse the first one's.
 fn reused() -> Result<()> {
     let netns = Netns::new("twr")?;
-    let settings = ["net.ipv4.ip_local_port_range=50000 50000", "net.ipv4.tcp_tw_reuse=1"];
-    output(netns.command("sysctl").arg("-q").args(settings))?;
+    netns.sysctl(&["net.ipv4.ip_local_port_range=50000 50000", "net.ipv4.tcp_tw_reuse=1"])?;
     let tool = Tool::start_in(&netns, "tcpstates", &format!("-i 0.2 --netns {}", netns.path()))?;
     load::run(&netns, "churn --conns 1 --threads 1 --port 5201")?;
     wait_for(&tool, BEGINS, 1)?;
