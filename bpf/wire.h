@@ -17,6 +17,17 @@
 #define MAX_CIDRS	 16
 #define DURATION_UNKNOWN (~0ULL)
 
+/*
+ * Log-linear histograms of ns: each octave [2^n, 2^(n+1)) has HIST_SUBS slots of equal width, the
+ * first octave also holds what is shorter, the last one what is longer. The middle of a slot is
+ * off by at most 1/32 of any value in it.
+ */
+#define HIST_SUB_BITS 4
+#define HIST_SUBS     (1 << HIST_SUB_BITS)
+#define HIST_SHORTEST 9	 /* log2: 512 ns */
+#define HIST_OCTAVES  29 /* up to 275 s */
+#define HIST_SLOTS    (HIST_OCTAVES * HIST_SUBS)
+
 /* One TCP socket as it is named on the wire, and its network namespace's inode. */
 struct flow {
 	__u8 laddr[ADDR_LEN];

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod count;
 pub mod filter;
 pub mod flow;
+pub mod hist;
 pub mod hooks;
 pub mod inventory;
 pub mod kernel;
