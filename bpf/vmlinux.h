@@ -94,6 +94,7 @@ struct pt_regs {
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;
+	unsigned long orig_ax;
 };
 
 struct user_pt_regs {
@@ -125,11 +126,21 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int tgid;
 	struct task_struct *group_leader;
 	char comm[16];
+	struct files_struct *files;
 	struct css_set *cgroups;
 };
 

@@ -22,8 +22,8 @@ pub fn slot_of(ns: u64) -> usize {
     let longest = (1 << (SHORTEST as usize + OCTAVES)) - 1;
     let ns = ns.clamp(1 << SHORTEST, longest);
     let log = ns.ilog2();
-    let sub = (ns >> (log - SUB_BITS)) as usize % SUBS;
-    (log - SHORTEST) as usize * SUBS + sub
+    let sub = (ns >> (log - SUB_BITS)) % SUBS as u64;
+    (log - SHORTEST) as usize * SUBS + usize::try_from(sub).unwrap_or_default()
 }
 
 /// The durations in ns that a slot is for.

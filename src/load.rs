@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::cli::MeasureArgs;
-use crate::hooks::{STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::hooks::{ACCEPT_RETURN, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::failure::Failure;
 use crate::kernel::plan::Plan;
@@ -13,6 +13,9 @@ use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
 
 /// Threads that may be inside a function between its kprobe and its kretprobe.
 const CALLS: u32 = 32_768;
+
+/// Connections that wait for `accept()` at a time, on all listeners together.
+const UNACCEPTED: u32 = 65_536;
 
 /// What the plan means for the programs.
 fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
@@ -36,6 +39,7 @@ fn map_sizes(plan: &Plan, track_max: u32) -> Vec<(&'static str, u32)> {
         ("tracked_hash", if_used(plan.use_hash, track_max)),
         ("timewaits", if_used(timewaits, track_max)),
         ("calls", if_used(plan.uses(RungKind::Kprobe), CALLS)),
+        ("unaccepted", if_used(plan.kind_of(ACCEPT_RETURN.name).is_some(), UNACCEPTED)),
     ]
 }
 

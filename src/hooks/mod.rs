@@ -1,5 +1,6 @@
 //! The places in the kernel that the tools watch, and the programs that can serve them.
 
+mod accept;
 mod data;
 mod make;
 mod sockets;
@@ -10,6 +11,7 @@ use crate::kernel::plan::{Plan, Request};
 use crate::kernel::refusal::Refusal;
 use crate::kernel::rung::{Hook, Rung, RungKind};
 
+pub use accept::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED};
 pub use data::{COUNTS, RECV, SEGMENT, SEND};
 pub use sockets::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE};
 pub use timewait::{TIME_WAIT, TIME_WAIT_CAUSE};
