@@ -11,7 +11,8 @@ set -euo pipefail
 GUEST_STEPS='verifier auto fentry tracepoint kprobe user peers integrity confidentiality'
 # What may be done to this machine: nothing that lasts.
 NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
-GUESTS_AT_ONCE=2
+# Half of their time they wait.
+GUESTS_AT_ONCE=4
 
 kernel=${KERNEL:-} probe=${PROBE:-} update=${UPDATE:-}
 
@@ -38,7 +39,7 @@ pack() {
 	grep -v '^#' tests/lab/tests.tsv >"$to/tests.tsv"
 }
 
-# One guest a kernel, two at a time; how they fared stands in their results.
+# One guest a kernel, several at a time; how they fared stands in their results.
 run_guests() {
 	local series kernels
 	read -ra series <<<"$LAB_SERIES"
