@@ -11,7 +11,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 1);
-	__type(key, struct count_key);
+	__type(key, struct group_key);
 	__type(value, struct count_value);
 } counts SEC(".maps");
 
@@ -30,53 +30,12 @@ static __always_inline struct count_value *other_here(void)
 	return bpf_map_lookup_elem(&other, &zero);
 }
 
-static __always_inline void keep_prefix(__u8 *addr)
-{
-	__u32 bits = is_mapped_v4(addr) ? 96 + options.remote_prefix4 : options.remote_prefix6;
-	__u64 *half = (__u64 *)addr;
-
-	if (bits >= 128)
-		return;
-	if (bits >= 64) {
-		half[1] &= bits == 64 ? 0 : bpf_cpu_to_be64(~0ULL << (128 - bits));
-	} else {
-		half[0] &= bits ? bpf_cpu_to_be64(~0ULL << (64 - bits)) : 0;
-		half[1] = 0;
-	}
-}
-
-static __always_inline void key_fill(struct count_key *key, const struct flow *flow,
-				     const struct owner *owner)
-{
-	switch (options.by) {
-	case BY_PROCESS:
-		key->pid = owner->pid;
-		break;
-	case BY_CONNECTION:
-		key->flow = *flow;
-		break;
-	case BY_REMOTE:
-		__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
-		keep_prefix(key->flow.raddr);
-		break;
-	case BY_PORT:
-		key->flow.lport = flow->lport;
-		break;
-	case BY_CGROUP:
-		key->cgroup = owner->cgroup;
-		break;
-	case BY_NETNS:
-		key->flow.netns = flow->netns;
-		break;
-	}
-}
-
 /* This CPU's counters for a socket, or those of (other). */
 static __always_inline struct count_value *value_for(const struct flow *flow,
 						     const struct owner *owner, struct stats *st)
 {
 	static const struct count_value fresh;
-	struct count_key key = {};
+	struct group_key key = {};
 	struct count_value *value;
 
 	if (options.by == BY_TOTAL)
@@ -96,20 +55,6 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 		__builtin_memcpy(value->comm, owner->comm, COMM_LEN);
 	}
 	return value;
-}
-
-static __always_inline bool reads_flow(void)
-{
-	return options.by == BY_CONNECTION || options.by == BY_REMOTE || options.by == BY_PORT ||
-	       options.by == BY_NETNS || filter.netns || filter.family || filter.lport.nr ||
-	       filter.rport.nr || filter.port.nr || filter.laddr.nr || filter.raddr.nr ||
-	       filter.addr.nr;
-}
-
-static __always_inline bool reads_owner(void)
-{
-	return options.by == BY_PROCESS || options.by == BY_CONNECTION || options.by == BY_CGROUP ||
-	       owner_filtered();
 }
 
 /*
@@ -219,7 +164,7 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 /* Marks the counters of an ended connection, so that its place in the map is free soon. */
 static __always_inline void handle_destroy(struct sock *sk, enum reach how)
 {
-	struct count_key key = {};
+	struct group_key key = {};
 	struct count_value *value;
 
 	if (options.use_hash)

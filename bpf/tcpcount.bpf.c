@@ -22,6 +22,7 @@
 #include "owner.h"
 #include "child.h"
 #include "calls.h"
+#include "group.h"
 #include "count.h"
 
 SEC("fexit/tcp_sendmsg")
@@ -230,7 +231,7 @@ int BPF_PROG(destroy_raw_tracepoint, struct sock *sk)
 SEC("iter/bpf_map_elem")
 int dump_counts(struct bpf_iter__bpf_map_elem *ctx)
 {
-	struct count_key *key = ctx->key;
+	struct group_key *key = ctx->key;
 	void *values = ctx->value;
 
 	if (!key || !values)

@@ -34,6 +34,7 @@ enum {
 /* include/uapi/linux/bpf.h; needed before bpf_helpers.h */
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
@@ -148,8 +149,14 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct netns_ipv4 {
+	u8 sysctl_tcp_syncookies; /* an int up to 5.12, of which this is the low byte */
+	int sysctl_max_syn_backlog;
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -167,6 +174,10 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -174,6 +185,7 @@ struct sock_common {
 	__u16 skc_num;
 	short unsigned int skc_family;
 	volatile unsigned char skc_state;
+	unsigned char skc_ipv6only : 1;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -185,6 +197,9 @@ struct sock {
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	int sk_err;
+	atomic_t sk_drops;
+	u32 sk_ack_backlog;
+	u32 sk_max_ack_backlog;
 };
 
 struct inet_sock {
@@ -192,13 +207,29 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct request_sock_queue {
+	atomic_t qlen;
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	u32 write_seq;
+	u32 lost_out;
+	u32 mdev_us;
+	u32 rcv_nxt;
+	u32 retrans_out;
+	u32 snd_una;
+	u32 srtt_us;
+	u32 rcv_wnd;
 	u32 rcv_tstamp;
+	u64 bytes_received;
+	u32 rcv_wup;
+	u32 total_retrans;
 };
 
 struct inet_timewait_sock {
@@ -217,8 +248,36 @@ struct tcphdr {
 	__u16 rst : 1;
 };
 
-struct sk_buff;
-struct request_sock;
+struct sk_buff {
+	char cb[48];
+	unsigned int len;
+	__be16 protocol;
+	u16 transport_header;
+	u16 network_header;
+	unsigned char *head;
+};
+
+struct iov_iter {
+	unsigned long count;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
+};
+
+struct request_sock {
+	struct sock_common __req_common;
+};
+
+/* The numbers differ between kernels, and older ones lack some. */
+enum skb_drop_reason {
+	SKB_DROP_REASON_NO_SOCKET,
+	SKB_DROP_REASON_TCP_CSUM,
+	SKB_DROP_REASON_TCP_FLAGS,
+	SKB_DROP_REASON_SECURITY_HOOK,
+	SKB_DROP_REASON_IP_OUTNOROUTES,
+	SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
+};
 
 struct super_block {
 	unsigned long s_magic;

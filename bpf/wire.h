@@ -127,8 +127,8 @@ enum cookie_source {
 	COOKIE_FIELD,  /* for programs that may not call the helper; often there is none yet */
 };
 
-/* How tcpcount groups. */
-enum count_by {
+/* How tools group that sum up. */
+enum group_by {
 	BY_PROCESS,
 	BY_CONNECTION,
 	BY_REMOTE,
@@ -139,7 +139,7 @@ enum count_by {
 };
 
 /* Fields that the grouping leaves out are 0. */
-struct count_key {
+struct group_key {
 	__u64 cgroup;
 	struct flow flow;
 	__u32 pid;
@@ -157,6 +157,158 @@ struct count_value {
 	__u32 pid;    /* the last owner this CPU saw */
 	__u32 closed; /* the connection has ended */
 	__u8 comm[COMM_LEN];
+};
+
+/* What tcplatency measures. */
+enum latency_kind {
+	LATENCY_RESPONSE, /* our last send of a request -> first data back */
+	LATENCY_SERVICE,  /* first data of a request in -> our first send of the answer */
+	LATENCY_RTT,	  /* the kernel's own samples */
+	LATENCY_CONNECT,  /* SYN_SENT -> ESTABLISHED */
+	LATENCY_ACCEPT,	  /* a child's ESTABLISHED -> accept() returned it */
+	LATENCY_KINDS,
+};
+
+/* Which end of its connection a socket is. */
+enum socket_role {
+	ROLE_UNKNOWN, /* opened before the tool started */
+	ROLE_CLIENT,
+	ROLE_SERVER,
+	SOCKET_ROLES,
+};
+
+/* How what was measured ended. */
+enum latency_outcome {
+	OUTCOME_DONE,
+	OUTCOME_REFUSED,   /* connect: ECONNREFUSED */
+	OUTCOME_TIMED_OUT, /* connect: ETIMEDOUT */
+	OUTCOME_FAILED,	   /* connect: any other way, close() included */
+};
+
+/* An entry of a row's histogram: one octave of it, or its head, which every row has. */
+#define LATENCY_HEAD HIST_OCTAVES
+
+struct latency_key {
+	struct group_key group;
+	__u8 kind;   /* enum latency_kind */
+	__u8 role;   /* enum socket_role */
+	__u8 octave; /* or LATENCY_HEAD */
+	__u8 epoch;  /* of the two maps, the one it is in */
+	__u32 reserved;
+};
+
+/* One octave, on one CPU; max is 0 where this CPU has seen none. */
+struct latency_value {
+	__u64 min; /* ns */
+	__u64 max;
+	__u32 slots[HIST_SUBS];
+};
+
+/* The head of a row, on one CPU: what no histogram can hold. */
+struct latency_head {
+	__u64 refused;
+	__u64 timed_out;
+	__u64 failed;
+	__u64 syn_retries;
+	__u64 retrans; /* of segments of the requests measured */
+	__u64 untimed; /* exchanges whose beginning was not seen */
+	__u32 pid;     /* an owner this CPU saw */
+	__u32 partial; /* not all octaves found room: the rest is in (other) */
+	__u8 comm[COMM_LEN];
+	__u64 reserved;
+};
+
+/* Which of the two maps is filled, and how many rows each has; written by user space. */
+struct latency_turn {
+	__u32 epoch;
+	__u32 rows[2];
+	__u32 ready; /* listeners are known: the roles of older sockets can be told */
+};
+
+/* One latency, measured or failed. */
+struct latency_event {
+	__u64 ts;	/* of its end */
+	__u64 duration; /* ns; DURATION_UNKNOWN */
+	__u64 cgroup;
+	struct flow flow;
+	__u32 pid;
+	__u32 tx_bytes;
+	__u32 rx_bytes;
+	__u32 retrans; /* segments sent again meanwhile, SYNs included */
+	__u8 comm[COMM_LEN];
+	__u8 kind;
+	__u8 role;
+	__u8 outcome; /* enum latency_outcome */
+	__u8 reserved[5];
+};
+
+/* Why a listener loses a connection, by where the kernel decides it. */
+enum listen_cause {
+	CAUSE_OTHER,	  /* tcp_listendrop() for none of the reasons below */
+	CAUSE_ACCEPT_SYN, /* accept queue full when a SYN came */
+	CAUSE_ACCEPT_ACK, /* accept queue full when the handshake's last ACK came */
+	CAUSE_SYN,	  /* SYN queue full, SYN dropped */
+	CAUSE_COOKIE,	  /* SYN queue full, cookie sent: nothing is lost yet */
+	CAUSE_RETRANS,	  /* a SYN-ACK was sent again: of interest for its client alone */
+	NR_CAUSES,
+};
+
+/* Kept in listener.flags */
+#define LISTENER_V6ONLY	   1
+#define LISTENER_MATCHES   2 /* passes the filters; set when read */
+#define LISTENER_GONE	   4 /* no listener any more: its last words */
+#define LISTENER_KNOWS_ACK 8 /* this kernel gives lost ACKs a drop reason of their own */
+
+/* One listening socket; of the peaks there are two, by the lowest bit of the epoch. */
+struct listener {
+	__u64 born; /* CLOCK_MONOTONIC ns at which it was found; tells it from a later one here */
+	struct flow flow;
+	struct owner owner;
+	__u64 dropped[NR_CAUSES]; /* by enum listen_cause, as programs saw the kernel decide */
+	__u64 discarded;	  /* segments that sk_drops counts, and nothing else */
+	__u64 established;
+	__u64 accepted;
+	__u32 drops_before; /* sk_drops when it was found ... */
+	__u32 drops;	    /* ... and when last read */
+	__u32 accept_before;
+	__u32 accept_now; /* sk_ack_backlog */
+	__u32 accept_limit;
+	__u32 syn_now; /* icsk_accept_queue.qlen */
+	__u32 peak_epoch[2];
+	__u32 accept_peak[2];
+	__u32 syn_peak[2];
+	__u32 flags;
+	__u32 reserved;
+};
+
+/* As it is read. */
+struct listener_entry {
+	__u64 sk;
+	struct listener listener;
+};
+
+/* A connection was lost, or nearly. */
+struct listen_event {
+	__u64 ts;
+	__u64 sk; /* the listener, and ... */
+	__u64 born;
+	struct flow flow; /* remote: the client; port 0 = not known */
+	__u32 cause;	  /* enum listen_cause */
+	__u32 queue;	  /* the queue's length that decided, and its limit */
+	__u32 limit;
+	__u32 reserved;
+};
+
+/* Waits for accept() of one octave. */
+struct wait_key {
+	__u64 sk;
+	__u64 born;
+	__u32 octave;
+	__u32 reserved;
+};
+
+struct wait_slots {
+	__u64 counts[HIST_SUBS];
 };
 
 struct port_range {
@@ -210,7 +362,7 @@ struct options {
 	__u32 state_mask;     /* bit n: state n; 0 = all */
 	__u32 use_hash;	      /* no socket storage on this kernel */
 	__u32 quiet;	      /* keep track of sockets, send no records */
-	__u32 by;	      /* enum count_by */
+	__u32 by;	      /* enum group_by */
 	__u32 remote_prefix4; /* bits kept of a remote address */
 	__u32 remote_prefix6;
 	__u32 nr_cpus;	  /* possible ones: values that a per-CPU entry has */
@@ -226,6 +378,12 @@ struct options {
 	__u32 know_end_cause;  /* programs watch what may end a timewait socket early */
 	__u32 task_by_helpers; /* no bpf_get_current_task_btf() here */
 	__u32 may_copy;	       /* kernel memory may be copied: no confidentiality lockdown */
+	__u32 kinds;	       /* bit n: enum latency_kind n is measured */
+	__u32 events;	       /* latencies are sent one by one, not summed up */
+	__u32 max_keys;	       /* rows of latencies that are kept apart */
+	__u32 send_returns;    /* sends are seen as they return, not as they begin */
+	__u32 heirs;	       /* socket storage tells whose child a socket is */
+	__u32 waits;	       /* accept() is watched */
 	__u32 reserved;
 };
 
@@ -234,7 +392,14 @@ _Static_assert(sizeof(struct owner) == 32, "owner has padding");
 _Static_assert(sizeof(struct track) == 48, "track has padding");
 _Static_assert(sizeof(struct state_event) == 96, "state_event has padding");
 _Static_assert(sizeof(struct sock_entry) == 96, "sock_entry has padding");
-_Static_assert(sizeof(struct count_key) == 56, "count_key has padding");
+_Static_assert(sizeof(struct group_key) == 56, "group_key has padding");
 _Static_assert(sizeof(struct count_value) == 80, "count_value has padding");
+_Static_assert(sizeof(struct latency_key) == 64, "latency_key has padding");
+_Static_assert(sizeof(struct latency_value) == 80, "latency_value has padding");
+_Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");
+_Static_assert(sizeof(struct latency_event) == 104, "latency_event has padding");
+_Static_assert(sizeof(struct listener) == 208, "listener has padding");
+_Static_assert(sizeof(struct listen_event) == 80, "listen_event has padding");
+_Static_assert(sizeof(struct wait_key) == 24, "wait_key has padding");
 
 #endif /* TCPSCOPE_WIRE_H */

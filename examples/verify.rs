@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use libbpf_rs::{ObjectBuilder, OpenObject, PrintLevel, set_print};
+use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel, set_print};
 use tcpscope::wire::Options;
 
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
@@ -46,7 +46,7 @@ fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
         match map.name().to_string_lossy().as_ref() {
             ".rodata.options" => map.set_initial_value(options.as_bytes())?,
             // Kernels that refuse socket storage must not be asked for the map either.
-            "tracked" => map.set_autocreate(!use_hash)?,
+            _ if map.map_type() == MapType::SkStorage => map.set_autocreate(!use_hash)?,
             _ => {}
         }
     }

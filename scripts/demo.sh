@@ -80,6 +80,15 @@ show 12 'The one-line answer' '' tcpcount --by total -n 3
 tcpload reqresp --seconds 4 --conns 3
 show 12 'The same, by connection' '' tcpcount --by connection -n 2
 
+tcpload ask --requests 400 --conns 4
+show 14 'Where the time goes: in the peer, in us, in between' '' tcplatency -n 3
+
+tcpload ask --crossed --conns 10
+show 12 'Each exchange that took longer than 150 ms' '' tcplatency --events --slower 150ms -d 2
+
+tcpload reqresp --seconds 4 --conns 3
+show 30 'How long answers take, as a histogram' '' tcplatency --kind response --hist -n 2
+
 tcpload life --conns 20
 show 8 'For programs: who let a peer wait for a close, as JSON' \
 	'select(.kind == "state" and .old == "CLOSE_WAIT") | {comm, raddr, rport, ms: (.duration_ns / 1e6)}' \
@@ -90,9 +99,12 @@ show 8 'For programs: bytes by process' \
 	'select(.kind == "count" and (.total | not)) | {comm, pid, tx_bytes, rx_bytes}' \
 	tcpcount --json -n 2
 
+tcpload listen --backlog 2 --connects 12
+show 8 'A listener that takes too few, and what to do about it' '' listenoverflow --advise -n 2
+
 echo
 for name in ${failures[@]+"${failures[@]}"}; do
 	say "failed: $name"
 done
 [ "${#failures[@]}" -eq 0 ] || exit 1
-echo "Every tool answered. 'tcpstates --help' and 'tcpcount --help' tell more."
+echo "Every tool answered. 'tcpstates --help', 'tcpcount --help' and 'tcplatency --help' tell more."

@@ -11,8 +11,7 @@ set -euo pipefail
 GUEST_STEPS='verifier auto fentry tracepoint kprobe user peers integrity confidentiality'
 # What may be done to this machine: nothing that lasts.
 NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
-# Half of their time they wait.
-GUESTS_AT_ONCE=4
+GUESTS_AT_ONCE=2
 
 kernel=${KERNEL:-} probe=${PROBE:-} update=${UPDATE:-}
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `kernel` finds out what the running kernel offers, plans which program serves which hook,
-//! and loads it. `wire` decodes records. The models (`states`, `timewait`, `inventory`, `count`) turn
+//! and loads it. `wire` decodes records. The models (`states`, `timewait`, `inventory`, `count`, `latency`) turn
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli` and `run` are what all tools have in common.
 
@@ -20,10 +20,13 @@ pub mod cli;
 pub mod count;
 pub mod filter;
 pub mod flow;
+pub mod group;
 pub mod hist;
 pub mod hooks;
 pub mod inventory;
 pub mod kernel;
+pub mod latency;
+pub mod listen;
 pub mod load;
 pub mod report;
 pub mod run;

@@ -3,12 +3,15 @@
 use anyhow::Result;
 
 use crate::cli::MeasureArgs;
-use crate::hooks::{ACCEPT_RETURN, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::hooks::{
+    ACCEPT_RETURN, CHILD, SEND_BEGIN, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE, sends_return,
+};
 use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::failure::Failure;
 use crate::kernel::plan::Plan;
 use crate::kernel::rung::RungKind;
 use crate::kernel::session::{Session, Setup};
+use crate::latency::Kind;
 use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
 
 /// Threads that may be inside a function between its kprobe and its kretprobe.
@@ -23,6 +26,13 @@ fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
     options.task_by_helpers = u32::from(!facts.current_task());
+    if plan.kind_of(ACCEPT_RETURN.name).is_none() {
+        options.kinds &= !Kind::Accept.bit();
+    }
+    options.send_returns = u32::from(plan.programs_of(SEND_BEGIN.name).any(sends_return));
+    // Where no function tells of a child, its storage does, which is a copy of its listener's.
+    options.heirs = u32::from(!plan.use_hash && plan.kind_of(CHILD.name).is_none());
+    options.waits = u32::from(plan.kind_of(ACCEPT_RETURN.name).is_some());
     options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator));
     let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);
     if options.cookie == COOKIE_HELPER && !helper {
@@ -37,6 +47,7 @@ fn map_sizes(plan: &Plan, track_max: u32) -> Vec<(&'static str, u32)> {
     let timewaits = functions.contains(&plan.kind_of(TIME_WAIT.name));
     vec![
         ("tracked_hash", if_used(plan.use_hash, track_max)),
+        ("exchanges_hash", if_used(plan.use_hash, track_max)),
         ("timewaits", if_used(timewaits, track_max)),
         ("calls", if_used(plan.uses(RungKind::Kprobe), CALLS)),
         ("unaccepted", if_used(plan.kind_of(ACCEPT_RETURN.name).is_some(), UNACCEPTED)),
@@ -49,25 +60,7 @@ pub fn load(
     spec: &Spec,
     facts: &mut Facts,
     measure: &MeasureArgs,
-    setup: Setup,
-) -> Result<Session> {
-    carry_out(spec, facts, measure, setup, Session::start)
-}
-
-/// Plans and loads alike, attaches nothing and lets go of everything.
-///
-/// # Errors
-/// Those of [`load`] but for what only shows when programs are attached.
-pub fn trial(spec: &Spec, facts: &mut Facts, measure: &MeasureArgs, setup: Setup) -> Result<Plan> {
-    carry_out(spec, facts, measure, setup, Session::load).map(Session::into_plan)
-}
-
-fn carry_out(
-    spec: &Spec,
-    facts: &mut Facts,
-    measure: &MeasureArgs,
     mut setup: Setup,
-    start: fn(Plan, &Facts, &Setup) -> Result<Session, Failure>,
 ) -> Result<Session> {
     let request = measure.request();
     let mut first = None;
@@ -81,7 +74,7 @@ fn carry_out(
         settle(&mut setup.options, &plan, facts);
         setup.map_sizes.truncate(own_sizes);
         setup.map_sizes.extend(map_sizes(&plan, measure.track_max));
-        match start(plan, facts, &setup) {
+        match Session::start(plan, facts, &setup) {
             Ok(session) => return Ok(session),
             Err(Failure { program: Some(program), words, error })
                 if !facts.refused.contains_key(&program) =>
@@ -92,4 +85,13 @@ fn carry_out(
             Err(failure) => return Err(first.unwrap_or(failure.error)),
         }
     }
+}
+
+/// Plans, loads and attaches alike, for some rights and limits show nowhere else, and lets go of
+/// everything.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn trial(spec: &Spec, facts: &mut Facts, measure: &MeasureArgs, setup: Setup) -> Result<Plan> {
+    load(spec, facts, measure, setup).map(Session::into_plan)
 }

@@ -44,6 +44,9 @@ pub struct Running {
     pub delivered: u64,
     /// What the tool counts on top of its programs.
     pub account: Account,
+    /// What the kernel has counted and the tool cannot explain, or the other way round; `None`:
+    /// nothing is compared.
+    pub unexplained: Option<u64>,
     spec: &'static Spec,
     facts: Facts,
     eventful: bool,
@@ -68,6 +71,21 @@ impl Running {
         setup: Setup,
         interval: Duration,
     ) -> Result<Self> {
+        Self::start_with(spec, common, setup, interval, |_| Ok(())).map(|(running, ())| running)
+    }
+
+    /// Likewise; once the programs are attached, `look` takes stock of what was there before. The
+    /// first status says that all this is done.
+    ///
+    /// # Errors
+    /// As of [`Running::start`] and of `look`.
+    pub fn start_with<T>(
+        spec: &'static Spec,
+        common: &Common,
+        setup: Setup,
+        interval: Duration,
+        look: impl FnOnce(&Session) -> Result<T>,
+    ) -> Result<(Self, T)> {
         let mut facts = Facts::read(&spec.wanted())?;
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
@@ -87,6 +105,7 @@ impl Running {
             waiter,
             delivered: 0,
             account: Account::default(),
+            unexplained: None,
             spec,
             facts,
             eventful,
@@ -98,12 +117,13 @@ impl Running {
             next_sweep: now,
         };
         running.learn_owners()?;
+        let found = look(&running.session)?;
         if common.output.verbose {
             running.explain()?;
         }
         let status = running.status(false)?;
         running.printer.status(&status)?;
-        Ok(running)
+        Ok((running, found))
     }
 
     /// Says which program serves which hook.
@@ -240,6 +260,7 @@ impl Running {
                 None => (unseen > 0).then_some(unseen),
             },
             unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
+            unexplained: self.unexplained,
             cpu_ns: Some(own_cpu_ns()),
             last,
             untracked_means: self.spec.untracked_means,

@@ -9,6 +9,8 @@ use std::mem::{offset_of, size_of};
 
 use plain::Plain;
 
+use crate::hist::SUBS;
+
 /// `COMM_LEN`: bytes of a process name, NUL-terminated when shorter.
 pub const COMM_LEN: usize = 16;
 /// `ADDR_LEN`: bytes of an address.
@@ -36,6 +38,30 @@ pub const END_REUSED_CONNECT: u8 = 2;
 pub const END_REUSED_SYN: u8 = 3;
 /// `END_RESET`.
 pub const END_RESET: u8 = 4;
+/// `LATENCY_HEAD`: stands in place of an octave.
+pub const LATENCY_HEAD: u8 = 29;
+/// Of `enum listen_cause`: dropped for none of the reasons below.
+pub const CAUSE_OTHER: usize = 0;
+/// The accept queue was full when a SYN came.
+pub const CAUSE_ACCEPT_SYN: usize = 1;
+/// The accept queue was full when the last ACK of a handshake came.
+pub const CAUSE_ACCEPT_ACK: usize = 2;
+/// The SYN queue was full.
+pub const CAUSE_SYN: usize = 3;
+/// The SYN queue was full, and a cookie was sent.
+pub const CAUSE_COOKIE: usize = 4;
+/// A SYN-ACK was sent again.
+pub const CAUSE_RETRANS: usize = 5;
+/// How many causes there are.
+pub const NR_CAUSES: usize = 6;
+/// In [`Listener`]'s flags: an IPv6 listener takes no IPv4 connections.
+pub const LISTENER_V6ONLY: u32 = 1;
+/// It passes the filters.
+pub const LISTENER_MATCHES: u32 = 2;
+/// It listens no more.
+pub const LISTENER_GONE: u32 = 4;
+/// The kernel gives ACKs that an accept queue had no room for a drop reason of their own.
+pub const LISTENER_KNOWS_ACK: u32 = 8;
 /// `DURATION_UNKNOWN`.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
 
@@ -216,8 +242,8 @@ records! {
         /// Gaps in the transitions of a socket: no program ran.
         unseen: u64,
     }
-    /// What tcpcount sums up under; fields that the grouping leaves out are 0.
-    CountKey = "count_key" {
+    /// What tools sum up under; fields that the grouping leaves out are 0.
+    GroupKey = "group_key" {
         /// cgroup2 id.
         cgroup: u64,
         /// Connection, or the parts of it that matter.
@@ -249,6 +275,172 @@ records! {
         closed: u32,
         /// Owner's name.
         comm: [u8; COMM_LEN],
+    }
+    /// One octave of a histogram, or with octave [`LATENCY_HEAD`] the head of its row.
+    LatencyKey = "latency_key" {
+        /// What it is summed up under.
+        group: GroupKey,
+        /// `enum latency_kind`.
+        kind: u8,
+        /// `enum socket_role`.
+        role: u8,
+        /// Of the histogram.
+        octave: u8,
+        /// 0 or 1: the map it is in.
+        epoch: u8,
+        /// 0.
+        reserved: u32,
+    }
+    /// One octave on one CPU.
+    LatencyValue = "latency_value" {
+        /// Shortest, in ns.
+        min: u64,
+        /// Longest, in ns; 0: this CPU has none.
+        max: u64,
+        /// How many there are of each slot.
+        slots: [u32; SUBS],
+    }
+    /// The head of a row on one CPU.
+    LatencyHead = "latency_head" {
+        /// Connects that ended with ECONNREFUSED.
+        refused: u64,
+        /// With ETIMEDOUT.
+        timed_out: u64,
+        /// In any other way but a connection.
+        failed: u64,
+        /// SYNs sent again.
+        syn_retries: u64,
+        /// Segments of requests sent again.
+        retrans: u64,
+        /// Exchanges whose beginning was not seen.
+        untimed: u64,
+        /// An owner this CPU saw; 0 = none.
+        pid: u32,
+        /// 1: not all octaves found room.
+        partial: u32,
+        /// Owner's name.
+        comm: [u8; COMM_LEN],
+        /// 0.
+        reserved: u64,
+    }
+    /// Which of the two maps is being filled.
+    LatencyTurn = "latency_turn" {
+        /// 0 or 1.
+        epoch: u32,
+        /// Rows that each map has.
+        rows: [u32; 2],
+        /// 1: listeners are known.
+        ready: u32,
+    }
+    /// One latency, measured or failed.
+    LatencyEvent = "latency_event" {
+        /// `CLOCK_MONOTONIC` ns of its end.
+        ts: u64,
+        /// ns, or [`DURATION_UNKNOWN`].
+        duration: u64,
+        /// cgroup2 id of the owner; 0 = not known.
+        cgroup: u64,
+        /// The socket.
+        flow: Flow,
+        /// Owner; 0 = not known.
+        pid: u32,
+        /// Bytes sent.
+        tx_bytes: u32,
+        /// Bytes received.
+        rx_bytes: u32,
+        /// Segments sent again meanwhile.
+        retrans: u32,
+        /// Owner's name.
+        comm: [u8; COMM_LEN],
+        /// `enum latency_kind`.
+        kind: u8,
+        /// `enum socket_role`.
+        role: u8,
+        /// `enum latency_outcome`.
+        outcome: u8,
+        /// 0.
+        reserved: [u8; 5],
+    }
+    /// One listening socket.
+    Listener = "listener" {
+        /// `CLOCK_MONOTONIC` ns at which it was found; 0 = it is being found right now.
+        born: u64,
+        /// Where it listens; it has no remote end.
+        flow: Flow,
+        /// The process that called `listen()`, or has it open.
+        owner: Owner,
+        /// By `CAUSE_…`, as programs saw the kernel decide.
+        dropped: [u64; NR_CAUSES],
+        /// Segments that `sk_drops` counts, and `ListenDrops` does not.
+        discarded: u64,
+        /// Children whose handshake was done.
+        established: u64,
+        /// Children that `accept()` returned.
+        accepted: u64,
+        /// `sk_drops` when it was found.
+        drops_before: u32,
+        /// `sk_drops` at the last look.
+        drops: u32,
+        /// `sk_ack_backlog` when it was found.
+        accept_before: u32,
+        /// `sk_ack_backlog` at the last look.
+        accept_now: u32,
+        /// `sk_max_ack_backlog`.
+        accept_limit: u32,
+        /// Requests whose handshake was under way at the last look.
+        syn_now: u32,
+        /// The intervals that the peaks belong to, by their lowest bit.
+        peak_epoch: [u32; 2],
+        /// Most of `sk_ack_backlog`.
+        accept_peak: [u32; 2],
+        /// Most of the requests.
+        syn_peak: [u32; 2],
+        /// `LISTENER_…`.
+        flags: u32,
+        /// 0.
+        reserved: u32,
+    }
+    /// A listening socket as it is read.
+    ListenerEntry = "listener_entry" {
+        /// Address of the socket.
+        sk: u64,
+        /// What is known of it.
+        listener: Listener,
+    }
+    /// A listener has lost a connection, or nearly.
+    ListenEvent = "listen_event" {
+        /// `CLOCK_MONOTONIC` ns.
+        ts: u64,
+        /// Address of the listener.
+        sk: u64,
+        /// Its [`Listener::born`].
+        born: u64,
+        /// The listener, and the client as its remote end; remote port 0 = not known.
+        flow: Flow,
+        /// `CAUSE_…`.
+        cause: u32,
+        /// Length of the queue that decided.
+        queue: u32,
+        /// Its limit.
+        limit: u32,
+        /// 0.
+        reserved: u32,
+    }
+    /// Which waits for `accept()` a [`WaitSlots`] counts.
+    WaitKey = "wait_key" {
+        /// Address of the listener.
+        sk: u64,
+        /// Its [`Listener::born`].
+        born: u64,
+        /// Octave of the histogram.
+        octave: u32,
+        /// 0.
+        reserved: u32,
+    }
+    /// The slots of one octave.
+    WaitSlots = "wait_slots" {
+        /// How many.
+        counts: [u64; SUBS],
     }
     /// First and last port of a range.
     PortRange = "port_range" {
@@ -331,7 +523,7 @@ records! {
         use_hash: u32,
         /// 1: remember, but send no records.
         quiet: u32,
-        /// `enum count_by`.
+        /// `enum group_by`.
         by: u32,
         /// Bits of an IPv4 remote that `BY_REMOTE` keeps.
         remote_prefix4: u32,
@@ -355,6 +547,18 @@ records! {
         task_by_helpers: u32,
         /// 1: programs may copy kernel memory.
         may_copy: u32,
+        /// Bit n: `enum latency_kind` n is measured.
+        kinds: u32,
+        /// 1: latencies are sent one by one.
+        events: u32,
+        /// Rows of latencies kept apart.
+        max_keys: u32,
+        /// 1: sends are seen as they return.
+        send_returns: u32,
+        /// 1: socket storage tells whose child a socket is.
+        heirs: u32,
+        /// 1: `accept()` is watched.
+        waits: u32,
         /// Alignment of C.
         reserved: u32,
     }

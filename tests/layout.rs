@@ -5,9 +5,11 @@ use libbpf_rs::btf::types::{Array, Int, IntEncoding, MemberAttr, Struct};
 use libbpf_rs::btf::{Btf, BtfType, HasSize};
 use tcpscope::wire::{LAYOUTS, Layout};
 
-const OBJECTS: [(&str, &[u8]); 2] = [
+const OBJECTS: [(&str, &[u8]); 4] = [
+    ("listenoverflow", include_bytes!(concat!(env!("OUT_DIR"), "/listenoverflow.bpf.o"))),
     ("tcpstates", include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"))),
     ("tcpcount", include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"))),
+    ("tcplatency", include_bytes!(concat!(env!("OUT_DIR"), "/tcplatency.bpf.o"))),
 ];
 
 /// One number of a record: path, byte offset, bytes, signed.
@@ -84,7 +86,7 @@ fn every_record_lies_in_memory_as_in_c() {
 /// The test above must notice a difference: wire.h and wire.rs would drift apart unseen.
 #[test]
 fn a_field_that_moved_is_noticed() {
-    let btf = Btf::from_raw("tcpstates", OBJECTS[0].1).expect("BTF").expect("BTF");
+    let btf = Btf::from_raw(OBJECTS[0].0, OBJECTS[0].1).expect("BTF").expect("BTF");
     let record = btf
         .type_by_kind::<Struct<'_>>()
         .find(|record| record.name().is_some_and(|name| name == "flow"))

@@ -5,12 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-use tcpscope::hooks::{Spec, TCPCOUNT, TCPSTATES, TCPSTATES_SUMMARY};
+use tcpscope::hooks::{
+    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPLATENCY, TCPLATENCY_EVENTS, TCPSTATES,
+    TCPSTATES_SUMMARY, tcplatency,
+};
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::Request;
 use tcpscope::kernel::rung::RungKind;
+use tcpscope::latency::{Kind, Kinds};
 
-const TOOLS: [&Spec; 3] = [&TCPSTATES, &TCPSTATES_SUMMARY, &TCPCOUNT];
+const TOOLS: [&Spec; 7] = [
+    &TCPSTATES,
+    &TCPSTATES_SUMMARY,
+    &TCPCOUNT,
+    &TCPLATENCY,
+    &TCPLATENCY_EVENTS,
+    &LISTENOVERFLOW,
+    &LISTENOVERFLOW_WAIT,
+];
 const DEBIAN: [&str; 4] = ["debian-5.10", "debian-6.1", "debian-6.12", "debian-7.2"];
 /// Without the tracepoints that came with `sock_send_length` and `sock_recv_length`.
 const OLD: [&str; 2] = ["debian-5.10", "debian-6.1"];
@@ -246,7 +258,9 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
             ..open.clone()
         };
         for spec in TOOLS {
-            assert_eq!(auto(spec, &locked), auto(spec, &open), "{kernel}");
+            // There, functions of seven parameters are for kprobes alone.
+            let seven = kernel == "debian-6.1" && spec.name == LISTENOVERFLOW.name;
+            assert_eq!(auto(spec, &locked) == auto(spec, &open), !seven, "{kernel}");
         }
         for kind in [RungKind::Kprobe, RungKind::RawTracepoint] {
             let refusal = forced(&TCPSTATES, &locked, kind);
@@ -319,6 +333,62 @@ fn a_kernel_without_anything_is_told_everything_that_is_missing() {
     assert!(!refusal.contains("owners"), "not required: {refusal}");
 }
 
+/// tcplatency's plan, whose hooks are the same everywhere but for how they are reached.
+fn latency(send: &str, segment: &str, accept: &str) -> String {
+    format!(
+        "state: state_tracepoint\nsend-begin: {send}\nsegment: {segment}\n{accept}\n\
+         owners: learn_owners\nlistening: learn_listeners\nlatencies: dump_latencies\n"
+    )
+}
+
+#[test]
+fn tcplatency_sees_sends_begin_where_it_can() {
+    let functions = "data_v4_fentry data_v6_fentry";
+    for (kernel, accept) in
+        [("debian-6.12", "accepted_fexit_2"), ("debian-7.2", "accepted_fexit_2")]
+    {
+        let accept = format!("accept-return: {accept}");
+        let plan = latency("send_fentry", functions, &accept);
+        assert_eq!(auto(&TCPLATENCY, &facts(kernel)), plan, "{kernel}");
+    }
+    let plan =
+        latency("send_fentry sendpages_fentry", functions, "accept-return: accepted_fexit_4");
+    assert_eq!(auto(&TCPLATENCY, &facts("debian-6.1")), plan);
+    let in_hash = "child: child_fentry child_queued_fentry\ndestroy: destroy_tracepoint\n";
+    let oldest = before_5_11(&plan)
+        .replace("listening: learn_listeners\n", "listening: learn_listeners_by_inode\n");
+    assert_eq!(auto(&TCPLATENCY, &facts("debian-5.10")), oldest + in_hash);
+    let hardened = auto(&TCPLATENCY, &facts(HARDENED));
+    assert!(hardened.contains("send-begin: send_begin_tracepoint\n"), "{hardened}");
+    assert!(hardened.contains("segment: data_tracepoint\naccept-return off: "), "{hardened}");
+    // Before 6.17 there is no tracepoint where a send begins, before 6.3 none where it returns.
+    let kind = RungKind::Tracepoint;
+    assert!(forced(&TCPLATENCY, &facts("debian-7.2"), kind).contains(": send_begin_tracepoint\n"));
+    assert!(
+        forced(&TCPLATENCY, &facts("debian-6.12"), kind).contains(": send_return_tracepoint\n")
+    );
+    for kernel in OLD {
+        let refusal = forced(&TCPLATENCY, &facts(kernel), kind);
+        assert!(refusal.starts_with("8: ") && refusal.contains("sock_send_length"), "{refusal}");
+    }
+}
+
+#[test]
+fn kinds_that_nobody_asked_for_have_no_hooks() {
+    let plan =
+        |kinds: &[Kind], events| auto(tcplatency(Kinds::of(kinds), true, events), &facts(HARDENED));
+    assert_eq!(plan(&[Kind::Connect], true), "state: state_tracepoint\nowners: learn_owners\n");
+    let accept = plan(&[Kind::Accept], false);
+    assert!(accept.contains("accept-return: accepted_sys_exit\n"), "{accept}");
+    assert!(!accept.contains("segment") && !accept.contains("send-begin"), "{accept}");
+    let rtt = plan(&[Kind::Rtt], false);
+    assert!(rtt.contains("segment: data_tracepoint\n") && !rtt.contains("send-begin"), "{rtt}");
+    let service = plan(&[Kind::Service], true);
+    assert!(service.contains("send-begin: send_begin_tracepoint\n"), "{service}");
+    assert!(service.contains("listening: learn_listeners\n"), "{service}");
+    assert_eq!(tcplatency(Kinds::DEFAULT, false, false).hooks.len(), TCPLATENCY.hooks.len());
+}
+
 /// A name misspelt in a hook would pass for a feature that no kernel has.
 #[test]
 fn some_kernel_has_every_name_that_hooks_attach_to() {
@@ -333,5 +403,68 @@ fn some_kernel_has_every_name_that_hooks_attach_to() {
         for name in wanted.functions {
             assert!(kernels.iter().any(|facts| facts.functions.contains_key(name)), "{name}");
         }
+    }
+}
+
+/// What comes after the hooks about losses, in every plan.
+const LISTENERS: &str = "find-listeners: find_listeners\nlistener-queues: look_at_listeners\n\
+                         listeners: dump_listeners\nwaits: dump_waits\n";
+
+#[test]
+fn listenoverflow_sees_each_decision_where_functions_can_be_hooked() {
+    let kretprobes = "ack_v4_kretprobe ack_v6_kretprobe ack_v4_kprobe ack_v6_kprobe";
+    for (kernel, make, accept) in [
+        ("debian-5.10", "ack_v4_fexit_6 ack_v6_fexit_6", "4"),
+        // The only one that has seven parameters and cannot pass them on.
+        ("debian-6.1", kretprobes, "4"),
+        ("debian-6.12", "ack_v4_fexit_7 ack_v6_fexit_7", "2"),
+        ("debian-7.2", "ack_v4_fexit_7 ack_v6_fexit_7", "2"),
+    ] {
+        let listeners = if kernel == "debian-5.10" {
+            LISTENERS.replace(": find_listeners\n", ": find_listeners_by_inode\n")
+        } else {
+            LISTENERS.to_owned()
+        };
+        let facts = facts(kernel);
+        assert_eq!(
+            auto(&LISTENOVERFLOW, &facts),
+            format!(
+                "state: state_tracepoint\nsyn: syn_fentry syn_queued_fentry cookie_v4_fentry \
+                 cookie_v6_fentry syn_fexit\nfinal-ack: {make}\n\
+                 synack-retransmit: retransmit_tracepoint\nchild: child_fentry \
+                 child_queued_fentry\naccept-return: accepted_fexit_{accept}\n{listeners}"
+            ),
+            "{kernel}"
+        );
+        let kprobes = forced(&LISTENOVERFLOW, &facts, RungKind::Kprobe);
+        for served in [
+            "syn: syn_kretprobe syn_queued_kprobe cookie_v4_kprobe cookie_v6_kprobe syn_kprobe\n",
+            "final-ack: ack_v4_kretprobe ack_v6_kretprobe ack_v4_kprobe ack_v6_kprobe\n",
+            "child: child_kprobe child_queued_kprobe\n",
+        ] {
+            assert!(kprobes.contains(served), "{kernel}: {kprobes}");
+        }
+    }
+}
+
+#[test]
+fn elsewhere_listenoverflow_looks_at_its_listeners() {
+    let plan = auto(&LISTENOVERFLOW, &facts(HARDENED));
+    for served in [
+        "syn: dump_listeners\n",
+        "final-ack: discard_tracepoint\n",
+        "child off: ",
+        "accept-return off: ",
+    ] {
+        assert!(plan.contains(served), "{plan}");
+    }
+    let wait = auto(&LISTENOVERFLOW_WAIT, &facts(HARDENED));
+    assert!(wait.contains("accept-return: accepted_sys_exit\n"), "{wait}");
+    // Before 6.11 the tracepoint did not tell whose a freed segment was.
+    for (kernel, told) in [("debian-6.1", false), ("debian-6.12", true)] {
+        let plan = forced(&LISTENOVERFLOW, &facts(kernel), RungKind::Tracepoint);
+        let served = plan.contains("final-ack: discard_tracepoint\n");
+        assert_eq!(served, told, "{kernel}: {plan}");
+        assert!(told || plan.contains("no sk_skb_reason_drop()"), "{kernel}: {plan}");
     }
 }

@@ -15,7 +15,7 @@ use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::{Running, conclude};
-use tcpscope::wire::{CountKey, CountValue, Options};
+use tcpscope::wire::{CountValue, GroupKey, Options};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
 
@@ -57,10 +57,10 @@ struct Source {
 impl Source {
     /// Every key of the map; those that `model` can spare are taken out of it.
     fn keys(&self, running: &Running, model: &Counts, now: u64) -> Result<Vec<Counter>> {
-        let size = size_of::<CountKey>() + self.cpus * size_of::<CountValue>();
+        let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
         let mut counters = Vec::new();
         running.session.iterate_map("dump_counts", &self.counts, size, |bytes| {
-            let (key, values) = bytes.split_at(size_of::<CountKey>());
+            let (key, values) = bytes.split_at(size_of::<GroupKey>());
             counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
         })?;
         let crowded = counters.len() > self.counts.max_entries() as usize / 2;

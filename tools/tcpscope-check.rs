@@ -10,11 +10,12 @@ use libbpf_rs::num_possible_cpus;
 use tcpscope::check::{
     FactsRow, HookRow, Machine, NAME, Report, Symbols, ToolRow, similar, wanted,
 };
-use tcpscope::cli::{check::Args, tcpcount, tcpstates};
+use tcpscope::cli::{check::Args, listenoverflow, tcpcount, tcplatency, tcpstates};
 use tcpscope::filter::Filter;
-use tcpscope::hooks::{Spec, TCPCOUNT};
+use tcpscope::hooks::{LISTENOVERFLOW, Spec, TCPCOUNT, TCPLATENCY};
 use tcpscope::kernel::facts::Facts;
 use tcpscope::kernel::session::Setup;
+use tcpscope::latency::{entries_for, max_rows};
 use tcpscope::load::trial;
 use tcpscope::report::{Ctx, Format, Printer, Sink, Stop};
 use tcpscope::run::wall_now;
@@ -22,6 +23,9 @@ use tcpscope::tool::conclude;
 use tcpscope::wire::Options;
 
 const TCPSTATES_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
+const TCPLATENCY_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplatency.bpf.o"));
+const LISTENOVERFLOW_OBJECT: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/listenoverflow.bpf.o"));
 const TCPCOUNT_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
 
 fn main() -> ExitCode {
@@ -75,6 +79,17 @@ fn setup(spec: &Spec, mode: Option<&str>, verbose: bool) -> Result<Setup> {
         options.nr_cpus = u32::try_from(cpus)?;
         args.by.configure(&mut options);
         (TCPCOUNT_OBJECT, options, vec![("counts", args.by.max_keys(cpus))])
+    } else if spec.name == TCPLATENCY.name {
+        let args = tcplatency::Args::try_parse_from(command)?;
+        let cpus = num_possible_cpus().context("cannot count the CPUs")?;
+        let rows = max_rows(args.by, cpus);
+        let mut options = args.options(&filter, rows);
+        options.nr_cpus = u32::try_from(cpus)?;
+        let maps = ["latencies_even", "latencies_odd"].map(|map| (map, entries_for(rows)));
+        (TCPLATENCY_OBJECT, options, [&maps[..], &[("events", args.buffer)]].concat())
+    } else if spec.name == LISTENOVERFLOW.name {
+        let args = listenoverflow::Args::try_parse_from(command)?;
+        (LISTENOVERFLOW_OBJECT, args.options(), args.map_sizes())
     } else {
         let args = tcpstates::Args::try_parse_from(command)?;
         (TCPSTATES_OBJECT, args.options(&filter), vec![("events", args.buffer)])

@@ -7,13 +7,18 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 mod actor;
+mod ask;
 mod churn;
 mod hold;
+mod knock;
 mod life;
+mod listen;
 mod named;
 mod nbsend;
+mod raw;
 mod reqresp;
 mod sock;
+mod talk;
 
 /// Makes TCP load of a known amount and prints, as JSON, what it did.
 #[derive(Parser)]
@@ -29,8 +34,16 @@ enum Load {
     Churn(churn::Churn),
     /// Requests and answers of a fixed size on kept connections
     Reqresp(reqresp::Reqresp),
+    /// Requests that the server sleeps over
+    Ask(ask::Ask),
+    /// Connects that fail, or succeed late
+    Knock(knock::Knock),
+    /// Conversations of every shape, with the latencies that they must show
+    Talk(talk::Talk),
     /// A scripted life of connections that end in every manner, with the expected transitions
     Life(life::Life),
+    /// A listener with more clients than it takes
+    Listen(listen::Listen),
     /// Many sockets in one state, until standard input ends
     Hold(hold::Hold),
     /// A few connections by a process with any name
@@ -41,6 +54,8 @@ enum Load {
     ChurnServer(churn::Server),
     #[command(hide = true)]
     ReqrespServer(reqresp::Server),
+    #[command(hide = true)]
+    AskServer(ask::Server),
     #[command(hide = true)]
     LifeMaster,
     #[command(hide = true)]
@@ -80,12 +95,17 @@ fn main() -> Result<()> {
     match Cli::parse().load {
         Load::Churn(load) => load.run(),
         Load::Reqresp(load) => load.run(),
+        Load::Ask(load) => load.run(),
+        Load::Knock(load) => load.run(),
+        Load::Talk(load) => load.run(),
         Load::Life(load) => load.run(),
         Load::Hold(load) => load.run(),
+        Load::Listen(load) => load.run(),
         Load::Named(load) => load.run(),
         Load::Nbsend(load) => load.run(),
         Load::ChurnServer(server) => server.run(),
         Load::ReqrespServer(server) => server.run(),
+        Load::AskServer(server) => server.run(),
         Load::LifeMaster => life::master::run(),
         Load::LifeWorker(worker) => worker.run(),
         Load::LifeClient(client) => client.run(),

@@ -26,6 +26,7 @@ TRANSITIONS = (
 )
 SENDS = "tracepoint:sock:sock_send_length { @[pid] = count(); }"
 OFF = Variant("off")
+LISTENERS = 100
 # Free space wanted for the long run: JSON of full churn comes near this.
 SOAK_BYTES_PER_SECOND = 120e6
 
@@ -128,6 +129,24 @@ def measure_start(bench, load, variants):
     interleave(bench, "start", variants, run)
 
 
+def measure_idle(bench, variants):
+    """CPU of looking at listeners at which nothing happens."""
+    load = [str(bench.bins / "examples/tcpload"), "listen", "--hold", "--spread"]
+    load += ["--listeners", str(LISTENERS), "--port", "21000", "--backlog", "8"]
+
+    def run(variant):
+        with started(load, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            watch = Watch(variant, bench.folder)
+            with watch.attached():
+                time.sleep(bench.seconds)
+        cpu = 100 * watch.cpu_seconds / bench.seconds
+        what = f"CPU beside {LISTENERS} idle listeners, the start included, % of a core"
+        bench.add(what, variant.name, cpu)
+
+    interleave(bench, "idle listeners", variants, run)
+
+
 def measure_loss(bench, variants):
     """One long run of full churn with the output in a file: every event must be there."""
     what = f"{bench.soak} s of full churn into a file"
@@ -163,15 +182,33 @@ def measure_all(bench):
         Variant("tcpcount --by total", (count, "--by", "total"), ours=True),
         Variant("bpftrace, @[pid] = count()", ("bpftrace", "-e", SENDS)),
     ]
+    listeners = str(bench.bins / "listenoverflow")
+    all_listeners = [
+        Variant("listenoverflow", (listeners,), ours=True),
+        Variant("listenoverflow --wait", (listeners, "--wait"), ours=True),
+    ]
+    peers_of_listeners = [
+        Variant("libbpf-tools tcpsynbl", ("/usr/sbin/tcpsynbl",)),
+        Variant("bpftrace tcpsynbl.bt", ("/usr/sbin/tcpsynbl.bt",)),
+    ]
+    all_latencies = [
+        Variant("tcplatency", (str(bench.bins / "tcplatency"),), ours=True),
+        Variant(
+            "tcplatency --kind response,service",
+            (str(bench.bins / "tcplatency"), "--kind", "response,service"),
+            ours=True,
+        ),
+    ]
     fast_count = Variant("tcpcount -i 0.01", (count, "-i", "0.01"), ours=True)
     churn = bench.load("churn", bench.seconds)
     requests = bench.load("reqresp", bench.seconds)
     # Two clients leave no CPU idle here; one client does, as most machines do.
-    measure_rate(bench, churn, all_states, "connections")
+    measure_rate(bench, churn, [*all_states, *all_listeners, *peers_of_listeners], "connections")
     measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
-    measure_rate(bench, requests, all_counts, "requests")
-    measure_programs(bench, "connections", churn, all_states)
-    measure_programs(bench, "requests", requests, all_counts)
+    measure_rate(bench, requests, [*all_counts, *all_latencies], "requests")
+    measure_programs(bench, "connections", churn, [*all_states, *all_listeners])
+    measure_programs(bench, "requests", requests, [*all_counts, *all_latencies])
+    measure_idle(bench, all_listeners[:1])
     measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], all_states)
     measure_start(bench, bench.load("reqresp", 30), [fast_count])
     measure_loss(bench, ours)

@@ -55,7 +55,8 @@ def started(argv, **files):
     def heed_sigint():  # Also when the benchmark was started in the background.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=heed_sigint, **files)
+    files.setdefault("stdin", subprocess.DEVNULL)
+    child = subprocess.Popen(argv, preexec_fn=heed_sigint, **files)
     try:
         yield child
     finally:

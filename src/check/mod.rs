@@ -8,7 +8,10 @@ mod text;
 
 use anyhow::{Error, Result};
 
-use crate::hooks::{Spec, TCPCOUNT, TCPSTATES, TCPSTATES_SUMMARY};
+use crate::hooks::{
+    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPLATENCY, TCPLATENCY_EVENTS, TCPSTATES,
+    TCPSTATES_SUMMARY,
+};
 use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Choice, Plan, Request, choose};
 use crate::kernel::refusal::Refusal;
@@ -22,8 +25,15 @@ pub use symbols::{Symbols, similar};
 pub const NAME: &str = "tcpscope-check";
 
 /// Every tool in each of its modes, with the flag that asks for the mode.
-pub static TOOLS: [(&Spec, Option<&str>); 3] =
-    [(&TCPSTATES, None), (&TCPSTATES_SUMMARY, Some("--summary")), (&TCPCOUNT, None)];
+pub static TOOLS: [(&Spec, Option<&str>); 7] = [
+    (&TCPSTATES, None),
+    (&TCPSTATES_SUMMARY, Some("--summary")),
+    (&TCPCOUNT, None),
+    (&TCPLATENCY, None),
+    (&TCPLATENCY_EVENTS, Some("--events")),
+    (&LISTENOVERFLOW, None),
+    (&LISTENOVERFLOW_WAIT, Some("--wait")),
+];
 
 /// Everything that some tool looks for in the kernel.
 pub fn wanted() -> Wanted {
@@ -210,7 +220,16 @@ mod tests {
         assert_eq!(report.exit_code(), 0);
         assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Planned)));
         let titles: Vec<_> = report.tools.iter().map(ToolReport::title).collect();
-        assert_eq!(titles, ["tcpstates", "tcpstates --summary", "tcpcount"]);
+        let all = [
+            "tcpstates",
+            "tcpstates --summary",
+            "tcpcount",
+            "tcplatency",
+            "tcplatency --events",
+            "listenoverflow",
+            "listenoverflow --wait",
+        ];
+        assert_eq!(titles, all);
     }
 
     /// What did load may be less than what was planned.

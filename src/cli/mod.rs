@@ -1,8 +1,10 @@
 //! The flags that mean the same in every tool.
 
 pub mod check;
+pub mod listenoverflow;
 pub mod parse;
 pub mod tcpcount;
+pub mod tcplatency;
 pub mod tcpstates;
 
 use std::fmt::Display;
@@ -250,7 +252,13 @@ impl IntervalArgs {
 
 /// Every tool's command line, for man pages and shell completions.
 pub fn commands() -> Vec<clap::Command> {
-    vec![tcpstates::Args::command(), tcpcount::Args::command(), check::Args::command()]
+    vec![
+        tcpstates::Args::command(),
+        tcpcount::Args::command(),
+        tcplatency::Args::command(),
+        listenoverflow::Args::command(),
+        check::Args::command(),
+    ]
 }
 
 /// What clap says of a wrong command line `C`, for what clap itself cannot see. Exits with 2.

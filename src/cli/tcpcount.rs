@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use clap::Parser;
 
 use super::{Common, IntervalArgs, parse};
-use crate::count::By;
+use crate::group::By;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +35,7 @@ pub struct Args {
     /// What a row stands for: process, connection, remote, remote:PREFIX, port (local), cgroup,
     /// netns or total
     #[arg(long, value_name = "WHAT", help_heading = "Output", default_value = "process",
-        value_parser = by)]
+        value_parser = By::parse)]
     pub by: By,
     /// Show sums since the start instead of each interval's
     #[arg(long, help_heading = "Output")]
@@ -57,47 +57,5 @@ impl Args {
             return Err("--by total has one row: there is nothing for --top or --sort to do".into());
         }
         Ok(())
-    }
-}
-
-/// `remote:24` keeps 24 bits of IPv4 addresses and, of IPv6 ones, all; beyond 32 the prefix is
-/// one of IPv6 addresses.
-fn by(text: &str) -> Result<By, String> {
-    if let Some(prefix) = text.strip_prefix("remote:") {
-        return match prefix.parse::<u8>() {
-            Ok(bits @ 1..=32) => Ok(By::Remote(bits, 128)),
-            Ok(bits @ 33..=128) => Ok(By::Remote(32, bits)),
-            _ => Err(format!(
-                "'{prefix}' is no prefix length; 1 to 32 cut IPv4 addresses (remote:24), \
-                 33 to 128 IPv6 addresses (remote:64)"
-            )),
-        };
-    }
-    match text {
-        "process" => Ok(By::Process),
-        "connection" => Ok(By::Connection),
-        "remote" => Ok(By::Remote(32, 128)),
-        "port" => Ok(By::Port),
-        "cgroup" => Ok(By::Cgroup),
-        "netns" => Ok(By::Netns),
-        "total" => Ok(By::Total),
-        _ => Err("the choices are process, connection, remote, remote:PREFIX, port, cgroup, \
-                  netns and total"
-            .into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_belongs_to_the_family_it_fits() {
-        assert_eq!(by("remote:24"), Ok(By::Remote(24, 128)));
-        assert_eq!(by("remote:64"), Ok(By::Remote(32, 64)));
-        for bad in ["remote:0", "remote:129", "remote:x", "remote:"] {
-            assert!(by(bad).unwrap_err().contains("prefix length"), "{bad}");
-        }
-        assert!(by("pid").unwrap_err().contains("process, connection"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Counter, Sums};
-use crate::wire::CountKey;
+use crate::wire::GroupKey;
 
 /// How long a key must have been idle before it may lose its place in a crowded map, in ns.
 const IDLE_NS: u64 = 10_000_000_000;
@@ -27,7 +27,7 @@ struct Past {
 #[derive(Debug)]
 pub struct Counts {
     cumulative: bool,
-    past: HashMap<[u8; size_of::<CountKey>()], Past>,
+    past: HashMap<[u8; size_of::<GroupKey>()], Past>,
     other: Sums,
     /// Sums of keys that a cumulative count had to forget.
     forgotten: Sums,
@@ -120,8 +120,8 @@ impl Counts {
     }
 }
 
-fn id_of(key: &CountKey) -> [u8; size_of::<CountKey>()] {
-    let mut id = [0; size_of::<CountKey>()];
+fn id_of(key: &GroupKey) -> [u8; size_of::<GroupKey>()] {
+    let mut id = [0; size_of::<GroupKey>()];
     id.copy_from_slice(key.as_bytes());
     id
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn counter(pid: u32, tx_bytes: u64) -> Counter {
-        let mut key = CountKey::zeroed();
+        let mut key = GroupKey::zeroed();
         key.pid = pid;
         Counter {
             key,

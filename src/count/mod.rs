@@ -4,10 +4,11 @@ mod interval;
 mod row;
 mod rows;
 
-use crate::wire::{COMM_LEN, CountKey, CountValue, Options};
+use crate::wire::{COMM_LEN, CountValue, GroupKey};
 
+pub use crate::group::{By, Part};
 pub use interval::{Counts, Interval};
-pub use row::{CountRow, Part};
+pub use row::CountRow;
 pub use rows::Shape;
 
 /// Kernel memory that the counters of all keys may take.
@@ -16,68 +17,12 @@ const MAP_BYTES: usize = 64 << 20;
 const MAX_CONNECTIONS: u32 = 65_536;
 const MAX_OTHERS: u32 = 16_384;
 
-/// How tcpcount groups; the numbers are those of `enum count_by`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
-    /// By the process that calls.
-    #[default]
-    Process,
-    /// By connection.
-    Connection,
-    /// By remote address; bits kept of an IPv4 and of an IPv6 address.
-    Remote(u8, u8),
-    /// By local port.
-    Port,
-    /// By the cgroup of the process.
-    Cgroup,
-    /// By network namespace.
-    Netns,
-    /// One line.
-    Total,
-}
-
 impl By {
-    /// Number in wire.h.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Process => 0,
-            Self::Connection => 1,
-            Self::Remote(..) => 2,
-            Self::Port => 3,
-            Self::Cgroup => 4,
-            Self::Netns => 5,
-            Self::Total => 6,
-        }
-    }
-
-    /// Asks the programs for what this grouping needs.
-    pub fn configure(self, options: &mut Options) {
-        options.by = self.number();
-        options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));
-        options.want_cgroup |= u32::from(self == Self::Cgroup);
-        if let Self::Remote(v4, v6) = self {
-            (options.remote_prefix4, options.remote_prefix6) = (v4.into(), v6.into());
-        }
-    }
-
     /// Keys that the kernel's map has room for, each with a value for every one of `cpus` CPUs.
     pub fn max_keys(self, cpus: usize) -> u32 {
         let wanted = if self == Self::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
-        let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<CountKey>());
+        let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<GroupKey>());
         wanted.min(u32::try_from(fits).unwrap_or(wanted))
-    }
-
-    /// As `--by` spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Connection => "connection",
-            Self::Remote(..) => "remote",
-            Self::Port => "port",
-            Self::Cgroup => "cgroup",
-            Self::Netns => "netns",
-            Self::Total => "total",
-        }
     }
 }
 
@@ -149,7 +94,7 @@ impl Sums {
 #[derive(Debug, Clone, Copy)]
 pub struct Counter {
     /// What it counts.
-    pub key: CountKey,
+    pub key: GroupKey,
     /// Sums since the key appeared.
     pub sums: Sums,
     /// Process, where the grouping has one.
@@ -166,7 +111,7 @@ impl Counter {
     /// Adds up the CPUs' values of one key.
     pub fn read<'a>(key: &[u8], cpus: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         let mut counter = Self {
-            key: CountKey::read(key)?,
+            key: GroupKey::read(key)?,
             sums: Sums::default(),
             pid: 0,
             comm: [0; COMM_LEN],
@@ -198,25 +143,11 @@ mod tests {
         busy.comm = *b"nginx\0\0\0\0\0\0\0\0\0\0\0";
         let mut away = CountValue::zeroed();
         away.segs_in = 3;
-        let key = CountKey::zeroed();
+        let key = GroupKey::zeroed();
         let cpus = [busy.as_bytes(), away.as_bytes()];
         let counter = Counter::read(key.as_bytes(), cpus).unwrap();
         assert_eq!((counter.sums.tx_calls, counter.sums.segs_in, counter.pid), (2, 3, 42));
         assert_eq!(&counter.comm[..5], b"nginx");
-    }
-
-    #[test]
-    fn a_grouping_asks_for_no_more_than_it_needs() {
-        let asked = |by: By| {
-            let mut options = Options::zeroed();
-            by.configure(&mut options);
-            (options.by, options.want_netns, options.want_cgroup, options.remote_prefix4)
-        };
-        assert_eq!(asked(By::Process), (0, 0, 0, 0));
-        assert_eq!(asked(By::Connection), (1, 1, 0, 0));
-        assert_eq!(asked(By::Remote(24, 128)), (2, 0, 0, 24));
-        assert_eq!(asked(By::Cgroup), (4, 0, 1, 0));
-        assert_eq!(asked(By::Netns), (5, 1, 0, 0));
     }
 
     #[test]

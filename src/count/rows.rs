@@ -3,12 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use super::{By, CountRow, Counter, Interval, Part, Sums};
-use crate::flow::ip;
+use crate::group::Subject;
 use crate::report::{Column, Printer, SinkError, sort};
-use crate::wire::{COMM_LEN, CountKey};
 
 /// How the rows of an interval are made.
 #[derive(Clone, Copy)]
@@ -65,8 +62,8 @@ impl Interval {
             .collect();
         rows.sort_by(|a, b| {
             // The key settles ties, or rows would swap places between intervals.
-            let key = |row: &CountRow| (Reverse(row.bytes()), row.pid);
-            key(a).cmp(&key(b)).then_with(|| a.key.as_bytes().cmp(b.key.as_bytes()))
+            let key = |row: &CountRow| (Reverse(row.bytes()), row.subject.pid);
+            key(a).cmp(&key(b)).then_with(|| a.subject.key.as_bytes().cmp(b.subject.key.as_bytes()))
         });
         if let Some(column) = shape.sort {
             sort(&mut rows, column);
@@ -83,14 +80,9 @@ impl Interval {
 
 impl Shape {
     fn key(&self, counter: &Counter, sums: Sums, cgroup: Option<Arc<str>>) -> CountRow {
-        CountRow {
-            key: counter.key,
-            pid: counter.pid,
-            comm: counter.comm,
-            cgroup,
-            remote_net: network(self.by, &counter.key),
-            ..self.sums(Part::Key, sums)
-        }
+        let process = (counter.pid, counter.comm);
+        let subject = Subject::key(self.by, counter.key, process, cgroup);
+        CountRow { subject, ..self.sums(Part::Key, sums) }
     }
 
     /// A row without a key.
@@ -98,13 +90,7 @@ impl Shape {
         CountRow {
             ts: self.ts,
             interval_ns: self.interval_ns,
-            by: self.by,
-            part,
-            key: CountKey::zeroed(),
-            pid: 0,
-            comm: [0; COMM_LEN],
-            cgroup: None,
-            remote_net: None,
+            subject: Subject::without_key(self.by, part),
             sums,
         }
     }
@@ -117,29 +103,17 @@ impl CountRow {
     }
 }
 
-/// With a prefix, a remote in words.
-fn network(by: By, key: &CountKey) -> Option<String> {
-    let By::Remote(v4, v6) = by else { return None };
-    let addr = ip(&key.flow.raddr);
-    let (bits, all) = if addr.is_ipv4() { (v4, 32) } else { (v6, 128) };
-    if bits == all {
-        return None;
-    }
-    IpNet::new(addr, bits).ok().map(|net| net.to_string())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
     use crate::report::find;
+    use crate::wire::GroupKey;
 
     /// Process `pid` has sent 10 * `pid` bytes in `calls` calls.
     fn key(pid: u32, calls: u64) -> (Counter, Sums) {
         let sums = Sums { tx_calls: calls, tx_bytes: 10 * u64::from(pid), ..Sums::default() };
         let counter = Counter {
-            key: CountKey::zeroed(),
+            key: GroupKey::zeroed(),
             sums,
             pid,
             comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
@@ -159,7 +133,7 @@ mod tests {
     }
 
     fn pids(rows: &[CountRow]) -> Vec<u32> {
-        rows.iter().filter(|row| row.part == Part::Key).map(|row| row.pid).collect()
+        rows.iter().filter(|row| row.subject.part == Part::Key).map(|row| row.subject.pid).collect()
     }
 
     #[test]
@@ -172,8 +146,8 @@ mod tests {
             let rows = interval.rows(&shape(By::Process, top), |_| None);
             assert_eq!(pids(&rows), shown, "--top {top}");
             let (total, parts) = rows.split_last().unwrap();
-            assert_eq!(total.part, Part::Total);
-            assert_eq!(parts.last().map(|row| row.part), Some(Part::Other));
+            assert_eq!(total.subject.part, Part::Total);
+            assert_eq!(parts.last().map(|row| row.subject.part), Some(Part::Other));
             let sums = parts.iter().fold(Sums::default(), |sums, row| sums.plus(row.sums));
             assert_eq!(sums, total.sums, "--top {top}");
             assert_eq!(total.sums, interval.total);
@@ -184,7 +158,7 @@ mod tests {
     fn an_idle_other_has_no_row_and_the_total_always_has() {
         let parts = |interval: Interval, top| {
             let rows = interval.rows(&shape(By::Process, top), |_| None);
-            rows.iter().map(|row| row.part).collect::<Vec<_>>()
+            rows.iter().map(|row| row.subject.part).collect::<Vec<_>>()
         };
         assert_eq!(parts(interval(vec![key(1, 1)], Sums::default()), 1), [Part::Key, Part::Total]);
         assert_eq!(parts(interval(vec![], Sums::default()), 1), [Part::Total]);
@@ -211,24 +185,6 @@ mod tests {
         let everything = Sums { rx_calls: 2, ..Sums::default() };
         let rows = interval(vec![], everything).rows(&shape(By::Total, 0), |_| None);
         assert_eq!(rows.len(), 1);
-        assert_eq!((rows[0].part, rows[0].sums), (Part::Total, everything));
-    }
-
-    #[test]
-    fn a_prefix_shorter_than_the_address_makes_a_network() {
-        let remote = |addr: &str, by| {
-            let mut key = CountKey::zeroed();
-            key.flow.raddr = match addr.parse().unwrap() {
-                IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-                IpAddr::V6(v6) => v6.octets(),
-            };
-            network(by, &key)
-        };
-        let (cut4, cut6) = (By::Remote(24, 128), By::Remote(32, 64));
-        assert_eq!(remote("192.0.2.0", cut4).as_deref(), Some("192.0.2.0/24"));
-        assert_eq!(remote("2001:db8::1", cut4), None);
-        assert_eq!(remote("192.0.2.1", cut6), None);
-        assert_eq!(remote("2001:db8::", cut6).as_deref(), Some("2001:db8::/64"));
-        assert_eq!(remote("192.0.2.0", By::Process), None);
+        assert_eq!((rows[0].subject.part, rows[0].sums), (Part::Total, everything));
     }
 }

@@ -2,6 +2,8 @@
 
 mod accept;
 mod data;
+mod latency;
+mod listen;
 mod make;
 mod sockets;
 mod timewait;
@@ -13,6 +15,13 @@ use crate::kernel::rung::{Hook, Rung, RungKind};
 
 pub use accept::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED};
 pub use data::{COUNTS, RECV, SEGMENT, SEND};
+pub use latency::{
+    LATENCIES, LISTENING, SEGMENT_DATA, SEND_BEGIN, TCPLATENCY, TCPLATENCY_EVENTS, sends_return,
+    tcplatency,
+};
+pub use listen::{
+    FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, SYN, SYNACK_RETRANS, WAITS,
+};
 pub use sockets::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE};
 pub use timewait::{TIME_WAIT, TIME_WAIT_CAUSE};
 
@@ -36,6 +45,9 @@ const FORGOTTEN: &str = "events of sockets that found no room to be remembered, 
 
 const UNSEEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
      (use a larger --track-max), or shown as CLOSE when it may have been TIME_WAIT";
+
+const LISTENERS_FORGOTTEN: &str =
+    "listeners or waits that found no room to be remembered (use a larger --max-listeners)";
 
 impl Spec {
     /// What its rungs of some kinds attach to: the names to look for in the kernel.
@@ -91,4 +103,44 @@ pub static TCPCOUNT: Spec = Spec {
     hash_hooks: &[&CHILD],
     untracked_means: "events counted as (other) for want of room (use a larger --max-keys)",
     counts_in_kernel: true,
+};
+
+/// listenoverflow.
+pub static LISTENOVERFLOW: Spec = Spec {
+    name: "listenoverflow",
+    hooks: &[
+        &STATE,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &LISTENERS,
+        &WAITS,
+    ],
+    hash_hooks: &[],
+    untracked_means: LISTENERS_FORGOTTEN,
+    counts_in_kernel: false,
+};
+
+/// listenoverflow --wait.
+pub static LISTENOVERFLOW_WAIT: Spec = Spec {
+    name: "listenoverflow",
+    hooks: &[
+        &STATE,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN_ASKED,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &LISTENERS,
+        &WAITS,
+    ],
+    hash_hooks: &[],
+    untracked_means: LISTENERS_FORGOTTEN,
+    counts_in_kernel: false,
 };

@@ -85,10 +85,24 @@ mod marker {
     /// The helper for the current task as a pointer that can be followed, since 5.11
     /// (3ca1032ab7ab).
     pub const CURRENT_TASK: &str = "bpf_get_current_task_btf";
+    /// Tells the tracepoint `kfree_skb` which socket a segment was for; came with that in 6.11
+    /// (ba8de796baf4).
+    pub const DROP_SOCKET: &str = "sk_skb_reason_drop";
+    /// Of the release, 6.6, whose tracing programs can be attached to functions of more than six
+    /// parameters on x86 (473e3150e30a), which itself left no name.
+    pub const SEVEN_PARAMETERS: &str = "bpf_map_sum_elem_count";
     /// Counts a new map against `RLIMIT_MEMLOCK`; from 5.11 on memory is the cgroup's affair.
     pub const LOCKED_MEMORY: &str = "bpf_map_charge_init";
-    pub const ALL: [&str; 6] =
-        [SOCKET_STORAGE, SOCKET_COOKIE, SOCKET_FROM_FILE, KPROBE_INFO, CURRENT_TASK, LOCKED_MEMORY];
+    pub const ALL: [&str; 8] = [
+        SOCKET_STORAGE,
+        SOCKET_COOKIE,
+        SOCKET_FROM_FILE,
+        KPROBE_INFO,
+        CURRENT_TASK,
+        DROP_SOCKET,
+        SEVEN_PARAMETERS,
+        LOCKED_MEMORY,
+    ];
 }
 
 impl Facts {

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use anyhow::{Context, Result};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
-    Iter, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, OpenObject, ProgramMut,
+    Iter, Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject,
+    ProgramMut,
 };
 
 use super::facts::Facts;
@@ -39,6 +40,7 @@ pub struct Session {
     links: Vec<Link>,
     object: Object,
     plan: Plan,
+    may_copy: bool,
     stats: Option<MapHandle>,
 }
 
@@ -56,18 +58,15 @@ impl Session {
         Ok(session)
     }
 
-    /// Loads what the plan says and attaches nothing.
-    ///
-    /// # Errors
-    /// As of [`Session::start`].
-    pub fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
+    fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
         failure::listen(setup.verbose);
         let mut open = ObjectBuilder::default()
             .open_memory(setup.object)
             .context("cannot open the compiled BPF object")?;
         configure(&mut open, &plan, setup)?;
         let object = open.load().map_err(|error| explain(&error, None, facts))?;
-        let mut session = Self { links: Vec::new(), object, plan, stats: None };
+        let may_copy = setup.options.may_copy != 0;
+        let mut session = Self { links: Vec::new(), object, plan, may_copy, stats: None };
         session.stats = Some(session.map("stats")?);
         Ok(session)
     }
@@ -94,6 +93,11 @@ impl Session {
     /// The plan that was carried out.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether its programs may copy kernel memory.
+    pub fn may_copy(&self) -> bool {
+        self.may_copy
     }
 
     /// Ends it, leaving the plan that was carried out.
@@ -138,9 +142,16 @@ impl Session {
         size: usize,
         each: impl FnMut(&[u8]),
     ) -> Result<()> {
+        read_all(&self.iterator_over(program, map)?, size, each)
+    }
+
+    /// An iterator over the entries of a map, for [`read_all`].
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn iterator_over(&self, program: &str, map: &MapHandle) -> Result<Link> {
         let program = self.program(program)?;
-        let link = program.attach_iter(map.as_fd()).context("cannot attach an iterator")?;
-        read_all(&link, size, each)
+        program.attach_iter(map.as_fd()).context("cannot attach an iterator")
     }
 
     /// Counters of all CPUs, added up.
@@ -182,7 +193,11 @@ impl Session {
     }
 }
 
-fn read_all(link: &Link, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+/// Runs an iterator to its end.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_all(link: &Link, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
     let mut iter = Iter::new(link).context("cannot start an iterator")?;
     let mut buffer = vec![0; (READ_BYTES / size).max(1) * size];
     let mut filled = 0;
@@ -212,7 +227,9 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
             ".rodata.filter" => map.set_initial_value(setup.filter.as_bytes()),
             ".rodata.options" => map.set_initial_value(setup.options.as_bytes()),
             // Kernels that refuse socket storage must not be asked for the map either.
-            "tracked" => map.set_autocreate(setup.options.use_hash == 0),
+            _ if map.map_type() == MapType::SkStorage => {
+                map.set_autocreate(setup.options.use_hash == 0)
+            }
             _ => match setup.map_sizes.iter().find(|(sized, _)| *sized == name) {
                 Some((_, size)) => map.set_max_entries(*size),
                 None => Ok(()),

@@ -27,6 +27,8 @@ pub enum Cell<'a> {
     Nanos(u64),
     /// The lower bound of a duration in ns: `≥3h12m`.
     AtLeast(u64),
+    /// The lower bound of a number of things, for it was looked at now and then: `≥12`.
+    CountAtLeast(u64),
     /// A number that is never rounded: it names something, or people compare it to the unit.
     Id(u64),
     /// A TCP port.
@@ -73,6 +75,10 @@ impl Cell<'_> {
                 out.extend_from_slice("≥".as_bytes());
                 human::nanos(ns, out);
             }
+            Self::CountAtLeast(n) => {
+                out.extend_from_slice("≥".as_bytes());
+                human::integer(n, out);
+            }
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
             // A blank cell would shift the columns of whoever splits lines at spaces.
@@ -105,6 +111,7 @@ impl Cell<'_> {
             | Self::BytesPerSec(n)
             | Self::Nanos(n)
             | Self::AtLeast(n)
+            | Self::CountAtLeast(n)
             | Self::Id(n) => human::integer(n, out),
             Self::Port(port) => human::integer(port.into(), out),
             Self::Text(bytes) => escape::json(bytes, out),
@@ -150,6 +157,7 @@ impl Cell<'_> {
             | Self::BytesPerSec(n)
             | Self::Nanos(n)
             | Self::AtLeast(n)
+            | Self::CountAtLeast(n)
             | Self::Id(n) => Key::Number(n.into()),
             Self::Port(port) => Key::Number(port.into()),
             Self::Time(ns) => Key::Number(ns.into()),
@@ -231,6 +239,7 @@ mod tests {
             (Cell::Missing, "-", "null"),
             (Cell::Count(12_345), "12.3k", "12345"),
             (Cell::PerSec(3), "1.5", "3"),
+            (Cell::CountAtLeast(12_345), "≥12345", "12345"),
             (Cell::Bytes(1_572_864), "1.5M", "1572864"),
             (Cell::BytesPerSec(2048), "1.0K", "2048"),
             (Cell::Nanos(123_000), "123µs", "123000"),

@@ -74,12 +74,25 @@ impl Printer {
         self.flush()
     }
 
+    /// Whether rows are printed as JSON Lines.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// Prints lines that are no table. In JSON rows say the same.
     pub fn text(&mut self, text: &str) -> Result<(), SinkError> {
         if self.format == Format::Table {
             self.out.buffer().extend_from_slice(text.as_bytes());
         }
         self.flush()
+    }
+
+    /// Prints a record that is for programs a row, and for people a text.
+    pub fn advice<R: Row>(&mut self, row: &R, text: &str) -> Result<(), SinkError> {
+        match self.format {
+            Format::Json => self.row(row),
+            Format::Table => self.text(text),
+        }
     }
 
     /// Tells how the tool is doing: a JSON line, or for people one line for each new loss and

@@ -30,6 +30,8 @@ pub struct Status {
     /// Calls whose return a kretprobe did not see, as far as we noticed; `None` without
     /// kretprobes. Part of `missed` where the kernel counts that.
     pub unreturned: Option<u64>,
+    /// What the kernel's own counters and the tool's disagree about; `None`: nothing is compared.
+    pub unexplained: Option<u64>,
     /// CPU time of this process, in ns.
     pub cpu_ns: Option<u64>,
     /// Whether it is the last one.
@@ -40,7 +42,7 @@ pub struct Status {
     pub eventful: bool,
 }
 
-static COLUMNS: [Column<Status>; 14] = [
+static COLUMNS: [Column<Status>; 15] = [
     Column::json("tool", |s| Cell::Word(s.tool), "Name of the tool."),
     Column::json("version", |_| Cell::Word(env!("CARGO_PKG_VERSION")), "Its version."),
     Column::json("kernel", |s| Cell::Text(s.kernel.as_bytes()), "Release of the kernel."),
@@ -53,6 +55,7 @@ static COLUMNS: [Column<Status>; 14] = [
     Column::json("untracked", |s| count(s.untracked), "Sockets or keys that a full map left out."),
     Column::json("missed", |s| count(s.missed), "Program runs that the kernel skipped."),
     Column::json("unreturned", |s| count(s.unreturned), "Calls whose return was not seen."),
+    Column::json("unexplained", |s| count(s.unexplained), "What the kernel counted otherwise."),
     Column::json("cpu_ns", |s| s.cpu_ns.map_or(Cell::Missing, Cell::Nanos), "Own CPU time."),
     Column::json("final", |s| Cell::Flag(s.last), "Whether it is the last status."),
 ];
@@ -76,7 +79,9 @@ impl Row for Status {
 impl Status {
     /// Everything that makes the output less than the truth: lost, untracked, missed.
     pub fn incomplete(&self) -> u64 {
-        self.lost + self.untracked.unwrap_or(0) + self.missed.or(self.unreturned).unwrap_or(0)
+        let left_out = self.missed.or(self.unreturned);
+        let lacking = [self.untracked, left_out, self.unexplained];
+        self.lost + lacking.into_iter().flatten().sum::<u64>()
     }
 
     /// What is incomplete and what to do about it, as one line; `None` when nothing is.
@@ -97,6 +102,9 @@ impl Status {
         if let (None, Some(n @ 1..)) = (self.missed, self.unreturned) {
             parts.push(format!("at least {n} calls were not counted, for this kernel has room for few kretprobes at once"));
         }
+        if let Some(n @ 1..) = self.unexplained {
+            parts.push(format!("{n} unexplained: the kernel's own counters say otherwise"));
+        }
         (!parts.is_empty()).then(|| format!("{}: {}", self.tool, parts.join("; ")))
     }
 
@@ -116,6 +124,7 @@ impl Status {
         parts.extend(self.untracked.filter(|&n| n > 0).map(|n| format!("{n} untracked")));
         parts.extend(self.missed.filter(|&n| n > 0).map(|n| format!("{n} missed")));
         parts.extend(self.unreturned.filter(|&n| n > 0).map(|n| format!("{n} unreturned")));
+        parts.extend(self.unexplained.filter(|&n| n > 0).map(|n| format!("{n} unexplained")));
         if let Some(ns) = self.cpu_ns {
             let mut text = Vec::new();
             human::nanos(ns, &mut text);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tcpscope::count::{By, CountRow, Counter, Counts, Shape, Sums};
 use tcpscope::report::{Format, Printer};
-use tcpscope::wire::{CountKey, CountValue};
+use tcpscope::wire::{CountValue, GroupKey};
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
@@ -20,7 +20,7 @@ const GROUPINGS: [By; 8] = [
 ];
 
 /// Two CPUs' values of a key; only the first knows the owner.
-fn counter(key: CountKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
+fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
     let [tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain] = traffic;
     let first = CountValue {
         tx_calls,
@@ -36,9 +36,9 @@ fn counter(key: CountKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
 }
 
 /// What the kernel keeps of a connection in a key of this grouping.
-fn key(by: By, nr: u32, local: &str, remote: &str) -> CountKey {
+fn key(by: By, nr: u32, local: &str, remote: &str) -> GroupKey {
     let flow = flow(local, remote);
-    let mut key = CountKey::zeroed();
+    let mut key = GroupKey::zeroed();
     match by {
         By::Process => key.pid = nr,
         By::Connection => key.flow = flow,

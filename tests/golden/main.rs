@@ -4,6 +4,8 @@
 
 mod check;
 mod count;
+mod latency;
+mod listen;
 mod states;
 mod status;
 mod summary;

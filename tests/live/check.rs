@@ -95,7 +95,7 @@ fn run(tool: &Value, flags: &[&str]) -> Result<(i64, Map<String, Value>)> {
 fn compare(flags: &[&str]) -> Result<()> {
     let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;
     let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
-    ensure!(tools.len() == 3, "{tools:?}");
+    ensure!(tools.len() == tcpscope::check::TOOLS.len(), "{tools:?}");
     let mut first_failure = 0;
     for tool in tools {
         let (code, status) = run(&tool, flags)?;

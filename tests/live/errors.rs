@@ -22,8 +22,8 @@ pub const TESTS: &[(&str, Test)] = &[
     ("strict_turns_loss_into_failure", strict),
 ];
 
-/// Both tools.
-const TOOLS: [&str; 2] = ["tcpstates", "tcpcount"];
+/// Those that watch.
+const TOOLS: [&str; 4] = ["tcpstates", "tcpcount", "tcplatency", "listenoverflow"];
 
 /// The exit code and standard error of a command that ends by itself.
 fn ends(command: &mut Command) -> Result<(Option<i32>, String)> {
@@ -63,6 +63,11 @@ fn bad_values() -> Result<()> {
         ("tcpcount", "--sort nonsense", "nonsense"),
         ("tcpcount", "--by weather", "weather"),
         ("tcpcount", "--by remote:200", "200"),
+        ("tcplatency", "--kind weather", "response, service, rtt, connect, accept"),
+        ("tcplatency", "--slower 10ms", "--slower needs --events"),
+        ("tcplatency", "--events --slower fast", "fast"),
+        ("tcplatency", "--by netns", "--netns narrows"),
+        ("tcplatency", "--sort nonsense", "p999_ns"),
     ];
     let shared = TOOLS.iter().flat_map(|&tool| both.map(|(flags, word)| (tool, flags, word)));
     for (tool, flags, word) in shared.chain(own) {
@@ -101,9 +106,11 @@ fn ordinary_user() -> Result<()> {
 
 fn file_capabilities() -> Result<()> {
     let netns = Netns::new("caps")?;
-    for (tool, kind, flags) in
-        [("tcpstates", "state", &[][..]), ("tcpcount", "count", &["-i", "0.2"])]
-    {
+    for (tool, kind, flags) in [
+        ("tcpstates", "state", &[][..]),
+        ("tcpcount", "count", &["-i", "0.2"]),
+        ("tcplatency", "latency", &["-i", "0.2"]),
+    ] {
         let folder = public_copy(tool)?;
         let program = folder.path().join(tool);
         output(Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program))?;
@@ -144,7 +151,9 @@ fn forced_rung() -> Result<()> {
 }
 
 fn full_disk() -> Result<()> {
-    for (tool, flags) in [("tcpstates", "--summary"), ("tcpcount", "--by total")] {
+    for (tool, flags) in
+        [("tcpstates", "--summary"), ("tcpcount", "--by total"), ("tcplatency", "--by total")]
+    {
         for format in [&["--json"][..], &[]] {
             let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
             let mut command = Command::new(path_of(tool));

@@ -35,8 +35,17 @@ pub struct Running {
 impl Running {
     /// Starts `tcpload hold` and waits until all its sockets are there.
     pub fn hold(netns: &Netns, arguments: &str) -> Result<Self> {
+        Self::actor(netns, "hold", arguments)
+    }
+
+    /// Starts `tcpload listen`, likewise.
+    pub fn listen(netns: &Netns, arguments: &str) -> Result<Self> {
+        Self::actor(netns, "listen", arguments)
+    }
+
+    fn actor(netns: &Netns, load: &str, arguments: &str) -> Result<Self> {
         let mut command = netns.command(tcpload()?);
-        command.arg("hold").args(arguments.split_whitespace());
+        command.arg(load).args(arguments.split_whitespace());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().context("no standard output")?;
         let mut line = String::new();
@@ -61,6 +70,14 @@ impl Running {
     /// Its process number.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends what was started with [`Running::listen`].
+    pub fn stop(&mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "tcpload listen: {status}");
+        Ok(())
     }
 
     /// Ends the generator's hold: every socket is reset. Returns when all its processes are gone.

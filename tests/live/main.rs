@@ -12,6 +12,9 @@ mod check;
 mod count;
 mod errors;
 mod facts;
+mod latency;
+mod latency_peers;
+mod listen;
 mod load;
 mod netns;
 mod peers;
@@ -40,11 +43,14 @@ fn main() -> ExitCode {
         ("states", states::TESTS),
         ("timewait", timewait::TESTS),
         ("count", count::TESTS),
+        ("latency", latency::TESTS),
+        ("latency_peers", latency_peers::TESTS),
         ("shared", shared::TESTS),
         ("summary", summary::TESTS),
         ("errors", errors::TESTS),
         ("facts", facts::TESTS),
         ("check", check::TESTS),
+        ("listen", listen::TESTS),
         ("peers", peers::TESTS),
     ];
     let trials = groups

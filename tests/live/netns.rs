@@ -22,6 +22,17 @@ impl Netns {
         Ok(netns)
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs `ip` inside.
+    pub fn ip(&self, arguments: &[&str]) -> Result<()> {
+        output(Command::new("ip").args(["-n", &self.name]).args(arguments))?;
+        Ok(())
+    }
+
     /// What `--netns` takes.
     pub fn path(&self) -> String {
         format!("/run/netns/{}", self.name)

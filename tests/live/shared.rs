@@ -262,6 +262,10 @@ fn schema() -> Result<()> {
     for by in ["process", "connection", "remote", "remote:8", "port", "cgroup", "netns", "total"] {
         runs.push(("tcpcount", "count", format!("-i 0.2 --by {by}")));
     }
+    for by in ["process", "connection", "remote", "remote:8", "port", "cgroup", "total"] {
+        runs.push(("tcplatency", "latency", format!("-i 0.2 --buckets --by {by}")));
+    }
+    runs.push(("tcplatency", "exchange", "--events --kind response,service,rtt,connect".into()));
     for (tool, kind, flags) in runs {
         let running = Tool::start(tool, &format!("{flags} --netns {}", netns.path()))?;
         load::run(&netns, "life --conns 20")?;
@@ -283,9 +287,11 @@ fn hostile_names() -> Result<()> {
     let netns = Netns::new("names")?;
     for name in names {
         let hex = name.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        for (tool, kind, flags) in
-            [("tcpstates", "state", ""), ("tcpcount", "count", "-i 0.2 --by process")]
-        {
+        for (tool, kind, flags) in [
+            ("tcpstates", "state", ""),
+            ("tcpcount", "count", "-i 0.2 --by process"),
+            ("tcplatency", "latency", "-i 0.2"),
+        ] {
             let flags = format!("--netns {} {flags}", netns.path());
             let before = links()?;
             let json = Tool::start(tool, &flags)?;

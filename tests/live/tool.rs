@@ -181,6 +181,11 @@ impl Tool {
         }
     }
 
+    /// How many lines there are so far.
+    pub fn lines(&self) -> usize {
+        self.lines.lines.lock().unwrap().0.len()
+    }
+
     /// Waits until as many lines of a kind were seen.
     pub fn wait_for_kind(&self, kind: &str, count: usize) -> Result<()> {
         let mark = format!("\"kind\":\"{kind}\"");

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What events are summed up under, as --by asks. */
+#ifndef TCPSCOPE_GROUP_H
+#define TCPSCOPE_GROUP_H
+
+static __always_inline void keep_prefix(__u8 *addr)
+{
+	__u32 bits = is_mapped_v4(addr) ? 96 + options.remote_prefix4 : options.remote_prefix6;
+	__u64 *half = (__u64 *)addr;
+
+	if (bits >= 128)
+		return;
+	if (bits >= 64) {
+		half[1] &= bits == 64 ? 0 : bpf_cpu_to_be64(~0ULL << (128 - bits));
+	} else {
+		half[0] &= bits ? bpf_cpu_to_be64(~0ULL << (64 - bits)) : 0;
+		half[1] = 0;
+	}
+}
+
+static __always_inline void key_fill(struct group_key *key, const struct flow *flow,
+				     const struct owner *owner)
+{
+	switch (options.by) {
+	case BY_PROCESS:
+		key->pid = owner->pid;
+		break;
+	case BY_CONNECTION:
+		key->flow = *flow;
+		break;
+	case BY_REMOTE:
+		__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
+		keep_prefix(key->flow.raddr);
+		break;
+	case BY_PORT:
+		key->flow.lport = flow->lport;
+		break;
+	case BY_CGROUP:
+		key->cgroup = owner->cgroup;
+		break;
+	case BY_NETNS:
+		key->flow.netns = flow->netns;
+		break;
+	}
+}
+
+static __always_inline bool reads_flow(void)
+{
+	return options.by == BY_CONNECTION || options.by == BY_REMOTE || options.by == BY_PORT ||
+	       options.by == BY_NETNS || filter.netns || filter.family || filter.lport.nr ||
+	       filter.rport.nr || filter.port.nr || filter.laddr.nr || filter.raddr.nr ||
+	       filter.addr.nr;
+}
+
+static __always_inline bool reads_owner(void)
+{
+	return options.by == BY_PROCESS || options.by == BY_CONNECTION || options.by == BY_CGROUP ||
+	       owner_filtered();
+}
+
+#endif /* TCPSCOPE_GROUP_H */

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What listenoverflow does at each hook, whatever program brings it there. */
+#ifndef TCPSCOPE_LISTEN_H
+#define TCPSCOPE_LISTEN_H
+
+#define ETH_P_IP 0x0800
+
+/* Where in the headers the client stands. */
+#define IP4_SADDR  12
+#define IP6_SADDR  8
+#define TCP_SOURCE 0
+
+/* Who waited how long for accept(), by listener and octave. Preallocated; sized at start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct wait_key);
+	__type(value, struct wait_slots);
+} waits SEC(".maps");
+
+/* The client of a SYN, as its headers name it. */
+static __always_inline void client_of_skb(struct flow *flow, const struct sk_buff *skb)
+{
+	unsigned char *head, *ip;
+
+	if (!options.may_copy)
+		return;
+	head = BPF_CORE_READ(skb, head);
+	ip = head + BPF_CORE_READ(skb, network_header);
+	if (BPF_CORE_READ(skb, protocol) == bpf_htons(ETH_P_IP)) {
+		__be32 saddr = 0;
+
+		bpf_probe_read_kernel(&saddr, sizeof(saddr), ip + IP4_SADDR);
+		map_v4(flow->raddr, saddr);
+	} else {
+		bpf_probe_read_kernel(flow->raddr, ADDR_LEN, ip + IP6_SADDR);
+	}
+	bpf_probe_read_kernel(&flow->rport, sizeof(flow->rport),
+			      head + BPF_CORE_READ(skb, transport_header) + TCP_SOURCE);
+	flow->rport = bpf_ntohs(flow->rport);
+}
+
+/* A request socket has the address that the client knows the listener by. */
+static __always_inline void client_of_request(struct flow *flow, const struct request_sock *req,
+					      enum reach how)
+{
+	struct flow both;
+
+	flow_read(&both, &req->__req_common, how);
+	__builtin_memcpy(flow->raddr, both.raddr, ADDR_LEN);
+	flow->rport = both.rport;
+}
+
+static __always_inline void event_send(const struct listener *l, __u64 sk, const struct flow *flow,
+				       enum listen_cause cause, const struct queues *q,
+				       struct stats *st)
+{
+	bool of_syns = cause == CAUSE_SYN || cause == CAUSE_COOKIE || cause == CAUSE_RETRANS;
+	struct listen_event *ev;
+
+	st->attempted++;
+	if (!flow_matches(flow) || (owner_filtered() && !(l->owner.flags & OWNER_MATCHES))) {
+		st->filtered++;
+		return;
+	}
+	ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
+	if (!ev) {
+		st->lost++;
+		return;
+	}
+	ev->ts = bpf_ktime_get_ns();
+	ev->sk = sk;
+	ev->born = l->born;
+	ev->flow = *flow;
+	ev->cause = cause;
+	ev->queue = of_syns ? q->syn : q->accept;
+	ev->limit = q->limit;
+	ev->reserved = 0;
+	bpf_ringbuf_submit(ev, ring_wake_flags());
+}
+
+static __always_inline void count_cause(struct listener *l, enum listen_cause cause)
+{
+	__sync_fetch_and_add(&l->dropped[cause], 1);
+}
+
+/* inet_csk_complete_hashdance, or what it calls, is about to queue a child. */
+static __always_inline void handle_child(struct sock *sk, enum reach how)
+{
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct queues q;
+
+	if (!st)
+		return;
+	l = listener_get(sk, st, how);
+	if (!l || !queues_read(&q, sk, how))
+		return;
+	listener_look(l, &q);
+	peak_note(l, q.accept + 1, q.syn);
+}
+
+/* Whether this kernel knows a drop reason, and it is this one. */
+#define REASON_IS(reason, name)                                                                    \
+	(bpf_core_enum_value_exists(enum skb_drop_reason, name) &&                                 \
+	 (reason) == bpf_core_enum_value(enum skb_drop_reason, name))
+
+/*
+ * Segments that a listener answers with a reset, and those with bad cookies, are freed like what
+ * it discards, but sk_drops does not count them.
+ */
+static __always_inline bool is_uncounted(__u32 reason)
+{
+	return REASON_IS(reason, SKB_DROP_REASON_TCP_FLAGS) ||
+	       REASON_IS(reason, SKB_DROP_REASON_NO_SOCKET) ||
+	       REASON_IS(reason, SKB_DROP_REASON_TCP_CSUM) ||
+	       REASON_IS(reason, SKB_DROP_REASON_SECURITY_HOOK) ||
+	       REASON_IS(reason, SKB_DROP_REASON_IP_OUTNOROUTES);
+}
+
+/* kfree_skb of a segment that reached a listener, or a request of one. */
+static __always_inline void handle_discard(struct sk_buff *skb, struct sock *sk, __u32 reason)
+{
+	__u64 key = (__u64)sk;
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct queues q;
+	struct flow flow;
+
+	if (!st || !is_listening(sk, TRUSTED) || is_uncounted(reason))
+		return;
+	l = bpf_map_lookup_elem(&listeners, &key);
+	if (!l)
+		return;
+	__sync_fetch_and_add(&l->discarded, 1);
+	if (!REASON_IS(reason, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW))
+		return;
+	count_cause(l, CAUSE_ACCEPT_ACK);
+	if (options.quiet || !queues_read(&q, sk, TRUSTED))
+		return;
+	flow = l->flow;
+	client_of_skb(&flow, skb);
+	event_send(l, key, &flow, CAUSE_ACCEPT_ACK, &q, st);
+}
+
+/* tcp_retransmit_synack */
+static __always_inline void handle_retransmit(struct sock *sk, const struct request_sock *req)
+{
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct queues q;
+	struct flow flow;
+
+	if (!st || !is_listening(sk, TRUSTED))
+		return;
+	l = listener_get(sk, st, TRUSTED);
+	if (!l || !queues_read(&q, sk, TRUSTED))
+		return;
+	listener_look(l, &q);
+	count_cause(l, CAUSE_RETRANS);
+	if (options.quiet)
+		return;
+	flow = l->flow;
+	client_of_request(&flow, req, TRUSTED);
+	event_send(l, (__u64)sk, &flow, CAUSE_RETRANS, &q, st);
+}
+
+static __always_inline void wait_add(__u64 sk, __u64 born, __u64 ns, struct stats *st)
+{
+	static const struct wait_slots fresh;
+	__u32 slot = hist_slot(ns);
+	struct wait_key key = {.sk = sk, .born = born, .octave = slot / HIST_SUBS};
+	struct wait_slots *slots = bpf_map_lookup_elem(&waits, &key);
+
+	if (!slots) {
+		bpf_map_update_elem(&waits, &key, &fresh, BPF_NOEXIST);
+		slots = bpf_map_lookup_elem(&waits, &key);
+	}
+	if (!slots) {
+		st->untracked++;
+		return;
+	}
+	slot &= HIST_SUBS - 1;
+	barrier_var(slot);
+	__sync_fetch_and_add(&slots->counts[slot & (HIST_SUBS - 1)], 1);
+}
+
+/* accept() has returned; see accepted.h. */
+static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
+					    enum reach how)
+{
+	__u64 key = (__u64)listener, wait = accept_wait(child, bpf_ktime_get_ns(), how);
+	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
+	struct stats *st = stats_here();
+
+	if (!l || !st)
+		return;
+	__sync_fetch_and_add(&l->accepted, 1);
+	if (wait != DURATION_UNKNOWN)
+		wait_add(key, l->born, wait, st);
+}
+
+/* The handshake of a child is done, and it is in the accept queue. */
+static __always_inline void handle_established(struct sock *sk)
+{
+	struct heir *heir;
+	struct listener *l;
+	struct queues q;
+
+	if (!options.heirs)
+		return;
+	heir = bpf_sk_storage_get(&heirs, sk, NULL, 0);
+	if (!heir)
+		return;
+	l = bpf_map_lookup_elem(&listeners, &heir->listener);
+	if (!l || l->born != heir->born)
+		return;
+	__sync_fetch_and_add(&l->established, 1);
+	/* whoever completes the handshake holds the listener */
+	if (options.may_copy && queues_read(&q, (struct sock *)heir->listener, PROBED))
+		listener_look(l, &q);
+}
+
+/* Nobody will ask the map for it again, and its place is soon another's. */
+static __always_inline void listener_end(struct sock *sk, struct stats *st, enum reach how)
+{
+	__u64 key = (__u64)sk;
+	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
+	struct listener_entry *last;
+	struct queues q;
+
+	heir_bequeath(sk, 0);
+	if (!l)
+		return;
+	if (queues_read(&q, sk, how))
+		listener_look(l, &q);
+	l->flags |= LISTENER_GONE;
+	if (flow_matches(&l->flow) && (!owner_filtered() || l->owner.flags & OWNER_MATCHES))
+		l->flags |= LISTENER_MATCHES;
+	st->attempted++;
+	last = bpf_ringbuf_reserve(&events, sizeof(*last), 0);
+	if (last) {
+		last->sk = key;
+		last->listener = *l;
+		bpf_ringbuf_submit(last, ring_wake_flags());
+	} else {
+		st->lost++;
+	}
+	bpf_map_delete_elem(&listeners, &key);
+}
+
+/* Most transitions mean nothing here, and are many. */
+static __always_inline bool is_of_interest(int old_state, int new_state)
+{
+	return new_state == TCP_LISTEN || (old_state == TCP_LISTEN && new_state == TCP_CLOSE) ||
+	       (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED) ||
+	       (options.waits && new_state == TCP_CLOSE);
+}
+
+static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
+					      enum reach how)
+{
+	struct stats *st;
+	struct listener *l;
+
+	if (!is_of_interest(old_state, new_state) || !is_tcp(sk, how))
+		return;
+	st = stats_here();
+	if (!st)
+		return;
+	if (new_state == TCP_LISTEN) {
+		l = listener_get(sk, st, how);
+		if (l)
+			owner_settle(&l->owner, st);
+	} else if (old_state == TCP_LISTEN) {
+		listener_end(sk, st, how);
+	} else if (new_state == TCP_ESTABLISHED) {
+		handle_established(sk);
+	}
+	if (options.waits)
+		accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st);
+}
+
+#endif /* TCPSCOPE_LISTEN_H */

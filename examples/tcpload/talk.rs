@@ -1,0 +1,340 @@
+//! Conversations over one connection each, step by step from one thread that holds both ends, so
+//! that what a tool must measure is known in advance, and between which times.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use rustix::net::{SendFlags, Shutdown, sockopt};
+use serde::Serialize;
+
+use crate::actor::{self, now_ns};
+use crate::{Target, sock};
+
+/// What either end waits deliberately.
+const PAUSE: Duration = Duration::from_millis(20);
+const BYTES: usize = 100;
+
+/// Arguments of `tcpload talk`.
+#[derive(Args)]
+pub struct Talk {
+    /// With cases that take seconds, or take the loopback down for a moment
+    #[arg(long)]
+    slow: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Between which durations (ns) a latency must lie.
+#[derive(Serialize, Clone, Copy)]
+struct Bounds(u64, u64);
+
+#[derive(Serialize, Default)]
+struct Case {
+    name: &'static str,
+    client_port: u16,
+    server_port: u16,
+    responses: Vec<Bounds>,
+    services: Vec<Bounds>,
+    /// Bytes of each response's request.
+    sent: Vec<usize>,
+    /// Segments of each request sent again, at least.
+    retrans: u64,
+    /// The answer comes after the client's FIN.
+    half_closed: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    kind: &'static str,
+    pid: u32,
+    cases: Vec<Case>,
+}
+
+/// When a step began and ended.
+#[derive(Clone, Copy)]
+struct Step {
+    from: u64,
+    to: u64,
+}
+
+fn step(work: impl FnOnce() -> Result<()>) -> Result<Step> {
+    let from = now_ns();
+    work()?;
+    Ok(Step { from, to: now_ns() })
+}
+
+/// Both ends of a connection.
+struct Pair {
+    client: TcpStream,
+    server: TcpStream,
+    case: Case,
+}
+
+fn send(mut end: &TcpStream) -> Result<Step> {
+    step(|| end.write_all(&[7; BYTES]).context("send"))
+}
+
+fn recv(mut end: &TcpStream, bytes: usize) -> Result<Step> {
+    step(|| end.read_exact(&mut vec![0; bytes]).context("receive"))
+}
+
+fn pause() {
+    thread::sleep(PAUSE);
+}
+
+impl Pair {
+    fn new(name: &'static str, listener: &TcpListener) -> Result<Self> {
+        let to = listener.local_addr()?;
+        let client = TcpStream::connect(to).context("connect")?;
+        let (server, _) = listener.accept()?;
+        for end in [&client, &server] {
+            end.set_nodelay(true)?;
+            sock::patience(end)?;
+        }
+        let client_port = client.local_addr()?.port();
+        let case = Case { name, client_port, server_port: to.port(), ..Case::default() };
+        Ok(Self { client, server, case })
+    }
+
+    /// The answer to a request of which `last` was the last send is `answer`, read by `read`.
+    fn response(&mut self, last: Step, answer: Step, read: Step, sent: usize) {
+        let shortest = answer.from.saturating_sub(last.to);
+        self.case.responses.push(Bounds(shortest, read.to - last.from));
+        self.case.sent.push(sent);
+    }
+
+    /// The request whose first bytes were sent by `first` and read by `read` is answered by `answer`.
+    fn service(&mut self, first: Step, read: Step, answer: Step) {
+        let shortest = answer.from.saturating_sub(read.to);
+        self.case.services.push(Bounds(shortest, answer.to - first.from));
+    }
+
+    /// One request, one answer after a pause.
+    fn exchange(&mut self) -> Result<()> {
+        let request = send(&self.client)?;
+        let came = recv(&self.server, BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(request, answer, read, BYTES);
+        self.service(request, came, answer);
+        Ok(())
+    }
+
+    fn several_sends(&mut self) -> Result<()> {
+        let first = send(&self.client)?;
+        let came = recv(&self.server, BYTES)?;
+        pause();
+        send(&self.client)?;
+        pause();
+        let last = send(&self.client)?;
+        recv(&self.server, 2 * BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(last, answer, read, 3 * BYTES);
+        self.service(first, came, answer);
+        self.exchange()
+    }
+
+    fn long_answer(&mut self) -> Result<()> {
+        let request = send(&self.client)?;
+        let came = recv(&self.server, BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        for _ in 0..3 {
+            pause();
+            send(&self.server)?;
+            recv(&self.client, BYTES)?;
+        }
+        self.response(request, answer, read, BYTES);
+        self.service(request, came, answer);
+        self.exchange()
+    }
+
+    /// The server answers what it has not read to the end.
+    fn early_answer(&mut self) -> Result<()> {
+        self.exchange()?;
+        self.exchange()
+    }
+
+    /// Three requests on their way at a time are answered one by one: the first answer ends the
+    /// exchange.
+    fn pipelined(&mut self) -> Result<()> {
+        let first = send(&self.client)?;
+        send(&self.client)?;
+        let last = send(&self.client)?;
+        let came = recv(&self.server, 3 * BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        for _ in 0..2 {
+            pause();
+            send(&self.server)?;
+            recv(&self.client, BYTES)?;
+        }
+        self.response(last, answer, read, 3 * BYTES);
+        self.service(first, came, answer);
+        self.exchange()
+    }
+
+    /// What the server says unasked answers nothing.
+    fn greeting(&mut self) -> Result<()> {
+        send(&self.server)?;
+        recv(&self.client, BYTES)?;
+        pause();
+        self.exchange()
+    }
+
+    /// Both speak before either listens: each hears the other's words as the answer to its own.
+    fn at_once(&mut self) -> Result<()> {
+        let asked = send(&self.client)?;
+        let said = send(&self.server)?;
+        let came = recv(&self.server, BYTES)?;
+        let read = recv(&self.client, BYTES)?;
+        // By then the request lies in the server's socket, unread.
+        self.response(asked, said, read, BYTES);
+        let early = Step { from: asked.to.min(came.from), to: asked.to };
+        self.service(asked, early, said);
+        self.exchange()
+    }
+
+    /// `MSG_MORE` holds the beginning back: it is sent with the end.
+    fn held_back(&mut self) -> Result<()> {
+        rustix::net::send(&self.client, &[7; BYTES], SendFlags::MORE).context("MSG_MORE")?;
+        pause();
+        let last = send(&self.client)?;
+        let came = recv(&self.server, 2 * BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(last, answer, read, 2 * BYTES);
+        self.service(last, came, answer);
+        self.exchange()
+    }
+
+    /// A send that fails is no send.
+    fn failed_send(&mut self) -> Result<()> {
+        self.client.set_nonblocking(true)?;
+        let (mut sent, mut last) = (0, Step { from: 0, to: 0 });
+        let block = vec![7; 65_536];
+        let mut fails = 0;
+        // The second failure comes long after the last bytes that were taken.
+        while fails < 2 {
+            let from = now_ns();
+            match (&self.client).write(&block) {
+                Ok(bytes) => (sent, last, fails) = (sent + bytes, Step { from, to: now_ns() }, 0),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    fails += 1;
+                    pause();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let first = last;
+        self.client.set_nonblocking(false)?;
+        recv(&self.server, sent)?;
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(last, answer, read, sent);
+        // When its first bytes came is not known here, only that it was before the first pause.
+        self.case
+            .services
+            .push(Bounds((2 * PAUSE).as_nanos().try_into()?, answer.to - first.from + 500_000_000));
+        self.exchange()
+    }
+
+    /// The client has nothing more to say.
+    fn half_closed(&mut self) -> Result<()> {
+        self.exchange()?;
+        let request = send(&self.client)?;
+        rustix::net::shutdown(&self.client, Shutdown::Write)?;
+        let came = recv(&self.server, BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(request, answer, read, BYTES);
+        self.service(request, came, answer);
+        self.case.half_closed = true;
+        Ok(())
+    }
+
+    /// Pings while the server thinks for long.
+    fn keepalive(&mut self) -> Result<()> {
+        sockopt::set_socket_keepalive(&self.server, true)?;
+        sockopt::set_tcp_keepidle(&self.server, Duration::from_secs(1))?;
+        sockopt::set_tcp_keepintvl(&self.server, Duration::from_secs(1))?;
+        let request = send(&self.client)?;
+        let came = recv(&self.server, BYTES)?;
+        thread::sleep(Duration::from_millis(2_500));
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(request, answer, read, BYTES);
+        self.service(request, came, answer);
+        Ok(())
+    }
+
+    /// A request that is lost on its first way.
+    fn lost(&mut self) -> Result<()> {
+        self.exchange()?;
+        loopback("down")?;
+        let request = send(&self.client)?;
+        pause();
+        loopback("up")?;
+        let came = recv(&self.server, BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(request, answer, read, BYTES);
+        // It comes when it is sent again, between the two.
+        self.service(request, came, answer);
+        self.case.retrans = 1;
+        Ok(())
+    }
+}
+
+fn loopback(state: &str) -> Result<()> {
+    let done = Command::new("ip").args(["link", "set", "lo", state]).status()?;
+    ensure!(done.success(), "ip link set lo {state}: {done}");
+    Ok(())
+}
+
+/// A conversation.
+type Script = fn(&mut Pair) -> Result<()>;
+
+const CASES: [(&str, Script); 9] = [
+    ("several sends before an answer", Pair::several_sends),
+    ("an answer in many segments", Pair::long_answer),
+    ("an answer before the request is complete", Pair::early_answer),
+    ("pipelined requests", Pair::pipelined),
+    ("a greeting", Pair::greeting),
+    ("both at once", Pair::at_once),
+    ("MSG_MORE", Pair::held_back),
+    ("a send that fails", Pair::failed_send),
+    ("half closed", Pair::half_closed),
+];
+
+const SLOW: [(&str, Script); 2] =
+    [("keep-alive pings", Pair::keepalive), ("a request sent again", Pair::lost)];
+
+impl Talk {
+    /// Holds all conversations and prints what must be seen of them.
+    pub fn run(self) -> Result<()> {
+        actor::rename(b"talker")?;
+        let listener = sock::listen(SocketAddr::new(self.target.ip(), self.target.port), false)?;
+        let slow = if self.slow { &SLOW[..] } else { &[] };
+        let mut cases = Vec::new();
+        for &(name, script) in CASES.iter().chain(slow) {
+            let mut pair = Pair::new(name, &listener)?;
+            script(&mut pair).context(name)?;
+            cases.push(pair.case);
+        }
+        actor::say(&Report { kind: "talk", pid: std::process::id(), cases })
+    }
+}

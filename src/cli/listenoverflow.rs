@@ -1,0 +1,131 @@
+//! The command line of listenoverflow.
+
+use std::num::NonZeroU64;
+
+use clap::Parser;
+
+use super::{Common, IntervalArgs, parse};
+use crate::filter::Filter;
+use crate::wire::Options;
+
+const EXAMPLES: &str = "\
+Examples:
+  listenoverflow                    listeners with somebody at the door, every second
+  listenoverflow --all --sort accept_peak
+  listenoverflow --lport 80,443 --advise
+  listenoverflow --events           a line for each loss, or each millisecond full of them
+  listenoverflow --clients --top 10 who suffers
+  listenoverflow --wait             how long connections wait for accept(), on any kernel
+  listenoverflow --json | jq -c 'select(.drops_total > 0)'
+";
+
+/// Show which listeners lose connections, through which full queue, and how full they are
+#[derive(Parser, Clone, Debug)]
+#[command(name = "listenoverflow", version, after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+pub struct Args {
+    /// Flags of every tool.
+    #[command(flatten)]
+    pub common: Common,
+    /// Flags of tools with an interval.
+    #[command(flatten)]
+    pub interval: IntervalArgs,
+    /// Stop after N intervals, or with --events after N lines
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
+        value_parser = parse::at_least_one)]
+    pub count: Option<NonZeroU64>,
+    /// Show idle listeners too
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
+    pub all: bool,
+    /// One row for all listeners of an address (`SO_REUSEPORT`), with the queues of the fullest
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
+    pub group: bool,
+    /// A line for each loss; several within a millisecond share one
+    #[arg(long, help_heading = "Output", conflicts_with = "clients")]
+    pub events: bool,
+    /// The remote addresses that lost most, every interval
+    #[arg(long, help_heading = "Output")]
+    pub clients: bool,
+    /// Below the table: the arithmetic of each overflow, and what to change
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
+    pub advise: bool,
+    /// Measure the wait for `accept()` at any price: where functions cannot be hooked, every system
+    /// call of the machine gets a little slower
+    #[arg(long, help_heading = "How it measures")]
+    pub wait: bool,
+    /// Room for losses that wait to be printed, like 512K or 4M
+    #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
+        value_parser = parse::buffer_size)]
+    pub buffer: u32,
+    /// Listeners that are told apart
+    #[arg(long, value_name = "N", help_heading = "How it measures", default_value_t = 4_096,
+        value_parser = parse::entries)]
+    pub max_listeners: u32,
+}
+
+/// Octaves of waits that a listener has on average.
+const OCTAVES: u32 = 4;
+
+impl Args {
+    /// What the programs have to know.
+    pub fn options(&self) -> Options {
+        let mut options = Options::zeroed();
+        options.quiet = u32::from(!self.events && !self.clients);
+        options.want_netns = 1;
+        options.wake_bytes = u64::from(self.buffer) / 4;
+        options
+    }
+
+    /// Entries of the maps.
+    pub fn map_sizes(&self) -> Vec<(&'static str, u32)> {
+        let waits = self.max_listeners.saturating_mul(OCTAVES);
+        vec![("events", self.buffer), ("listeners", self.max_listeners), ("waits", waits)]
+    }
+
+    /// What clap itself cannot see.
+    ///
+    /// # Errors
+    /// A message that names the flag.
+    pub fn check(&self, filter: &Filter) -> Result<(), String> {
+        let remote = !filter.rports.is_empty() || !filter.raddrs.is_empty();
+        if remote && !self.events && !self.clients {
+            return Err("--rport and --raddr need --events or --clients: a listener has no other \
+                 side"
+                .into());
+        }
+        if self.events && (self.interval.sort.is_some() || self.interval.top.is_some()) {
+            return Err(
+                "--events shows losses in their own order: there is nothing for --sort or \
+                 --top to do"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(args: &str) -> Result<(), String> {
+        let words = std::iter::once("listenoverflow").chain(args.split_whitespace());
+        let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
+        args.check(&args.common.filters.filter()?)
+    }
+
+    #[test]
+    fn what_makes_no_sense_together_is_refused() {
+        for (args, hint) in [
+            ("--rport 80", "--events or --clients"),
+            ("--events --sort pid", "--sort or"),
+            ("--events --clients", "cannot be used with"),
+            ("--advise --events", "cannot be used with"),
+        ] {
+            let error = check(args).unwrap_err();
+            assert!(error.contains(hint), "{args}: {error}");
+        }
+        assert_eq!(check("--clients --raddr 10.0.0.0/8"), Ok(()));
+        assert_eq!(check("--lport 80 --group --advise --all"), Ok(()));
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line of tcplatency.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::{Common, IntervalArgs, parse};
+use crate::filter::Filter;
+use crate::group::By;
+use crate::latency::{Kind, Kinds, grouping};
+use crate::wire::Options;
+
+const EXAMPLES: &str = "\
+Examples:
+  tcplatency                                  every kind, by process, every second
+  tcplatency --kind response --by remote      how slow is each peer
+  tcplatency --kind service --by port         how slow are we, service by service
+  tcplatency --kind rtt --by remote:24 -i 5   how slow is the network
+  tcplatency --kind connect,accept            how slow is opening
+  tcplatency --events --slower 10ms           every exchange that took longer than 10 ms
+  tcplatency --kind response --hist -n 1 -i 10
+  tcplatency --kind service --lport 443 --heatmap
+  tcplatency --json | jq -c 'select(.what == \"service\") | [.comm, .p99_ns]'
+";
+
+/// Show where the time goes, by socket: peers' answers, our own, round trips, connects, accepts
+#[derive(Parser, Clone, Debug)]
+#[command(name = "tcplatency", version, after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+pub struct Args {
+    /// Flags of every tool.
+    #[command(flatten)]
+    pub common: Common,
+    /// Flags of tools with an interval.
+    #[command(flatten)]
+    pub interval: IntervalArgs,
+    /// Stop after N intervals, or with --events after N lines
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
+        value_parser = parse::at_least_one)]
+    pub count: Option<NonZeroU64>,
+    /// What to measure: response, service, rtt, connect, accept [default: all that are cheap here,
+    /// with --events response and service]
+    #[arg(long = "kind", value_name = "KIND[,…]", value_delimiter = ',',
+        help_heading = "Output", value_parser = Kind::parse)]
+    pub kinds: Vec<Kind>,
+    /// What a row stands for: process, connection, remote, remote:PREFIX, port (of the service),
+    /// cgroup or total
+    #[arg(long, value_name = "WHAT", help_heading = "Output", default_value = "process",
+        value_parser = grouping)]
+    pub by: By,
+    /// Print every latency, not sums
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["by", "hist", "heatmap", "buckets"])]
+    pub events: bool,
+    /// Only latencies of at least this time, like 10ms; needs --events
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, help_heading = "Filters")]
+    pub slower: Option<Duration>,
+    /// Draw the histogram of each row
+    #[arg(long, help_heading = "Output", conflicts_with = "heatmap")]
+    pub hist: bool,
+    /// Draw one line of shaded cells an interval: time down, latency across
+    #[arg(long, help_heading = "Output")]
+    pub heatmap: bool,
+    /// Put the histograms into the JSON output
+    #[arg(long, help_heading = "Output", requires = "json")]
+    pub buckets: bool,
+    /// Rows kept apart in an interval; the others share rows called (other)
+    #[arg(long, value_name = "N", help_heading = "How it measures",
+        value_parser = parse::entries)]
+    pub max_keys: Option<u32>,
+    /// Room for events that wait to be printed, like 512K or 4M
+    #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
+        value_parser = parse::buffer_size)]
+    pub buffer: u32,
+}
+
+impl Args {
+    /// What clap itself cannot see.
+    ///
+    /// # Errors
+    /// A message that names the flag.
+    pub fn check(&self) -> Result<(), String> {
+        if self.slower.is_some() && !self.events {
+            return Err("--slower needs --events: it picks single latencies, and a histogram \
+                 without the fast ones would be a false one"
+                .into());
+        }
+        let ordered = self.interval.top.is_some() || self.interval.sort.is_some();
+        if self.events && ordered {
+            return Err("--top and --sort go with intervals; --events come in their own order, \
+                 -n N stops after N of them"
+                .into());
+        }
+        if self.heatmap && ordered {
+            return Err("--heatmap has no rows for --top or --sort to choose".into());
+        }
+        Ok(())
+    }
+
+    /// What to measure.
+    pub fn kinds(&self) -> Kinds {
+        match &self.kinds[..] {
+            [] if self.events => Kinds::EXCHANGES,
+            [] => Kinds::DEFAULT,
+            some => Kinds::of(some),
+        }
+    }
+
+    /// How to group: a heatmap has no rows.
+    pub fn grouping(&self) -> By {
+        if self.heatmap { By::Total } else { self.by }
+    }
+
+    /// Whether JSON has the histograms: where they are asked for, and in place of drawings.
+    pub fn with_buckets(&self) -> bool {
+        self.buckets || self.hist || self.heatmap
+    }
+
+    /// What the programs have to know; `rows` are kept apart.
+    pub fn options(&self, filter: &Filter, rows: u32) -> Options {
+        let mut options = Options::zeroed();
+        let json = self.common.output.json;
+        options.kinds = self.kinds().bits();
+        options.max_keys = rows;
+        options.want_netns = u32::from(filter.netns.is_some() || (self.events && json));
+        if self.events {
+            options.events = 1;
+            options.slower =
+                self.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+            options.want_cgroup = u32::from(json);
+            options.wake_bytes = u64::from(self.buffer) / 4;
+        } else {
+            self.grouping().configure(&mut options);
+        }
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &str) -> Result<Args, String> {
+        let words = std::iter::once("tcplatency").chain(args.split_whitespace());
+        let args = Args::try_parse_from(words).map_err(|error| error.to_string())?;
+        args.check().map(|()| args)
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_a_hint() {
+        for (args, hint) in [
+            ("--kind latency", "response, service, rtt, connect, accept"),
+            ("--slower 10ms", "--slower needs --events"),
+            ("--events --by port", "cannot be used with"),
+            ("--events --hist", "cannot be used with"),
+            ("--events --top 3", "-n N stops after"),
+            ("--hist --heatmap", "cannot be used with"),
+            ("--heatmap --sort count", "no rows"),
+            ("--buckets", "--json"),
+            ("--by netns", "--netns narrows"),
+            ("--by pid", "process, connection"),
+        ] {
+            let error = parse(args).unwrap_err();
+            assert!(error.contains(hint), "{args}: {error}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_all_or_those_named() {
+        assert_eq!(parse("").unwrap().kinds(), Kinds::DEFAULT);
+        assert_eq!(parse("--events").unwrap().kinds(), Kinds::EXCHANGES);
+        let some = parse("--events --kind rtt,connect").unwrap().kinds();
+        assert_eq!(some, Kinds::of(&[Kind::Rtt, Kind::Connect]));
+    }
+
+    #[test]
+    fn programs_are_told_what_they_need_and_no_more() {
+        let filter = Filter::default();
+        let sums = parse("").unwrap().options(&filter, 9);
+        assert_eq!((sums.by, sums.events, sums.want_netns, sums.max_keys), (0, 0, 0, 9));
+        let events = parse("--json --events --slower 1ms").unwrap().options(&filter, 9);
+        assert_eq!((events.events, events.slower, events.want_netns), (1, 1_000_000, 1));
+        assert_eq!(parse("--heatmap").unwrap().options(&filter, 9).by, By::Total.number());
+    }
+}

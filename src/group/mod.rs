@@ -1,0 +1,124 @@
+//! What tools sum up by, and how its keys are shown.
+
+mod subject;
+
+use crate::wire::Options;
+
+pub use subject::{Part, Subject};
+
+/// How tools group that sum up; the numbers are those of `enum group_by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    /// By the process that calls.
+    #[default]
+    Process,
+    /// By connection.
+    Connection,
+    /// By remote address; bits kept of an IPv4 and of an IPv6 address.
+    Remote(u8, u8),
+    /// By local port.
+    Port,
+    /// By the cgroup of the process.
+    Cgroup,
+    /// By network namespace.
+    Netns,
+    /// One line.
+    Total,
+}
+
+impl By {
+    /// Number in wire.h.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Process => 0,
+            Self::Connection => 1,
+            Self::Remote(..) => 2,
+            Self::Port => 3,
+            Self::Cgroup => 4,
+            Self::Netns => 5,
+            Self::Total => 6,
+        }
+    }
+
+    /// Asks the programs for what this grouping needs.
+    pub fn configure(self, options: &mut Options) {
+        options.by = self.number();
+        options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));
+        options.want_cgroup |= u32::from(self == Self::Cgroup);
+        if let Self::Remote(v4, v6) = self {
+            (options.remote_prefix4, options.remote_prefix6) = (v4.into(), v6.into());
+        }
+    }
+
+    /// As `--by` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Connection => "connection",
+            Self::Remote(..) => "remote",
+            Self::Port => "port",
+            Self::Cgroup => "cgroup",
+            Self::Netns => "netns",
+            Self::Total => "total",
+        }
+    }
+
+    /// `remote:24` keeps 24 bits of IPv4 addresses and, of IPv6 ones, all; beyond 32 the prefix is
+    /// one of IPv6 addresses.
+    ///
+    /// # Errors
+    /// The choices there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(prefix) = text.strip_prefix("remote:") {
+            return match prefix.parse::<u8>() {
+                Ok(bits @ 1..=32) => Ok(Self::Remote(bits, 128)),
+                Ok(bits @ 33..=128) => Ok(Self::Remote(32, bits)),
+                _ => Err(format!(
+                    "'{prefix}' is no prefix length; 1 to 32 cut IPv4 addresses (remote:24), \
+                     33 to 128 IPv6 addresses (remote:64)"
+                )),
+            };
+        }
+        match text {
+            "process" => Ok(Self::Process),
+            "connection" => Ok(Self::Connection),
+            "remote" => Ok(Self::Remote(32, 128)),
+            "port" => Ok(Self::Port),
+            "cgroup" => Ok(Self::Cgroup),
+            "netns" => Ok(Self::Netns),
+            "total" => Ok(Self::Total),
+            _ => Err("the choices are process, connection, remote, remote:PREFIX, port, cgroup, \
+                      netns and total"
+                .into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grouping_asks_for_no_more_than_it_needs() {
+        let asked = |by: By| {
+            let mut options = Options::zeroed();
+            by.configure(&mut options);
+            (options.by, options.want_netns, options.want_cgroup, options.remote_prefix4)
+        };
+        assert_eq!(asked(By::Process), (0, 0, 0, 0));
+        assert_eq!(asked(By::Connection), (1, 1, 0, 0));
+        assert_eq!(asked(By::Remote(24, 128)), (2, 0, 0, 24));
+        assert_eq!(asked(By::Cgroup), (4, 0, 1, 0));
+        assert_eq!(asked(By::Netns), (5, 1, 0, 0));
+    }
+
+    #[test]
+    fn a_prefix_belongs_to_the_family_it_fits() {
+        assert_eq!(By::parse("remote:24"), Ok(By::Remote(24, 128)));
+        assert_eq!(By::parse("remote:64"), Ok(By::Remote(32, 64)));
+        for bad in ["remote:0", "remote:129", "remote:x", "remote:"] {
+            assert!(By::parse(bad).unwrap_err().contains("prefix length"), "{bad}");
+        }
+        assert!(By::parse("pid").unwrap_err().contains("process, connection"));
+    }
+}

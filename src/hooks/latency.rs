@@ -1,0 +1,140 @@
+//! What takes time between two ends of a connection.
+
+use super::make::{fentry, iterator, kprobe, plain, program, tracepoint};
+use super::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, STATE, Spec};
+use crate::kernel::rung::Part::{Needed, WherePresent};
+use crate::kernel::rung::{Hook, Parameters, Program};
+use crate::latency::{Kind, Kinds};
+
+/// The program that sees sends as they return.
+const SEND_RETURN: &str = "send_return_tracepoint";
+
+/// Whether a program sees sends as they return, not as they begin.
+pub fn sends_return(program: &Program) -> bool {
+    program.name == SEND_RETURN
+}
+
+/// A process begins to send.
+///
+/// The functions are those that run under the socket's lock: it orders sends and segments. Before
+/// the tracepoint `tcp_sendmsg_locked` (6.17) only the return of a send shows in tracepoints, and an
+/// answer may come before that.
+pub static SEND_BEGIN: Hook = Hook {
+    name: "send-begin",
+    rungs: &[
+        fentry(&[
+            Needed(&[program("send_fentry", "tcp_sendmsg_locked", Parameters::Begin(&["sk"]))]),
+            WherePresent(&[program(
+                "sendpages_fentry",
+                "do_tcp_sendpages",
+                Parameters::Begin(&["sk"]),
+            )]),
+        ]),
+        tracepoint(&[Needed(&[plain("send_begin_tracepoint", "tcp_sendmsg_locked")])]),
+        kprobe(&[
+            Needed(&[program("send_kprobe", "tcp_sendmsg_locked", Parameters::Begin(&["sk"]))]),
+            WherePresent(&[program(
+                "sendpages_kprobe",
+                "do_tcp_sendpages",
+                Parameters::Begin(&["sk"]),
+            )]),
+        ]),
+        tracepoint(&[Needed(&[plain(SEND_RETURN, "sock_send_length")])]),
+    ],
+    required: true,
+};
+
+/// A segment has reached its socket; as [`SEGMENT`](super::SEGMENT), and the segment is looked at.
+pub static SEGMENT_DATA: Hook = Hook {
+    name: "segment",
+    rungs: &[
+        fentry(&[
+            Needed(&[program(
+                "data_v4_fentry",
+                "tcp_v4_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
+            Needed(&[program(
+                "data_v6_fentry",
+                "tcp_v6_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
+        ]),
+        tracepoint(&[Needed(&[plain("data_tracepoint", "tcp_probe")])]),
+        kprobe(&[
+            Needed(&[program(
+                "data_v4_kprobe",
+                "tcp_v4_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
+            Needed(&[program(
+                "data_v6_kprobe",
+                "tcp_v6_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
+        ]),
+    ],
+    required: true,
+};
+
+/// `accept()` returns a child, for those who insist on knowing how long that has waited.
+pub static ACCEPT_WAIT: Hook =
+    Hook { name: ACCEPT_RETURN_ASKED.name, rungs: ACCEPT_RETURN_ASKED.rungs, required: true };
+
+/// The ports that somebody listens on, which tell the roles of sockets older than the tool.
+pub static LISTENING: Hook = Hook {
+    name: "listening",
+    rungs: &[iterator(&[Needed(&[
+        Program { needs: Some("bpf_sock_from_file"), ..plain("learn_listeners", "task_file") },
+        plain("learn_listeners_by_inode", "task_file"),
+    ])])],
+    required: false,
+};
+
+/// Histograms, read in one go.
+pub static LATENCIES: Hook = Hook {
+    name: "latencies",
+    rungs: &[iterator(&[Needed(&[plain("dump_latencies", "bpf_map_elem")])])],
+    required: true,
+};
+
+const UNTRACKED: &str = "latencies of sockets or rows that found no room: not measured, or summed up as (other) \
+     (use a larger --track-max or --max-keys)";
+
+/// tcplatency by interval.
+pub static TCPLATENCY: Spec = Spec {
+    name: "tcplatency",
+    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT_DATA, &ACCEPT_RETURN, &OWNERS, &LISTENING, &LATENCIES],
+    hash_hooks: &[&CHILD, &DESTROY],
+    untracked_means: UNTRACKED,
+    counts_in_kernel: true,
+};
+
+/// tcplatency --events.
+pub static TCPLATENCY_EVENTS: Spec = Spec {
+    name: "tcplatency",
+    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT_DATA, &OWNERS, &LISTENING],
+    hash_hooks: &[&CHILD, &DESTROY],
+    untracked_means: UNTRACKED,
+    counts_in_kernel: false,
+};
+
+/// What a user's choice of kinds needs: the hooks of no other kind cost anything then. It lives as
+/// long as the program.
+pub fn tcplatency(kinds: Kinds, chosen: bool, events: bool) -> &'static Spec {
+    let base = if events { &TCPLATENCY_EVENTS } else { &TCPLATENCY };
+    if !chosen {
+        return base;
+    }
+    let exchanges = kinds.has(Kind::Response) || kinds.has(Kind::Service);
+    let wanted = |hook: &&'static Hook| match hook.name {
+        name if name == SEND_BEGIN.name || name == LISTENING.name => exchanges,
+        name if name == SEGMENT_DATA.name => exchanges || kinds.has(Kind::Rtt),
+        name => name != ACCEPT_RETURN.name,
+    };
+    let mut hooks: Vec<_> = base.hooks.iter().copied().filter(wanted).collect();
+    if kinds.has(Kind::Accept) {
+        hooks.push(&ACCEPT_WAIT);
+    }
+    Box::leak(Box::new(Spec { hooks: hooks.leak(), ..*base }))
+}

@@ -1,0 +1,137 @@
+//! What is measured, and at which end.
+
+/// What is measured; the numbers are those of `enum latency_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Our last send of a request to the first data back.
+    Response,
+    /// First data of a request in to our first send of the answer.
+    Service,
+    /// The kernel's own samples of the round trip.
+    Rtt,
+    /// SYN sent to established.
+    Connect,
+    /// Established to returned by `accept()`.
+    Accept,
+}
+
+impl Kind {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 5] =
+        [Self::Response, Self::Service, Self::Rtt, Self::Connect, Self::Accept];
+
+    /// As `--kind` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Response => "response",
+            Self::Service => "service",
+            Self::Rtt => "rtt",
+            Self::Connect => "connect",
+            Self::Accept => "accept",
+        }
+    }
+
+    /// Of the kernel's number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Its bit in [`Kinds`].
+    pub fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    /// The kind called `name`.
+    ///
+    /// # Errors
+    /// The kinds there are.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("the kinds are {names}")
+        })
+    }
+}
+
+/// A set of kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds(u32);
+
+impl Kinds {
+    /// Every kind; accept only where that costs next to nothing.
+    pub const DEFAULT: Self = Self(0b1_1111);
+    /// Exchanges alone.
+    pub const EXCHANGES: Self = Self(0b11);
+
+    /// Those named.
+    pub fn of(kinds: &[Kind]) -> Self {
+        Self(kinds.iter().fold(0, |bits, kind| bits | kind.bit()))
+    }
+
+    /// Whether `kind` is one of them.
+    pub fn has(self, kind: Kind) -> bool {
+        self.0 & kind.bit() != 0
+    }
+
+    /// As the programs want them.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// Which end of its connection a socket is; the numbers are those of `enum socket_role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Opened before the tool started, and nobody listens on either port.
+    Unknown,
+    /// It connected.
+    Client,
+    /// It was accepted.
+    Server,
+}
+
+impl Role {
+    /// Of the kernel's number.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Client,
+            2 => Self::Server,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// In a word, where it is known.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Client => Some("client"),
+            Self::Server => Some("server"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_called_by_name() {
+        for (number, kind) in (0..).zip(Kind::ALL) {
+            assert_eq!(Kind::parse(kind.name()), Ok(kind));
+            assert_eq!(Kind::from_number(number), Some(kind));
+            assert_eq!(kind.bit(), 1 << number);
+        }
+        assert_eq!(Kind::from_number(5), None);
+        let error = Kind::parse("latency").unwrap_err();
+        assert_eq!(error, "the kinds are response, service, rtt, connect, accept");
+    }
+
+    #[test]
+    fn a_set_has_what_it_was_made_of() {
+        let set = Kinds::of(&[Kind::Rtt, Kind::Service]);
+        let has: Vec<_> = Kind::ALL.into_iter().filter(|kind| set.has(*kind)).collect();
+        assert_eq!(has, [Kind::Service, Kind::Rtt]);
+        assert!(Kind::ALL.into_iter().all(|kind| Kinds::DEFAULT.has(kind)));
+        assert_eq!(Kinds::EXCHANGES, Kinds::of(&[Kind::Response, Kind::Service]));
+    }
+}

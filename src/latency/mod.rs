@@ -1,0 +1,77 @@
+//! How long peers, this host and the network take: histograms by interval, and events.
+
+mod bars;
+mod event;
+mod interval;
+mod kind;
+mod row;
+mod rows;
+mod shades;
+mod take;
+
+pub use bars::bars;
+pub use event::ExchangeRow;
+pub use interval::{Interval, Latencies, Record, Sums};
+pub use kind::{Kind, Kinds, Role};
+pub use row::LatencyRow;
+pub use rows::Shape;
+pub use shades::Shades;
+pub use take::{Taker, ready};
+
+use crate::group::By;
+use crate::wire::{LatencyKey, LatencyValue};
+
+/// Kernel memory that the histograms of all rows may take, in both maps.
+const MAP_BYTES: usize = 64 << 20;
+/// Rows kept apart, unless that takes more memory: peers and connections are many. To have room takes
+/// time when the tool starts.
+const MANY_ROWS: u32 = 12_288;
+const ROWS: u32 = 4_096;
+/// Entries that a row has room for on average: its head and the octaves of its histogram.
+const ENTRIES_OF_A_ROW: u32 = 6;
+/// What the kernel adds to each entry of a hash map, about.
+const OVERHEAD: usize = 64;
+
+/// Rows that the maps have room for on a machine with so many possible CPUs, each of which has
+/// values of its own.
+pub fn max_rows(by: By, cpus: usize) -> u32 {
+    let entry = size_of::<LatencyKey>() + cpus * size_of::<LatencyValue>() + OVERHEAD;
+    let entries = u32::try_from(MAP_BYTES / 2 / entry).unwrap_or(u32::MAX);
+    let wanted = match by {
+        By::Connection | By::Remote(..) => MANY_ROWS,
+        _ => ROWS,
+    };
+    wanted.min(entries / ENTRIES_OF_A_ROW).max(1)
+}
+
+/// Entries of each of the two maps for so many rows; few rows may have all octaves.
+pub fn entries_for(rows: u32) -> u32 {
+    rows.saturating_mul(ENTRIES_OF_A_ROW).max(1024)
+}
+
+/// The groupings that tcplatency takes.
+///
+/// # Errors
+/// The choices there are.
+pub fn grouping(text: &str) -> Result<By, String> {
+    match By::parse(text) {
+        Ok(By::Netns) => Err("latencies are not grouped by network namespace; --netns narrows \
+                              them to one"
+            .into()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_cpus_leave_room_for_fewer_rows() {
+        assert_eq!(max_rows(By::Process, 2), ROWS);
+        assert_eq!(max_rows(By::Connection, 2), MANY_ROWS);
+        let rows = max_rows(By::Connection, 512);
+        assert!((1..200).contains(&rows), "{rows}");
+        assert_eq!((entries_for(10), entries_for(1_000)), (1024, 6_000));
+    }
+}

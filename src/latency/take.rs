@@ -1,0 +1,95 @@
+//! Takes what the programs have summed up out of the kernel.
+
+use anyhow::{Context, Result};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use rustix::thread::{MembarrierCommand, membarrier};
+
+use super::Latencies;
+use crate::kernel::session::Session;
+use crate::wire::{LatencyKey, LatencyTurn, LatencyValue};
+
+/// Entries deleted at once.
+const BATCH: usize = 1024;
+
+/// The maps, of which one is filled while the other is taken.
+#[derive(Debug)]
+pub struct Taker {
+    maps: [MapHandle; 2],
+    other: MapHandle,
+    turn: MapHandle,
+    epoch: u32,
+    cpus: usize,
+}
+
+/// Tells the programs that the listeners are known, which tell the roles of sockets older than the
+/// tool; until then nothing of these is measured.
+///
+/// # Errors
+/// The map cannot be written.
+pub fn ready(session: &Session) -> Result<()> {
+    turn_to(&session.map(".data.turn")?, 0)
+}
+
+fn turn_to(map: &MapHandle, epoch: u32) -> Result<()> {
+    let turn = LatencyTurn { epoch, rows: [0; 2], ready: 1 };
+    map.update(&0u32.to_ne_bytes(), turn.as_bytes(), MapFlags::ANY)
+        .context("cannot turn to the other map")
+}
+
+impl Taker {
+    /// The maps of `session`, on a machine with so many possible CPUs.
+    ///
+    /// # Errors
+    /// The object lacks one.
+    pub fn new(session: &Session, cpus: usize) -> Result<Self> {
+        Ok(Self {
+            maps: [session.map("latencies_even")?, session.map("latencies_odd")?],
+            other: session.map("latencies_other")?,
+            turn: session.map(".data.turn")?,
+            epoch: 0,
+            cpus,
+        })
+    }
+
+    /// Hands over to `to` everything since the last call, each latency exactly once: from now on
+    /// programs fill the other map, and those still at work on this one are waited for.
+    ///
+    /// # Errors
+    /// The maps cannot be read or emptied.
+    pub fn take(&mut self, session: &Session, to: &mut Latencies) -> Result<()> {
+        let full = usize::from(self.epoch == 1);
+        self.epoch = 1 - self.epoch;
+        turn_to(&self.turn, self.epoch)?;
+        // Programs run in RCU's read-side critical sections; this waits for those under way.
+        membarrier(MembarrierCommand::Global).context("cannot wait for running programs")?;
+        self.empty(session, &self.maps[full], None, to)?;
+        self.empty(session, &self.other, Some(full), to)
+    }
+
+    /// Takes the entries of a map, or of an epoch of it, and deletes them.
+    fn empty(
+        &self,
+        session: &Session,
+        map: &MapHandle,
+        epoch: Option<usize>,
+        to: &mut Latencies,
+    ) -> Result<()> {
+        let size = size_of::<LatencyKey>() + self.cpus * size_of::<LatencyValue>();
+        let mut keys: Vec<u8> = Vec::new();
+        session.iterate_map("dump_latencies", map, size, |bytes| {
+            let (key, values) = bytes.split_at(size_of::<LatencyKey>());
+            let of = LatencyKey::read(key).map(|key| usize::from(key.epoch));
+            if epoch.is_some() && epoch != of {
+                return;
+            }
+            to.take(key, values.chunks_exact(size_of::<LatencyValue>()), epoch.is_some());
+            keys.extend_from_slice(key);
+        })?;
+        for some in keys.chunks(BATCH * size_of::<LatencyKey>()) {
+            let count = u32::try_from(some.len() / size_of::<LatencyKey>())?;
+            map.delete_batch(some, count, MapFlags::ANY, MapFlags::ANY)
+                .context("cannot empty a map")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,245 @@
+//! Losses as they happen.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::row::listener_text;
+use super::{Id, One};
+use crate::flow::ip;
+use crate::report::{Cell, Column, Row};
+use crate::run::WallClock;
+use crate::states::{comm, id};
+use crate::wire::{
+    CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_RETRANS, CAUSE_SYN, COMM_LEN, Flow,
+    ListenEvent, Listener, NR_CAUSES,
+};
+
+/// Losses of one listener and one cause within this time, in ns, make one line.
+const BATCH_NS: u64 = 1_000_000;
+
+/// What JSON calls a cause.
+const NAMES: [&str; NR_CAUSES] =
+    ["other", "accept_queue_syn", "accept_queue_ack", "syn_queue", "cookie", "retransmit"];
+
+/// One loss, or several within a millisecond.
+#[derive(Debug, Clone)]
+pub struct EventRow {
+    /// Wall-clock ns of the first.
+    pub ts: i64,
+    /// The listener; the client is its remote end, port 0 = not known.
+    pub flow: Flow,
+    /// `LISTENER_…`.
+    pub flags: u32,
+    /// In words.
+    pub listener: String,
+    /// Process, 0 = not known.
+    pub pid: u32,
+    /// Its name.
+    pub comm: [u8; COMM_LEN],
+    /// `CAUSE_…`; `None`: nobody can tell.
+    pub cause: Option<usize>,
+    /// Length of the queue that decided, at the last of them, and its limit.
+    pub queue: Option<(u64, u64)>,
+    /// How many.
+    pub count: u64,
+    /// Of how many addresses; `None`: not known.
+    pub clients: Option<u64>,
+    /// Found by looking now and then, up to 50 ms later.
+    pub sampled: bool,
+}
+
+impl EventRow {
+    fn client(&self) -> Option<(IpAddr, u16)> {
+        let one = self.clients == Some(1) && self.flow.rport != 0;
+        one.then(|| (ip(&self.flow.raddr), self.flow.rport))
+    }
+
+    /// A listener's losses of which no program has told: found by looking at it.
+    pub fn looked_at(ts: i64, one: &One) -> Vec<Self> {
+        let losses = one.numbers.losses;
+        let row = |cause: Option<usize>, count: u64| Self {
+            ts,
+            flow: one.listener.flow,
+            flags: one.listener.flags,
+            listener: listener_text(&one.listener.flow, one.listener.flags),
+            pid: one.listener.owner.pid,
+            comm: one.listener.owner.comm,
+            cause,
+            queue: match cause {
+                Some(CAUSE_SYN | CAUSE_COOKIE) => {
+                    Some((one.numbers.syn_now, one.numbers.accept_limit))
+                }
+                Some(CAUSE_ACCEPT_SYN) => Some((one.numbers.accept_now, one.numbers.accept_limit)),
+                _ => None,
+            },
+            count,
+            clients: None,
+            sampled: true,
+        };
+        let known = [
+            (CAUSE_ACCEPT_SYN, losses.accept_syn),
+            (CAUSE_SYN, losses.syn),
+            (CAUSE_COOKIE, losses.cookies),
+            (CAUSE_OTHER, losses.other),
+        ];
+        let mut rows: Vec<_> = known
+            .into_iter()
+            .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
+            .collect();
+        if losses.accept_syn.is_none() {
+            let rest =
+                losses.total.map(|total| total.saturating_sub(losses.accept_ack.unwrap_or(0)));
+            rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
+        }
+        rows
+    }
+}
+
+/// Puts losses together.
+#[derive(Debug, Default)]
+pub struct Batches {
+    open: HashMap<(Id, u32), Batch>,
+    ready: Vec<(u64, EventRow)>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    first: ListenEvent,
+    last: ListenEvent,
+    count: u64,
+    clients: Vec<[u8; 16]>,
+}
+
+impl Batch {
+    fn row(&self, known: &HashMap<Id, Listener>) -> EventRow {
+        let listener = known.get(&Id { sk: self.first.sk, born: self.first.born });
+        let (flags, owner) = listener.map_or((0, None), |one| (one.flags, Some(one.owner)));
+        EventRow {
+            ts: WallClock::now().at(self.first.ts),
+            flow: self.first.flow,
+            flags,
+            listener: listener_text(&self.first.flow, flags),
+            pid: owner.map_or(0, |owner| owner.pid),
+            comm: owner.map_or([0; COMM_LEN], |owner| owner.comm),
+            cause: Some(self.first.cause as usize),
+            queue: Some((self.last.queue.into(), self.last.limit.into())),
+            count: self.count,
+            clients: (self.first.flow.rport != 0).then_some(self.clients.len() as u64),
+            sampled: false,
+        }
+    }
+}
+
+impl Batches {
+    /// Takes in a loss; `known` names the listener when its line is done.
+    pub fn push(&mut self, event: &ListenEvent, known: &HashMap<Id, Listener>) {
+        if event.cause as usize == CAUSE_RETRANS {
+            return;
+        }
+        let key = (Id { sk: event.sk, born: event.born }, event.cause);
+        if let Some(batch) = self.open.get_mut(&key) {
+            if event.ts < batch.first.ts + BATCH_NS {
+                batch.count += 1;
+                batch.last = *event;
+                if !batch.clients.contains(&event.flow.raddr) {
+                    batch.clients.push(event.flow.raddr);
+                }
+                return;
+            }
+            self.ready.push((batch.first.ts, batch.row(known)));
+        }
+        let clients = vec![event.flow.raddr];
+        self.open.insert(key, Batch { first: *event, last: *event, count: 1, clients });
+    }
+
+    /// Lines that are done at `CLOCK_MONOTONIC` `now`, in order.
+    pub fn take(&mut self, now: u64, known: &HashMap<Id, Listener>) -> Vec<EventRow> {
+        let done = self.open.extract_if(|_, batch| batch.first.ts + BATCH_NS <= now);
+        self.ready.extend(done.map(|(_, batch)| (batch.first.ts, batch.row(known))));
+        self.ready.sort_by_key(|(ts, _)| *ts);
+        self.ready.drain(..).map(|(_, row)| row).collect()
+    }
+}
+
+static COLUMNS: [Column<EventRow>; 17] = [
+    Column::left("time", "TIME", 12, |r: &EventRow| Cell::Time(r.ts), "When the first was lost.")
+        .table_only(),
+    Column::left(
+        "listener",
+        "LISTENER",
+        21,
+        |r: &EventRow| Cell::Word(&r.listener),
+        "Where it listens.",
+    )
+    .table_only(),
+    Column::right("pid", "PID", 7, |r| id(r.pid.into()), "Process."),
+    Column::left("comm", "COMM", 15, |r| comm(r.pid, &r.comm), "Its name."),
+    Column::left(
+        "cause",
+        "CAUSE",
+        16,
+        |r| {
+            r.cause
+                .and_then(|cause| NAMES.get(cause))
+                .map_or(Cell::Missing, |name| Cell::Word(name))
+        },
+        "Why.",
+    ),
+    Column::left(
+        "client",
+        "CLIENT",
+        21,
+        |r: &EventRow| {
+            r.client().map_or(Cell::Missing, |(ip, port)| Cell::Endpoint(Some(ip), Some(port)))
+        },
+        "Address and port of the client, if it is one.",
+    )
+    .table_only(),
+    Column::right(
+        "queue",
+        "QUEUE",
+        6,
+        |r| r.queue.map_or(Cell::Missing, |(queue, _)| Cell::Id(queue)),
+        "Length of the queue that decided.",
+    ),
+    Column::right(
+        "limit",
+        "LIMIT",
+        6,
+        |r| r.queue.map_or(Cell::Missing, |(_, limit)| Cell::Id(limit)),
+        "Its limit.",
+    ),
+    Column::right("count", "COUNT", 6, |r| Cell::Id(r.count), "How many within a millisecond."),
+    Column::json(
+        "clients",
+        |r| r.clients.map_or(Cell::Missing, Cell::Id),
+        "Of how many addresses.",
+    ),
+    Column::json("laddr", |r| Cell::Addr(r.flow.local_ip()), "Local address of the listener."),
+    Column::json("lport", |r| crate::states::port(r.flow.local_port()), "Its port."),
+    Column::json(
+        "raddr",
+        |r| r.client().map_or(Cell::Missing, |(ip, _)| Cell::Addr(ip)),
+        "Client.",
+    ),
+    Column::json(
+        "rport",
+        |r| r.client().map_or(Cell::Missing, |(_, port)| Cell::Port(port)),
+        "Its port.",
+    ),
+    Column::json("family", |r| Cell::Id(r.flow.family()), "4 or 6."),
+    Column::json("netns", |r| Cell::Id(r.flow.netns.into()), "Network namespace's inode."),
+    Column::json("sampled", |r| Cell::Flag(r.sampled), "Found by looking, up to 50 ms later."),
+];
+
+impl Row for EventRow {
+    const KIND: &'static str = "listen_event";
+
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+
+    fn ts(&self) -> i64 {
+        self.ts
+    }
+}

@@ -1,0 +1,149 @@
+//! What a network namespace counts, and how it is set up, as /proc shows it to those inside.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+/// Counters of TCP listeners (`TcpExt` in /proc/net/netstat).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mib {
+    /// `ListenOverflows`: an accept queue was full.
+    pub overflows: u64,
+    /// `ListenDrops`: a SYN or the last ACK of a handshake was dropped, for whatever reason.
+    pub drops: u64,
+    /// `TCPReqQFullDrop`: a SYN queue was full, and the SYN was dropped.
+    pub syn_drops: u64,
+    /// `SyncookiesSent`. `TCPReqQFullDoCookies` counts before the look at the accept queue.
+    pub cookies: u64,
+    /// `SyncookiesRecv`: last ACKs that came with a good cookie.
+    pub cookies_back: u64,
+}
+
+impl Mib {
+    /// Those of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// /proc is not there, or has no such counters.
+    pub fn here() -> Result<Self> {
+        const PATH: &str = "/proc/thread-self/net/netstat";
+        let text = fs::read_to_string(PATH).with_context(|| format!("cannot read {PATH}"))?;
+        Self::parse(&text).with_context(|| format!("{PATH} lacks a counter of listeners"))
+    }
+
+    /// From the two lines of `TcpExt`: names, then values.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+        let (names, values) = (lines.next()?, lines.next()?);
+        let of = |wanted: &str| {
+            let mut pairs = names.split(' ').zip(values.split(' '));
+            pairs.find(|(name, _)| *name == wanted)?.1.parse().ok()
+        };
+        Some(Self {
+            overflows: of("ListenOverflows")?,
+            drops: of("ListenDrops")?,
+            syn_drops: of("TCPReqQFullDrop")?,
+            cookies: of("SyncookiesSent")?,
+            cookies_back: of("SyncookiesRecv")?,
+        })
+    }
+
+    /// What came since `before`; all of it if the counters began anew, in another namespace of
+    /// the same number.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        let less = self.overflows < before.overflows
+            || self.drops < before.drops
+            || self.syn_drops < before.syn_drops
+            || self.cookies < before.cookies
+            || self.cookies_back < before.cookies_back;
+        let before = if less { Self::default() } else { before };
+        Self {
+            overflows: self.overflows - before.overflows,
+            drops: self.drops - before.drops,
+            syn_drops: self.syn_drops - before.syn_drops,
+            cookies: self.cookies - before.cookies,
+            cookies_back: self.cookies_back - before.cookies_back,
+        }
+    }
+}
+
+/// Settings of a namespace that decide about listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Knobs {
+    /// `net.core.somaxconn`: most that `listen()` gets.
+    pub somaxconn: u32,
+    /// `net.ipv4.tcp_max_syn_backlog`.
+    pub max_syn_backlog: u32,
+    /// `net.ipv4.tcp_syncookies`: 0 never, 1 when the SYN queue is full, 2 always.
+    pub syncookies: u32,
+    /// `net.ipv4.tcp_abort_on_overflow`: the client gets an RST.
+    pub abort_on_overflow: bool,
+}
+
+impl Knobs {
+    /// Those of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// /proc/sys is not there.
+    pub fn here() -> Result<Self> {
+        let of = |name: &str| -> Result<u32> {
+            let path = format!("/proc/sys/net/{name}");
+            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+            text.trim().parse().with_context(|| format!("{path} is no number"))
+        };
+        Ok(Self {
+            somaxconn: of("core/somaxconn")?,
+            max_syn_backlog: of("ipv4/tcp_max_syn_backlog")?,
+            syncookies: of("ipv4/tcp_syncookies").unwrap_or(0),
+            abort_on_overflow: of("ipv4/tcp_abort_on_overflow")? != 0,
+        })
+    }
+
+    /// Requests that fit into a SYN queue whose listener has this limit. Without cookies the last
+    /// quarter of `tcp_max_syn_backlog` is kept for clients that are known.
+    pub fn syn_limit(&self, accept_limit: u32) -> u32 {
+        let unproven = self.max_syn_backlog - self.max_syn_backlog / 4;
+        if self.syncookies == 0 { accept_limit.min(unproven) } else { accept_limit }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NETSTAT: &str = "\
+TcpExt: SyncookiesSent SyncookiesRecv ListenOverflows ListenDrops TCPReqQFullDoCookies TCPReqQFullDrop
+TcpExt: 4 3 7 9 5 2
+IpExt: InNoRoutes
+IpExt: 0
+";
+
+    #[test]
+    fn counters_are_found_by_name() {
+        let mib = Mib::parse(NETSTAT).unwrap();
+        assert_eq!(mib, Mib { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 });
+        assert_eq!(Mib::parse("TcpExt: ListenDrops\nTcpExt: 1\n"), None);
+        assert!(Mib::here().is_ok());
+    }
+
+    #[test]
+    fn counters_that_began_anew_count_from_zero() {
+        let old = Mib { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 };
+        let new = Mib { overflows: 8, drops: 11, ..old };
+        assert_eq!(new.since(old), Mib { overflows: 1, drops: 2, ..Mib::default() });
+        let reborn = Mib { drops: 1, ..Mib::default() };
+        assert_eq!(reborn.since(old), reborn);
+    }
+
+    #[test]
+    fn without_cookies_a_quarter_is_for_known_clients() {
+        let knobs = Knobs {
+            somaxconn: 4096,
+            max_syn_backlog: 128,
+            syncookies: 0,
+            abort_on_overflow: false,
+        };
+        assert_eq!((knobs.syn_limit(4096), knobs.syn_limit(10)), (96, 10));
+        assert_eq!(Knobs { syncookies: 1, ..knobs }.syn_limit(4096), 4096);
+    }
+}

@@ -1,0 +1,48 @@
+//! Listening sockets and what they lose for want of room.
+//!
+//! Where functions can be hooked, programs count each loss by its cause. Elsewhere `sk_drops` tells
+//! how much a listener has dropped, and the counters of its network namespace tell why, as far as
+//! they leave no doubt ([`split`]). [`Listeners`] turns sums that only grow into intervals, and
+//! [`check`] holds them against the namespace's own counters.
+
+mod advise;
+mod check;
+mod client;
+mod event;
+mod mib;
+mod model;
+mod pick;
+mod row;
+mod source;
+mod space;
+mod split;
+
+use crate::wire::ListenerEntry;
+
+pub use advise::{AdviceRow, advise};
+pub use check::{Check, Reading};
+pub use client::{ClientRow, Clients};
+pub use event::{Batches, EventRow};
+pub use mib::{Knobs, Mib};
+pub use model::{Interval, Listeners, Numbers, One};
+pub use pick::{group, rows};
+pub use row::{ListenerRow, listener_view};
+pub use source::{Record, Source};
+pub use space::{Space, Spaces};
+pub use split::{Losses, Ways, split};
+
+/// A listener among all that there are or were: its address and when it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    /// Address of the socket.
+    pub sk: u64,
+    /// `CLOCK_MONOTONIC` ns.
+    pub born: u64,
+}
+
+impl ListenerEntry {
+    /// Who it is.
+    pub fn id(&self) -> Id {
+        Id { sk: self.sk, born: self.listener.born }
+    }
+}

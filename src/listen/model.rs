@@ -1,0 +1,291 @@
+//! Turns what is read of listeners, sums that only grow, into intervals.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::check::{Check, Reading};
+use super::{Id, Knobs, Losses, Mib, Ways, split};
+use crate::hist::{Histogram, SUBS};
+use crate::wire::{
+    CAUSE_RETRANS, LISTENER_GONE, LISTENER_KNOWS_ACK, Listener, ListenerEntry, NR_CAUSES, WaitKey,
+    WaitSlots,
+};
+
+/// What one listener has counted in an interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// By `CAUSE_…`, where programs see it.
+    pub dropped: [u64; NR_CAUSES],
+    /// `sk_drops`.
+    pub sk_drops: u64,
+    /// Segments discarded, where programs see them.
+    pub discarded: u64,
+    /// Handshakes done, where storage tells whose child it is.
+    pub established: u64,
+    /// Children that `accept()` returned, where programs see it.
+    pub accepted: u64,
+    /// Lost ACKs have a drop reason of their own.
+    pub knows_ack: bool,
+}
+
+/// The numbers of a listener in an interval; `None`: nobody can tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Connections in the accept queue at the end.
+    pub accept_now: u64,
+    /// Most of them at any moment, or at those moments that were looked at.
+    pub accept_peak: u64,
+    /// One more than that fit.
+    pub accept_limit: u64,
+    /// Requests whose handshake was under way at the end.
+    pub syn_now: u64,
+    /// Most of them, likewise.
+    pub syn_peak: u64,
+    /// Most that are let in.
+    pub syn_limit: Option<u64>,
+    /// Connections taken out of the accept queue.
+    pub accepts: Option<u64>,
+    /// What was lost.
+    pub losses: Losses,
+    /// SYN-ACKs sent again.
+    pub synack_retrans: Option<u64>,
+    /// ns from the end of a handshake to `accept()`.
+    pub waits: Option<Histogram>,
+}
+
+/// A listener in an interval.
+#[derive(Debug, Clone)]
+pub struct One {
+    /// Who it is.
+    pub id: Id,
+    /// What is known of it.
+    pub listener: Listener,
+    /// Its numbers.
+    pub numbers: Numbers,
+    /// Settings of its namespace; `None`: they cannot be read.
+    pub knobs: Option<Knobs>,
+}
+
+/// An interval: all listeners, and what they do not explain.
+#[derive(Debug, Default)]
+pub struct Interval {
+    /// Every listener of the interval, also those that ended in it.
+    pub ones: Vec<One>,
+    /// Drops that the namespaces counted since the start and no listener, or the other way round.
+    pub unexplained: Option<u64>,
+}
+
+/// What was last read of a listener.
+#[derive(Debug)]
+struct Past {
+    last: Listener,
+    accepts: u64,
+}
+
+/// All listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    ways: Ways,
+    retransmits: bool,
+    past: HashMap<Id, Past>,
+    waits: HashMap<(Id, u32), [u64; SUBS]>,
+    spaces: HashMap<u32, Check>,
+}
+
+impl Listeners {
+    /// Begins with what there is: nothing of it is shown. `retransmits`: SYN-ACKs sent again are
+    /// seen.
+    pub fn new(ways: Ways, retransmits: bool) -> Self {
+        let (past, waits, spaces) = Default::default();
+        Self { ways, retransmits, past, waits, spaces }
+    }
+
+    /// What was there before the first interval.
+    pub fn begin(&mut self, entries: &[ListenerEntry], readings: &BTreeMap<u32, Reading>) {
+        for entry in entries {
+            self.past.insert(entry.id(), Past { last: entry.listener, accepts: 0 });
+        }
+        for (netns, reading) in readings {
+            self.spaces.insert(*netns, Check::begin(reading));
+        }
+    }
+
+    /// The interval that ends now. `epoch` is its number in the kernel, for the peaks. `entries`
+    /// holds what is read now, and the last words of those that ended.
+    pub fn interval(
+        &mut self,
+        epoch: u32,
+        entries: &[ListenerEntry],
+        waits: &[(WaitKey, WaitSlots)],
+        readings: &BTreeMap<u32, Reading>,
+    ) -> Interval {
+        let mut histograms = self.waited(waits);
+        let mut by_netns: BTreeMap<u32, Vec<(&ListenerEntry, Counted)>> = BTreeMap::new();
+        for entry in entries {
+            let counted = self.counted(entry);
+            by_netns.entry(entry.listener.flow.netns).or_default().push((entry, counted));
+        }
+        let mut interval = Interval { ones: Vec::new(), unexplained: Some(0) };
+        for (netns, members) in by_netns {
+            let reading = readings.get(&netns);
+            let check = self.spaces.entry(netns).or_default();
+            let grown = reading.and_then(|reading| check.grown(reading));
+            let counts: Vec<_> = members.iter().map(|(_, counted)| *counted).collect();
+            let losses = split(&counts, grown.as_ref(), self.ways);
+            check.hold(reading, &losses);
+            for ((entry, counted), losses) in members.into_iter().zip(losses) {
+                let knobs = reading.and_then(|reading| reading.knobs);
+                let waits = histograms.remove(&entry.id());
+                let numbers = self.numbers(epoch, entry, &counted, losses, knobs, waits);
+                interval.ones.push(One {
+                    id: entry.id(),
+                    listener: entry.listener,
+                    numbers,
+                    knobs,
+                });
+            }
+        }
+        let unexplained: Vec<_> = self.spaces.values().map(Check::unexplained).collect();
+        interval.unexplained = unexplained.into_iter().sum();
+        self.remember(entries);
+        interval
+    }
+
+    fn remember(&mut self, entries: &[ListenerEntry]) {
+        for entry in entries {
+            if entry.listener.flags & LISTENER_GONE != 0 {
+                self.past.remove(&entry.id());
+                self.waits.retain(|(id, _), _| *id != entry.id());
+            } else if let Some(past) = self.past.get_mut(&entry.id()) {
+                past.last = entry.listener;
+            }
+        }
+    }
+
+    /// What it grew by. One that was not there before began with nothing.
+    fn counted(&mut self, entry: &ListenerEntry) -> Counted {
+        let now = &entry.listener;
+        let past = self.past.entry(entry.id()).or_insert_with(|| Past {
+            last: Listener {
+                born: now.born,
+                drops: now.drops_before,
+                accept_now: now.accept_before,
+                ..Listener::zeroed()
+            },
+            accepts: 0,
+        });
+        let last = &past.last;
+        let mut dropped = now.dropped;
+        for (now, last) in dropped.iter_mut().zip(last.dropped) {
+            *now = now.saturating_sub(last);
+        }
+        Counted {
+            dropped,
+            sk_drops: u64::from(now.drops.wrapping_sub(last.drops)),
+            discarded: now.discarded.saturating_sub(last.discarded),
+            established: now.established.saturating_sub(last.established),
+            accepted: now.accepted.saturating_sub(last.accepted),
+            knows_ack: now.flags & LISTENER_KNOWS_ACK != 0,
+        }
+    }
+
+    fn numbers(
+        &mut self,
+        epoch: u32,
+        entry: &ListenerEntry,
+        counted: &Counted,
+        losses: Losses,
+        knobs: Option<Knobs>,
+        waits: Option<Histogram>,
+    ) -> Numbers {
+        let now = &entry.listener;
+        let accepts = self.accepts(entry, counted);
+        let last = self.past.get(&entry.id()).map(|past| &past.last);
+        let peak = |peaks: [u32; 2], now: u32, last: u32| {
+            let at = epoch as usize & 1;
+            let in_time = if now_is(entry, epoch) { peaks[at] } else { 0 };
+            u64::from(in_time.max(now).max(last))
+        };
+        let (accept_last, syn_last) = last.map_or((0, 0), |last| (last.accept_now, last.syn_now));
+        Numbers {
+            accept_now: now.accept_now.into(),
+            accept_peak: peak(now.accept_peak, now.accept_now, accept_last),
+            accept_limit: now.accept_limit.into(),
+            syn_now: now.syn_now.into(),
+            syn_peak: peak(now.syn_peak, now.syn_now, syn_last),
+            syn_limit: knobs.map(|knobs| knobs.syn_limit(now.accept_limit).into()),
+            accepts,
+            losses,
+            synack_retrans: self.retransmits.then_some(counted.dropped[CAUSE_RETRANS]),
+            waits: self.ways.accepts.then(|| waits.unwrap_or_default()),
+        }
+    }
+
+    /// Connections taken out of the accept queue: where nobody sees `accept()`, what came in less
+    /// what the queue grew by. A child is in the queue a moment before its handshake counts as
+    /// done, so the sum may only grow.
+    fn accepts(&mut self, entry: &ListenerEntry, counted: &Counted) -> Option<u64> {
+        if self.ways.accepts {
+            return Some(counted.accepted);
+        }
+        if !self.ways.children {
+            return None;
+        }
+        let now = &entry.listener;
+        let past = self.past.get_mut(&entry.id())?;
+        // Last words are those before whoever still waits is reset.
+        let waiting = now.accept_now;
+        let sum = (now.established + u64::from(now.accept_before)).saturating_sub(waiting.into());
+        let base = past.accepts.max(accepted_before(&past.last, now));
+        past.accepts = base.max(sum);
+        Some(past.accepts - base)
+    }
+
+    /// Histograms of the interval.
+    fn waited(&mut self, waits: &[(WaitKey, WaitSlots)]) -> HashMap<Id, Histogram> {
+        let mut histograms: HashMap<Id, Histogram> = HashMap::new();
+        for (key, slots) in waits {
+            let id = Id { sk: key.sk, born: key.born };
+            let last = self.waits.entry((id, key.octave)).or_insert([0; SUBS]);
+            for (sub, (now, last)) in slots.counts.iter().zip(last).enumerate() {
+                let slot = key.octave as usize * SUBS + sub;
+                histograms.entry(id).or_default().add(slot, now.saturating_sub(*last));
+                *last = *now;
+            }
+        }
+        histograms
+    }
+}
+
+/// What had been taken out when it was last read.
+fn accepted_before(last: &Listener, now: &Listener) -> u64 {
+    (last.established + u64::from(now.accept_before)).saturating_sub(last.accept_now.into())
+}
+
+/// Whether the peaks of an interval were noted.
+fn now_is(entry: &ListenerEntry, epoch: u32) -> bool {
+    entry.listener.peak_epoch[epoch as usize & 1] == epoch
+}
+
+impl Numbers {
+    /// Nothing has happened, and nobody waits.
+    pub fn is_idle(&self) -> bool {
+        let Losses { accept_syn, accept_ack, syn, cookies, other, total, discards } = self.losses;
+        let lost = [accept_syn, accept_ack, syn, cookies, other, total, discards];
+        self.accept_peak == 0
+            && self.syn_peak == 0
+            && self.accepts.unwrap_or(0) == 0
+            && self.synack_retrans.unwrap_or(0) == 0
+            && lost.iter().all(|count| count.unwrap_or(0) == 0)
+    }
+}
+
+impl Reading {
+    /// The counters, if they stood still while the listeners were read.
+    pub fn settled(&self) -> Option<Mib> {
+        (self.before == self.after).then_some(self.after)
+    }
+}
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

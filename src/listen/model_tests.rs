@@ -1,0 +1,90 @@
+use super::*;
+
+const LOOKING: Ways =
+    Ways { syn: false, ack: false, discards: true, accepts: false, children: true };
+
+fn entry(born: u64, fill: impl FnOnce(&mut Listener)) -> ListenerEntry {
+    let mut listener = Listener::zeroed();
+    listener.born = born;
+    listener.flow.netns = 1;
+    fill(&mut listener);
+    ListenerEntry { sk: 7, listener }
+}
+
+fn readings(drops: u64) -> BTreeMap<u32, Reading> {
+    let mib = Mib { overflows: drops, drops, ..Mib::default() };
+    [(1, Reading { before: mib, after: mib, knobs: None })].into()
+}
+
+fn only(interval: &Interval) -> &Numbers {
+    assert_eq!(interval.ones.len(), 1);
+    &interval.ones[0].numbers
+}
+
+#[test]
+fn what_was_there_before_the_tool_is_not_shown() {
+    let mut model = Listeners::new(LOOKING, true);
+    model.begin(&[entry(1, |one| one.drops = 50)], &readings(50));
+    let interval = model.interval(0, &[entry(1, |one| one.drops = 53)], &[], &readings(53));
+    assert_eq!(only(&interval).losses.total, Some(3));
+    assert_eq!(only(&interval).losses.accept_syn, Some(3));
+    assert_eq!(interval.unexplained, Some(0));
+}
+
+#[test]
+fn a_later_listener_at_the_same_address_inherits_nothing() {
+    let mut model = Listeners::new(LOOKING, true);
+    model.begin(&[], &readings(0));
+    let gone = entry(1, |one| (one.drops, one.flags) = (9, LISTENER_GONE));
+    let interval = model.interval(0, &[gone], &[], &readings(9));
+    assert_eq!(only(&interval).losses.total, Some(9));
+    let next = entry(2, |one| (one.drops, one.drops_before) = (2, 0));
+    let interval = model.interval(1, &[next], &[], &readings(11));
+    assert_eq!(only(&interval).losses.total, Some(2));
+    assert_eq!(interval.unexplained, Some(0));
+}
+
+#[test]
+fn a_peak_is_that_of_its_interval_or_what_was_there_at_its_ends() {
+    let mut model = Listeners::new(LOOKING, true);
+    model.begin(&[entry(1, |_| ())], &readings(0));
+    let peak = |model: &mut Listeners, epoch, now, peaks: [u32; 2], epochs| {
+        let entry = entry(1, |one| {
+            (one.accept_now, one.accept_peak, one.peak_epoch) = (now, peaks, epochs);
+        });
+        only(&model.interval(epoch, &[entry], &[], &readings(0))).accept_peak
+    };
+    assert_eq!(peak(&mut model, 2, 3, [40, 99], [2, 1]), 40, "99 was earlier");
+    assert_eq!(peak(&mut model, 3, 1, [40, 99], [2, 1]), 3, "nothing was noted");
+    assert_eq!(peak(&mut model, 4, 5, [2, 99], [4, 1]), 5, "it is full now");
+}
+
+/// A child is in the queue a moment before its handshake counts as done.
+#[test]
+fn accepts_are_what_came_less_what_waits() {
+    let mut model = Listeners::new(LOOKING, true);
+    model.begin(&[entry(1, |one| (one.accept_before, one.accept_now) = (4, 4))], &readings(0));
+    let mut accepts = |established, waiting| {
+        let entry = entry(1, |one| {
+            (one.accept_before, one.established, one.accept_now) = (4, established, waiting);
+        });
+        only(&model.interval(0, &[entry], &[], &readings(0))).accepts
+    };
+    assert_eq!(accepts(10, 0), Some(14));
+    assert_eq!(accepts(10, 1), Some(0), "one more waits, and is not established yet");
+    assert_eq!(accepts(11, 0), Some(1));
+}
+
+#[test]
+fn waits_are_those_of_the_interval() {
+    let mut model = Listeners::new(Ways { accepts: true, ..LOOKING }, true);
+    model.begin(&[entry(1, |_| ())], &readings(0));
+    let mut slots = WaitSlots::zeroed();
+    let key = WaitKey { sk: 7, born: 1, octave: 3, reserved: 0 };
+    for (nth, expected) in [(5, 5), (8, 3), (8, 0)] {
+        slots.counts[2] = nth;
+        let interval = model.interval(0, &[entry(1, |_| ())], &[(key, slots)], &readings(0));
+        let waits = only(&interval).waits.as_ref().map(Histogram::count);
+        assert_eq!(waits, Some(expected));
+    }
+}

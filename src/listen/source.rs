@@ -1,0 +1,252 @@
+//! Reads listeners and waits from the programs, and namespaces beside them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use anyhow::{Context, Result};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
+
+use super::{Id, Reading, Spaces};
+use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS};
+use crate::kernel::ring::Ring;
+use crate::kernel::session::{Session, read_all};
+use crate::wire::{LISTENER_GONE, ListenEvent, ListenerEntry, WaitKey, WaitSlots};
+
+/// Counters of a namespace that move while its listeners are read say nothing exact: so often it
+/// is tried again.
+const TRIES: usize = 4;
+
+/// What comes through the ring buffer.
+#[derive(Debug, Clone, Copy)]
+pub enum Record {
+    /// A loss.
+    Event(ListenEvent),
+    /// The last words of a listener.
+    Ended(ListenerEntry),
+}
+
+impl Record {
+    /// By their size.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() >= size_of::<ListenerEntry>() {
+            return ListenerEntry::read(bytes).map(Self::Ended);
+        }
+        ListenEvent::read(bytes).map(Self::Event)
+    }
+}
+
+/// Where the numbers come from.
+pub struct Source {
+    listeners: MapHandle,
+    reader: Link,
+    waits: MapHandle,
+    epoch: MapHandle,
+    number: u32,
+    ring: Ring<Record>,
+    ended: HashMap<Id, ListenerEntry>,
+    events: Vec<ListenEvent>,
+    delivered: u64,
+    /// Namespaces to be looked into one by one, where the programs may not copy memory.
+    one_by_one: bool,
+    /// The namespaces of interest.
+    pub spaces: Spaces,
+}
+
+impl Source {
+    /// The ring buffer, for waiting.
+    ///
+    /// # Errors
+    /// It is missing.
+    pub fn ring(session: &Session) -> Result<MapHandle> {
+        session.map("events")
+    }
+
+    /// The maps of a session.
+    ///
+    /// # Errors
+    /// A map is missing or cannot be mapped.
+    pub fn new(session: &Session) -> Result<Self> {
+        let listeners = session.map("listeners")?;
+        Ok(Self {
+            reader: session.iterator_over(LISTENERS_PROGRAM, &listeners)?,
+            listeners,
+            waits: session.map("waits")?,
+            epoch: session.map("epoch")?,
+            number: 0,
+            ring: Ring::new(&session.map("events")?, Record::read)?,
+            ended: HashMap::new(),
+            events: Vec::new(),
+            delivered: 0,
+            one_by_one: !session.may_copy(),
+            spaces: Spaces::default(),
+        })
+    }
+
+    /// Finds the listeners there are: among open files, and in our own namespace all.
+    ///
+    /// # Errors
+    /// An iterator fails.
+    pub fn find(&mut self, session: &Session) -> Result<()> {
+        for hook in [&FIND_LISTENERS, &LISTENER_QUEUES] {
+            for program in session.plan().programs_of(hook.name) {
+                session.iterate(program.name, 1, |_| ()).context("cannot find listeners")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what is in the ring buffer.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn drain(&mut self) -> Result<()> {
+        let Self { ring, ended, events, delivered, .. } = self;
+        ring.drain(|batch| {
+            *delivered += batch.len() as u64;
+            for record in batch {
+                match record {
+                    Record::Event(event) => events.push(*event),
+                    Record::Ended(entry) => drop(ended.insert(entry.id(), *entry)),
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Losses that came through the ring buffer since the last time.
+    pub fn take_events(&mut self) -> Vec<ListenEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Records that came through it since the start.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Every listener with its queues at this moment, which the kernel keeps for the peaks.
+    ///
+    /// # Errors
+    /// An iterator fails.
+    pub fn listeners(&mut self, session: &Session) -> Result<Vec<ListenerEntry>> {
+        let mut entries = Vec::new();
+        if self.one_by_one {
+            self.look_one_by_one(session)?;
+        }
+        let size = size_of::<ListenerEntry>();
+        read_all(&self.reader, size, |bytes| {
+            entries.extend(ListenerEntry::read(bytes));
+        })?;
+        Ok(entries)
+    }
+
+    fn look_one_by_one(&mut self, session: &Session) -> Result<()> {
+        let mut known = BTreeSet::new();
+        let size = size_of::<ListenerEntry>();
+        read_all(&self.reader, size, |bytes| {
+            known.extend(ListenerEntry::read(bytes).map(|entry| entry.listener.flow.netns));
+        })?;
+        let Some(program) = session.plan().programs_of(LISTENER_QUEUES.name).next() else {
+            return Ok(());
+        };
+        for netns in known {
+            // Who cannot be looked at keeps the queues that were last seen.
+            let _ = self.spaces.within(netns, || session.iterate(program.name, 1, |_| ()));
+        }
+        Ok(())
+    }
+
+    /// Ends an interval: its number, every listener of it, and its namespaces.
+    ///
+    /// # Errors
+    /// As of [`Source::listeners`].
+    #[allow(clippy::type_complexity, reason = "three parts of one reading")]
+    pub fn interval(
+        &mut self,
+        session: &Session,
+        wanted: &[u32],
+    ) -> Result<(u32, Vec<ListenerEntry>, BTreeMap<u32, Reading>)> {
+        let over = self.number;
+        self.number = self.number.wrapping_add(1);
+        self.epoch.update(&0u32.to_ne_bytes(), &self.number.to_ne_bytes(), MapFlags::ANY)?;
+        let (mut entries, mut readings) = self.read(session, wanted)?;
+        for _ in 1..TRIES {
+            if readings.values().all(|reading| reading.settled().is_some()) {
+                break;
+            }
+            (entries, readings) = self.read(session, wanted)?;
+        }
+        self.forget(&entries);
+        let ended: Vec<_> = self.ended.drain().map(|(_, entry)| entry).collect();
+        entries.retain(|entry| !ended.iter().any(|gone| gone.id() == entry.id()));
+        entries.extend(ended);
+        Ok((over, entries, readings))
+    }
+
+    /// Counters, listeners, counters again.
+    fn read(
+        &mut self,
+        session: &Session,
+        wanted: &[u32],
+    ) -> Result<(Vec<ListenerEntry>, BTreeMap<u32, Reading>)> {
+        let mut netns: BTreeSet<u32> = wanted.iter().copied().collect();
+        netns.extend(self.ended.values().map(|entry| entry.listener.flow.netns));
+        let mut before = BTreeMap::new();
+        for &one in &netns {
+            before.extend(self.spaces.read(one, false).map(|space| (one, space.mib)));
+        }
+        let entries = self.listeners(session)?;
+        self.drain()?;
+        // Those that ended while we were reading have left the map, and are among the ended now.
+        netns.extend(self.ended.values().map(|entry| entry.listener.flow.netns));
+        netns.extend(entries.iter().map(|entry| entry.listener.flow.netns));
+        let mut readings = BTreeMap::new();
+        for one in netns {
+            let Some(after) = self.spaces.read(one, true) else { continue };
+            // A namespace seen for the first time began with 0 after our start.
+            let before = before.get(&one).copied().unwrap_or(after.mib);
+            readings.insert(one, Reading { before, after: after.mib, knobs: after.knobs });
+        }
+        Ok((entries, readings))
+    }
+
+    /// What is no listener any more, although its end was not seen.
+    fn forget(&mut self, entries: &[ListenerEntry]) {
+        for entry in entries.iter().filter(|one| one.listener.flags & LISTENER_GONE != 0) {
+            // It may have ended by itself meanwhile.
+            let _ = self.listeners.delete(&entry.sk.to_ne_bytes());
+            self.ended.entry(entry.id()).or_insert(*entry);
+        }
+    }
+
+    /// The waits for `accept()` so far; those of listeners that are gone are taken out.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn waits(
+        &mut self,
+        session: &Session,
+        entries: &[ListenerEntry],
+    ) -> Result<Vec<(WaitKey, WaitSlots)>> {
+        let mut waits = Vec::new();
+        let size = size_of::<WaitKey>() + size_of::<WaitSlots>();
+        session.iterate_map(WAITS_PROGRAM, &self.waits, size, |bytes| {
+            let (key, slots) = bytes.split_at(size_of::<WaitKey>());
+            waits.extend(WaitKey::read(key).zip(WaitSlots::read(slots)));
+        })?;
+        let alive: BTreeSet<Id> = entries
+            .iter()
+            .filter(|entry| entry.listener.flags & LISTENER_GONE == 0)
+            .map(ListenerEntry::id)
+            .collect();
+        for (key, _) in &waits {
+            if !alive.contains(&Id { sk: key.sk, born: key.born }) {
+                self.waits.delete(key.as_bytes()).context("cannot free a count of waits")?;
+            }
+        }
+        Ok(waits)
+    }
+}
+
+/// Programs of hooks that have one program each.
+const LISTENERS_PROGRAM: &str = "dump_listeners";
+const WAITS_PROGRAM: &str = "dump_waits";
+const _: (&str, &str) = (LISTENERS.name, WAITS.name);

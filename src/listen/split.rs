@@ -1,0 +1,195 @@
+//! What the listeners of a namespace have lost in an interval, by cause.
+
+use super::Mib;
+use super::model::Counted;
+use crate::hooks::{ACCEPT_RETURN, FINAL_ACK, SYN};
+use crate::kernel::plan::Plan;
+use crate::kernel::rung::RungKind;
+use crate::wire::{CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_SYN};
+
+/// How the plan lets us know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a hook that is served or not")]
+pub struct Ways {
+    /// Programs see what becomes of a SYN.
+    pub syn: bool,
+    /// Programs see that the last ACK of a handshake makes no child.
+    pub ack: bool,
+    /// Programs see every segment that a listener discards.
+    pub discards: bool,
+    /// Programs see `accept()` return.
+    pub accepts: bool,
+    /// Programs see each child as it is queued.
+    pub children: bool,
+}
+
+impl Ways {
+    /// Those of a plan. `may_copy`: the queues of a child's listener can be looked at.
+    pub fn of(plan: &Plan, may_copy: bool) -> Self {
+        let functions = [RungKind::Fentry, RungKind::Kprobe].map(Some);
+        let ack = plan.kind_of(FINAL_ACK.name);
+        Self {
+            syn: functions.contains(&plan.kind_of(SYN.name)),
+            ack: functions.contains(&ack),
+            discards: ack == Some(RungKind::Tracepoint),
+            accepts: plan.kind_of(ACCEPT_RETURN.name).is_some(),
+            children: plan.kind_of(crate::hooks::CHILD.name).is_some()
+                || (may_copy && !plan.use_hash),
+        }
+    }
+}
+
+/// What one listener lost; `None`: nobody can tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// The accept queue was full when a SYN came.
+    pub accept_syn: Option<u64>,
+    /// The accept queue was full when the last ACK of a handshake came.
+    pub accept_ack: Option<u64>,
+    /// The SYN queue was full.
+    pub syn: Option<u64>,
+    /// The SYN queue was full, and a cookie was sent: nothing is lost yet.
+    pub cookies: Option<u64>,
+    /// None of these, but dropped.
+    pub other: Option<u64>,
+    /// All that was dropped: its part of `ListenDrops`.
+    pub total: Option<u64>,
+    /// Segments that `sk_drops` counts beyond that: no connection was lost with them.
+    pub discards: Option<u64>,
+}
+
+impl Losses {
+    /// A listener that has dropped nothing.
+    const NONE: Self = Self {
+        accept_syn: Some(0),
+        accept_ack: Some(0),
+        syn: Some(0),
+        cookies: Some(0),
+        other: Some(0),
+        total: Some(0),
+        discards: Some(0),
+    };
+}
+
+/// Splits up what the listeners of one namespace have dropped. `mib` is what the namespace counted
+/// in the same time; `None` where it cannot be read, or has moved while we read.
+pub fn split(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Losses> {
+    if ways.syn && ways.ack {
+        return ones.iter().map(by_programs).collect();
+    }
+    let totals = totals(ones, mib, ways);
+    let acks: Vec<_> =
+        ones.iter().zip(&totals).map(|(one, total)| acks(one, *total, mib, ways)).collect();
+    let mut losses: Vec<_> = ones
+        .iter()
+        .zip(totals.iter().zip(&acks))
+        .map(|(one, (total, ack))| one.unsplit(*total, *ack))
+        .collect();
+    if let Some(mib) = mib {
+        at_syns(&mut losses, mib);
+    }
+    for (loss, one) in losses.iter_mut().zip(ones) {
+        if ways.syn {
+            loss.accept_syn = Some(one.dropped[CAUSE_ACCEPT_SYN]);
+            loss.syn = Some(one.dropped[CAUSE_SYN]);
+            loss.cookies = Some(one.dropped[CAUSE_COOKIE]);
+        } else {
+            loss.cookies = match mib {
+                Some(mib) if mib.cookies == 0 || ones.len() == 1 => Some(mib.cookies),
+                _ => None,
+            };
+        }
+    }
+    losses
+}
+
+/// Programs have seen each decision.
+fn by_programs(one: &Counted) -> Losses {
+    let of = |cause: usize| one.dropped[cause];
+    let total =
+        [CAUSE_OTHER, CAUSE_ACCEPT_SYN, CAUSE_ACCEPT_ACK, CAUSE_SYN].map(of).iter().sum::<u64>();
+    Losses {
+        accept_syn: Some(of(CAUSE_ACCEPT_SYN)),
+        accept_ack: Some(of(CAUSE_ACCEPT_ACK)),
+        syn: Some(of(CAUSE_SYN)),
+        cookies: Some(of(CAUSE_COOKIE)),
+        other: Some(of(CAUSE_OTHER)),
+        total: Some(total),
+        discards: Some(one.sk_drops.saturating_sub(total)),
+    }
+}
+
+/// Each listener's part of `ListenDrops`. `sk_drops` counts discarded segments too, like a SYN sent
+/// again while its request waits; the lost ACK of a handshake it counts twice.
+fn totals(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Option<u64>> {
+    let sum: u64 = ones.iter().map(|one| one.sk_drops).sum();
+    let dropping = ones.iter().filter(|one| one.sk_drops > 0).count();
+    let total = |one: &Counted| match mib {
+        _ if one.sk_drops == 0 => Some(0),
+        Some(mib) if mib.drops == sum => Some(one.sk_drops),
+        Some(mib) if mib.drops == 0 => Some(0),
+        Some(mib) if dropping == 1 => Some(mib.drops.min(one.sk_drops)),
+        _ if ways.discards => Some(one.sk_drops.saturating_sub(one.discarded)),
+        _ => None,
+    };
+    ones.iter().map(total).collect()
+}
+
+/// Of these, the last ACKs of handshakes. Each of them is discarded too, unless it came with a
+/// cookie: where nothing was, there were none.
+fn acks(one: &Counted, total: Option<u64>, mib: Option<&Mib>, ways: Ways) -> Option<u64> {
+    if ways.ack {
+        return Some(one.dropped[CAUSE_ACCEPT_ACK]);
+    }
+    let total = total?;
+    if total == 0 {
+        return Some(0);
+    }
+    if mib?.cookies_back > 0 {
+        return None;
+    }
+    if ways.discards && one.knows_ack {
+        return Some(one.dropped[CAUSE_ACCEPT_ACK]);
+    }
+    (one.sk_drops == total).then_some(0)
+}
+
+impl Counted {
+    fn unsplit(&self, total: Option<u64>, accept_ack: Option<u64>) -> Losses {
+        if total == Some(0) {
+            return Losses { discards: Some(self.sk_drops), ..Losses::NONE };
+        }
+        let discards = total.map(|total| self.sk_drops.saturating_sub(total));
+        Losses { accept_ack, total, discards, ..Losses::default() }
+    }
+}
+
+/// What is dropped when SYNs come. If the namespace has counted one cause alone, it is that for
+/// every listener; if one listener alone has dropped any, the counters are its own.
+fn at_syns(losses: &mut [Losses], mib: &Mib) {
+    let all_acks = losses.iter().map(|loss| loss.accept_ack).sum::<Option<u64>>();
+    let Some(all_acks) = all_acks else { return };
+    let Some(all) = losses.iter().map(|loss| loss.total).sum::<Option<u64>>() else { return };
+    let accept_syn = mib.overflows.saturating_sub(all_acks);
+    let other = mib.drops.saturating_sub(mib.overflows + mib.syn_drops);
+    let causes = [accept_syn, mib.syn_drops, other];
+    let alone = causes.iter().filter(|count| **count > 0).count() == 1;
+    let rest = |loss: &Losses| Some(loss.total?.saturating_sub(loss.accept_ack?));
+    let dropping = losses.iter().filter(|loss| rest(loss).is_some_and(|rest| rest > 0)).count();
+    let exact = all == mib.drops;
+    for loss in losses {
+        let Some(rest) = rest(loss) else { continue };
+        let share = match causes.map(|count| count > 0) {
+            _ if rest == 0 => Some([0; 3]),
+            is if alone => Some(is.map(|is| if is { rest } else { 0 })),
+            _ if dropping == 1 && exact => Some(causes),
+            _ => None,
+        };
+        let Some([accept_syn, syn, other]) = share else { continue };
+        (loss.accept_syn, loss.syn, loss.other) = (Some(accept_syn), Some(syn), Some(other));
+    }
+}
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod tests;

@@ -1,0 +1,182 @@
+//! Listeners of an interval, their losses, their clients, and what to do.
+
+use std::collections::BTreeMap;
+
+use tcpscope::listen::{
+    Batches, ClientRow, Clients, EventRow, Interval, Knobs, ListenerRow, Listeners, Losses, Mib,
+    Reading, Ways, advise, group, listener_view, rows,
+};
+use tcpscope::report::{Format, Printer, View};
+use tcpscope::wire::{
+    CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_RETRANS, CAUSE_SYN, LISTENER_MATCHES,
+    LISTENER_V6ONLY, ListenEvent, Listener, ListenerEntry, Owner, WaitKey, WaitSlots,
+};
+
+use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
+
+const BY_FUNCTIONS: Ways =
+    Ways { syn: true, ack: true, discards: false, accepts: true, children: true };
+const BY_LOOKING: Ways =
+    Ways { syn: false, ack: false, discards: true, accepts: false, children: true };
+
+fn listener(at: &str, owner: (u32, &[u8]), queues: [u32; 3]) -> Listener {
+    let mut listener = Listener::zeroed();
+    let [accept_now, accept_limit, syn_now] = queues;
+    listener.born = 1;
+    listener.flow = flow(at, "[::]:0");
+    listener.flow.raddr = [0; 16];
+    listener.owner = Owner { pid: owner.0, comm: comm(owner.1), ..Owner::zeroed() };
+    (listener.accept_now, listener.accept_limit, listener.syn_now) =
+        (accept_now, accept_limit, syn_now);
+    listener.flags = LISTENER_MATCHES;
+    listener
+}
+
+fn entries() -> Vec<ListenerEntry> {
+    let mut web = listener("0.0.0.0:80", (99, b"nginx"), [129, 128, 40]);
+    web.dropped[CAUSE_ACCEPT_SYN] = 900;
+    web.dropped[CAUSE_ACCEPT_ACK] = 100;
+    web.dropped[CAUSE_RETRANS] = 55;
+    (web.drops, web.established, web.accepted) = (1_100, 5_129, 5_000);
+    (web.accept_peak, web.syn_peak) = ([129, 0], [77, 0]);
+    let mut ssh = listener("[::]:22", (4_194_304, b"sshd\x1b[0m"), [0, 128, 0]);
+    ssh.dropped[CAUSE_SYN] = 3;
+    ssh.dropped[CAUSE_COOKIE] = 12;
+    (ssh.drops, ssh.syn_peak) = (3, [128, 0]);
+    let mut six = listener("[2001:db8::1]:443", (0, b""), [1, 4096, 0]);
+    six.flags |= LISTENER_V6ONLY;
+    six.flow.netns += 1;
+    let idle = listener("127.0.0.1:5432", (7, b"postgres"), [0, 200, 0]);
+    let twin = Listener { born: 2, accept_now: 3, dropped: [0; 6], drops: 0, ..web };
+    [web, ssh, six, idle, twin]
+        .into_iter()
+        .zip(1..)
+        .map(|(listener, sk)| ListenerEntry { sk, listener })
+        .collect()
+}
+
+fn readings(mib: Mib) -> BTreeMap<u32, Reading> {
+    let knobs =
+        Knobs { somaxconn: 128, max_syn_backlog: 256, syncookies: 1, abort_on_overflow: false };
+    let reading = Reading { before: mib, after: mib, knobs: Some(knobs) };
+    [(entries()[0].listener.flow.netns, reading)].into()
+}
+
+fn interval(ways: Ways) -> Interval {
+    let mib = Mib { overflows: 1_000, drops: 1_003, syn_drops: 3, ..Mib::default() };
+    let mut slots = WaitSlots::zeroed();
+    slots.counts = [10; 16];
+    slots.counts[15] = 1;
+    let key = WaitKey { sk: 1, born: 1, octave: 11, reserved: 0 };
+    let mut model = Listeners::new(ways, true);
+    model.begin(&[], &BTreeMap::new());
+    model.interval(0, &entries(), &[(key, slots)], &readings(mib))
+}
+
+fn shown(ways: Ways, all: bool) -> Vec<ListenerRow> {
+    let mut rows = rows(&interval(ways), (NOW, 2 * SECOND), ways, all, |_| "web".into());
+    rows.sort_by_key(ListenerRow::order);
+    rows
+}
+
+fn print(printer: &mut Printer, ways: Ways, rows: &[ListenerRow]) {
+    printer.set_interval(2 * SECOND);
+    printer.rows(&listener_view(2, ways.accepts), rows).unwrap();
+}
+
+fn event(ts: u64, cause: usize, client: &str) -> ListenEvent {
+    let mut event = ListenEvent::zeroed();
+    (event.ts, event.sk, event.born) = (ts, 1, 1);
+    event.flow = flow("0.0.0.0:80", client);
+    event.cause = u32::try_from(cause).unwrap();
+    (event.queue, event.limit) = (129, 128);
+    event
+}
+
+fn losses_and_clients() -> (Vec<EventRow>, Vec<ClientRow>) {
+    let known = entries().iter().map(|entry| (entry.id(), entry.listener)).collect();
+    let (mut batches, mut clients) = (Batches::default(), Clients::default());
+    for event in [
+        event(1_000_000, CAUSE_ACCEPT_SYN, "192.0.2.7:40000"),
+        event(1_400_000, CAUSE_ACCEPT_SYN, "192.0.2.7:40001"),
+        event(1_500_000, CAUSE_ACCEPT_ACK, "198.51.100.9:50000"),
+        event(1_600_000, CAUSE_RETRANS, "198.51.100.9:50000"),
+        event(3_000_000, CAUSE_COOKIE, "192.0.2.8:40002"),
+        event(3_000_001, CAUSE_COOKIE, "192.0.2.9:40003"),
+        event(4_000_000, CAUSE_SYN, "0.0.0.0:0"),
+    ] {
+        batches.push(&event, &known);
+        clients.push(&event);
+    }
+    let mut rows = batches.take(u64::MAX, &known);
+    for (nth, row) in rows.iter_mut().enumerate() {
+        row.ts = NOW + i64::try_from(nth).unwrap() * 1_000_000;
+    }
+    let some = Some(4);
+    let losses = Losses { total: Some(6), accept_syn: some, ..Losses::default() };
+    (rows, clients.rows((NOW, SECOND), losses))
+}
+
+fn advice(printer: &mut Printer) {
+    for ways in [BY_FUNCTIONS, BY_LOOKING] {
+        for one in &interval(ways).ones {
+            if let Some(advice) = advise(NOW, 2 * SECOND, one) {
+                printer.advice(&advice, &advice.text).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn table() {
+    let table = |ways: Ways, rows: &[ListenerRow]| {
+        printed(Format::Table, |printer| print(printer, ways, rows))
+    };
+    let functions = shown(BY_FUNCTIONS, false);
+    let (events, clients) = losses_and_clients();
+    check(
+        "listen.txt",
+        &sections([
+            ("listenoverflow -i 2".to_owned(), table(BY_FUNCTIONS, &functions)),
+            ("by looking, --all".to_owned(), table(BY_LOOKING, &shown(BY_LOOKING, true))),
+            ("--group".to_owned(), table(BY_FUNCTIONS, &group(functions.clone()))),
+            (
+                "80 columns".to_owned(),
+                snapshot_on_terminal(80, &listener_view(1, false), &functions),
+            ),
+            (
+                "--events".to_owned(),
+                printed(Format::Table, |printer| {
+                    for row in &events {
+                        printer.row(row).unwrap();
+                    }
+                }),
+            ),
+            (
+                "--clients".to_owned(),
+                printed(Format::Table, |printer| {
+                    printer.rows(&View::default(), &clients).unwrap();
+                }),
+            ),
+            ("--advise".to_owned(), printed(Format::Table, advice)),
+        ]),
+    );
+}
+
+#[test]
+fn json() {
+    let (events, clients) = losses_and_clients();
+    let text = printed(Format::Json, |printer| {
+        for ways in [BY_FUNCTIONS, BY_LOOKING] {
+            print(printer, ways, &shown(ways, true));
+        }
+        for row in &events {
+            printer.row(row).unwrap();
+        }
+        for row in &clients {
+            printer.row(row).unwrap();
+        }
+        advice(printer);
+    });
+    check("listen.jsonl", &text);
+}

@@ -1,0 +1,89 @@
+//! The views of an interval.
+
+use anyhow::Result;
+use tcpscope::listen::{
+    ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, listener_view, rows,
+};
+use tcpscope::report::{View, sort};
+use tcpscope::run::{monotonic_now, wall_now};
+use tcpscope::tool::Running;
+use tcpscope::wire::LISTENER_MATCHES;
+
+use super::watch::Watch;
+
+/// Those that pass the filters.
+fn matching(interval: &Interval) -> impl Iterator<Item = &One> {
+    interval.ones.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
+}
+
+impl Watch<'_> {
+    pub fn show_listeners(
+        &mut self,
+        running: &mut Running,
+        interval: &Interval,
+        time: (i64, u64),
+    ) -> Result<()> {
+        let Self { args, source, ways, .. } = self;
+        let mut rows = rows(interval, time, *ways, args.all, |netns| source.spaces.name(netns));
+        if args.group {
+            rows = group(rows);
+        }
+        rows.sort_by_key(ListenerRow::order);
+        if let Ok(Some(column)) = args.interval.sort_column() {
+            sort(&mut rows, column);
+        }
+        let mut namespaces: Vec<_> = rows.iter().map(|row| row.flow.netns).collect();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        rows.truncate(args.interval.top());
+        running.printer.rows(&listener_view(namespaces.len(), ways.accepts), &rows)?;
+        if args.advise {
+            for one in interval.ones.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
+            {
+                if let Some(advice) = advise(time.0, time.1, one) {
+                    running.printer.advice(&advice, &advice.text)?;
+                }
+            }
+        }
+        self.left -= 1;
+        Ok(())
+    }
+
+    pub fn show_events(&mut self, running: &mut Running, interval: &Interval) -> Result<()> {
+        for event in self.source.take_events() {
+            self.batches.push(&event, &self.known);
+        }
+        let now = if running.is_over() { u64::MAX } else { monotonic_now() };
+        let mut rows = self.batches.take(now, &self.known);
+        if !self.ways.syn {
+            rows.extend(matching(interval).flat_map(|one| EventRow::looked_at(wall_now(), one)));
+        }
+        for row in rows.iter().take(usize::try_from(self.left).unwrap_or(usize::MAX)) {
+            running.printer.row(row)?;
+            self.left -= 1;
+        }
+        Ok(running.printer.flush()?)
+    }
+
+    pub fn show_clients(
+        &mut self,
+        running: &mut Running,
+        interval: &Interval,
+        time: (i64, u64),
+    ) -> Result<()> {
+        for event in self.source.take_events() {
+            self.clients.push(&event);
+        }
+        let losses = matching(interval)
+            .map(|one| one.numbers.losses)
+            .reduce(Losses::plus)
+            .unwrap_or_default();
+        let mut rows: Vec<ClientRow> = self.clients.rows(time, losses);
+        if let Ok(Some(column)) = self.args.interval.sort_column() {
+            sort(&mut rows, column);
+        }
+        rows.truncate(self.args.interval.top());
+        self.left -= 1;
+        Ok(running.printer.rows(&View::default(), &rows)?)
+    }
+}

@@ -1,0 +1,157 @@
+//! Interval by interval, with looks at the queues in between where no program sees them change.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tcpscope::cli::listenoverflow::Args;
+use tcpscope::filter::Filter;
+use tcpscope::hooks::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, SYNACK_RETRANS};
+use tcpscope::kernel::session::{Session, Setup};
+use tcpscope::listen::{Batches, Clients, EventRow, Id, Listeners, Source, Spaces, Ways};
+use tcpscope::report::View;
+use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
+use tcpscope::tool::Running;
+use tcpscope::wire::{LISTENER_MATCHES, Listener};
+
+/// So often queues are looked at where no program sees them change.
+const SAMPLE: Duration = Duration::from_millis(50);
+
+/// What is known.
+pub struct Watch<'a> {
+    pub args: &'a Args,
+    pub source: Source,
+    model: Listeners,
+    pub ways: Ways,
+    pub known: HashMap<Id, Listener>,
+    pub batches: Batches,
+    pub clients: Clients,
+    began: u64,
+    /// Intervals, or lines, still to be shown.
+    pub left: u64,
+}
+
+/// Shows listeners until it is told to stop.
+pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
+    let spec = if args.wait { &LISTENOVERFLOW_WAIT } else { &LISTENOVERFLOW };
+    let interval = args.interval.interval();
+    let (mut running, mut watch) =
+        Running::start_with(spec, &args.common, setup, interval, |session| {
+            Watch::begin(args, filter, session)
+        })?;
+    let work = watch.work(&mut running);
+    running.finish(work, |running| {
+        watch.source.drain()?;
+        running.delivered = watch.source.delivered();
+        Ok(())
+    })
+}
+
+impl<'a> Watch<'a> {
+    /// Takes stock of what there is, and of what the namespaces have counted so far.
+    fn begin(args: &'a Args, filter: &Filter, session: &Session) -> Result<Self> {
+        let ways = Ways::of(session.plan(), session.may_copy());
+        let mut source = Source::new(session)?;
+        source.find(session)?;
+        let namespaces = filter.netns.map_or_else(Spaces::all, |netns| vec![netns]);
+        let (_, entries, readings) = source.interval(session, &namespaces)?;
+        let retransmits = session.plan().kind_of(SYNACK_RETRANS.name).is_some();
+        let mut model = Listeners::new(ways, retransmits);
+        model.begin(&entries, &readings);
+        let mut watch = Self {
+            args,
+            source,
+            model,
+            ways,
+            known: HashMap::new(),
+            batches: Batches::default(),
+            clients: Clients::default(),
+            began: monotonic_now(),
+            left: args.count.map_or(u64::MAX, NonZeroU64::get),
+        };
+        watch.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
+        Ok(watch)
+    }
+
+    fn work(&mut self, running: &mut Running) -> Result<()> {
+        if !self.known.values().any(|one| one.flags & LISTENER_MATCHES != 0) {
+            running
+                .printer
+                .note(&format!("{}: no listener matches; waiting for one", LISTENOVERFLOW.name))?;
+        }
+        if self.args.events || self.args.clients {
+            running.waiter.watch_ring(Source::ring(&running.session)?.as_fd())?;
+        }
+        if self.args.events {
+            running.printer.begin::<EventRow>(&View::default())?;
+        }
+        // Between looks nothing may be missed that only looks can see.
+        let length = self.args.interval.interval();
+        let sampled = self.args.events || !self.ways.syn || !self.ways.children;
+        let step = if sampled { SAMPLE.min(length) } else { length };
+        let mut ticker = Ticker::new(if self.args.events { step } else { length });
+        while self.left > 0 {
+            let end = ticker.next_end();
+            let wake = self.until(running, end, step)?;
+            let last =
+                wake != Wake::Work || running.is_over() || (self.left == 1 && !self.args.events);
+            self.interval(running)?;
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of an interval, looking at the queues every `step`.
+    fn until(&mut self, running: &mut Running, end: Instant, step: Duration) -> Result<Wake> {
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let wake = running.rest_for_events(left.min(step))?;
+            self.source.drain()?;
+            running.delivered = self.source.delivered();
+            if wake != Wake::Work || running.is_over() || Instant::now() >= end {
+                return Ok(wake);
+            }
+            if step < self.args.interval.interval() && !self.args.events {
+                self.source.listeners(&running.session)?;
+            }
+        }
+    }
+
+    /// Ends an interval and shows it.
+    fn interval(&mut self, running: &mut Running) -> Result<()> {
+        let (epoch, entries, readings) = self.source.interval(&running.session, &[])?;
+        let waits = if self.ways.accepts {
+            self.source.waits(&running.session, &entries)?
+        } else {
+            Vec::new()
+        };
+        let interval = self.model.interval(epoch, &entries, &waits, &readings);
+        running.delivered = self.source.delivered();
+        running.unexplained = interval.unexplained;
+        if let Some(remark) = self.source.spaces.remark() {
+            let name = LISTENOVERFLOW.name;
+            running.printer.note(&format!(
+                "{name}: losses of other namespaces are not told apart: {remark}"
+            ))?;
+        }
+        self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
+        let time = (wall_now(), monotonic_now() - self.began);
+        self.began = monotonic_now();
+        running.printer.set_interval(time.1);
+        match (self.args.events, self.args.clients) {
+            (true, _) => self.show_events(running, &interval),
+            (_, true) => self.show_clients(running, &interval, time),
+            _ => self.show_listeners(running, &interval, time),
+        }
+    }
+
+    fn remember(&mut self, entries: impl Iterator<Item = (Id, Listener)>) {
+        self.known.clear();
+        self.known.extend(entries);
+    }
+}

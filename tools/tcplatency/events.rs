@@ -1,0 +1,70 @@
+//! Latencies as they are measured.
+
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use anyhow::Result;
+use tcpscope::cgroup::CgroupNames;
+use tcpscope::cli::tcplatency::Args;
+use tcpscope::filter::Cgroup;
+use tcpscope::kernel::ring::Ring;
+use tcpscope::latency::ExchangeRow;
+use tcpscope::report::View;
+use tcpscope::run::{Wake, WallClock};
+use tcpscope::tool::Running;
+use tcpscope::wire::LatencyEvent;
+
+/// Events are printed this long after they happened, at the latest twice that.
+const BATCH: Duration = Duration::from_millis(40);
+
+/// Where latencies come from, and how many are still wanted.
+pub struct Events {
+    ring: Ring<LatencyEvent>,
+    cgroups: CgroupNames,
+    left: u64,
+}
+
+impl Events {
+    /// Opens the ring buffer.
+    pub fn new(running: &mut Running, args: &Args) -> Result<Self> {
+        let map = running.session.map("events")?;
+        running.waiter.watch_ring(map.as_fd())?;
+        Ok(Self {
+            ring: Ring::new(&map, LatencyEvent::read)?,
+            cgroups: CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten()),
+            left: args.count.map_or(u64::MAX, NonZeroU64::get),
+        })
+    }
+
+    /// Prints latencies until it is told to stop.
+    pub fn watch(&mut self, running: &mut Running) -> Result<()> {
+        running.printer.begin::<ExchangeRow>(&View::default())?;
+        loop {
+            let wake = running.rest_for_events(BATCH)?;
+            self.print(running, false)?;
+            running.printer.flush()?;
+            if wake != Wake::Work || self.left == 0 || running.is_over() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Prints what waits in the ring buffer, all of it the `last` time; what is beyond the wanted
+    /// number only counts.
+    pub fn print(&mut self, running: &mut Running, last: bool) -> Result<()> {
+        let clock = WallClock::now();
+        let Self { ring, cgroups, left } = self;
+        ring.drain(|batch| {
+            for event in batch {
+                running.delivered += 1;
+                if *left > 0 {
+                    *left -= 1;
+                    let (ts, cgroup) = (clock.at(event.ts), cgroups.name(event.cgroup));
+                    running.printer.row(&ExchangeRow { ts, event: *event, cgroup })?;
+                }
+            }
+            Ok(last || (*left > 0 && !running.is_over()))
+        })
+    }
+}

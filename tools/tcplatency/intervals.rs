@@ -1,0 +1,83 @@
+//! Histograms every interval.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tcpscope::cgroup::CgroupNames;
+use tcpscope::cli::tcplatency::Args;
+use tcpscope::filter::Cgroup;
+use tcpscope::latency::{Interval, Latencies, Shades, Shape, Taker};
+use tcpscope::report::Ctx;
+use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
+use tcpscope::tool::Running;
+
+/// In long intervals the kernel's maps are emptied so often: its counters have 32 bits.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Prints intervals until it is told to stop.
+pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
+    let mut taker = Taker::new(&running.session, cpus)?;
+    let mut latencies = Latencies::default();
+    let mut cgroups = CgroupNames::new(Cgroup::mount());
+    let mut shades = Shades::default();
+    let mut ctx = Ctx::new(0, args.common.output.utc);
+    let mut ticker = Ticker::new(args.interval.interval());
+    let mut began = monotonic_now();
+    let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
+    for nth in 1..=intervals {
+        let end = ticker.next_end();
+        let mut wake = running.rest(end.min(Instant::now() + LONGEST))?;
+        while wake == Wake::Work && Instant::now() < end && !running.is_over() {
+            taker.take(&running.session, &mut latencies)?;
+            wake = running.rest(end.min(Instant::now() + LONGEST))?;
+        }
+        let last = nth == intervals || wake != Wake::Work || running.is_over();
+        if last {
+            // Nothing may be counted that the last interval does not show.
+            running.session.detach();
+        }
+        let now = monotonic_now();
+        taker.take(&running.session, &mut latencies)?;
+        let interval = latencies.finish();
+        let shape = shape(args, now - began);
+        show(running, args, interval, &shape, &mut ctx, &mut shades, &mut cgroups)?;
+        began = now;
+        if last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn show(
+    running: &mut Running,
+    args: &Args,
+    interval: Interval,
+    shape: &Shape,
+    ctx: &mut Ctx,
+    shades: &mut Shades,
+    cgroups: &mut CgroupNames,
+) -> Result<()> {
+    let printer = &mut running.printer;
+    if args.heatmap && !printer.is_json() {
+        printer.text(&shades.draw(interval, shape.ts, ctx))?;
+    } else if args.hist {
+        interval.draw(printer, ctx, shape, |id| cgroups.name(id))?;
+    } else {
+        interval.print(printer, shape, |id| cgroups.name(id))?;
+    }
+    Ok(())
+}
+
+/// How an interval of `length` ns that ends now is shown.
+fn shape(args: &Args, length: u64) -> Shape {
+    Shape {
+        ts: wall_now(),
+        interval_ns: length,
+        by: args.grouping(),
+        sort: args.interval.sort_column().unwrap_or_default(),
+        top: args.interval.top(),
+        buckets: args.with_buckets(),
+    }
+}
