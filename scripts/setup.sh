@@ -27,6 +27,7 @@ iperf3                    | iperf3        | byte counts to compare with
 redis-server              | redis-server  | a real server to watch
 redis-benchmark           | redis-tools   | its load
 nginx                     | nginx-light   | a real server that uses sendfile
+wrk                       | wrk           | load on it
 /usr/sbin/tcpstates       | libbpf-tools  | the peer to compare with
 bpftool                   | bpftool       | looks for programs and maps left behind
 setcap                    | libcap2-bin   | runs the tools with few capabilities

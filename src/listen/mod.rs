@@ -45,4 +45,9 @@ impl ListenerEntry {
     pub fn id(&self) -> Id {
         Id { sk: self.sk, born: self.listener.born }
     }
+
+    /// The network namespace it is in, by inode.
+    pub fn netns(&self) -> u32 {
+        self.listener.flow.netns
+    }
 }

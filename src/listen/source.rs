@@ -47,6 +47,8 @@ pub struct Source {
     delivered: u64,
     /// Namespaces to be looked into one by one, where the programs may not copy memory.
     one_by_one: bool,
+    /// Namespaces whose counters are read before their listeners are.
+    known: BTreeSet<u32>,
     /// The namespaces of interest.
     pub spaces: Spaces,
 }
@@ -77,6 +79,7 @@ impl Source {
             events: Vec::new(),
             delivered: 0,
             one_by_one: !session.may_copy(),
+            known: BTreeSet::new(),
             spaces: Spaces::default(),
         })
     }
@@ -154,6 +157,11 @@ impl Source {
         Ok(())
     }
 
+    /// Namespaces whose counters matter before a listener of theirs is seen.
+    pub fn expect(&mut self, namespaces: impl IntoIterator<Item = u32>) {
+        self.known.extend(namespaces);
+    }
+
     /// Ends an interval: its number, every listener of it, and its namespaces.
     ///
     /// # Errors
@@ -162,19 +170,19 @@ impl Source {
     pub fn interval(
         &mut self,
         session: &Session,
-        wanted: &[u32],
     ) -> Result<(u32, Vec<ListenerEntry>, BTreeMap<u32, Reading>)> {
         let over = self.number;
         self.number = self.number.wrapping_add(1);
         self.epoch.update(&0u32.to_ne_bytes(), &self.number.to_ne_bytes(), MapFlags::ANY)?;
-        let (mut entries, mut readings) = self.read(session, wanted)?;
+        let (mut entries, mut readings) = self.read(session)?;
         for _ in 1..TRIES {
             if readings.values().all(|reading| reading.settled().is_some()) {
                 break;
             }
-            (entries, readings) = self.read(session, wanted)?;
+            (entries, readings) = self.read(session)?;
         }
         self.forget(&entries);
+        self.known = entries.iter().map(ListenerEntry::netns).collect();
         let ended: Vec<_> = self.ended.drain().map(|(_, entry)| entry).collect();
         entries.retain(|entry| !ended.iter().any(|gone| gone.id() == entry.id()));
         entries.extend(ended);
@@ -182,27 +190,23 @@ impl Source {
     }
 
     /// Counters, listeners, counters again.
-    fn read(
-        &mut self,
-        session: &Session,
-        wanted: &[u32],
-    ) -> Result<(Vec<ListenerEntry>, BTreeMap<u32, Reading>)> {
-        let mut netns: BTreeSet<u32> = wanted.iter().copied().collect();
-        netns.extend(self.ended.values().map(|entry| entry.listener.flow.netns));
+    fn read(&mut self, session: &Session) -> Result<(Vec<ListenerEntry>, BTreeMap<u32, Reading>)> {
+        self.known.extend(self.ended.values().map(ListenerEntry::netns));
         let mut before = BTreeMap::new();
-        for &one in &netns {
+        for &one in &self.known {
             before.extend(self.spaces.read(one, false).map(|space| (one, space.mib)));
         }
         let entries = self.listeners(session)?;
         self.drain()?;
         // Those that ended while we were reading have left the map, and are among the ended now.
-        netns.extend(self.ended.values().map(|entry| entry.listener.flow.netns));
-        netns.extend(entries.iter().map(|entry| entry.listener.flow.netns));
+        let seen = entries.iter().chain(self.ended.values()).map(ListenerEntry::netns);
+        self.known.extend(seen);
         let mut readings = BTreeMap::new();
-        for one in netns {
+        for &one in &self.known {
             let Some(after) = self.spaces.read(one, true) else { continue };
-            // A namespace seen for the first time began with 0 after our start.
-            let before = before.get(&one).copied().unwrap_or(after.mib);
+            // Nobody knows what one just found had counted when its listeners were read. Unless
+            // that is nothing to this day it is not settled, and the next try knows it.
+            let before = before.get(&one).copied().unwrap_or_default();
             readings.insert(one, Reading { before, after: after.mib, knobs: after.knobs });
         }
         Ok((entries, readings))

@@ -56,8 +56,8 @@ impl<'a> Watch<'a> {
         let ways = Ways::of(session.plan(), session.may_copy());
         let mut source = Source::new(session)?;
         source.find(session)?;
-        let namespaces = filter.netns.map_or_else(Spaces::all, |netns| vec![netns]);
-        let (_, entries, readings) = source.interval(session, &namespaces)?;
+        source.expect(filter.netns.map_or_else(Spaces::all, |netns| vec![netns]));
+        let (_, entries, readings) = source.interval(session)?;
         let retransmits = session.plan().kind_of(SYNACK_RETRANS.name).is_some();
         let mut model = Listeners::new(ways, retransmits);
         model.begin(&entries, &readings);
@@ -124,7 +124,7 @@ impl<'a> Watch<'a> {
 
     /// Ends an interval and shows it.
     fn interval(&mut self, running: &mut Running) -> Result<()> {
-        let (epoch, entries, readings) = self.source.interval(&running.session, &[])?;
+        let (epoch, entries, readings) = self.source.interval(&running.session)?;
         let waits = if self.ways.accepts {
             self.source.waits(&running.session, &entries)?
         } else {
