@@ -11,7 +11,7 @@ set -euo pipefail
 GUEST_STEPS='verifier auto fentry tracepoint kprobe user peers integrity confidentiality'
 # What may be done to this machine: nothing that lasts.
 NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
-GUESTS_AT_ONCE=2
+GUESTS_AT_ONCE=3
 
 kernel=${KERNEL:-} probe=${PROBE:-} update=${UPDATE:-}
 

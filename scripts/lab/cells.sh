@@ -54,10 +54,10 @@ enter() {
 
 # Whether a tool starts; tells its exit code with the rungs it took, or with what it said.
 # tcpscope-check does not watch, and ends as the first tool that cannot start would: it has done
-# its work when it has judged them, and its test compares that with the tools.
+# its work when it has judged them. Its test lets it load the programs, and compares with the tools.
 starts() {
 	watch='-d 0.1'
-	[ "$2" != tcpscope-check ] || watch=
+	[ "$2" != tcpscope-check ] || watch=--plan-only
 	# shellcheck disable=SC2086 # the runner is words
 	timeout "$TEST_LIMIT" $TCPSCOPE_RUNNER "$LAB_DIR/$2" \
 		${TCPSCOPE_PROBE:+--probe "$TCPSCOPE_PROBE"} --json $watch \

@@ -11,7 +11,7 @@ use tcpscope::kernel::facts::Facts;
 
 use crate::Test;
 use crate::errors::{as_nobody, public_copy};
-use crate::setting::{path_of, tool_command};
+use crate::setting::{emulated, path_of, tool_command};
 use crate::shared::{bpf_objects, fit_the_schema};
 use crate::tool::{output, until};
 
@@ -96,20 +96,23 @@ fn compare(flags: &[&str]) -> Result<()> {
     let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;
     let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
     ensure!(tools.len() == tcpscope::check::TOOLS.len(), "{tools:?}");
-    let mut first_failure = 0;
+    let first_failure =
+        tools.iter().find_map(|tool| tool["exit_code"].as_i64().filter(|code| *code != 0));
     for tool in tools {
+        // Verifying takes the time of a guest, and the other modes have most programs in common.
+        if emulated() && !tool["mode"].is_null() {
+            continue;
+        }
         let (code, status) = run(&tool, flags)?;
         ensure!(tool["exit_code"] == code, "{flags:?}: it ended with {code}: {tool}");
         ensure!(tool["starts"] == (code == 0), "{tool}");
         if code == 0 {
             let told = probes(&hooks, &tool["tool"], &tool["mode"]);
             ensure!(told == status, "{flags:?}: {tool}: {told:?} is not {status:?}");
-        } else if first_failure == 0 {
-            first_failure = code;
         }
     }
     let ended = said.status.code().map(i64::from);
-    ensure!(ended == Some(first_failure), "{flags:?}: {ended:?} instead of {first_failure}");
+    ensure!(ended == first_failure.or(Some(0)), "{flags:?}: {ended:?}, not {first_failure:?}");
     Ok(())
 }
 
