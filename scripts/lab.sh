@@ -7,18 +7,25 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# In this order in one boot: lockdown can be raised, but never lowered.
-GUEST_STEPS='verifier auto fentry tracepoint kprobe user peers integrity confidentiality'
+# A line a boot; two boots a kernel, for as many short jobs keep the CPUs busy to the end. Each in
+# this order: lockdown can be raised, but never lowered.
+GUEST_STEPS='kprobe user integrity confidentiality
+verifier auto fentry tracepoint peers'
 # What may be done to this machine: nothing that lasts.
 NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
 GUESTS_AT_ONCE=3
 
 kernel=${KERNEL:-} probe=${PROBE:-} update=${UPDATE:-}
 
-# The steps to run of those given, separated by commas.
-steps() {
-	local IFS=,
-	echo "${probe:-$*}"
+# What each guest has to do, a line each: the steps, then the kernel.
+guests() {
+	local boots=$GUEST_STEPS boot one
+	[ -z "$probe" ] || boots=$probe
+	while read -r boot; do
+		while read -r one; do
+			echo "${boot// /,} $one"
+		done <<<"$1"
+	done <<<"$boots"
 }
 
 # Our programs as the cells want them; readable for everyone, for one cell runs as nobody.
@@ -38,24 +45,27 @@ pack() {
 	grep -v '^#' tests/lab/tests.tsv >"$to/tests.tsv"
 }
 
-# One guest a kernel, several at a time; how they fared stands in their results.
+# Several at a time; how they fared stands in their results, which become those of their kernel.
 run_guests() {
-	local series kernels
+	local series kernels one
 	read -ra series <<<"$LAB_SERIES"
 	[ -z "$kernel" ] || series=("$kernel")
 	kernels=$(scripts/lab/kernels.sh "${series[@]}")
 	scripts/lab/initramfs.sh "$work/lab" "$work/initramfs"
-	# shellcheck disable=SC2086 # the steps are words
-	printf '%s\n' "$kernels" | xargs -d '\n' -P "$GUESTS_AT_ONCE" -n 1 \
-		scripts/lab/guest.sh "$work" "$(steps $GUEST_STEPS)"
+	guests "$kernels" |
+		xargs -d '\n' -P "$GUESTS_AT_ONCE" -n 1 scripts/lab/guest.sh "$work"
+	for one in "${series[@]}"; do
+		cat "$work/$one"-*.results >"$work/$one.results"
+		rm "$work/$one"-*.results
+	done
 }
 
 run_native() {
 	local begin=$SECONDS
 	say "This machine: $(uname -r)"
-	# shellcheck disable=SC2046,SC2086 # the steps are words
+	# shellcheck disable=SC2086 # the steps are words
 	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" \
-		sh scripts/lab/cells.sh $(steps $NATIVE_STEPS | tr , ' ')
+		sh scripts/lab/cells.sh ${probe:-$NATIVE_STEPS}
 	as_root chmod 644 "$work/native.results"
 	printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$work/native.results"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Boots one kernel and runs steps of the lab in it: guest.sh FOLDER STEPS "SERIES RELEASE VMLINUZ"
-# FOLDER has the initramfs and gets SERIES.results and SERIES.console. There is no network, no disk
-# and no hardware virtualization.
+# Boots one kernel and runs steps of the lab in it: guest.sh FOLDER "STEP,... SERIES RELEASE VMLINUZ"
+# FOLDER has the initramfs and gets SERIES-STEP.results and SERIES-STEP.console, named after the
+# first step. There is no network, no disk and no hardware virtualization.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
@@ -10,9 +10,10 @@ BOOT_LIMIT=90
 STEP_LIMIT=120
 SCALE=10
 
-folder=${1:?folder} steps=${2:?steps}
-read -r series release vmlinuz <<<"${3:?kernel}"
-results=$folder/$series.results console=$folder/$series.console
+folder=${1:?folder}
+read -r steps series release vmlinuz <<<"${2:?job}"
+name=$series-${steps%%,*}
+results=$folder/$name.results console=$folder/$name.console
 count=$(tr , '\n' <<<"$steps" | wc -l)
 limit=$((BOOT_LIMIT + STEP_LIMIT * count))
 begin=$SECONDS
@@ -28,7 +29,7 @@ nice timeout --kill-after=5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi 
 	-serial "file:$console" -serial "file:$results" \
 	-kernel "$vmlinuz" -initrd "$folder/initramfs" \
 	-append "console=ttyS0 panic=-1 quiet lsm=lockdown lab.scale=$SCALE lab.steps=$steps" \
-	</dev/null >"$folder/$series.qemu" 2>&1 || status=$?
+	</dev/null >"$folder/$name.qemu" 2>&1 || status=$?
 
 sed -i 's/\r$//' "$results"
 printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$results"
@@ -36,7 +37,7 @@ if ! grep -q '^end' "$results"; then
 	why="ended early (QEMU's exit code $status)"
 	[ "$status" -ne 124 ] && [ "$status" -ne 137 ] || why="hung: ended after $limit s"
 	printf 'broken\tguest\tthe guest %s\n' "$why" >>"$results"
-	say "$series ($release): the guest $why; its last lines:"
-	tail -n 20 "$console" "$folder/$series.qemu" >&2
+	say "$name ($release): the guest $why; its last lines:"
+	tail -n 20 "$console" "$folder/$name.qemu" >&2
 fi
-say "$series ($release): $((SECONDS - begin)) s"
+say "$name ($release): $((SECONDS - begin)) s"

@@ -95,7 +95,7 @@ class Kernel:
             case ["time", step, seconds]:
                 self.times[step] = int(seconds)
             case ["seconds", seconds]:
-                self.seconds = int(seconds)
+                self.seconds += int(seconds)
             case ["broken", where, why]:
                 self.broken.append((where, why))
             case ["end"]:
