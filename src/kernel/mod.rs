@@ -7,6 +7,7 @@
 pub mod btf;
 pub mod facts;
 pub mod failure;
+pub mod grace;
 pub mod netns;
 pub mod plan;
 mod probe;

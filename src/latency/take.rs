@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
-use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::Latencies;
+use crate::kernel::grace::Grace;
 use crate::kernel::session::Session;
 use crate::wire::{LatencyKey, LatencyTurn, LatencyValue};
 
@@ -17,6 +17,7 @@ pub struct Taker {
     maps: [MapHandle; 2],
     other: MapHandle,
     turn: MapHandle,
+    grace: Grace,
     epoch: u32,
     cpus: usize,
 }
@@ -40,12 +41,13 @@ impl Taker {
     /// The maps of `session`, on a machine with so many possible CPUs.
     ///
     /// # Errors
-    /// The object lacks one.
+    /// The object lacks one, or the kernel refuses what [`Grace`] needs.
     pub fn new(session: &Session, cpus: usize) -> Result<Self> {
         Ok(Self {
             maps: [session.map("latencies_even")?, session.map("latencies_odd")?],
             other: session.map("latencies_other")?,
             turn: session.map(".data.turn")?,
+            grace: Grace::new()?,
             epoch: 0,
             cpus,
         })
@@ -60,8 +62,7 @@ impl Taker {
         let full = usize::from(self.epoch == 1);
         self.epoch = 1 - self.epoch;
         turn_to(&self.turn, self.epoch)?;
-        // Programs run in RCU's read-side critical sections; this waits for those under way.
-        membarrier(MembarrierCommand::Global).context("cannot wait for running programs")?;
+        self.grace.wait()?;
         self.empty(session, &self.maps[full], None, to)?;
         self.empty(session, &self.other, Some(full), to)
     }
