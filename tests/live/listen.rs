@@ -17,27 +17,20 @@ pub const TESTS: &[(&str, Test)] = &[
     ("slow_accepter_shows_wait", slow_accepter),
     ("reopened_port_inherits_nothing", reopened),
     ("older_listener_begins_with_nothing", older),
-    ("v6_and_dual_stack", families),
-    ("thousand_listeners", thousand),
-    ("groups_add_up", groups),
-    ("two_namespaces_at_once", namespaces),
-    ("events_and_clients_tell_who", events),
-    ("advice_knows_the_bound", advice),
-    ("nginx_under_wrk", nginx),
 ];
 
 /// An address of the server, and clients that nobody answers for.
-const SERVER: &str = "192.0.2.254";
-const CLIENTS: &str = "198.51.100.1";
+pub const SERVER: &str = "192.0.2.254";
+pub const CLIENTS: &str = "198.51.100.1";
 
 /// A tool that watches a namespace from its start to its end, from the inside.
-fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
+pub fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
     let flags = format!("--netns {} -i 0.2 {flags}", netns.path());
     Tool::start_in(netns, "listenoverflow", &flags)
 }
 
 /// A namespace in which raw clients can be had.
-fn with_raw_clients(label: &str) -> Result<Netns> {
+pub fn with_raw_clients(label: &str) -> Result<Netns> {
     let netns = Netns::new(label)?;
     netns.ip(&["addr", "add", &format!("{SERVER}/32"), "dev", "lo"])?;
     netns.ip(&["route", "add", "198.51.100.0/24", "dev", "lo"])?;
@@ -45,12 +38,12 @@ fn with_raw_clients(label: &str) -> Result<Netns> {
 }
 
 /// What a key adds up to; `None` if some row does not know.
-fn sum(rows: &[Value], key: &str) -> Option<u64> {
+pub fn sum(rows: &[Value], key: &str) -> Option<u64> {
     rows.iter().map(|row| row[key].as_u64()).sum()
 }
 
 /// The rows of a run whose losses must be explained to the unit.
-fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
+pub fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
     let ended = tool.finish()?;
     ended.complete()?;
     let status = ended.last_status()?;
@@ -70,7 +63,7 @@ fn by_functions(ended: &Ended) -> Result<bool> {
 
 /// Each key adds up to its truth. Where no program sees the decision a cause may be unknown, but
 /// never wrong, and never the sum.
-fn agree(rows: &[Value], ended: &Ended, truths: &[(&str, u64)]) -> Result<()> {
+pub fn agree(rows: &[Value], ended: &Ended, truths: &[(&str, u64)]) -> Result<()> {
     for &(key, truth) in truths {
         let found = sum(rows, key);
         let known = by_functions(ended)? || key == "drops_total";
@@ -211,164 +204,5 @@ fn older() -> Result<()> {
     // Clients try again while the tool starts.
     ensure!(drops.is_some_and(|drops| drops <= after - before), "{drops:?} of {before}..{after}");
     ensure!(rows.iter().all(|row| row["pid"] == pid && row["accept_now"] == 3), "{rows:#?}");
-    Ok(())
-}
-
-fn families() -> Result<()> {
-    // The kernel has a listener of one IPv6 address take no IPv4 anyway.
-    for (flags, laddr, v6only) in [("-6", "::1", true), ("--addr ::", "::", false)] {
-        let netns = Netns::new("v6")?;
-        let tool = watch(&netns, "")?;
-        load::run(&netns, &format!("listen --backlog 2 --connects 8 {flags}"))?;
-        let drops = netns.counter("TcpExtListenDrops")?;
-        ensure!(drops >= 5, "{drops} drops");
-        let (rows, ended) = explained(tool)?;
-        agree(&rows, &ended, &[("drops_accept_syn", drops), ("drops_total", drops)])?;
-        let named = |row: &Value| row["laddr"] == laddr && row["v6only"] == v6only;
-        ensure!(rows.iter().all(|row| named(row) && row["family"] == 6), "{rows:#?}");
-    }
-    Ok(())
-}
-
-fn thousand() -> Result<()> {
-    let netns = Netns::new("many")?;
-    let tool = watch(&netns, "--all")?;
-    let script = "--listeners 1000 --spread --port 20000 --backlog 2 --connects 12 --hold";
-    let mut held = Running::listen(&netns, script)?;
-    let pid = held.ready["pid"].clone();
-    tool.wait_for_kind("listener", 2000)?;
-    let seen = tool.lines();
-    held.stop()?;
-    let drops = netns.counter("TcpExtListenDrops")?;
-    let (rows, ended) = explained(tool)?;
-    agree(&rows, &ended, &[("drops_accept_syn", drops), ("drops_total", drops)])?;
-    let mut ports: Vec<_> = rows.iter().map(|row| number(&row["lport"])).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    ensure!(ports.len() == 1000 && ports[0] == 20_000, "{} ports", ports.len());
-    ensure!(rows.iter().all(|row| row["pid"] == pid), "a wrong owner");
-    ensure!(seen >= 2000, "{seen} lines");
-    Ok(())
-}
-
-fn groups() -> Result<()> {
-    let netns = Netns::new("group")?;
-    let tool = watch(&netns, "--group")?;
-    load::run(&netns, "listen --listeners 4 --backlog 2 --connects 60 --port 5555")?;
-    let drops = netns.counter("TcpExtListenDrops")?;
-    ensure!(drops > 0, "nothing was lost");
-    let (rows, ended) = explained(tool)?;
-    agree(&rows, &ended, &[("drops_accept_syn", drops), ("drops_total", drops)])?;
-    ensure!(rows.iter().any(|row| row["listeners"] == 4), "{rows:#?}");
-    Ok(())
-}
-
-fn namespaces() -> Result<()> {
-    let both = [Netns::new("one")?, Netns::new("two")?];
-    let tool = Tool::start("listenoverflow", "-i 0.2")?;
-    for (netns, connects) in both.iter().zip([10, 25]) {
-        load::run(netns, &format!("listen --backlog 2 --connects {connects}"))?;
-    }
-    let (rows, ended) = explained(tool)?;
-    for netns in &both {
-        let inode = netns.inode()?;
-        let own: Vec<Value> =
-            rows.iter().filter(|row| number(&row["netns"]) == inode).cloned().collect();
-        let drops = netns.counter("TcpExtListenDrops")?;
-        agree(&own, &ended, &[("drops_accept_syn", drops), ("drops_total", drops)])?;
-        let name = netns.name();
-        ensure!(own.iter().all(|row| row["netns_name"] == name), "{own:#?} is not {name}");
-    }
-    Ok(())
-}
-
-fn events() -> Result<()> {
-    let netns = with_raw_clients("events")?;
-    let script = format!(
-        "listen --backlog 16 --addr {SERVER} --port 5556 --raw {CLIENTS} --syns 6 --shrink 1 \
-         --finish"
-    );
-    let tool = watch(&netns, "--events")?;
-    load::run(&netns, &script)?;
-    let drops = netns.counter("TcpExtListenDrops")?;
-    let ended = tool.finish()?;
-    ended.complete()?;
-    let rows = ended.of_kind("listen_event")?;
-    ensure!(sum(&rows, "count") == Some(drops), "{drops} drops: {rows:#?}");
-    let causes = ["accept_queue_ack", "accept_queue_syn"];
-    let named = rows.iter().filter_map(|row| row["cause"].as_str());
-    ensure!(named.clone().all(|cause| cause == causes[0]), "{rows:#?}");
-    ensure!(rows.iter().all(|row| row["limit"].is_null() || row["limit"] == 1), "{rows:#?}");
-
-    let tool = watch(&netns, "--clients")?;
-    load::run(&netns, &script)?;
-    let drops = netns.counter("TcpExtListenDrops")? - drops;
-    let ended = tool.finish()?;
-    let rows = ended.of_kind("listen_client")?;
-    ensure!(sum(&rows, "lost") == Some(drops), "{drops} drops: {rows:#?}");
-    if named.count() > 0 {
-        // The first two found room.
-        for nth in 3..=6 {
-            let client = format!("198.51.100.{nth}");
-            let found = rows.iter().find(|row| row["raddr"] == client.as_str());
-            ensure!(found.is_some_and(|row| number(&row["lost"]) > 0), "{client}: {rows:#?}");
-        }
-    }
-    Ok(())
-}
-
-fn advice() -> Result<()> {
-    for (somaxconn, bound, limit) in [(2, "somaxconn", 2), (4096, "backlog", 3)] {
-        let netns = Netns::new("advice")?;
-        netns.sysctl(&[&format!("net.core.somaxconn={somaxconn}")])?;
-        let tool = watch(&netns, "--advise")?;
-        load::run(&netns, "listen --backlog 3 --connects 9")?;
-        let (_, ended) = explained(tool)?;
-        let rows = ended.of_kind("advice")?;
-        ensure!(!rows.is_empty(), "no advice");
-        for row in rows {
-            ensure!(row["bound_by"] == bound && row["accept_limit"] == limit, "{row}");
-            ensure!(row["somaxconn"] == somaxconn && row["abort_on_overflow"] == false, "{row}");
-        }
-    }
-    Ok(())
-}
-
-/// A hundred idle listeners take at most one percent of a CPU.
-/// A server that does nothing wrong but to be asked too much at once.
-fn nginx() -> Result<()> {
-    let netns = Netns::new("wrk")?;
-    let folder = tempfile::tempdir()?;
-    let root = folder.path().display();
-    let configuration = folder.path().join("nginx.conf");
-    std::fs::write(
-        &configuration,
-        format!(
-            "user root; daemon off; master_process off; worker_processes 1; pid {root}/pid;\n\
-             error_log {root}/errors; events {{ worker_connections 4096; }}\n\
-             http {{ access_log off; keepalive_timeout 0;\n\
-             server {{ listen 127.0.0.1:5201 backlog=4; return 200 ok; }} }}\n"
-        ),
-    )?;
-    let mut server = netns.command("nginx");
-    server.arg("-c").arg(&configuration).arg("-p").arg(folder.path());
-    let server = Running::server(&netns, &mut server, 5201)?;
-    let tool = watch(&netns, "")?;
-    let mut client = netns.command("wrk");
-    client.args(["-t", "2", "-c", "200", "-d", "2s", "-H", "Connection: close"]);
-    crate::tool::output(client.arg("http://127.0.0.1:5201/"))?;
-    let (rows, _) = {
-        let pid = u64::from(server.pid());
-        let (rows, ended) = explained(tool)?;
-        ensure!(rows.iter().all(|row| number(&row["pid"]) == pid), "{rows:#?}");
-        (rows, ended)
-    };
-    let drops = netns.counter("TcpExtListenDrops")?;
-    let total = sum(&rows, "drops_total").context("a sum that nobody knows")?;
-    ensure!(drops > 0 && total <= drops && drops - total <= 2, "{total} of {drops} drops");
-    ensure!(
-        rows.iter().any(|row| row["accept_limit"] == 4 && number(&row["accept_peak"]) == 5),
-        "{rows:#?}"
-    );
     Ok(())
 }

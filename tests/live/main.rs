@@ -14,7 +14,9 @@ mod errors;
 mod facts;
 mod latency;
 mod latency_peers;
+mod latency_sums;
 mod listen;
+mod listen_views;
 mod load;
 mod netns;
 mod peers;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ("timewait", timewait::TESTS),
         ("count", count::TESTS),
         ("latency", latency::TESTS),
+        ("latency_sums", latency_sums::TESTS),
         ("latency_peers", latency_peers::TESTS),
         ("shared", shared::TESTS),
         ("summary", summary::TESTS),
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         ("facts", facts::TESTS),
         ("check", check::TESTS),
         ("listen", listen::TESTS),
+        ("listen_views", listen_views::TESTS),
         ("peers", peers::TESTS),
     ];
     let trials = groups

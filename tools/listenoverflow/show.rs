@@ -1,6 +1,7 @@
 //! The views of an interval.
 
 use anyhow::Result;
+use tcpscope::hooks::LISTENOVERFLOW;
 use tcpscope::listen::{
     ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, listener_view, rows,
 };
@@ -17,7 +18,32 @@ fn matching(interval: &Interval) -> impl Iterator<Item = &One> {
 }
 
 impl Watch<'_> {
-    pub fn show_listeners(
+    /// What an interval has, as it was asked for.
+    pub fn show(
+        &mut self,
+        running: &mut Running,
+        interval: &Interval,
+        time: (i64, u64),
+    ) -> Result<()> {
+        match (self.args.events, self.args.clients) {
+            (true, _) => self.show_events(running, interval),
+            (_, true) => self.show_clients(running, interval, time),
+            _ => self.show_listeners(running, interval, time),
+        }
+    }
+
+    /// What cannot be told of other namespaces, if it is news.
+    pub fn show_remark(&mut self, running: &mut Running) -> Result<()> {
+        if let Some(remark) = self.source.spaces.remark() {
+            let name = LISTENOVERFLOW.name;
+            running.printer.note(&format!(
+                "{name}: losses of other namespaces are not told apart: {remark}"
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn show_listeners(
         &mut self,
         running: &mut Running,
         interval: &Interval,
@@ -49,7 +75,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    pub fn show_events(&mut self, running: &mut Running, interval: &Interval) -> Result<()> {
+    fn show_events(&mut self, running: &mut Running, interval: &Interval) -> Result<()> {
         for event in self.source.take_events() {
             self.batches.push(&event, &self.known);
         }
@@ -65,7 +91,7 @@ impl Watch<'_> {
         Ok(running.printer.flush()?)
     }
 
-    pub fn show_clients(
+    fn show_clients(
         &mut self,
         running: &mut Running,
         interval: &Interval,

@@ -133,21 +133,12 @@ impl<'a> Watch<'a> {
         let interval = self.model.interval(epoch, &entries, &waits, &readings);
         running.delivered = self.source.delivered();
         running.unexplained = interval.unexplained;
-        if let Some(remark) = self.source.spaces.remark() {
-            let name = LISTENOVERFLOW.name;
-            running.printer.note(&format!(
-                "{name}: losses of other namespaces are not told apart: {remark}"
-            ))?;
-        }
+        self.show_remark(running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         let time = (wall_now(), monotonic_now() - self.began);
         self.began = monotonic_now();
         running.printer.set_interval(time.1);
-        match (self.args.events, self.args.clients) {
-            (true, _) => self.show_events(running, &interval),
-            (_, true) => self.show_clients(running, &interval, time),
-            _ => self.show_listeners(running, &interval, time),
-        }
+        self.show(running, &interval, time)
     }
 
     fn remember(&mut self, entries: impl Iterator<Item = (Id, Listener)>) {

@@ -1,119 +1,36 @@
-//! Conversations over one connection each, step by step from one thread that holds both ends, so
-//! that what a tool must measure is known in advance, and between which times.
+//! The conversations.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Write;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
 use rustix::net::{SendFlags, Shutdown, sockopt};
-use serde::Serialize;
 
-use crate::actor::{self, now_ns};
-use crate::{Target, sock};
+use super::pair::{BYTES, Bounds, PAUSE, Pair, Step, pause, recv, send};
+use crate::actor::now_ns;
 
-/// What either end waits deliberately.
-const PAUSE: Duration = Duration::from_millis(20);
-const BYTES: usize = 100;
+/// A conversation.
+pub type Script = fn(&mut Pair) -> Result<()>;
 
-/// Arguments of `tcpload talk`.
-#[derive(Args)]
-pub struct Talk {
-    /// With cases that take seconds, or take the loopback down for a moment
-    #[arg(long)]
-    slow: bool,
-    #[command(flatten)]
-    target: Target,
-}
+pub const CASES: [(&str, Script); 9] = [
+    ("several sends before an answer", Pair::several_sends),
+    ("an answer in many segments", Pair::long_answer),
+    ("an answer before the request is complete", Pair::early_answer),
+    ("pipelined requests", Pair::pipelined),
+    ("a greeting", Pair::greeting),
+    ("both at once", Pair::at_once),
+    ("MSG_MORE", Pair::held_back),
+    ("a send that fails", Pair::failed_send),
+    ("half closed", Pair::half_closed),
+];
 
-/// Between which durations (ns) a latency must lie.
-#[derive(Serialize, Clone, Copy)]
-struct Bounds(u64, u64);
-
-#[derive(Serialize, Default)]
-struct Case {
-    name: &'static str,
-    client_port: u16,
-    server_port: u16,
-    responses: Vec<Bounds>,
-    services: Vec<Bounds>,
-    /// Bytes of each response's request.
-    sent: Vec<usize>,
-    /// Segments of each request sent again, at least.
-    retrans: u64,
-    /// The answer comes after the client's FIN.
-    half_closed: bool,
-}
-
-#[derive(Serialize)]
-struct Report {
-    kind: &'static str,
-    pid: u32,
-    cases: Vec<Case>,
-}
-
-/// When a step began and ended.
-#[derive(Clone, Copy)]
-struct Step {
-    from: u64,
-    to: u64,
-}
-
-fn step(work: impl FnOnce() -> Result<()>) -> Result<Step> {
-    let from = now_ns();
-    work()?;
-    Ok(Step { from, to: now_ns() })
-}
-
-/// Both ends of a connection.
-struct Pair {
-    client: TcpStream,
-    server: TcpStream,
-    case: Case,
-}
-
-fn send(mut end: &TcpStream) -> Result<Step> {
-    step(|| end.write_all(&[7; BYTES]).context("send"))
-}
-
-fn recv(mut end: &TcpStream, bytes: usize) -> Result<Step> {
-    step(|| end.read_exact(&mut vec![0; bytes]).context("receive"))
-}
-
-fn pause() {
-    thread::sleep(PAUSE);
-}
+/// Those that take seconds, or the loopback away.
+pub const SLOW: [(&str, Script); 2] =
+    [("keep-alive pings", Pair::keepalive), ("a request sent again", Pair::lost)];
 
 impl Pair {
-    fn new(name: &'static str, listener: &TcpListener) -> Result<Self> {
-        let to = listener.local_addr()?;
-        let client = TcpStream::connect(to).context("connect")?;
-        let (server, _) = listener.accept()?;
-        for end in [&client, &server] {
-            end.set_nodelay(true)?;
-            sock::patience(end)?;
-        }
-        let client_port = client.local_addr()?.port();
-        let case = Case { name, client_port, server_port: to.port(), ..Case::default() };
-        Ok(Self { client, server, case })
-    }
-
-    /// The answer to a request of which `last` was the last send is `answer`, read by `read`.
-    fn response(&mut self, last: Step, answer: Step, read: Step, sent: usize) {
-        let shortest = answer.from.saturating_sub(last.to);
-        self.case.responses.push(Bounds(shortest, read.to - last.from));
-        self.case.sent.push(sent);
-    }
-
-    /// The request whose first bytes were sent by `first` and read by `read` is answered by `answer`.
-    fn service(&mut self, first: Step, read: Step, answer: Step) {
-        let shortest = answer.from.saturating_sub(read.to);
-        self.case.services.push(Bounds(shortest, answer.to - first.from));
-    }
-
     /// One request, one answer after a pause.
     fn exchange(&mut self) -> Result<()> {
         let request = send(&self.client)?;
@@ -303,38 +220,4 @@ fn loopback(state: &str) -> Result<()> {
     let done = Command::new("ip").args(["link", "set", "lo", state]).status()?;
     ensure!(done.success(), "ip link set lo {state}: {done}");
     Ok(())
-}
-
-/// A conversation.
-type Script = fn(&mut Pair) -> Result<()>;
-
-const CASES: [(&str, Script); 9] = [
-    ("several sends before an answer", Pair::several_sends),
-    ("an answer in many segments", Pair::long_answer),
-    ("an answer before the request is complete", Pair::early_answer),
-    ("pipelined requests", Pair::pipelined),
-    ("a greeting", Pair::greeting),
-    ("both at once", Pair::at_once),
-    ("MSG_MORE", Pair::held_back),
-    ("a send that fails", Pair::failed_send),
-    ("half closed", Pair::half_closed),
-];
-
-const SLOW: [(&str, Script); 2] =
-    [("keep-alive pings", Pair::keepalive), ("a request sent again", Pair::lost)];
-
-impl Talk {
-    /// Holds all conversations and prints what must be seen of them.
-    pub fn run(self) -> Result<()> {
-        actor::rename(b"talker")?;
-        let listener = sock::listen(SocketAddr::new(self.target.ip(), self.target.port), false)?;
-        let slow = if self.slow { &SLOW[..] } else { &[] };
-        let mut cases = Vec::new();
-        for &(name, script) in CASES.iter().chain(slow) {
-            let mut pair = Pair::new(name, &listener)?;
-            script(&mut pair).context(name)?;
-            cases.push(pair.case);
-        }
-        actor::say(&Report { kind: "talk", pid: std::process::id(), cases })
-    }
 }
