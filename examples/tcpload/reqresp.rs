@@ -24,6 +24,9 @@ pub struct Reqresp {
     /// Connections, each with a thread at both ends
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
     conns: u64,
+    /// The server closes its listener once it has all connections
+    #[arg(long)]
+    unlisten: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -37,6 +40,9 @@ pub struct Server {
     port: u16,
     #[arg(long)]
     size: usize,
+    /// Connections to take before the listener is closed
+    #[arg(long)]
+    take: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,10 +68,12 @@ impl Reqresp {
     pub fn run(self) -> Result<()> {
         actor::rename(b"rr-client")?;
         let ip = self.target.ip();
+        let take = if self.unlisten { self.conns.try_into()? } else { usize::MAX };
         let mut server = Peer::start(
             actor::actor("reqresp-server")?
                 .args(["--addr", &ip.to_string(), "--port", &self.target.port.to_string()])
-                .args(["--size", &self.size.to_string()]),
+                .args(["--size", &self.size.to_string()])
+                .args(["--take", &take.to_string()]),
         )?;
         let Ready { port } = server.line()?;
         let begin = Instant::now();
@@ -120,7 +128,7 @@ impl Server {
         let listener = sock::listen(SocketAddr::new(self.addr, self.port), false)?;
         actor::say(&Ready { port: listener.local_addr()?.port() })?;
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for stream in listener.incoming().flatten().take(self.take) {
                 thread::spawn(move || answer(stream, self.size));
             }
         });

@@ -7,7 +7,7 @@ use crate::Test;
 use crate::load;
 use crate::netns::Netns;
 use crate::setting::{emulated, scaled};
-use crate::tool::{Ended, Tool, number};
+use crate::tool::{Ended, Tool, number, output, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("a_server_that_sleeps_before_it_answers", sleeping_server),
@@ -17,6 +17,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_wait_for_accept", accept),
     ("connects_that_fail_or_succeed_late", connects),
     ("older_sockets_have_roles", older),
+    ("older_sockets_of_unknown_roles", older_unknown),
 ];
 
 pub const MS: u64 = 1_000_000;
@@ -40,7 +41,7 @@ pub fn sum(rows: &[Value], what: &str, role: &str, key: &str) -> u64 {
 }
 
 /// The only row of a kind, role and process.
-fn row<'a>(rows: &'a [Value], what: &str, role: &str, pid: &Value) -> Result<&'a Value> {
+pub fn row<'a>(rows: &'a [Value], what: &str, role: &str, pid: &Value) -> Result<&'a Value> {
     let mut mine =
         rows.iter().filter(|row| row["what"] == what && row["role"] == role && row["pid"] == *pid);
     let one = mine.next().with_context(|| format!("no row of {what}, {role}, {pid}: {rows:#?}"))?;
@@ -188,26 +189,47 @@ fn probes_nothing_else(ended: &Ended) -> Result<bool> {
     Ok(!probes.contains_key("send-begin") && !probes.contains_key("segment"))
 }
 
+/// Requests on a connection older than the tool: what the load says, and the rows. The tool starts
+/// when it is there, and if `unlisten` says so, when nobody listens any more.
+fn on_older_socket(netns: &Netns, unlisten: bool) -> Result<(Value, Vec<Value>, Ended)> {
+    let load = if unlisten { "reqresp --seconds 3 --unlisten" } else { "reqresp --seconds 3" };
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| load::run(netns, load));
+        let shown = |state| -> Result<bool> {
+            Ok(!output(netns.command("ss").args(["-Htn", "state", state]))?.is_empty())
+        };
+        until("the connection is there", || {
+            let there = shown("established")? && !(unlisten && shown("listening")?);
+            Ok(there.then_some(()))
+        })?;
+        let tool = start(netns, &format!("--kind response,service {ONE_INTERVAL}"))?;
+        let report = load.join().map_err(|_| anyhow::anyhow!("load"))??;
+        let (rows, ended) = rows(tool)?;
+        Ok((report, rows, ended))
+    })
+}
+
 fn older() -> Result<()> {
     let netns = Netns::new("older")?;
-    let report = std::thread::scope(|scope| -> Result<_> {
-        let load = scope.spawn(|| load::run(&netns, "reqresp --seconds 3"));
-        let count = || -> Result<Option<()>> {
-            let text =
-                crate::tool::output(netns.command("ss").args(["-Htn", "state", "established"]))?;
-            Ok((!text.is_empty()).then_some(()))
-        };
-        crate::tool::until("the connection is there", count)?;
-        let tool = start(&netns, &format!("--kind response,service {ONE_INTERVAL}"))?;
-        let report = load.join().map_err(|_| anyhow::anyhow!("load"))??;
-        Ok((report, rows(tool)?))
-    });
-    let (report, (rows, ended)) = report?;
+    let (report, rows, ended) = on_older_socket(&netns, false)?;
     ensure!(number(&report["requests"]) > 0, "{report}");
     let response = row(&rows, "response", "client", &report["client_pid"])?;
     let service = row(&rows, "service", "server", &report["server_pid"])?;
     let difference = number(&response["count"]).abs_diff(number(&service["count"]));
     ensure!(difference <= 1 && number(&service["count"]) > 0, "{response}\n{service}");
     ensure!(rows.iter().all(|row| !row["role"].is_null()), "{rows:#?}");
+    ended.complete()
+}
+
+/// Nobody listens who could tell which end is the server: both ends are measured as either.
+fn older_unknown() -> Result<()> {
+    let netns = Netns::new("unknown")?;
+    let (report, rows, ended) = on_older_socket(&netns, true)?;
+    ensure!(rows.iter().all(|row| row["role"].is_null()), "{rows:#?}");
+    for (what, end) in [("response", "client_pid"), ("service", "server_pid")] {
+        let mut mine = rows.iter().filter(|row| row["what"] == what && row["pid"] == report[end]);
+        ensure!(mine.next().is_some_and(|row| number(&row["count"]) > 0), "{what}: {rows:#?}");
+    }
+    ensure!(rows.len() == 4, "two kinds at two ends: {rows:#?}");
     ended.complete()
 }

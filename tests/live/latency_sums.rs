@@ -12,6 +12,7 @@ use crate::tool::{Ended, number};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("what_finds_no_room_is_other", other),
+    ("groupings_add_up", groupings),
     ("no_interval_loses_or_repeats_anything", intervals),
     ("quantiles_are_those_of_the_events", quantiles),
     ("slower_is_filtered_in_the_kernel", slower),
@@ -111,4 +112,36 @@ fn slower() -> Result<()> {
     let status = ended.last_status()?;
     ensure!(number(&status["filtered"]) == 10 && number(&status["delivered"]) == 10, "{status}");
     ended.complete()
+}
+
+/// Each way to group has every exchange, under the keys that the script knows.
+fn groupings() -> Result<()> {
+    const REQUESTS: u64 = 30;
+    let netns = Netns::new("groupings")?;
+    let ways = ["process", "remote", "remote:24", "port", "connection", "cgroup", "total"];
+    let tools = ways.map(|by| {
+        start(&netns, &format!("--by {by} --kind response,service {ONE_INTERVAL}"))
+            .map(|tool| (by, tool))
+    });
+    let tools = tools.into_iter().collect::<Result<Vec<_>>>()?;
+    let report = load::run(&netns, &format!("ask --requests {REQUESTS} --conns 3 --sleep-ms 1"))?;
+    for (by, tool) in tools {
+        let (rows, ended) = rows(tool)?;
+        for (what, role, port) in [("response", "client", "rport"), ("service", "server", "lport")]
+        {
+            ensure!(sum(&rows, what, role, "count") == REQUESTS, "by {by}, {what}: {rows:#?}");
+            let mine = rows.iter().filter(|row| row["what"] == what);
+            let keyed = mine.clone().all(|row| match by {
+                "process" => row["pid"] == report[format!("{role}_pid")],
+                "remote" => row["raddr"] == "127.0.0.1",
+                "remote:24" => row["raddr"] == "127.0.0.0",
+                "port" | "connection" => row[port] == report["port"],
+                _ => true,
+            });
+            let expected = if by == "connection" { 3 } else { 1 };
+            ensure!(keyed && mine.count() == expected, "by {by}, {what}: {rows:#?}");
+        }
+        ended.complete()?;
+    }
+    Ok(())
 }

@@ -75,10 +75,24 @@ impl Pair {
         self.exchange()
     }
 
-    /// The server answers what it has not read to the end.
+    /// The server answers before the request is complete, and once more what comes after.
     fn early_answer(&mut self) -> Result<()> {
-        self.exchange()?;
-        self.exchange()
+        let first = send(&self.client)?;
+        let came = recv(&self.server, BYTES / 2)?;
+        pause();
+        let early = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(first, early, read, BYTES);
+        self.service(first, came, early);
+        pause();
+        let rest = send(&self.client)?;
+        let came = recv(&self.server, BYTES - BYTES / 2 + BYTES)?;
+        pause();
+        let answer = send(&self.server)?;
+        let read = recv(&self.client, BYTES)?;
+        self.response(rest, answer, read, BYTES);
+        self.service(rest, came, answer);
+        Ok(())
     }
 
     /// Three requests on their way at a time are answered one by one: the first answer ends the
