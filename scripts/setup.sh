@@ -41,7 +41,10 @@ qemu-system-x86_64        | qemu-system-x86 | boots other kernels
 cpio                      | cpio          | packs it
 python3                   | python3       | compares the findings with the record
 dpkg-deb                  | dpkg          | unpacks the kernels
+xz                        | xz-utils      | unpacks their modules
+zstd                      | zstd          | likewise
 ss                        | iproute2      | socket tables, counters and namespaces to compare with
+tc                        | iproute2      | delays between namespaces
 setpriv                   | util-linux    | runs a tool with few capabilities
 stdbuf                    | coreutils     | lets the peers say at once that they have started
 /usr/sbin/tcpstates       | libbpf-tools  | the peers that are to start there too

@@ -46,6 +46,16 @@ pub fn actor(subcommand: &str) -> Result<Command> {
     Ok(command)
 }
 
+/// Likewise, in the network namespace of this name; it is the same process still.
+pub fn actor_in(netns: Option<&str>, subcommand: &str) -> Result<Command> {
+    let inner = actor(subcommand)?;
+    let Some(netns) = netns else { return Ok(inner) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", netns]).arg(inner.get_program()).args(inner.get_args());
+    command.env(PARENT, std::process::id().to_string());
+    Ok(command)
+}
+
 /// A child that speaks JSON Lines on its standard output and works until its standard input ends.
 pub struct Peer {
     child: Child,

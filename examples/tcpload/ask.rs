@@ -33,6 +33,9 @@ pub struct Ask {
     /// One thread sends on all connections, another reads the answers
     #[arg(long)]
     crossed: bool,
+    /// The network namespace of the server, by its name
+    #[arg(long)]
+    server_netns: Option<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -85,7 +88,7 @@ impl Ask {
         actor::rename(b"asker")?;
         let ip = self.target.ip();
         let mut server = Peer::start(
-            actor::actor("ask-server")?
+            actor::actor_in(self.server_netns.as_deref(), "ask-server")?
                 .args(["--addr", &ip.to_string(), "--port", &self.target.port.to_string()])
                 .args(["--accept-ms", &self.accept_ms.to_string()]),
         )?;

@@ -82,6 +82,11 @@ run_test() {
 		fi
 		tell again "$1" "$2" "$3" "$attempt"
 	done
+	# What this machine cannot be asked; guests have been given all that the tests need.
+	if [ -z "${TCPSCOPE_TEST_SCALE:-}" ] && grep -q '^test result: ok. 0 passed.* 1 ignored' "$work/out"; then
+		tell ignored "$1" "$2" "$3" "$(head -n 1 "$work/out")"
+		return
+	fi
 	# A name that no test has would pass too.
 	[ "$code" -ne 0 ] || grep -q '^test result: ok. 1 passed' "$work/out" || code=404
 	tell test "$1" "$2" "$3" "$code" $(($(date +%s) - begin))

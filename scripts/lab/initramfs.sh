@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
 # What the live tests call, and the peers. Everything else is busybox.
-PROGRAMS='ip ss nstat nsenter unshare setpriv stdbuf
+PROGRAMS='ip tc ss nstat nsenter unshare setpriv stdbuf
 	/usr/sbin/tcpstates /usr/sbin/tcptop /usr/sbin/tcpconnlat /usr/sbin/tcprtt /usr/sbin/tcpsynbl
 	/usr/sbin/tcplife'
 
@@ -26,12 +26,16 @@ lab=${1:?the folder of our programs}
 output=${2:?the file to write}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root/bin" "$root/etc"
+mkdir -p "$root/bin" "$root/etc" "$root/modules"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp scripts/lab/init "$root/init"
 chmod 755 "$root" "$root/init"
 cp -r "$lab" "$root/lab"
 echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+for series in $LAB_SERIES; do
+	kept=$LAB_CACHE/kernels/$series
+	[ ! -e "$kept/modules" ] || cp -r "$kept/modules" "$root/modules/$(cat "$kept/release")"
+done
 for name in $PROGRAMS; do
 	path=$(command -v "$name")
 	add "$path"

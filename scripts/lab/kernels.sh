@@ -61,9 +61,41 @@ update_lists() {
 	private_apt apt-get -qq update >"$apt/update.log" 2>&1 || updated=
 }
 
-# Downloads the newest kernel of a series and keeps its image.
+# Downloads a package and unpacks it: unpack NAME FOLDER
+unpack() {
+	say "Downloading $1"
+	(cd "$2" && private_apt apt-get -qq download "$1" >"$apt/download.log" 2>&1) || {
+		tail -5 "$apt/download.log" >&2
+		die "kernel $series: $1 cannot be downloaded"
+	}
+	dpkg-deb -x "$(compgen -G "$2/$1_*.deb")" "$2"
+}
+
+# Keeps the modules that guests load, as insmod wants them: keep_modules FOLDER TO
+keep_modules() {
+	local module file
+	mkdir "$2"
+	for module in $LAB_MODULES; do
+		file=$(find "$1" -name "$module.ko" -o -name "$module.ko.*")
+		case $file in
+		*.ko) cp "$file" "$2/" ;;
+		*.xz) xz -dc "$file" >"$2/$module.ko" ;;
+		*.zst) zstd -qdc "$file" >"$2/$module.ko" ;;
+		*) die "kernel $series: its package has no module $module" ;;
+		esac
+	done
+}
+
+has_modules() {
+	local module
+	for module in $LAB_MODULES; do
+		[ -e "$1/$module.ko" ] || return
+	done
+}
+
+# Downloads the newest kernel of a series and keeps its image and some modules.
 fetch() {
-	local series=$1 to=$2 name deb work image
+	local series=$1 to=$2 name work image
 	[ -n "${listed-}" ] || update_lists
 	listed=1
 	name=$(private_apt apt-cache pkgnames "linux-" | grep -E "$(pattern "$series")" | sort -V | tail -1)
@@ -71,27 +103,24 @@ fetch() {
 		[ -n "$updated" ] || tail -5 "$apt/update.log" >&2
 		die "kernel $series: the mirror has no package $(pattern "$series")"
 	fi
-	say "Downloading $name"
 	work=$(mktemp -d "$cache/tmp.XXXXXX")
-	(cd "$work" && private_apt apt-get -qq download "$name" >"$apt/download.log" 2>&1) || {
-		tail -5 "$apt/download.log" >&2
-		die "kernel $series: $name cannot be downloaded"
-	}
-	deb=$(compgen -G "$work/*.deb")
-	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$work" --wildcards '*/vmlinuz*'
+	unpack "$name" "$work"
+	# Where the image has a package of its own, the modules have one, too.
+	case $name in
+	linux-binary-*) unpack "linux-modules-${name#linux-binary-}" "$work" ;;
+	esac
 	image=$(find "$work" -type f -name 'vmlinuz*')
 	[ -n "$image" ] || die "kernel $series: $name has no vmlinuz"
+	keep_modules "$work" "$work/modules"
 	rm -rf "$to"
 	mkdir -p "$to"
 	echo "${name#linux-*-}" >"$to/release"
 	mv "$image" "$to/vmlinuz"
+	mv "$work/modules" "$to/modules"
 	touch "$to/vmlinuz"
 	rm -rf "$work"
 }
 
-for name in apt-get dpkg-deb; do
-	have "$name" || die "no $name here: the lab gets its kernels with apt"
-done
 cache=$LAB_CACHE apt=$LAB_CACHE/apt updated=1
 mkdir -p "$cache"
 # Leftovers of a run that was interrupted.
@@ -99,7 +128,7 @@ rm -rf "$cache"/tmp.*
 for series in "$@"; do
 	at=$cache/kernels/$series
 	fresh=$(find "$at" -name vmlinuz -mtime "-$FRESH_DAYS" 2>/dev/null || true)
-	if [ -z "$fresh" ]; then
+	if [ -z "$fresh" ] || ! has_modules "$at/modules"; then
 		fetch "$series" "$at"
 	fi
 	echo "$series $(cat "$at/release") $at/vmlinuz"

@@ -86,6 +86,8 @@ class Kernel:
                     self.logs.append(where + text)
             case ["again", cell, _, name, attempt]:
                 self.logs.append(f"{self.series} {cell} {name}: runs skipped, attempt {attempt}")
+            case ["ignored", cell, _, name, why]:
+                self.logs.append(f"{self.series} {cell} {name}: n/a, {why}")
             case ["insns", program_object, program, kept, "refused", *why]:
                 self.insns[program_object, program, kept] = "refused: " + " ".join(why)
             case ["insns", program_object, program, kept, count]:

@@ -1,0 +1,119 @@
+//! tcplatency over a path that takes its time, between two network namespaces.
+//!
+//! Delays need `sch_netem`, which the kernels of the lab have. Where it is lacking these tests are
+//! ignored; under emulation, which is the lab, they fail.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::Test;
+use crate::latency::{MS, ONE_INTERVAL, row, rows};
+use crate::load;
+use crate::netns::Netns;
+use crate::setting::emulated;
+use crate::tool::{Tool, number, output};
+
+pub const TESTS: &[(&str, Test)] = &[("a_path_of_50_ms_each_way", path)];
+
+/// What netem adds to each packet, in ms, and the addresses of both ends.
+const DELAY_MS: u64 = 50;
+const ROUND_TRIP: u64 = 2 * DELAY_MS * MS;
+const CLIENT: &str = "10.117.0.1";
+const SERVER: &str = "10.117.0.2";
+/// What the server takes to answer the second time, in ms.
+const SERVICE_MS: u64 = 60;
+/// What a segment's way through two stacks may add, all instructions emulated or not.
+const EMULATED_SLACK: u64 = 25 * MS;
+const SLACK: u64 = 5 * MS;
+
+/// Why packets cannot be delayed here.
+pub fn missing() -> Option<String> {
+    if emulated() {
+        return None;
+    }
+    let mut tc = Command::new("unshare");
+    tc.args(["--net", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]);
+    let out = tc.stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8_lossy(&out.stderr);
+    (!out.status.success()).then(|| said.lines().next().unwrap_or("no netem").to_owned())
+}
+
+/// An end of the link: its namespace, address and hardware address.
+struct End<'a>(&'a Netns, &'a str, &'a str);
+
+impl End<'_> {
+    /// Addressed, delayed, and without the need to ask who `peer` is, which would be delayed too.
+    fn set_up(&self, peer: &End) -> Result<()> {
+        let Self(netns, address, hardware) = self;
+        netns.ip(&["link", "set", "far", "address", hardware, "up"])?;
+        netns.ip(&["address", "add", &format!("{address}/24"), "dev", "far"])?;
+        netns.ip(&["neighbour", "replace", peer.1, "lladdr", peer.2, "dev", "far"])?;
+        let delay = format!("{DELAY_MS}ms");
+        let netem = ["qdisc", "add", "dev", "far", "root", "netem", "delay", &delay];
+        output(netns.command("tc").args(netem))?;
+        Ok(())
+    }
+}
+
+/// Two namespaces with a link between them.
+fn ends() -> Result<(Netns, Netns)> {
+    let (client, server) = (Netns::new("near")?, Netns::new("far")?);
+    let link = ["link", "add", "far", "type", "veth", "peer", "name", "far", "netns"];
+    client.ip(&[&link[..], &[server.name()]].concat())?;
+    let near = End(&client, CLIENT, "02:00:00:00:00:01");
+    let far = End(&server, SERVER, "02:00:00:00:00:02");
+    near.set_up(&far)?;
+    far.set_up(&near)?;
+    Ok((client, server))
+}
+
+/// Requests of which the server thinks `service_ms` each; its address is in the other namespace.
+fn ask(client: &Netns, server: &Netns, service_ms: u64) -> Result<Value> {
+    let there = server.name();
+    let load = format!("ask --requests 12 --conns 4 --sleep-ms {service_ms}");
+    load::run(client, &format!("{load} --server-netns {there} --addr {SERVER}"))
+}
+
+/// A quantile that is `least`, and not much more.
+fn about(row: &Value, key: &str, least: u64) -> Result<()> {
+    let slack = if emulated() { EMULATED_SLACK } else { SLACK };
+    let found = number(&row[key]);
+    let (shortest, longest) = (least * 968 / 1000, (least + slack) * 1032 / 1000);
+    ensure!((shortest..=longest).contains(&found), "{key} is not about {least} ns: {row}");
+    Ok(())
+}
+
+fn path() -> Result<()> {
+    let (client, server) = ends()?;
+    let tool = Tool::start("tcplatency", ONE_INTERVAL)?;
+    let prompt = ask(&client, &server, 0)?;
+    let slow = ask(&client, &server, SERVICE_MS)?;
+    let (rows, ended) = rows(tool)?;
+    for (report, service) in [(&prompt, 0), (&slow, SERVICE_MS * MS)] {
+        let connect = row(&rows, "connect", "client", &report["client_pid"])?;
+        let response = row(&rows, "response", "client", &report["client_pid"])?;
+        ensure!(number(&connect["count"]) == 4 && number(&response["count"]) == 12, "{rows:#?}");
+        about(connect, "p50_ns", ROUND_TRIP)?;
+        about(response, "p50_ns", ROUND_TRIP + service)?;
+        let (seen, told) = (number(&response["p50_ns"]), number(&report["p50_ns"]));
+        ensure!(seen <= told * 1032 / 1000, "its client saw {told} ns: {response}");
+        let thought = row(&rows, "service", "server", &report["server_pid"])?;
+        ensure!(
+            number(&thought["count"]) == 12 && number(&thought["min_ns"]) >= service,
+            "{thought}"
+        );
+        ensure!(number(&thought["p50_ns"]) < service + ROUND_TRIP / 2, "{thought}");
+        // The handshake's, and of each answer but the last, which FINs may overtake.
+        let server_pid = &report["server_pid"];
+        let sampled = row(&rows, "rtt", "server", server_pid).context("samples of the server")?;
+        ensure!(number(&sampled["count"]) >= 8, "{sampled}");
+        about(sampled, "p50_ns", ROUND_TRIP)?;
+    }
+    // An acknowledgement that waits for its answer makes a round trip longer, no other is there.
+    let sampled = row(&rows, "rtt", "client", &prompt["client_pid"])?;
+    about(sampled, "min_ns", ROUND_TRIP)?;
+    about(sampled, "p50_ns", ROUND_TRIP)?;
+    ended.complete()
+}
