@@ -12,7 +12,7 @@
  * interval has its own shortest and longest, and nothing is counted twice or never. A map only
  * grows while it is filled: a row that found no room once has none until the next interval.
  */
-struct {
+struct latency_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 1);
 	__type(key, struct latency_key);
@@ -26,6 +26,15 @@ struct {
 	__type(key, struct latency_key);
 	__type(value, struct latency_value);
 } latencies_other SEC(".maps");
+
+/* By epoch, and OTHER: one way through the verifier for all three. */
+#define OTHER 2
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 3);
+	__type(key, __u32);
+	__array(values, struct latency_map);
+} latencies SEC(".maps") = {.values = {&latencies_even, &latencies_odd, (void *)&latencies_other}};
 
 volatile struct latency_turn turn SEC(".data.turn") = {};
 
@@ -45,30 +54,17 @@ static __always_inline bool measures(enum latency_kind kind)
 	return options.kinds & 1 << kind;
 }
 
-static __always_inline void *latency_find(const struct latency_key *key, bool other)
-{
-	if (other)
-		return bpf_map_lookup_elem(&latencies_other, key);
-	if (key->epoch)
-		return bpf_map_lookup_elem(&latencies_odd, key);
-	return bpf_map_lookup_elem(&latencies_even, key);
-}
-
-static __always_inline void *latency_make(const struct latency_key *key, bool other)
+static __always_inline void *latency_make(void *map, const struct latency_key *key)
 {
 	static const struct latency_value fresh;
 
-	if (other)
-		bpf_map_update_elem(&latencies_other, key, &fresh, BPF_NOEXIST);
-	else if (key->epoch)
-		bpf_map_update_elem(&latencies_odd, key, &fresh, BPF_NOEXIST);
-	else
-		bpf_map_update_elem(&latencies_even, key, &fresh, BPF_NOEXIST);
-	return latency_find(key, other);
+	bpf_map_update_elem(map, key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
 }
 
 /* A row begins with its head, of which there are as many as the user allows. */
-static __always_inline struct latency_head *head_make(const struct latency_key *key, bool other)
+static __always_inline struct latency_head *head_make(void *map, const struct latency_key *key,
+						      bool other)
 {
 	__u32 epoch = key->epoch & 1;
 
@@ -77,16 +73,16 @@ static __always_inline struct latency_head *head_make(const struct latency_key *
 			return NULL;
 		__sync_fetch_and_add(&turn.rows[epoch], 1);
 	}
-	return latency_make(key, other);
+	return latency_make(map, key);
 }
 
-static __always_inline struct latency_head *head_of(struct latency_key *key,
+static __always_inline struct latency_head *head_of(void *map, struct latency_key *key,
 						    const struct owner *owner, bool other)
 {
 	struct latency_head *head;
 
 	key->octave = LATENCY_HEAD;
-	head = latency_find(key, other) ?: head_make(key, other);
+	head = bpf_map_lookup_elem(map, key) ?: head_make(map, key, other);
 	if (head && !other && head->pid != owner->pid &&
 	    (options.by == BY_PROCESS || options.by == BY_CONNECTION)) {
 		head->pid = owner->pid;
@@ -105,7 +101,7 @@ __noinline __u32 slot_of(__u64 ns)
  * A softirq may run between two instructions of a program that is at work on the same counter,
  * hence the atomic additions.
  */
-static __always_inline bool octave_add(struct latency_key *key, const struct latency *lat,
+static __always_inline bool octave_add(void *map, struct latency_key *key, const struct latency *lat,
 				       const struct owner *owner, bool other)
 {
 	/* an entry without a longest has none at all */
@@ -115,13 +111,13 @@ static __always_inline bool octave_add(struct latency_key *key, const struct lat
 	struct latency_head *head;
 
 	key->octave = slot / HIST_SUBS;
-	value = latency_find(key, other);
+	value = bpf_map_lookup_elem(map, key);
 	if (!value) {
-		head = head_of(key, owner, other);
+		head = head_of(map, key, owner, other);
 		if (!head)
 			return false;
 		key->octave = slot / HIST_SUBS;
-		value = latency_make(key, other);
+		value = latency_make(map, key);
 		if (!value) {
 			head->partial = 1;
 			return false;
@@ -139,10 +135,10 @@ static __always_inline bool octave_add(struct latency_key *key, const struct lat
 }
 
 /* What has no duration, or needs more than one to be told. */
-static __always_inline bool head_add(struct latency_key *key, const struct latency *lat,
+static __always_inline bool head_add(void *map, struct latency_key *key, const struct latency *lat,
 				     const struct owner *owner, bool other)
 {
-	struct latency_head *head = head_of(key, owner, other);
+	struct latency_head *head = head_of(map, key, owner, other);
 
 	if (!head)
 		return false;
@@ -164,14 +160,18 @@ static __always_inline bool head_add(struct latency_key *key, const struct laten
 static __always_inline bool latency_add(struct latency_key *key, const struct latency *lat,
 					const struct owner *owner, bool other)
 {
+	__u32 place = other ? OTHER : key->epoch;
+	void *map = bpf_map_lookup_elem(&latencies, &place);
 	bool timed = lat->outcome == OUTCOME_DONE && lat->ns != DURATION_UNKNOWN;
 
-	if (timed && !octave_add(key, lat, owner, other))
+	if (!map)
+		return false;
+	if (timed && !octave_add(map, key, lat, owner, other))
 		return false;
 	if (timed && !lat->retrans)
 		return true;
 	/* has a head by now if it has an octave */
-	return head_add(key, lat, owner, other);
+	return head_add(map, key, lat, owner, other);
 }
 
 static __always_inline void latency_count(const struct latency *lat, const struct flow *flow,

@@ -27,6 +27,7 @@ TRANSITIONS = (
 SENDS = "tracepoint:sock:sock_send_length { @[pid] = count(); }"
 OFF = Variant("off")
 LISTENERS = 100
+KEYS = 10_000
 # Free space wanted for the long run: JSON of full churn comes near this.
 SOAK_BYTES_PER_SECOND = 120e6
 
@@ -118,6 +119,18 @@ def measure_programs(bench, unit, load, variants):
         interleave(bench, f"program times ({unit})", variants, run)
 
 
+def measure_keys(bench, variants):
+    """Memory with as many rows in an interval as KEYS says."""
+
+    def run(variant):
+        _, watch = watched(bench, variant, bench.load("churn", bench.seconds))
+        if watch.lines() < KEYS:
+            raise ToolError(f"{watch.lines()} lines of output cannot have {KEYS} keys")
+        bench.add(f"peak RSS with {KEYS:,} keys, MB", variant.name, watch.peak_mb)
+
+    interleave(bench, "keys", variants, run)
+
+
 def measure_start(bench, load, variants):
     """Time from exec to the first telling line on a terminal, with traffic going on."""
 
@@ -191,14 +204,16 @@ def measure_all(bench):
         Variant("libbpf-tools tcpsynbl", ("/usr/sbin/tcpsynbl",)),
         Variant("bpftrace tcpsynbl.bt", ("/usr/sbin/tcpsynbl.bt",)),
     ]
+    latency = str(bench.bins / "tcplatency")
+    exchanges = (latency, "--kind", "response,service")
     all_latencies = [
-        Variant("tcplatency", (str(bench.bins / "tcplatency"),), ours=True),
-        Variant(
-            "tcplatency --kind response,service",
-            (str(bench.bins / "tcplatency"), "--kind", "response,service"),
-            ours=True,
-        ),
+        Variant("tcplatency", (latency,), ours=True),
+        Variant("tcplatency --kind response,service", exchanges, ours=True),
     ]
+    # Intervals in which there are more connections than that.
+    connections = (latency, "--by", "connection", "--max-keys", str(KEYS), "-i", "0.5")
+    many_latencies = Variant("tcplatency --by connection", connections, ours=True)
+    fast_latency = Variant("tcplatency -i 0.01", (latency, "-i", "0.01"), ours=True)
     fast_count = Variant("tcpcount -i 0.01", (count, "-i", "0.01"), ours=True)
     churn = bench.load("churn", bench.seconds)
     requests = bench.load("reqresp", bench.seconds)
@@ -208,9 +223,10 @@ def measure_all(bench):
     measure_rate(bench, requests, [*all_counts, *all_latencies], "requests")
     measure_programs(bench, "connections", churn, [*all_states, *all_listeners])
     measure_programs(bench, "requests", requests, [*all_counts, *all_latencies])
+    measure_keys(bench, [many_latencies])
     measure_idle(bench, all_listeners[:1])
     measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], all_states)
-    measure_start(bench, bench.load("reqresp", 30), [fast_count])
+    measure_start(bench, bench.load("reqresp", 30), [fast_count, fast_latency])
     measure_loss(bench, ours)
 
 

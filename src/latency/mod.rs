@@ -39,6 +39,8 @@ pub fn max_rows(by: By, cpus: usize) -> u32 {
     let entries = u32::try_from(MAP_BYTES / 2 / entry).unwrap_or(u32::MAX);
     let wanted = match by {
         By::Connection | By::Remote(..) => MANY_ROWS,
+        // Its rows have a map of their own.
+        By::Total => 1,
         _ => ROWS,
     };
     wanted.min(entries / ENTRIES_OF_A_ROW).max(1)
@@ -70,6 +72,7 @@ mod tests {
     fn many_cpus_leave_room_for_fewer_rows() {
         assert_eq!(max_rows(By::Process, 2), ROWS);
         assert_eq!(max_rows(By::Connection, 2), MANY_ROWS);
+        assert_eq!(max_rows(By::Total, 2), 1);
         let rows = max_rows(By::Connection, 512);
         assert!((1..200).contains(&rows), "{rows}");
         assert_eq!((entries_for(10), entries_for(1_000)), (1024, 6_000));
