@@ -67,6 +67,8 @@ impl Histogram {
         let octave = u8::try_from(slot / SUBS).unwrap_or(u8::MAX);
         let at = self.octaves.binary_search_by_key(&octave, |(octave, _)| *octave);
         let at = at.unwrap_or_else(|at| {
+            // Most have one or two of them, and there may be many histograms.
+            self.octaves.reserve_exact(1);
             self.octaves.insert(at, (octave, [0; SUBS]));
             at
         });
