@@ -27,14 +27,13 @@ struct {
 	__type(value, struct latency_value);
 } latencies_other SEC(".maps");
 
-/* By epoch, and OTHER: one way through the verifier for all three. */
-#define OTHER 2
+/* By epoch: one way through the verifier for both. To fill a place takes a grace period of RCU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 3);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__array(values, struct latency_map);
-} latencies SEC(".maps") = {.values = {&latencies_even, &latencies_odd, (void *)&latencies_other}};
+} latencies SEC(".maps") = {.values = {&latencies_even, &latencies_odd}};
 
 volatile struct latency_turn turn SEC(".data.turn") = {};
 
@@ -101,8 +100,9 @@ __noinline __u32 slot_of(__u64 ns)
  * A softirq may run between two instructions of a program that is at work on the same counter,
  * hence the atomic additions.
  */
-static __always_inline bool octave_add(void *map, struct latency_key *key, const struct latency *lat,
-				       const struct owner *owner, bool other)
+static __always_inline bool octave_add(void *map, struct latency_key *key,
+				       const struct latency *lat, const struct owner *owner,
+				       bool other)
 {
 	/* an entry without a longest has none at all */
 	__u64 ns = lat->ns ?: 1;
@@ -160,8 +160,8 @@ static __always_inline bool head_add(void *map, struct latency_key *key, const s
 static __always_inline bool latency_add(struct latency_key *key, const struct latency *lat,
 					const struct owner *owner, bool other)
 {
-	__u32 place = other ? OTHER : key->epoch;
-	void *map = bpf_map_lookup_elem(&latencies, &place);
+	__u32 epoch = key->epoch;
+	void *map = other ? (void *)&latencies_other : bpf_map_lookup_elem(&latencies, &epoch);
 	bool timed = lat->outcome == OUTCOME_DONE && lat->ns != DURATION_UNKNOWN;
 
 	if (!map)
