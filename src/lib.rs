@@ -18,6 +18,7 @@ pub mod cgroup;
 pub mod check;
 pub mod cli;
 pub mod count;
+pub mod dash;
 pub mod filter;
 pub mod flow;
 pub mod group;

@@ -1,0 +1,193 @@
+//! What is wrong, in words, worst first.
+
+use super::{Board, Series};
+use crate::dash::record::{By, Key, Listener};
+use crate::report::{Cell, Ctx, human};
+use crate::tcp_state::TcpState;
+
+/// So many sockets in `TIME_WAIT` are worth a word: a third of the ports that connects have.
+const MANY_TIME_WAIT: u64 = 10_000;
+/// A socket so long in `CLOSE_WAIT` has been forgotten by its process, ns.
+const LONG_CLOSE_WAIT: u64 = 30_000_000_000;
+/// Segments sent again out of a hundred sent.
+const MANY_RETRANSMITS: f64 = 1.0;
+/// Seconds over which rates are judged.
+const WINDOW: usize = 10;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Connections or events are lost.
+    Bad,
+    /// They will be.
+    Warning,
+    /// Worth knowing.
+    Remark,
+}
+
+/// One sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub weight: Weight,
+    /// The sentence.
+    pub text: String,
+}
+
+/// Everything worth a word, worst first.
+pub fn findings(board: &Board) -> Vec<Finding> {
+    let mut found = Vec::new();
+    losses(board, &mut found);
+    listeners(board, &mut found);
+    close_wait(board, &mut found);
+    time_wait(board, &mut found);
+    retransmits(board, &mut found);
+    found.sort_by_key(|finding| finding.weight);
+    found
+}
+
+fn losses(board: &Board, found: &mut Vec<Finding>) {
+    for tool in board.tools.values().filter(|tool| tool.status.incomplete() > 0) {
+        let status = &tool.status;
+        let parts = [
+            (status.lost, "lost"),
+            (status.untracked.unwrap_or(0), "untracked"),
+            (status.missed.or(status.unreturned).unwrap_or(0), "missed"),
+        ];
+        let parts: Vec<_> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        let text = format!(
+            "{}: {} of {} events: its numbers are too low",
+            status.tool,
+            parts.join(", "),
+            status.attempted
+        );
+        found.push(Finding { weight: Weight::Warning, text });
+    }
+    let left_out = board.left_out();
+    if left_out > 0 {
+        let text = format!("{left_out} rows found no room on this board");
+        found.push(Finding { weight: Weight::Remark, text });
+    }
+}
+
+fn listeners(board: &Board, found: &mut Vec<Finding>) {
+    for row in board.listeners.rows() {
+        let name = listener_name(row);
+        let peak = row.accept_peak.or(row.accept_now);
+        if let Some(drops @ 1..) = row.drops_total {
+            let cause = worst_cause(row).map_or(String::new(), |cause| format!(": {cause}"));
+            let text = format!("{name} dropped {drops} connections{cause}");
+            found.push(Finding { weight: Weight::Bad, text });
+        } else if let (Some(peak), Some(limit @ 1..)) = (peak, row.accept_limit)
+            && peak * 10 >= limit * 8
+        {
+            let text = format!("{name}: accept queue at {peak} of {limit}");
+            found.push(Finding { weight: Weight::Warning, text });
+        }
+    }
+}
+
+/// What most drops of a listener are due to, in words.
+pub fn worst_cause(row: &Listener) -> Option<&'static str> {
+    let causes = [
+        (row.drops_accept_syn, "accept queue full at the SYN"),
+        (row.drops_accept_ack, "accept queue full at the final ACK"),
+        (row.drops_syn, "SYN queue full"),
+        (row.drops_other, "neither queue was full"),
+    ];
+    let known = causes.into_iter().filter_map(|(count, words)| Some((count?, words)));
+    known.filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count).map(|(_, words)| words)
+}
+
+fn close_wait(board: &Board, found: &mut Vec<Finding>) {
+    let age = |row: &&crate::dash::record::CloseWait| row.age_ns.or(row.age_at_least_ns);
+    let old =
+        board.close_wait.rows().filter(|row| age(row).is_some_and(|ns| ns >= LONG_CLOSE_WAIT));
+    let Some(oldest) = old.max_by_key(age) else { return };
+    let held: u64 = board
+        .holders(TcpState::CloseWait, By::Process)
+        .iter()
+        .filter(|(key, _)| key.pid == oldest.pid)
+        .map(|(_, count)| count)
+        .sum();
+    let sockets = match held {
+        0 => "a socket".to_owned(),
+        1 => "1 socket".to_owned(),
+        n => format!("{n} sockets"),
+    };
+    let bound = if oldest.age_ns.is_some() { "" } else { "at least " };
+    let text = format!(
+        "{} has not closed {sockets} whose peer has; the oldest for {bound}{}",
+        process(&oldest.key()),
+        nanos(age(&oldest).unwrap_or(0)),
+    );
+    found.push(Finding { weight: Weight::Warning, text });
+}
+
+fn time_wait(board: &Board, found: &mut Vec<Finding>) {
+    let Some(count) = board.states().and_then(|s| s[usize::from(TcpState::TimeWait.number())])
+    else {
+        return;
+    };
+    if count < MANY_TIME_WAIT {
+        return;
+    }
+    let mut text = format!("{count} sockets in TIME_WAIT");
+    if let Some((key, most)) = board.holders(TcpState::TimeWait, By::Process).first() {
+        text.push_str(&format!(", {most} of {}", process(key)));
+    }
+    if let Some((Key { raddr: Some(raddr), .. }, most)) =
+        board.holders(TcpState::TimeWait, By::Remote).first()
+    {
+        text.push_str(&format!(", {most} to {raddr}"));
+    }
+    found.push(Finding { weight: Weight::Warning, text });
+}
+
+fn retransmits(board: &Board, found: &mut Vec<Finding>) {
+    for mib in board.mibs.rows() {
+        if let (Some(again), Some(sent @ 1..)) = (mib.retrans_segs, mib.out_segs) {
+            let percent = super::float(again) * 100.0 / super::float(sent);
+            if percent >= MANY_RETRANSMITS {
+                let text = format!("{percent:.1} % of segments are sent again ({again} of {sent})");
+                found.push(Finding { weight: Weight::Warning, text });
+            }
+        }
+    }
+    let (resets, known) = board.history.sum(Series::Resets, board.now, WINDOW);
+    let (opens, _) = board.history.sum(Series::Opens, board.now, WINDOW);
+    if known > 0 && resets >= 10.0 && resets > opens / 10.0 {
+        let text = format!("{resets:.0} resets sent in {known} s");
+        found.push(Finding { weight: Weight::Remark, text });
+    }
+}
+
+/// `nginx (812)`, safe to show.
+pub fn process(key: &Key) -> String {
+    let Some(pid) = key.pid else { return "an unknown process".to_owned() };
+    let comm = key.comm.as_deref().map_or("-".to_owned(), |comm| text(Cell::Text(comm.as_bytes())));
+    format!("{comm} ({pid})")
+}
+
+/// `[::]:443 of nginx (812)`
+pub fn listener_name(row: &Listener) -> String {
+    format!("{} of {}", text(Cell::Endpoint(row.laddr, row.lport)), process(&row.key()))
+}
+
+/// A duration as people read it.
+pub fn nanos(ns: u64) -> String {
+    let mut out = Vec::new();
+    human::nanos(ns, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A cell as people read it, sums as sums.
+pub fn text(cell: Cell<'_>) -> String {
+    let mut out = Vec::new();
+    cell.text(&mut Ctx::new(0, true), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,223 @@
+//! The whole machine second by second.
+
+use std::collections::VecDeque;
+
+use super::{float, per_second};
+use crate::dash::record::{Count, Mib, StateChange};
+use crate::tcp_state::TcpState;
+
+const SECOND: i64 = 1_000_000_000;
+/// Seconds that are remembered: as many as the widest screen has columns.
+const SECONDS: usize = 300;
+
+/// A line of the overview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Series {
+    /// Sends that succeeded.
+    Sends,
+    /// Receives that returned data.
+    Receives,
+    /// Connections opened.
+    Opens,
+    /// Connections accepted.
+    Accepts,
+    /// Segments sent again.
+    Retransmits,
+    /// Resets sent.
+    Resets,
+}
+
+impl Series {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Self; 6] =
+        [Self::Sends, Self::Receives, Self::Opens, Self::Accepts, Self::Retransmits, Self::Resets];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sends => "sends",
+            Self::Receives => "receives",
+            Self::Opens => "opens",
+            Self::Accepts => "accepts",
+            Self::Retransmits => "retransmits",
+            Self::Resets => "resets",
+        }
+    }
+}
+
+/// One second: rates per second, `None` where nothing tells.
+pub type Bucket = [Option<f64>; Series::ALL.len()];
+
+/// The last seconds.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The second of the newest bucket.
+    last: i64,
+    buckets: VecDeque<Bucket>,
+    /// The first second of which the state changes are known.
+    changes_from: Option<i64>,
+    /// The kernel's own counters tell of opens and accepts.
+    has_mib: bool,
+}
+
+impl History {
+    /// Takes in the total of an interval.
+    pub fn total(&mut self, row: &Count) {
+        let rate = |calls| Some(per_second(calls, row.interval_ns));
+        self.fill(row.ts.0, row.interval_ns, Series::Sends, rate(row.tx_calls));
+        self.fill(row.ts.0, row.interval_ns, Series::Receives, rate(row.rx_calls));
+    }
+
+    /// Takes in the kernel's own counters.
+    pub fn mib(&mut self, mib: &Mib) {
+        self.has_mib = true;
+        for (series, value) in [
+            (Series::Opens, mib.active_opens),
+            (Series::Accepts, mib.passive_opens),
+            (Series::Retransmits, mib.retrans_segs),
+            (Series::Resets, mib.out_rsts),
+        ] {
+            let rate = value.map(|value| per_second(value, mib.interval_ns));
+            self.fill(mib.ts.0, mib.interval_ns, series, rate);
+        }
+    }
+
+    /// Takes in a change of state, for recordings without the kernel's own counters.
+    pub fn state(&mut self, change: &StateChange) {
+        if self.has_mib {
+            return;
+        }
+        let second = change.ts.0.div_euclid(SECOND);
+        self.changes_from.get_or_insert(second);
+        let series = match (change.old, change.new) {
+            (Some(TcpState::SynSent), Some(TcpState::Established)) => Some(Series::Opens),
+            (Some(TcpState::SynRecv), Some(TcpState::Established)) => Some(Series::Accepts),
+            _ => None,
+        };
+        if let Some(bucket) = self.bucket(second) {
+            // Where changes are recorded, none is 0 and not unknown.
+            let sums = [Series::Opens, Series::Accepts];
+            for sum in sums {
+                let value = bucket[sum as usize].get_or_insert(0.0);
+                *value += f64::from(u8::from(series == Some(sum)));
+            }
+        }
+    }
+
+    /// Sets the seconds that an interval covers.
+    fn fill(&mut self, end: i64, length: u64, series: Series, rate: Option<f64>) {
+        let last = end.div_euclid(SECOND);
+        let seconds = length.div_ceil(SECOND.unsigned_abs()).clamp(1, SECONDS as u64);
+        for back in (0..seconds.cast_signed()).rev() {
+            if let Some(bucket) = self.bucket(last - back) {
+                bucket[series as usize] = rate;
+            }
+        }
+    }
+
+    /// The bucket of a second; `None` if it is too long ago.
+    fn bucket(&mut self, second: i64) -> Option<&mut Bucket> {
+        if self.buckets.is_empty() {
+            self.last = second;
+            self.buckets.push_back(Bucket::default());
+        }
+        let ahead = second - self.last;
+        // A gap, or a recording of another day, leaves nothing to compare with.
+        if ahead > SECONDS.cast_signed() as i64 {
+            self.buckets.clear();
+            self.buckets.push_back(Bucket::default());
+            self.last = second;
+        }
+        while self.last < second {
+            if self.buckets.len() == SECONDS {
+                self.buckets.pop_front();
+            }
+            self.buckets.push_back(Bucket::default());
+            self.last += 1;
+        }
+        let back = usize::try_from(self.last - second).ok()?;
+        while self.buckets.len() <= back && self.buckets.len() < SECONDS {
+            self.buckets.push_front(Bucket::default());
+        }
+        let index = self.buckets.len().checked_sub(back + 1)?;
+        self.buckets.get_mut(index)
+    }
+
+    /// The last `seconds` values of a series up to the second of `now` (ns), oldest first.
+    pub fn values(&self, series: Series, now: i64, seconds: usize) -> Vec<Option<f64>> {
+        let now = now.div_euclid(SECOND);
+        let value = |back: usize| -> Option<f64> {
+            let back = back.cast_signed() as i64 - (now - self.last);
+            let back = usize::try_from(back).ok()?;
+            let index = self.buckets.len().checked_sub(back + 1)?;
+            self.buckets[index][series as usize]
+        };
+        (0..seconds).rev().map(value).collect()
+    }
+
+    /// The newest value of a series that is known of the last few seconds.
+    pub fn newest(&self, series: Series, now: i64) -> Option<f64> {
+        self.values(series, now, 5).into_iter().rev().flatten().next()
+    }
+
+    /// The sum of a series over the last `seconds`, and over how many seconds it is known.
+    pub fn sum(&self, series: Series, now: i64, seconds: usize) -> (f64, usize) {
+        let known: Vec<f64> = self.values(series, now, seconds).into_iter().flatten().collect();
+        (known.iter().sum(), known.len())
+    }
+}
+
+/// The largest of some values, at least 1.
+pub fn peak(values: &[Option<f64>]) -> f64 {
+    values.iter().flatten().fold(float(1), |max, value| max.max(*value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dash::record::Ts;
+
+    fn total(second: i64, seconds: u64, calls: u64) -> Count {
+        Count {
+            ts: Ts(second * SECOND + 5),
+            interval_ns: seconds * 1_000_000_000,
+            tx_calls: calls,
+            ..Count::default()
+        }
+    }
+
+    #[test]
+    fn an_interval_is_spread_over_its_seconds_and_gaps_stay_unknown() {
+        let mut history = History::default();
+        history.total(&total(100, 1, 7));
+        history.total(&total(104, 2, 8));
+        let values = history.values(Series::Sends, 105 * SECOND, 7);
+        assert_eq!(values, [None, Some(7.0), None, None, Some(4.0), Some(4.0), None]);
+        assert_eq!(history.newest(Series::Sends, 105 * SECOND), Some(4.0));
+        assert_eq!(history.newest(Series::Resets, 105 * SECOND), None);
+        history.total(&total(100, 1, 9));
+        assert_eq!(history.values(Series::Sends, 100 * SECOND, 1), [Some(9.0)], "late is not lost");
+        history.total(&total(1_000_000, 1, 1));
+        assert_eq!(history.sum(Series::Sends, 1_000_000 * SECOND, 300), (1.0, 1));
+    }
+
+    #[test]
+    fn opens_are_counted_from_changes_until_the_kernel_tells() {
+        let change = |old, new| StateChange {
+            ts: Ts(7 * SECOND),
+            old: Some(old),
+            new: Some(new),
+            ..StateChange::default()
+        };
+        let mut history = History::default();
+        history.state(&change(TcpState::SynSent, TcpState::Established));
+        history.state(&change(TcpState::Established, TcpState::FinWait1));
+        assert_eq!(history.newest(Series::Opens, 7 * SECOND), Some(1.0));
+        assert_eq!(history.newest(Series::Accepts, 7 * SECOND), Some(0.0));
+        let mib = Mib { active_opens: Some(4), interval_ns: 1_000_000_000, ..Mib::default() };
+        history.mib(&Mib { ts: Ts(8 * SECOND), ..mib });
+        history.state(&change(TcpState::SynSent, TcpState::Established));
+        assert_eq!(history.newest(Series::Opens, 8 * SECOND), Some(4.0));
+    }
+}

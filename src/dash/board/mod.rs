@@ -1,0 +1,224 @@
+//! What the kit's records say at one moment: the last interval of every kind, the connections that
+//! changed their state lately, and how it came to be so.
+
+mod connections;
+mod findings;
+mod history;
+mod interval;
+mod trails;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::record::{
+    By, CloseWait, Count, Exchange, Key, Latency, Listener, Mib, Note, Record, Sockets, ToolStatus,
+};
+use crate::tcp_state::TcpState;
+
+pub use connections::{Connection, Connections, Ends, Step};
+pub use findings::{Finding, Weight, findings};
+pub use history::{Bucket, History, Series};
+pub use interval::{Groups, Interval};
+pub use trails::{Point, Trail, Trails, Who};
+
+/// Exchanges that are remembered, newest last.
+const EXCHANGES: usize = 500;
+/// Remarks that are remembered, newest last.
+const NOTES: usize = 50;
+/// Tools whose status is remembered.
+const TOOLS: usize = 32;
+/// An interval is shown for so long after its end, in ns of the recording.
+const STALE: i64 = 60_000_000_000;
+
+/// The last status of a tool, and the one before it.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// The last.
+    pub status: ToolStatus,
+    /// The one before.
+    pub before: Option<ToolStatus>,
+}
+
+/// Everything that views are drawn from.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    /// The latest time of any record, wall-clock ns; 0 before the first.
+    pub now: i64,
+    /// What was sent and received, by grouping.
+    pub counts: Groups<By, Count>,
+    /// Sockets by state, by grouping and network namespace.
+    pub sockets: Groups<(Option<By>, Option<u32>), Sockets>,
+    /// The oldest in `CLOSE_WAIT`, by network namespace.
+    pub close_wait: Groups<Option<u32>, CloseWait>,
+    /// Quantiles, by what was measured and grouping.
+    pub latency: Groups<(Box<str>, By), Latency>,
+    /// Listeners, by network namespace.
+    pub listeners: Groups<Option<u32>, Listener>,
+    /// Counters of network namespaces.
+    pub mibs: Groups<Option<u32>, Mib>,
+    /// Tools by name.
+    pub tools: BTreeMap<Box<str>, Tool>,
+    /// Connections by what their state changes tell.
+    pub connections: Connections,
+    /// The last exchanges, newest last.
+    pub exchanges: VecDeque<Exchange>,
+    /// The last remarks, newest last.
+    pub notes: VecDeque<Note>,
+    /// The whole machine over time.
+    pub history: History,
+    /// Processes, connections, listeners and latencies over time.
+    pub trails: Trails,
+    /// Records taken in.
+    pub records: u64,
+}
+
+impl Board {
+    /// Takes in one record.
+    pub fn take(&mut self, record: Record) {
+        self.records += 1;
+        self.now = self.now.max(record.ts());
+        match record {
+            Record::Count(count) => self.count(*count),
+            Record::Sockets(row) => {
+                let key = (row.by, row.netns);
+                self.sockets.take(key, row.ts.0, row);
+            }
+            Record::CloseWait(row) => self.close_wait.take(row.netns, row.ts.0, row),
+            Record::State(change) => {
+                self.history.state(&change);
+                self.connections.take(&change);
+            }
+            Record::Latency(row) => self.latency(*row),
+            Record::Exchange(row) => {
+                remember(&mut self.exchanges, EXCHANGES, *row);
+            }
+            Record::Listener(row) => self.listener(*row),
+            Record::Mib(mib) => {
+                self.history.mib(&mib);
+                self.mibs.take(mib.netns, mib.ts.0, mib);
+            }
+            Record::Status(status) => self.status(*status),
+            Record::Note(note) => remember(&mut self.notes, NOTES, note),
+            Record::Check(_) => {}
+        }
+    }
+
+    fn count(&mut self, row: Count) {
+        if row.total {
+            self.history.total(&row);
+        } else if !row.other {
+            let who = match row.by {
+                By::Process => Some(Who::Process(row.pid)),
+                By::Connection => Ends::of(&row.key()).map(Who::Connection),
+                _ => None,
+            };
+            let rate = |bytes| per_second(bytes, row.interval_ns);
+            if let Some(who) = who {
+                let point =
+                    Point { ts: row.ts.0, values: [rate(row.tx_bytes), rate(row.rx_bytes)] };
+                self.trails.push(who, point);
+            }
+        }
+        self.counts.take(row.by, row.ts.0, row);
+    }
+
+    fn latency(&mut self, row: Latency) {
+        let what = row.what.clone().unwrap_or_default();
+        self.trails.latency(&what, &row);
+        self.latency.take((what, row.by), row.ts.0, row);
+    }
+
+    fn listener(&mut self, row: Listener) {
+        let who = Who::Listener(row.laddr, row.lport, row.netns);
+        let drops = row.drops_total.map_or(f64::NAN, float);
+        let queue = row.accept_peak.or(row.accept_now).map_or(f64::NAN, float);
+        self.trails.push(who, Point { ts: row.ts.0, values: [queue, drops] });
+        self.listeners.take(row.netns, row.ts.0, row);
+    }
+
+    fn status(&mut self, status: ToolStatus) {
+        if let Some(tool) = self.tools.get_mut(&status.tool) {
+            // A run that starts again counts from 0 again.
+            let goes_on = status.attempted >= tool.status.attempted;
+            let before = std::mem::replace(&mut tool.status, status);
+            tool.before = goes_on.then_some(before);
+        } else if self.tools.len() < TOOLS {
+            self.tools.insert(status.tool.clone(), Tool { status, before: None });
+        }
+    }
+
+    /// Ends a batch of records: forgets what is over.
+    pub fn settle(&mut self) {
+        let oldest = self.now - STALE;
+        self.counts.forget(oldest);
+        self.sockets.forget(oldest);
+        self.close_wait.forget(oldest);
+        self.latency.forget(oldest);
+        self.listeners.forget(oldest);
+        self.mibs.forget(oldest);
+        self.connections.forget(self.now);
+        self.trails.forget(oldest);
+    }
+
+    /// Rows that found no room, of all kinds.
+    pub fn left_out(&self) -> u64 {
+        self.counts.left_out()
+            + self.sockets.left_out()
+            + self.latency.left_out()
+            + self.listeners.left_out()
+            + self.connections.left_out
+    }
+
+    /// Sockets in each state, by the kernel's number; `None` where no summary tells.
+    pub fn states(&self) -> Option<[Option<u64>; 13]> {
+        let mut sums = None;
+        for ((by, _), interval) in self.sockets.iter() {
+            if by.is_none() {
+                let sums = sums.get_or_insert([None; 13]);
+                for row in &interval.rows {
+                    if let (Some(state), Some(count)) = (row.state, row.count) {
+                        let sum: &mut Option<u64> = &mut sums[usize::from(state.number())];
+                        *sum = Some(sum.unwrap_or(0) + count);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// Who has most sockets in a state under a grouping, most first.
+    pub fn holders(&self, state: TcpState, by: By) -> Vec<(Key, u64)> {
+        let groups = self.sockets.iter().filter(|((group, _), _)| *group == Some(by));
+        let rows = groups.flat_map(|(_, interval)| &interval.rows);
+        let mut sums: BTreeMap<_, (Key, u64)> = BTreeMap::new();
+        for row in rows.filter(|row| row.state == Some(state)) {
+            let id = (row.pid, row.comm.clone(), row.raddr, row.lport);
+            sums.entry(id).or_insert_with(|| (Key { netns: None, ..row.key() }, 0)).1 +=
+                row.count.unwrap_or(0);
+        }
+        let mut holders: Vec<_> = sums.into_values().collect();
+        holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        holders
+    }
+}
+
+fn remember<T>(list: &mut VecDeque<T>, most: usize, one: T) {
+    if list.len() == most {
+        list.pop_front();
+    }
+    list.push_back(one);
+}
+
+/// For drawing, where the last digits do not matter.
+#[allow(clippy::cast_precision_loss, reason = "a graph has fewer steps than a float")]
+pub fn float(value: u64) -> f64 {
+    value as f64
+}
+
+/// A rate from what an interval of so many ns has counted.
+pub fn per_second(value: u64, interval_ns: u64) -> f64 {
+    float(value) * 1e9 / float(interval_ns.max(1))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+use super::*;
+use crate::dash::record::Ts;
+
+fn board(lines: &[&str]) -> Board {
+    let mut board = Board::default();
+    for line in lines {
+        board.take(Record::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}")));
+    }
+    board.settle();
+    board
+}
+
+const SOCKETS: [&str; 4] = [
+    r#"{"kind":"sockets","ts":"2026-01-02T03:04:05Z","state":"TIME_WAIT","by":null,"netns":1,"count":12000}"#,
+    r#"{"kind":"sockets","ts":"2026-01-02T03:04:05Z","state":"CLOSE","by":null,"netns":1,"count":null}"#,
+    r#"{"kind":"sockets","ts":"2026-01-02T03:04:05Z","state":"TIME_WAIT","by":null,"netns":2,"count":1}"#,
+    r#"{"kind":"sockets","ts":"2026-01-02T03:04:05Z","state":"TIME_WAIT","by":"process","pid":7,"comm":"curl","netns":1,"count":11000}"#,
+];
+
+#[test]
+fn states_add_up_over_namespaces_and_stay_unknown_where_nobody_tells() {
+    let board = board(&SOCKETS);
+    let states = board.states().unwrap();
+    assert_eq!(states[usize::from(TcpState::TimeWait.number())], Some(12_001));
+    assert_eq!(states[usize::from(TcpState::Close.number())], None);
+    assert_eq!(Board::default().states(), None);
+    let holders = board.holders(TcpState::TimeWait, By::Process);
+    assert_eq!((holders[0].0.pid, holders[0].1), (Some(7), 11_000));
+}
+
+#[test]
+fn findings_name_the_culprit_worst_first() {
+    let mut lines = SOCKETS.to_vec();
+    lines.extend([
+        r#"{"kind":"close_wait","ts":"2026-01-02T03:04:05Z","pid":9,"comm":"leaky","netns":1,"age_at_least_ns":40000000000}"#,
+        r#"{"kind":"listener","ts":"2026-01-02T03:04:05Z","laddr":"0.0.0.0","lport":80,"pid":3,"comm":"nginx","accept_peak":5,"accept_limit":4,"drops_total":21,"drops_accept_syn":20,"drops_accept_ack":1}"#,
+        r#"{"kind":"listener","ts":"2026-01-02T03:04:05Z","laddr":"::","lport":81,"pid":3,"comm":"nginx","accept_peak":4,"accept_limit":5,"drops_total":0}"#,
+        r#"{"kind":"mib","ts":"2026-01-02T03:04:05Z","interval_ns":1000000000,"out_segs":1000,"retrans_segs":25}"#,
+        r#"{"kind":"status","ts":"2026-01-02T03:04:05Z","tool":"tcpstates","attempted":100,"lost":40}"#,
+    ]);
+    let texts: Vec<_> = findings(&board(&lines)).into_iter().map(|f| f.text).collect();
+    assert_eq!(
+        texts,
+        [
+            "0.0.0.0:80 of nginx (3) dropped 21 connections: accept queue full at the SYN",
+            "tcpstates: 40 lost of 100 events: its numbers are too low",
+            "[::]:81 of nginx (3): accept queue at 4 of 5",
+            "leaky (9) has not closed a socket whose peer has; the oldest for at least 40.0s",
+            "12001 sockets in TIME_WAIT, 11000 of curl (7)",
+            "2.5 % of segments are sent again (25 of 1000)",
+        ]
+    );
+    assert_eq!(findings(&Board::default()), []);
+}
+
+#[test]
+fn old_intervals_go_and_a_tool_that_starts_again_has_no_before() {
+    let later = r#"{"kind":"status","ts":"2026-01-02T03:05:06Z","tool":"t","attempted":5}"#;
+    let mut lines = SOCKETS.to_vec();
+    lines.push(later);
+    let mut board = board(&lines);
+    assert!(board.sockets.is_empty());
+    let status =
+        |attempted| ToolStatus { ts: Ts(1), tool: "t".into(), attempted, ..Default::default() };
+    board.take(Record::Status(Box::new(status(9))));
+    assert_eq!(board.tools["t"].before.as_ref().unwrap().attempted, 5);
+    board.take(Record::Status(Box::new(status(2))));
+    assert!(board.tools["t"].before.is_none());
+}

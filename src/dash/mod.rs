@@ -1,0 +1,3 @@
+//! The dashboard.
+pub mod board;
+pub mod record;

@@ -1,0 +1,82 @@
+use serde_json::Value;
+
+use super::*;
+use crate::report::{Cell, Column, Row};
+
+/// What the tools print, as the golden tests have recorded it, must come back to the letter.
+#[test]
+fn every_line_of_the_tools_comes_back_as_it_was() {
+    let recorded = [
+        include_str!("../../../tests/golden/count.jsonl"),
+        include_str!("../../../tests/golden/states.jsonl"),
+        include_str!("../../../tests/golden/status.jsonl"),
+        include_str!("../../../tests/golden/summary.jsonl"),
+    ];
+    let mut kinds = std::collections::BTreeSet::new();
+    for line in recorded.iter().flat_map(|text| text.lines()) {
+        let record = Record::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let mut back = Vec::new();
+        record.line(&mut back);
+        let [back, line]: [Value; 2] =
+            [&back[..], line.as_bytes()].map(|text| serde_json::from_slice(text).unwrap());
+        kinds.insert(line["kind"].as_str().unwrap().to_owned());
+        assert_eq!(back, line);
+    }
+    let expected = ["close_wait", "count", "sockets", "state", "status"];
+    assert!(kinds.iter().map(String::as_str).eq(expected), "{kinds:?}");
+}
+
+#[test]
+fn damage_has_its_reason() {
+    let reason = |line: &str| Record::parse(line.as_bytes()).unwrap_err().to_string();
+    assert_eq!(reason("{}"), "no \"kind\": not a line of this kit");
+    assert_eq!(reason("{\"kind\":\"future\"}"), "kind \"future\" is not known to this version");
+    assert_eq!(reason("{\"kind\":\"note\"}"), "no \"ts\": nobody knows when it was");
+    assert!(reason("{\"kind\":\"count\",\"ts\"").starts_with("EOF while parsing"));
+    assert!(reason("hello").starts_with("expected value (column 1)"));
+    let line = r#"{"kind":"note","ts":"yesterday","text":""}"#;
+    assert!(reason(line).contains("RFC 3339"), "{}", reason(line));
+    let line = r#"{"kind":"count","ts":"2026-01-02T03:04:05Z","tx_calls":-1}"#;
+    assert!(reason(line).contains("invalid value"), "{}", reason(line));
+}
+
+#[test]
+fn keys_may_be_missing_null_new_or_in_another_order() {
+    let line = r#"{"ts":"2026-01-02T03:04:05.5Z","new_key":[1],"lport":null,"kind":"listener"}"#;
+    let Record::Listener(listener) = Record::parse(line.as_bytes()).unwrap() else { panic!() };
+    assert_eq!(listener.ts, Ts(1_767_323_045_500_000_000));
+    assert_eq!(listener.accept_now, None);
+}
+
+struct Sample;
+
+static COLUMNS: [Column<Sample>; 5] = [
+    Column::right("pid", "PID", 7, |_: &Sample| Cell::Id(7), "Process."),
+    Column::left("comm", "COMM", 16, |_| Cell::Text(b"a\xff\x1b"), "Name of the process."),
+    Column::left("local", "LOCAL", 16, |_| Cell::Word("x"), "Only in tables.").table_only(),
+    Column::json("laddr", |_| Cell::Addr([192, 0, 2, 1].into()), "Address."),
+    Column::json("age_ns", |_| Cell::Missing, "Not known."),
+];
+
+impl Row for Sample {
+    const KIND: &'static str = "close_wait";
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+    fn ts(&self) -> i64 {
+        5
+    }
+}
+
+#[test]
+fn a_row_is_read_as_the_line_that_it_prints() {
+    let read: CloseWait = record(&Sample).unwrap();
+    let expected = CloseWait {
+        ts: Ts(5),
+        pid: Some(7),
+        comm: Some("a\u{fffd}\u{1b}".into()),
+        laddr: Some([192, 0, 2, 1].into()),
+        ..CloseWait::default()
+    };
+    assert_eq!(read, expected);
+}
