@@ -3,6 +3,7 @@
 mod cgroup;
 mod glob;
 mod netns;
+mod rows;
 mod wire;
 
 use std::net::Ipv6Addr;
@@ -13,6 +14,7 @@ use ipnet::Ipv6Net;
 pub use cgroup::Cgroup;
 pub use glob::CommGlob;
 pub use netns::netns;
+pub use rows::Subject;
 
 /// Most values that one list may have: the kernel side walks it for every event.
 pub const MAX_VALUES: usize = 16;

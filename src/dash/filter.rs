@@ -1,0 +1,106 @@
+//! The filter as typed at the dashboard: the flags of the tools, or a word that stands for one.
+
+use clap::Parser;
+
+use crate::cli::{FilterArgs, parse};
+use crate::filter::Filter;
+
+#[derive(Parser, Debug)]
+#[command(name = "filter", no_binary_name = true, disable_help_flag = true)]
+struct Line {
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Reads what was typed: flags such as `--comm nginx --rport 443`. A bare word in front of them
+/// is a port, an address or a network, else the pattern of a name. Nothing typed is no filter.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub fn read(text: &str) -> Result<Option<Filter>, String> {
+    let words = words(text)?;
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let mut flags = Vec::new();
+    let bare = words.iter().take_while(|word| !word.starts_with('-')).count();
+    for word in &words[..bare] {
+        let flag = if parse::ports(word).is_ok() {
+            "--port"
+        } else if parse::network(word).is_ok() {
+            "--addr"
+        } else {
+            "--comm"
+        };
+        flags.extend([flag.to_owned(), word.clone()]);
+    }
+    flags.extend_from_slice(&words[bare..]);
+    let line = Line::try_parse_from(flags).map_err(|error| first_line(&error))?;
+    line.filters.filter().map(Some)
+}
+
+/// What clap says, without usage and hints for a shell.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// Splits at spaces outside of quotes.
+fn words(text: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => (quote, begun) = (Some(c), true),
+            (None, ' ' | '\t') if begun => {
+                words.push(std::mem::take(&mut word));
+                begun = false;
+            }
+            (None, ' ' | '\t') => {}
+            _ => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    if let Some(quote) = quote {
+        return Err(format!("the {quote} is not closed"));
+    }
+    words.extend(begun.then_some(word));
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_and_words_mean_the_same() {
+        let same = |word: &str, flags: &str| {
+            let [word, flags] = [word, flags].map(|text| format!("{:?}", read(text).unwrap()));
+            assert_eq!(word, flags);
+        };
+        same("nginx", "--comm nginx");
+        same("443", "--port 443");
+        same("10.0.0.0/8", "--addr 10.0.0.0/8");
+        same("'my app' 443 -4", "-c 'my app' --port 443 --ipv4");
+        assert!(read("  ").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        for (text, part) in [
+            ("--port 70000", "65535"),
+            ("--magic", "--magic"),
+            ("--comm [a", "without its ]"),
+            ("--comm", "a value is required"),
+            ("'a", "not closed"),
+            ("a b", "cannot be used multiple times"),
+            ("--ipv4 --addr ::1", "exclude each other"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part) && !error.contains('\n'), "{text}: {error}");
+        }
+    }
+}

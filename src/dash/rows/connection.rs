@@ -1,0 +1,150 @@
+//! Connections: those that were busy in the last interval, changed their state lately, or have
+//! long been in `CLOSE_WAIT`.
+
+use std::collections::HashMap;
+
+use super::traffic::{Traffic, bytes, calls};
+use super::{Line, age};
+use crate::dash::board::{Board, Ends, Step};
+use crate::dash::record::{By, Key};
+use crate::filter::Filter;
+use crate::report::{Cell, Column, Row};
+use crate::tcp_state::TcpState;
+
+/// One connection.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionRow {
+    /// Wall-clock ns.
+    pub ts: i64,
+    /// Whose it is, and its ends.
+    pub key: Key,
+    /// The state it is in; `None` where nothing tells.
+    pub state: Option<TcpState>,
+    /// Time in the state, ns.
+    pub age: Option<u64>,
+    /// The same, at least.
+    pub age_at_least: Option<u64>,
+    /// `None` where nothing counts it.
+    pub traffic: Option<Traffic>,
+    /// How it came to its state.
+    pub steps: Vec<Step>,
+}
+
+static COLUMNS: [Column<ConnectionRow>; 12] = [
+    Column::right("pid", "PID", 7, |r: &ConnectionRow| r.key.pid_cell(), "Process."),
+    Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Its name."),
+    Column::left("local", "LADDR:LPORT", 21, |r| r.key.local_cell(), "This side."),
+    Column::left("remote", "RADDR:RPORT", 21, |r| r.key.remote_cell(), "The other side."),
+    Column::right(
+        "tx_bytes",
+        "TXB/s",
+        6,
+        |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes),
+        "Bytes sent.",
+    ),
+    Column::right(
+        "rx_bytes",
+        "RXB/s",
+        6,
+        |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes),
+        "Bytes received.",
+    ),
+    Column::left(
+        "state",
+        "STATE",
+        11,
+        |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name())),
+        "Its state.",
+    ),
+    Column::right("age", "IN STATE", 8, |r| age(r.age, r.age_at_least), "Time in the state."),
+    Column::right("tx_calls", "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls), "Sends."),
+    Column::right(
+        "rx_calls",
+        "RX/s",
+        6,
+        |r| calls(r.traffic.as_ref(), |t| t.rx_calls),
+        "Receives.",
+    ),
+    Column::right(
+        "segs_in",
+        "SEGS IN/s",
+        9,
+        |r| calls(r.traffic.as_ref(), |t| t.segs_in),
+        "Segments in.",
+    ),
+    Column::right(
+        "errors",
+        "ERRORS/s",
+        8,
+        |r| calls(r.traffic.as_ref(), |t| t.errors),
+        "Failed calls.",
+    ),
+];
+
+impl Row for ConnectionRow {
+    const KIND: &'static str = "connection";
+
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+
+    fn ts(&self) -> i64 {
+        self.ts
+    }
+}
+
+impl Line for ConnectionRow {
+    type Id = Option<Ends>;
+    const PINNED: usize = 4;
+    const SORT: usize = 4;
+
+    fn id(&self) -> Self::Id {
+        Ends::of(&self.key)
+    }
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn interval_ns(&self) -> u64 {
+        self.traffic.map_or(0, |traffic| traffic.interval_ns)
+    }
+}
+
+/// All connections of which anything is known; those that the filter asks for.
+pub fn connections(board: &Board, filter: Option<&Filter>) -> Vec<ConnectionRow> {
+    let passes = |key: &Key| filter.is_none_or(|filter| filter.passes(&key.subject()));
+    let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();
+    for known in board.connections.iter().filter(|known| passes(&known.key)) {
+        let Some(ends) = Ends::of(&known.key) else { continue };
+        let last = known.last();
+        // Ports are used again: the later connection is the one that is there.
+        if rows.get(&ends).is_some_and(|row| row.steps.last().is_some_and(|s| s.ts > last.ts)) {
+            continue;
+        }
+        let row = ConnectionRow {
+            ts: board.now,
+            key: known.key.clone(),
+            state: last.state,
+            age: u64::try_from(board.now - last.ts).ok(),
+            steps: known.steps.iter().copied().collect(),
+            ..ConnectionRow::default()
+        };
+        rows.insert(ends, row);
+    }
+    let fresh = |key: Key| ConnectionRow { ts: board.now, key, ..ConnectionRow::default() };
+    for held in board.close_wait.rows() {
+        let key = held.key();
+        let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
+        let row = rows.entry(ends).or_insert_with(|| fresh(key));
+        row.state.get_or_insert(TcpState::CloseWait);
+        row.age = row.age.or(held.age_ns);
+        row.age_at_least = held.age_at_least_ns;
+    }
+    for one in board.counts.get(&By::Connection).iter().flat_map(|interval| &interval.rows) {
+        let key = one.key();
+        let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
+        rows.entry(ends).or_insert_with(|| fresh(key)).traffic = Some(Traffic::of(one));
+    }
+    rows.into_values().collect()
+}

@@ -1,0 +1,91 @@
+//! Quantiles of what was measured, by key.
+
+use super::{Line, id, nanos};
+use crate::dash::board::Board;
+use crate::dash::record::{Key, Latency};
+use crate::filter::Filter;
+use crate::report::{Cell, Column, Row};
+
+/// What was measured of one key.
+#[derive(Clone, Debug, Default)]
+pub struct LatencyRow {
+    /// Whom it is about.
+    pub key: Key,
+    /// The line.
+    pub row: Latency,
+}
+
+impl LatencyRow {
+    /// response, service, rtt, connect, accept …
+    pub fn what(&self) -> &str {
+        self.row.what.as_deref().unwrap_or("-")
+    }
+
+    /// The key in words.
+    fn subject(&self) -> Cell<'_> {
+        let key = &self.key;
+        if self.row.other {
+            Cell::Word("(other)")
+        } else if self.row.total {
+            Cell::Word("total")
+        } else if key.comm.is_some() {
+            key.comm_cell()
+        } else if key.rport.is_some() || key.raddr.is_some() && key.lport.is_some() {
+            key.remote_cell()
+        } else if let Some(raddr) = key.raddr {
+            Cell::Addr(raddr)
+        } else if let Some(lport) = key.lport {
+            Cell::Port(lport)
+        } else {
+            key.cgroup.as_ref().map_or(Cell::Missing, |path| Cell::Text(path.as_bytes()))
+        }
+    }
+}
+
+static COLUMNS: [Column<LatencyRow>; 10] = [
+    Column::left("what", "WHAT", 8, |r: &LatencyRow| Cell::Word(r.what()), "What was measured."),
+    Column::right("pid", "PID", 7, |r| r.key.pid_cell(), "Process."),
+    Column::left("subject", "OF", 15, LatencyRow::subject, "Process, remote, port …"),
+    Column::right("count", "COUNT", 7, |r| id(r.row.count), "How many."),
+    Column::right("p50_ns", "P50", 6, |r| nanos(r.row.p50_ns), "Half of them within."),
+    Column::right("p99_ns", "P99", 6, |r| nanos(r.row.p99_ns), "99 % of them within."),
+    Column::right("max_ns", "MAX", 6, |r| nanos(r.row.max_ns), "All of them within."),
+    Column::right("p90_ns", "P90", 6, |r| nanos(r.row.p90_ns), "90 % of them within."),
+    Column::right("p999_ns", "P99.9", 6, |r| nanos(r.row.p999_ns), "99.9 % of them within."),
+    Column::right("min_ns", "MIN", 6, |r| nanos(r.row.min_ns), "The fastest."),
+];
+
+impl Row for LatencyRow {
+    const KIND: &'static str = "latency";
+
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+
+    fn ts(&self) -> i64 {
+        self.row.ts.0
+    }
+}
+
+impl Line for LatencyRow {
+    type Id =
+        (Box<str>, Option<u32>, Option<(std::net::IpAddr, Option<u16>)>, Option<u16>, bool, bool);
+    const PINNED: usize = 3;
+    const SORT: usize = 5;
+
+    fn id(&self) -> Self::Id {
+        let key = &self.key;
+        let remote = key.raddr.map(|raddr| (raddr, key.rport));
+        (self.what().into(), key.pid, remote, key.lport, self.row.other, self.row.total)
+    }
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+/// The last interval of everything measured; what the filter asks for.
+pub fn latencies(board: &Board, filter: Option<&Filter>) -> Vec<LatencyRow> {
+    let rows = board.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
+    rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key.subject()))).collect()
+}

@@ -1,0 +1,149 @@
+//! Listeners: their queues, and what they dropped.
+
+use std::net::IpAddr;
+
+use super::{Line, id, nanos};
+use crate::dash::board::Board;
+use crate::dash::record::{Key, Listener};
+use crate::filter::Filter;
+use crate::report::{Cell, Column, Row};
+
+/// One listening socket.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerRow {
+    /// Whose it is and where it listens.
+    pub key: Key,
+    /// The line.
+    pub row: Listener,
+    /// The accept queue, drawn.
+    pub accept: String,
+    /// The SYN queue, drawn.
+    pub syn: String,
+}
+
+/// Cells of a gauge.
+const GAUGE: u64 = 8;
+
+/// `████░░░░ 5/8/10`: now, and at its peak, out of so many. The bar is the larger of both.
+fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -> String {
+    let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let numbers = format!("{}/{}/{}", number(now), number(peak), number(limit));
+    let (Some(level), Some(limit @ 1..)) = (now.max(peak), limit) else {
+        return format!("{:1$} {numbers}", "", usize::try_from(GAUGE).unwrap_or(0));
+    };
+    // Anything in the queue shows, and only a full one fills the gauge.
+    let filled = (level.min(limit) * GAUGE / limit).max(u64::from(level > 0));
+    let (on, off) = if ascii { ('#', '.') } else { ('█', '░') };
+    let bar: String = (0..GAUGE).map(|cell| if cell < filled { on } else { off }).collect();
+    format!("{bar} {numbers}")
+}
+
+static COLUMNS: [Column<ListenerRow>; 15] = [
+    Column::left(
+        "listener",
+        "LISTENER",
+        21,
+        |r: &ListenerRow| r.key.local_cell(),
+        "Where it listens.",
+    ),
+    Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Process."),
+    Column::right("drops_total", "DROPS", 6, |r| id(r.row.drops_total), "All drops."),
+    Column::left(
+        "accept",
+        "ACCEPT-Q now/peak/limit",
+        24,
+        |r| Cell::Word(&r.accept),
+        "Accept queue.",
+    ),
+    Column::left("syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn), "SYN queue."),
+    Column::right(
+        "accepts",
+        "ACCEPTS/s",
+        9,
+        |r| r.row.accepts.map_or(Cell::Missing, Cell::PerSec),
+        "Accepted.",
+    ),
+    Column::right(
+        "drops_accept_syn",
+        "FULL@SYN",
+        8,
+        |r| id(r.row.drops_accept_syn),
+        "Accept queue full at the SYN.",
+    ),
+    Column::right(
+        "drops_accept_ack",
+        "FULL@ACK",
+        8,
+        |r| id(r.row.drops_accept_ack),
+        "Accept queue full at the ACK.",
+    ),
+    Column::right("drops_syn", "SYN FULL", 8, |r| id(r.row.drops_syn), "SYN queue full."),
+    Column::right("cookies", "COOKIES", 7, |r| id(r.row.cookies), "SYN queue full, cookie sent."),
+    Column::right("drops_other", "OTHER", 6, |r| id(r.row.drops_other), "Other drops."),
+    Column::right("wait_p50_ns", "WAIT P50", 8, |r| nanos(r.row.wait_p50_ns), "Until accepted."),
+    Column::right("wait_p99_ns", "WAIT P99", 8, |r| nanos(r.row.wait_p99_ns), "Until accepted."),
+    Column::right(
+        "synack_retrans",
+        "SYNACK RE",
+        9,
+        |r| id(r.row.synack_retrans),
+        "SYN-ACKs sent again.",
+    ),
+    Column::right("pid", "PID", 7, |r| r.key.pid_cell(), "Process."),
+];
+
+impl Row for ListenerRow {
+    const KIND: &'static str = "listener";
+
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+
+    fn ts(&self) -> i64 {
+        self.row.ts.0
+    }
+}
+
+impl Line for ListenerRow {
+    type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
+    const PINNED: usize = 3;
+    const SORT: usize = 2;
+
+    fn id(&self) -> Self::Id {
+        (self.key.laddr, self.key.lport, self.key.netns, self.key.pid)
+    }
+
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn interval_ns(&self) -> u64 {
+        self.row.interval_ns.unwrap_or(0)
+    }
+}
+
+/// The last interval of all listeners; those that the filter asks for.
+pub fn listeners(board: &Board, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
+    let row = |row: &Listener| ListenerRow {
+        key: row.key(),
+        accept: gauge(row.accept_now, row.accept_peak, row.accept_limit, ascii),
+        syn: gauge(row.syn_now, row.syn_peak, row.syn_limit, ascii),
+        row: row.clone(),
+    };
+    let rows = board.listeners.rows().map(row);
+    rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key.subject()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_shows_the_peak_and_is_full_only_when_the_queue_is() {
+        assert_eq!(gauge(Some(1), Some(127), Some(128), false), "███████░ 1/127/128");
+        assert_eq!(gauge(Some(129), None, Some(128), true), "######## 129/-/128");
+        assert_eq!(gauge(Some(1), None, Some(4096), true), "#....... 1/-/4096");
+        assert_eq!(gauge(Some(0), Some(0), Some(5), true), "........ 0/0/5");
+        assert_eq!(gauge(None, None, Some(5), true), "         -/-/5");
+    }
+}

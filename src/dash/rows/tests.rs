@@ -1,0 +1,63 @@
+use super::*;
+use crate::dash::board::Board;
+use crate::dash::filter;
+use crate::dash::record::Record;
+use crate::tcp_state::TcpState;
+
+const LINES: &str = r#"
+{"kind":"count","ts":"2026-01-02T03:04:05Z","pid":7,"by":"connection","comm":"curl","laddr":"10.0.0.1","lport":50000,"raddr":"10.0.0.2","rport":443,"netns":1,"interval_ns":1000000000,"tx_bytes":100}
+{"kind":"count","ts":"2026-01-02T03:04:05Z","pid":7,"by":"connection","comm":"curl","laddr":"10.0.0.1","lport":50001,"raddr":"10.0.0.3","rport":80,"netns":1,"interval_ns":1000000000,"tx_bytes":10}
+{"kind":"count","ts":"2026-01-02T03:04:05Z","by":"connection","total":true,"interval_ns":1000000000,"tx_bytes":110}
+{"kind":"sockets","ts":"2026-01-02T03:04:05Z","state":"TIME_WAIT","by":"process","pid":8,"comm":"ab","netns":1,"count":5}
+{"kind":"state","ts":"2026-01-02T03:04:04Z","pid":7,"comm":"curl","laddr":"10.0.0.1","lport":50000,"raddr":"10.0.0.2","rport":443,"netns":1,"old":"SYN_SENT","new":"ESTABLISHED","cookie":1}
+{"kind":"latency","ts":"2026-01-02T03:04:05Z","what":"response","by":"process","pid":7,"comm":"curl","count":3,"p99_ns":5000}
+"#;
+
+fn board(more: &str) -> Board {
+    let mut board = Board::default();
+    for line in LINES.lines().chain(more.lines()).filter(|line| !line.is_empty()) {
+        board.take(Record::parse(line.as_bytes()).unwrap());
+    }
+    board
+}
+
+#[test]
+fn a_process_is_what_all_kinds_tell_of_it() {
+    let rows = processes(&board(""), None);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "connections add up");
+    assert_eq!((rows[0].response_p99, rows[0].sockets), (Some(5000), None));
+    assert_eq!(rows[1].in_state(TcpState::TimeWait), Some(5));
+    assert_eq!(rows[1].traffic.unwrap().tx_bytes, 0, "it was not among the busy");
+}
+
+#[test]
+fn where_some_were_cut_off_nobody_is_said_to_be_idle() {
+    let other = r#"{"kind":"count","ts":"2026-01-02T03:04:05Z","by":"connection","other":true,"interval_ns":1000000000,"tx_bytes":1}"#;
+    let rows = processes(&board(other), None);
+    assert_eq!(rows[1].traffic, None);
+    assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "(other) is nobody's");
+}
+
+#[test]
+fn a_connection_has_its_state_from_changes() {
+    let mut rows = connections(&board(""), None);
+    rows.sort_by_key(Line::id);
+    assert_eq!((rows[0].state, rows[0].age), (Some(TcpState::Established), Some(1_000_000_000)));
+    assert_eq!((rows[1].state, rows[1].age), (None, None));
+}
+
+#[test]
+fn a_filter_on_ends_finds_the_processes_that_have_them() {
+    let board = board("");
+    let pids = |text: &str| -> Vec<_> {
+        let filter = filter::read(text).unwrap();
+        processes(&board, filter.as_ref()).iter().map(|row| row.key.pid).collect()
+    };
+    assert_eq!(pids("--rport 443"), [Some(7)]);
+    assert_eq!(pids("--rport 444"), []);
+    assert_eq!(pids("ab"), [Some(8)]);
+    let filter = filter::read("--rport 80").unwrap();
+    assert_eq!(connections(&board, filter.as_ref()).len(), 1);
+    assert_eq!(latencies(&board, filter.as_ref()).len(), 0);
+}

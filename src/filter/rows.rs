@@ -1,0 +1,137 @@
+//! A filter in user space, on rows that have been recorded or read from the kernel before.
+
+use std::net::IpAddr;
+
+use ipnet::Ipv6Net;
+
+use super::{Family, Filter};
+
+/// Whom a row is about. What is not known passes no filter that asks for it, as in the programs.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the keys that mean the same in every kind of JSON line")]
+pub struct Subject<'a> {
+    pub pid: Option<u32>,
+    pub comm: Option<&'a str>,
+    pub laddr: Option<IpAddr>,
+    pub lport: Option<u16>,
+    pub raddr: Option<IpAddr>,
+    pub rport: Option<u16>,
+    pub netns: Option<u32>,
+    pub cgroup: Option<&'a str>,
+}
+
+impl Filter {
+    /// Whether a row is one of those asked for.
+    pub fn passes(&self, row: &Subject<'_>) -> bool {
+        self.passes_owner(row) && self.passes_ends(row)
+    }
+
+    /// Whether its owner is one of those asked for.
+    pub fn passes_owner(&self, row: &Subject<'_>) -> bool {
+        let cgroup = self.cgroup.as_ref().and_then(|cgroup| cgroup.path.to_str());
+        (self.pids.is_empty() || row.pid.is_some_and(|pid| self.pids.contains(&pid)))
+            && self
+                .comm
+                .as_ref()
+                .is_none_or(|glob| row.comm.is_some_and(|comm| glob.matches(comm.as_bytes())))
+            && cgroup.is_none_or(|top| row.cgroup.is_some_and(|path| is_below(path, top)))
+    }
+
+    /// Whether it asks for addresses, ports, a family or a namespace.
+    pub fn by_ends(&self) -> bool {
+        let ports = [&self.lports, &self.rports, &self.ports];
+        let nets = [&self.laddrs, &self.raddrs, &self.addrs];
+        ports.iter().any(|list| !list.is_empty())
+            || nets.iter().any(|list| !list.is_empty())
+            || self.family.is_some()
+            || self.netns.is_some()
+    }
+
+    fn passes_ends(&self, row: &Subject<'_>) -> bool {
+        let port = |list: &[std::ops::RangeInclusive<u16>], ports: [Option<u16>; 2]| {
+            list.is_empty() || ports.iter().flatten().any(|p| list.iter().any(|r| r.contains(p)))
+        };
+        let net = |list: &[Ipv6Net], addrs: [Option<IpAddr>; 2]| {
+            list.is_empty()
+                || addrs
+                    .iter()
+                    .flatten()
+                    .any(|addr| list.iter().any(|n| n.contains(&mapped(*addr))))
+        };
+        port(&self.lports, [row.lport, None])
+            && port(&self.rports, [row.rport, None])
+            && port(&self.ports, [row.lport, row.rport])
+            && net(&self.laddrs, [row.laddr, None])
+            && net(&self.raddrs, [row.raddr, None])
+            && net(&self.addrs, [row.laddr, row.raddr])
+            && self.family.is_none_or(|family| family_of(row) == Some(family))
+            && self.netns.is_none_or(|netns| row.netns == Some(netns))
+    }
+}
+
+/// IPv4 as the IPv6 addresses that networks of a filter are made of.
+fn mapped(addr: IpAddr) -> std::net::Ipv6Addr {
+    match addr {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+fn family_of(row: &Subject<'_>) -> Option<Family> {
+    let addr = row.laddr.or(row.raddr)?.to_canonical();
+    Some(if addr.is_ipv4() { Family::V4 } else { Family::V6 })
+}
+
+fn is_below(path: &str, top: &str) -> bool {
+    let rest = path.strip_prefix(top.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: Subject<'_> = Subject {
+        pid: Some(7),
+        comm: Some("nginx"),
+        laddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3))),
+        lport: Some(443),
+        raddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
+        rport: Some(50_000),
+        netns: Some(1),
+        cgroup: Some("/system.slice/nginx.service"),
+    };
+
+    #[test]
+    fn every_demand_must_be_met_and_the_unknown_meets_none() {
+        let nets = |net: &str| vec![crate::cli::parse::network(net).unwrap()];
+        let base = Filter::default;
+        for (filter, passes) in [
+            (base(), true),
+            (Filter { pids: vec![1, 7], ..base() }, true),
+            (Filter { pids: vec![1], ..base() }, false),
+            (Filter { comm: Some("ngin?".parse().unwrap()), ..base() }, true),
+            (Filter { lports: vec![400..=500], ..base() }, true),
+            (Filter { rports: vec![400..=500], ..base() }, false),
+            (Filter { ports: vec![50_000..=50_000], ..base() }, true),
+            (Filter { laddrs: nets("10.0.0.0/8"), ..base() }, true),
+            (Filter { raddrs: nets("10.0.0.0/8"), ..base() }, false),
+            (Filter { addrs: nets("192.0.2.1"), ..base() }, true),
+            (Filter { family: Some(Family::V4), ..base() }, true),
+            (Filter { family: Some(Family::V6), ..base() }, false),
+            (Filter { netns: Some(2), ..base() }, false),
+        ] {
+            assert_eq!(filter.passes(&ROW), passes, "{filter:?}");
+            let asks = filter.by_owner() || filter.by_ends();
+            assert_eq!(filter.passes(&Subject::default()), !asks, "{filter:?}");
+        }
+        let v6 = Subject { laddr: Some("::1".parse().unwrap()), ..Subject::default() };
+        assert!(Filter { family: Some(Family::V6), ..base() }.passes(&v6));
+    }
+
+    #[test]
+    fn a_cgroup_has_all_below_it() {
+        assert!(is_below("/a/b", "/a") && is_below("/a", "/a") && is_below("/a/b", "/"));
+        assert!(!is_below("/ab", "/a") && !is_below("/", "/a"));
+    }
+}
