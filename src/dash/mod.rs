@@ -1,5 +1,37 @@
-//! The dashboard.
+//! The dashboard: everything that the kit knows, on one screen.
+//!
+//! ```text
+//! recording ─▶ replay ─┐                                        ┌▶ orders ─▶ replay, live, loop
+//!                      ├▶ Record ─▶ Board ─▶ rows ─▶ Table ─▶ Dash
+//! models' rows ─▶ live ┘            (what is so)     (what is looked at)  └▶ view ─▶ screen
+//! ```
+//!
+//! `record` has the lines of the kit's JSON as types, `board` keeps the last of each, `rows` puts
+//! together what the tables show. `state` with `keys`, `table` and `layout` is the state machine:
+//! pure, it knows no terminal, no file and no clock. `view` draws it.
+
 pub mod board;
 pub mod filter;
+mod input;
+mod keys;
+mod layout;
 pub mod record;
+mod recorder;
+pub mod replay;
 pub mod rows;
+mod run;
+mod save;
+mod snapshot;
+mod state;
+mod table;
+pub mod terminal;
+pub mod view;
+
+pub use keys::{HELP, Key};
+pub use layout::{Area, Layout, Place, columns};
+pub use recorder::Recorder;
+pub use run::{Feed, run};
+pub use save::save;
+pub use snapshot::snapshot;
+pub use state::{Control, Dash, Event, Mode, Order, Own, Progress, Tables, View};
+pub use table::Table;

@@ -15,8 +15,8 @@ use super::record::{
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
-pub use findings::{Finding, Weight, findings};
-pub use history::{Bucket, History, Series};
+pub use findings::{Finding, Weight, findings, listener_name, process, worst_cause};
+pub use history::{Bucket, History, Series, peak};
 pub use interval::{Groups, Interval};
 pub use trails::{Point, Trail, Trails, Who};
 

@@ -1,0 +1,114 @@
+//! Keys, clicks and sizes from the terminal, signals from the system.
+
+use std::io;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::Duration;
+
+use crossterm::event::{
+    Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
+    read,
+};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
+
+use super::keys::Key;
+use super::run::Message;
+use super::terminal;
+use super::{Event, Order};
+
+/// A screen that takes no more characters must not keep the program from its end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reads the terminal until it is gone.
+pub fn watch_terminal(send: SyncSender<Message>) -> io::Result<()> {
+    thread::Builder::new().name("input".into()).spawn(move || {
+        let gone = loop {
+            match read() {
+                Ok(input) => {
+                    if let Some(event) = event(&input)
+                        && send.send(Message::Event(event)).is_err()
+                    {
+                        return;
+                    }
+                }
+                Err(error) => break error,
+            }
+        };
+        // Without keys nobody could ever quit.
+        let _ = send.send(Message::Failed(gone.into()));
+    })?;
+    Ok(())
+}
+
+/// Turns signals into orders.
+pub fn watch_signals(send: SyncSender<Message>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT])?;
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let order = match signal {
+                SIGTSTP => Order::Suspend,
+                SIGCONT => Order::Redraw,
+                _ => Order::Quit,
+            };
+            let _ = send.try_send(Message::Order(order));
+            if order == Order::Quit {
+                thread::sleep(PATIENCE);
+                terminal::restore();
+                std::process::exit(128 + signal);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// What the state machine takes of it.
+fn event(input: &Input) -> Option<Event> {
+    match input {
+        Input::Key(key) if key.kind != KeyEventKind::Release => self::key(key).map(Event::Key),
+        Input::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Some(Event::Click(mouse.column, mouse.row)),
+            MouseEventKind::ScrollDown => Some(Event::Wheel(3)),
+            MouseEventKind::ScrollUp => Some(Event::Wheel(-3)),
+            _ => None,
+        },
+        Input::Resize(width, height) => Some(Event::Resize(*width, *height)),
+        _ => None,
+    }
+}
+
+fn key(key: &KeyEvent) -> Option<Key> {
+    let with = |modifier| key.modifiers.contains(modifier);
+    Some(match key.code {
+        KeyCode::Char(c) if with(KeyModifiers::CONTROL) => Key::Ctrl(c.to_ascii_lowercase()),
+        KeyCode::Char(c) if !with(KeyModifiers::ALT) => Key::Char(c),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_people_press() {
+        let press = |code, modifiers| key(&KeyEvent::new(code, modifiers));
+        assert_eq!(press(KeyCode::Char('C'), KeyModifiers::CONTROL), Some(Key::Ctrl('c')));
+        assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(Key::Char('G')));
+        assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);
+        assert_eq!(press(KeyCode::BackTab, KeyModifiers::SHIFT), Some(Key::BackTab));
+    }
+}

@@ -1,0 +1,278 @@
+//! Keys, and what they do.
+
+use super::{Control, Dash, Mode, Order, Tables, View, filter};
+
+/// A key as the state machine knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "what is written on them")]
+pub enum Key {
+    Char(char),
+    Ctrl(char),
+    Enter,
+    Esc,
+    Tab,
+    BackTab,
+    Backspace,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+}
+
+/// Every key with what it does, for the help.
+pub const HELP: [(&str, &str); 20] = [
+    ("1 … 7, Tab", "another view"),
+    ("↑ ↓ PgUp PgDn Home End", "select a row; k j g G do the same"),
+    ("← →", "columns that do not fit"),
+    ("Enter", "details of the selected row"),
+    ("< >", "sort by the column before, after; or click on a heading"),
+    ("r", "reverse the order"),
+    ("/", "filter: --comm nginx --rport 443, or just nginx, 443, 10.0.0.0/8"),
+    ("s", "save what is shown as JSON Lines, for tcpdash --replay"),
+    ("Space", "pause, go on"),
+    ("+ -", "a longer, a shorter interval"),
+    ("", ""),
+    ("in a recording", ""),
+    ("[ ]", "slower, faster"),
+    ("n", "step to the next moment"),
+    (", .", "10 seconds back, ahead"),
+    ("( )", "a minute back, ahead"),
+    ("0 $", "to the beginning, the end"),
+    ("", ""),
+    ("h ?", "this help"),
+    ("q Esc Ctrl-C", "quit; Esc first closes what is open. Ctrl-Z suspends"),
+];
+
+const SECOND: i64 = 1_000_000_000;
+/// The filter that can be typed.
+const MAX_TEXT: usize = 200;
+
+impl Dash {
+    /// Takes a key.
+    pub(super) fn key(&mut self, key: Key) -> Option<Order> {
+        match key {
+            Key::Ctrl('c') => return Some(Order::Quit),
+            Key::Ctrl('z') => return Some(Order::Suspend),
+            Key::Ctrl('l') => return Some(Order::Redraw),
+            _ => {}
+        }
+        self.message = None;
+        match std::mem::take(&mut self.mode) {
+            Mode::Normal => self.normal(key),
+            Mode::Help(top) => {
+                self.help(key, top);
+                None
+            }
+            Mode::Filter(text, _) => {
+                self.edit(key, text);
+                None
+            }
+        }
+    }
+
+    fn help(&mut self, key: Key, top: u16) {
+        self.mode = match key {
+            Key::Up | Key::Char('k') => Mode::Help(top.saturating_sub(1)),
+            Key::Down | Key::Char('j') => Mode::Help((top + 1).min(HELP.len() as u16 - 1)),
+            _ => Mode::Normal,
+        };
+    }
+
+    /// A key of the line in which the filter is typed.
+    fn edit(&mut self, key: Key, mut text: String) {
+        match key {
+            Key::Esc => return,
+            Key::Enter => match filter::read(&text) {
+                Ok(filter) => {
+                    self.filter = filter.map(|filter| (text, filter));
+                    self.stale = true;
+                    return;
+                }
+                Err(error) => {
+                    self.mode = Mode::Filter(text, Some(error));
+                    return;
+                }
+            },
+            Key::Backspace | Key::Ctrl('h') => _ = text.pop(),
+            Key::Ctrl('u') => text.clear(),
+            Key::Ctrl('w') => {
+                let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
+                text.truncate(kept);
+            }
+            Key::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
+            _ => {}
+        }
+        self.mode = Mode::Filter(text, None);
+    }
+
+    fn normal(&mut self, key: Key) -> Option<Order> {
+        match key {
+            Key::Char('q') => return Some(Order::Quit),
+            Key::Esc => {
+                if !self.close() {
+                    return Some(Order::Quit);
+                }
+            }
+            Key::Char(digit @ '1'..='7') => {
+                self.show(View::ALL[digit as usize - '1' as usize]);
+            }
+            Key::Tab => self.show(self.view.beside(1)),
+            Key::BackTab => self.show(self.view.beside(-1)),
+            Key::Char('h' | '?') => self.mode = Mode::Help(0),
+            Key::Char('/') => {
+                let text = self.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
+                self.mode = Mode::Filter(text, None);
+            }
+            Key::Char('s') => return Some(Order::Save),
+            Key::Char(' ') => return self.pause(),
+            Key::Char('+' | '-') => return self.change_interval(key == Key::Char('+')),
+            Key::Enter => {
+                if !self.close() {
+                    self.open();
+                }
+            }
+            _ => return self.play(key).or_else(|| self.browse(key)),
+        }
+        None
+    }
+
+    /// Keys of a recording.
+    fn play(&mut self, key: Key) -> Option<Order> {
+        let control = match key {
+            Key::Char('[') => Control::Slower,
+            Key::Char(']') => Control::Faster,
+            Key::Char('n') => Control::Step,
+            Key::Char(',') => Control::Seek(-10 * SECOND),
+            Key::Char('.') => Control::Seek(10 * SECOND),
+            Key::Char('(') => Control::Seek(-60 * SECOND),
+            Key::Char(')') => Control::Seek(60 * SECOND),
+            Key::Char('0') => Control::Start,
+            Key::Char('$') => Control::End,
+            _ => return None,
+        };
+        if self.progress.is_none() {
+            self.message = Some("only a recording has a past and a speed".to_owned());
+            return None;
+        }
+        Some(Order::Play(control))
+    }
+
+    /// Keys of a table.
+    fn browse(&mut self, key: Key) -> Option<Order> {
+        let page = self.layout().page();
+        let rows = page.max(1).cast_signed();
+        self.tables.with(self.view, |table| match key {
+            Key::Up | Key::Char('k') => table.step(-1, page),
+            Key::Down | Key::Char('j') => table.step(1, page),
+            Key::PageUp => table.step(-rows, page),
+            Key::PageDown => table.step(rows, page),
+            Key::Home | Key::Char('g') => table.step(isize::MIN, page),
+            Key::End | Key::Char('G') => table.step(isize::MAX, page),
+            Key::Left => table.scroll(-1),
+            Key::Right => table.scroll(1),
+            Key::Char('<') => table.sort_beside(-1),
+            Key::Char('>') => table.sort_beside(1),
+            Key::Char('r') => table.turn(),
+            _ => {}
+        });
+        None
+    }
+
+    /// Takes a click of the first mouse button.
+    pub(super) fn click(&mut self, x: u16, y: u16) {
+        if y == 0 {
+            if let Some(view) = View::at(x) {
+                self.show(view);
+            }
+            return;
+        }
+        let layout = self.layout();
+        if !layout.table.contains(x, y) {
+            return;
+        }
+        let (column, line) = (x - layout.table.x, y - layout.table.y);
+        let (width, page) = (layout.table.width, layout.page());
+        self.tables.with(self.view, |table| {
+            if line == 0 {
+                table.click_heading(width, column);
+            } else {
+                table.click_row(usize::from(line - 1), page);
+            }
+        });
+    }
+}
+
+/// What every table can do, whatever its rows.
+pub(super) trait Browse {
+    fn step(&mut self, rows: isize, page: usize);
+    fn scroll(&mut self, step: isize);
+    fn sort_beside(&mut self, step: isize);
+    fn turn(&mut self);
+    fn open(&mut self);
+    fn close(&mut self) -> bool;
+    fn click_heading(&mut self, width: u16, x: u16);
+    fn click_row(&mut self, line: usize, page: usize);
+}
+
+impl<R: super::rows::Line> Browse for super::Table<R> {
+    fn step(&mut self, rows: isize, page: usize) {
+        Self::step(self, rows, page);
+    }
+
+    fn scroll(&mut self, step: isize) {
+        Self::scroll(self, step);
+    }
+
+    fn sort_beside(&mut self, step: isize) {
+        Self::sort_beside(self, step);
+    }
+
+    fn turn(&mut self) {
+        Self::turn(self);
+    }
+
+    fn open(&mut self) {
+        Self::open(self);
+    }
+
+    fn close(&mut self) -> bool {
+        Self::close(self)
+    }
+
+    fn click_heading(&mut self, width: u16, x: u16) {
+        let places = super::layout::columns::<R>(width, self.shift());
+        let hit = places.iter().find(|place| (place.x..=place.x + place.width).contains(&x));
+        if let Some(place) = hit {
+            self.sort_by(place.index);
+        }
+    }
+
+    fn click_row(&mut self, line: usize, page: usize) {
+        let index = self.top(page) + line;
+        if index < self.rows().len() {
+            self.select(index, page);
+        }
+    }
+}
+
+impl Tables {
+    /// Does something to the table of a view, if it has one.
+    pub(super) fn with<T>(
+        &mut self,
+        view: View,
+        act: impl FnOnce(&mut dyn Browse) -> T,
+    ) -> Option<T> {
+        Some(act(match view {
+            View::Processes => &mut self.processes,
+            View::Connections => &mut self.connections,
+            View::Latency => &mut self.latencies,
+            View::States => &mut self.close_wait,
+            View::Listeners => &mut self.listeners,
+            View::Overview | View::Tool => return None,
+        }))
+    }
+}

@@ -1,0 +1,189 @@
+//! Where things are on the screen: plain arithmetic, for drawing as for clicks.
+
+use super::View;
+use super::rows::Line;
+use crate::report::Align;
+
+/// Lines above the body: tabs, and what is being shown.
+const HEAD: u16 = 2;
+/// Lines below it.
+const FOOT: u16 = 1;
+/// A column of text may become so narrow where there is no room.
+const NARROW: u16 = 15;
+/// And so wide where there is.
+const WIDE: u16 = 45;
+/// So many lines show all states and a table below them.
+const TALL: u16 = 26;
+
+/// A part of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "left, top, columns, lines")]
+pub struct Area {
+    pub x: u16,
+    pub y: u16,
+    pub width: u16,
+    pub height: u16,
+}
+
+impl Area {
+    /// Whether a click meets it.
+    pub fn contains(&self, x: u16, y: u16) -> bool {
+        (self.x..self.x + self.width).contains(&x) && (self.y..self.y + self.height).contains(&y)
+    }
+
+    /// The first `height` lines, and the others.
+    pub fn split(self, height: u16) -> (Self, Self) {
+        let height = height.min(self.height);
+        let below = Self { y: self.y + height, height: self.height - height, ..self };
+        (Self { height, ..self }, below)
+    }
+
+    /// The first `width` columns, and the others.
+    pub fn beside(self, width: u16) -> (Self, Self) {
+        let width = width.min(self.width);
+        let right = Self { x: self.x + width, width: self.width - width, ..self };
+        (Self { width, ..self }, right)
+    }
+}
+
+/// The parts of a screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Everything between head and foot.
+    pub body: Area,
+    /// The table, its headings in the first line; empty in views without one.
+    pub table: Area,
+    /// Details of the selected row, or what goes with the table; may be empty.
+    pub below: Area,
+    /// The last line.
+    pub foot: Area,
+}
+
+impl Layout {
+    /// That of a screen of so many columns and lines.
+    pub fn of(view: View, width: u16, height: u16, detail: bool) -> Self {
+        let screen = Area { x: 0, y: 0, width, height };
+        let (_, rest) = screen.split(HEAD);
+        let (body, foot) = rest.split(rest.height.saturating_sub(FOOT));
+        let lower = (body.height / 2).max(7).min(body.height.saturating_sub(3));
+        let (upper, rest) = body.split(body.height - lower);
+        let none = body.split(0).0;
+        let (table, below) = match view {
+            View::Overview | View::Tool => (none, none),
+            View::Latency => (upper, rest),
+            View::States if !detail => (close_wait(body), none),
+            _ if detail => (upper, rest),
+            _ => (body, none),
+        };
+        Self { body, table, below, foot }
+    }
+
+    /// Rows of the table that fit below its headings.
+    pub fn page(&self) -> usize {
+        usize::from(self.table.height.saturating_sub(1))
+    }
+}
+
+/// Where the oldest in `CLOSE_WAIT` are listed: below all else, or in a corner.
+fn close_wait(body: Area) -> Area {
+    if body.height >= TALL {
+        return body.split(14).1;
+    }
+    body.beside(body.width / 2).1.split(body.height / 2).1
+}
+
+/// A column on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which column.
+    pub index: usize,
+    /// Its first cell within the table.
+    pub x: u16,
+    /// Its cells.
+    pub width: u16,
+}
+
+/// The columns that fit: those that stay, and of the others as many as there is room for, the
+/// first `shift` left out. A blank cell is between two.
+pub fn columns<R: Line>(width: u16, shift: usize) -> Vec<Place> {
+    let all = R::columns();
+    let own = |index: usize| u16::try_from(all[index].width).unwrap_or(u16::MAX);
+    let stretches = |index: usize| all[index].align == Align::Left && own(index) > NARROW;
+    let pinned: u16 = (0..R::PINNED).map(|index| own(index) + 1).sum();
+    let narrow = pinned + own(R::PINNED) > width;
+    let (mut places, mut used) = (Vec::new(), 0);
+    for index in (0..R::PINNED).chain(R::PINNED + shift..all.len()) {
+        let cells = if narrow && stretches(index) { NARROW } else { own(index) };
+        if used + cells > width {
+            break;
+        }
+        places.push(Place { index, x: used, width: cells });
+        used += cells + 1;
+    }
+    stretch(&mut places, (width + 1).saturating_sub(used), stretches);
+    places
+}
+
+/// Gives what is left of the width to columns of text.
+fn stretch(places: &mut [Place], left: u16, stretches: impl Fn(usize) -> bool) {
+    let wide: u16 = places.iter().filter(|place| stretches(place.index)).map(|_| 1).sum();
+    if wide == 0 {
+        return;
+    }
+    let (share, mut moved) = (left / wide, 0);
+    for place in places {
+        place.x += moved;
+        if stretches(place.index) {
+            let more = share.min(WIDE.saturating_sub(place.width));
+            place.width += more;
+            moved += more;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dash::rows::{ConnectionRow, ProcessRow};
+    use crate::report::Row;
+
+    #[test]
+    fn what_must_be_there_is_there_on_the_smallest_screen() {
+        let headings = |places: Vec<Place>| -> Vec<&str> {
+            places.iter().map(|place| ProcessRow::columns()[place.index].heading).collect()
+        };
+        let small = headings(columns::<ProcessRow>(60, 0));
+        assert_eq!(small, ["PID", "COMM", "TXB/s", "RXB/s", "SOCKS", "TIME_WAIT"]);
+        let shifted = headings(columns::<ProcessRow>(60, 4));
+        assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "TX/s", "RX/s"]);
+        assert_eq!(columns::<ProcessRow>(200, 0).len(), ProcessRow::columns().len());
+        assert_eq!(columns::<ConnectionRow>(60, 0).len(), 5);
+    }
+
+    #[test]
+    fn columns_never_overlap_nor_leave_the_screen() {
+        for width in 0..400 {
+            for shift in 0..8 {
+                let mut free = 0;
+                for place in columns::<ConnectionRow>(width, shift) {
+                    assert!(place.x >= free && place.x + place.width <= width, "{width} {shift}");
+                    free = place.x + place.width + 1;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_lie_within_the_screen() {
+        for view in View::ALL {
+            for (width, height) in [(0, 0), (1, 1), (60, 15), (80, 24), (300, 100)] {
+                for detail in [false, true] {
+                    let layout = Layout::of(view, width, height, detail);
+                    for area in [layout.body, layout.table, layout.below, layout.foot] {
+                        assert!(area.x + area.width <= width && area.y + area.height <= height);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Lets the time of a recording pass.
+
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::lines::{Lines, Read};
+use super::speed::Speed;
+use crate::dash::record::Record;
+use crate::dash::{Control, Event, Progress};
+
+const SECOND: i64 = 1_000_000_000;
+/// Frames of a recording come so often.
+const TICK: Duration = Duration::from_millis(50);
+/// Records that are handed over at once, unless more have the same time.
+const BATCH: usize = 10_000;
+/// So many with the same time are handed over apart.
+const SAME: usize = 100_000;
+/// So much before the moment sought is read to know how it came about.
+const BEFORE: i64 = 120 * SECOND;
+/// But not more than so many bytes.
+const BEFORE_BYTES: u64 = 32 << 20;
+/// Nobody wants to wait through a longer silence.
+const SILENCE: i64 = 10 * SECOND;
+/// A time that is so much earlier is another recording, appended.
+const BACKWARDS: i64 = 60 * SECOND;
+
+/// Plays one recording. Its time is that of the lines, not of a clock.
+pub struct Player {
+    lines: Lines,
+    /// Read, but not due yet.
+    next: Option<Record>,
+    progress: Progress,
+    speed: Speed,
+}
+
+impl Player {
+    /// Stands at the first line.
+    ///
+    /// # Errors
+    /// The recording cannot be read.
+    pub fn new(mut lines: Lines) -> io::Result<Self> {
+        let last = lines.last_time()?;
+        let speed = if lines.can_seek() { Speed::REAL } else { Speed::MOST };
+        let mut player =
+            Self { lines, next: None, progress: Progress { last, ..Progress::default() }, speed };
+        player.progress.speed = speed.factor();
+        player.peek()?;
+        let first = player.next.as_ref().map(Record::ts);
+        (player.progress.first, player.progress.now) = (first, first.unwrap_or(0));
+        Ok(player)
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Makes sure that the next record is known, if there is one.
+    fn peek(&mut self) -> io::Result<Option<&Record>> {
+        while self.next.is_none() && !self.progress.ended {
+            match self.lines.next()? {
+                Read::Record(record) => self.next = Some(record),
+                Read::Damaged(damage, offset) => {
+                    self.progress.damaged += 1;
+                    // Counting lines may mean to read them all: only now and then.
+                    if self.progress.damaged.is_power_of_two() {
+                        let number = self.lines.number(offset)?;
+                        self.progress.damage = Some((number, damage.to_string()));
+                    }
+                }
+                Read::End => self.progress.ended = true,
+            }
+        }
+        Ok(self.next.as_ref())
+    }
+
+    /// Lets `elapsed` pass for the reader; returns what happened meanwhile.
+    ///
+    /// # Errors
+    /// The recording cannot be read.
+    pub fn advance(&mut self, elapsed: Duration) -> io::Result<Vec<Event>> {
+        if self.progress.paused || self.progress.ended {
+            return Ok(Vec::new());
+        }
+        let ns = elapsed.as_secs_f64() * 1e9 * self.speed.factor();
+        #[allow(clippy::cast_possible_truncation, reason = "saturates")]
+        let mut until = self.progress.now.saturating_add(ns as i64);
+        if let Some(next) = self.peek()?.map(Record::ts)
+            && next > until.saturating_add(SILENCE)
+        {
+            until = next;
+        }
+        self.read_until(until)
+    }
+
+    /// Everything up to a time, or as much of it as may be handed over at once.
+    fn read_until(&mut self, until: i64) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
+        let mut now = until;
+        while let Some(ts) = self.peek()?.map(Record::ts).filter(|ts| *ts <= until) {
+            let last = records.last().map(Record::ts);
+            if records.len() >= BATCH && (last != Some(ts) || records.len() >= SAME) {
+                now = last.unwrap_or(until);
+                break;
+            }
+            if ts < self.progress.now - BACKWARDS && last.is_none_or(|last| ts < last - BACKWARDS) {
+                events.push(Event::Records(std::mem::take(&mut records)));
+                events.push(Event::Rewind);
+                (self.progress.now, now) = (ts, ts);
+                break;
+            }
+            records.extend(self.next.take());
+        }
+        if self.progress.ended || until == i64::MAX {
+            now = records.last().map_or(self.progress.now, Record::ts);
+        }
+        self.progress.now = now;
+        self.progress.last = self.progress.last.map(|last| last.max(now));
+        events.push(Event::Records(records));
+        Ok(events)
+    }
+
+    /// Does what the reader wants.
+    ///
+    /// # Errors
+    /// The recording cannot be read.
+    pub fn control(&mut self, control: Control) -> io::Result<Vec<Event>> {
+        match control {
+            Control::Pause(paused) => self.progress.paused = paused,
+            Control::Slower => self.speed = self.speed.slower(),
+            Control::Faster => self.speed = self.speed.faster(),
+            Control::Step => {
+                self.progress.paused = true;
+                let next = self.peek()?.map(Record::ts);
+                return next.map_or(Ok(Vec::new()), |next| self.read_until(next));
+            }
+            Control::Seek(by) => return self.seek(self.progress.now.saturating_add(by)),
+            Control::Start => return self.seek(self.progress.first.unwrap_or(0)),
+            Control::End => return self.seek(self.progress.last.unwrap_or(i64::MAX)),
+        }
+        self.progress.speed = self.speed.factor();
+        Ok(Vec::new())
+    }
+
+    /// Goes to a time, with what was before it.
+    fn seek(&mut self, ts: i64) -> io::Result<Vec<Event>> {
+        let ts = ts.max(self.progress.first.unwrap_or(ts));
+        let ts = self.progress.last.map_or(ts, |last| ts.min(last));
+        let ahead = ts.saturating_sub(self.progress.now);
+        if !(0..=BEFORE).contains(&ahead) {
+            if !self.lines.can_seek() {
+                return Ok(vec![Event::Say("a pipe can only be read on".to_owned())]);
+            }
+            let here = self.lines.find(ts)?;
+            let before = self.lines.find(ts - BEFORE)?;
+            let from = if here - before > BEFORE_BYTES {
+                // One byte less may be within a line, which then counts as damaged: find another.
+                self.lines.find_line(here - BEFORE_BYTES)?
+            } else {
+                before
+            };
+            self.lines.seek(from)?;
+            self.next = None;
+            self.progress.ended = false;
+            self.progress.now = ts - BEFORE;
+            let mut events = vec![Event::Rewind];
+            events.extend(self.read_all(ts)?);
+            return Ok(events);
+        }
+        self.read_all(ts)
+    }
+
+    /// Everything up to a time, however much it is.
+    fn read_all(&mut self, ts: i64) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        loop {
+            events.extend(self.read_until(ts)?);
+            let more = self.peek()?.is_some_and(|next| next.ts() <= ts);
+            if !more {
+                return Ok(events);
+            }
+        }
+    }
+}
+
+/// Plays until nobody listens any more. `send` says whether somebody does.
+///
+/// # Errors
+/// The recording cannot be read.
+pub fn play(
+    mut player: Player,
+    orders: &Receiver<Control>,
+    mut send: impl FnMut(Event) -> bool,
+) -> io::Result<()> {
+    let start = player.progress.now;
+    let mut events = player.read_until(start)?;
+    let mut before = Instant::now();
+    loop {
+        events.push(Event::Progress(player.progress.clone()));
+        for event in events {
+            if !send(event) {
+                return Ok(());
+            }
+        }
+        let still = player.progress.paused || player.progress.ended;
+        let order = if still {
+            orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            orders.recv_timeout(TICK)
+        };
+        let now = Instant::now();
+        events = match order {
+            Ok(control) => player.control(control)?,
+            Err(RecvTimeoutError::Timeout) => player.advance(now - before)?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        before = now;
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,91 @@
+use super::*;
+
+const EPOCH: i64 = 1_767_312_000_000_000_000;
+
+fn line(second: i64, text: &str) -> String {
+    let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
+    format!(
+        "{{\"kind\":\"note\",\"ts\":\"2026-01-02T{h:02}:{m:02}:{s:02}Z\",\"text\":\"{text}\"}}\n"
+    )
+}
+
+fn player(text: String) -> Player {
+    Player::new(Lines::new(Box::new(io::Cursor::new(text.into_bytes())))).unwrap()
+}
+
+/// Seconds of the records in some events; -1 is a rewind.
+fn seconds(events: Vec<Event>) -> Vec<i64> {
+    let of = |event| match event {
+        Event::Records(records) => {
+            records.iter().map(|record| (record.ts() - EPOCH) / SECOND).collect()
+        }
+        Event::Rewind => vec![-1],
+        _ => Vec::new(),
+    };
+    events.into_iter().flat_map(of).collect()
+}
+
+#[test]
+fn time_passes_as_fast_as_asked() {
+    let mut player = player((0..100).map(|s| line(s, "x")).collect());
+    assert_eq!(player.progress().last, Some(EPOCH + 99 * SECOND));
+    assert_eq!(seconds(player.advance(Duration::ZERO).unwrap()), [0]);
+    assert_eq!(seconds(player.advance(Duration::from_millis(2500)).unwrap()), [1, 2]);
+    player.control(Control::Faster).unwrap();
+    assert_eq!(player.progress().speed, 2.0);
+    assert_eq!(seconds(player.advance(Duration::from_secs(2)).unwrap()), [3, 4, 5, 6]);
+    player.control(Control::Pause(true)).unwrap();
+    assert_eq!(seconds(player.advance(Duration::from_secs(9)).unwrap()).len(), 0);
+    assert_eq!(seconds(player.control(Control::Step).unwrap()), [7]);
+    assert!(player.progress().paused);
+}
+
+#[test]
+fn seeking_shows_what_came_before_and_no_more() {
+    let mut player = player((0..3000).map(|s| line(s, &"x".repeat(200))).collect());
+    player.advance(Duration::ZERO).unwrap();
+    let shown = seconds(player.control(Control::Seek(10 * SECOND)).unwrap());
+    assert_eq!(shown, (1..=10).collect::<Vec<_>>(), "a little ahead is read on");
+    let shown = seconds(player.control(Control::Seek(2000 * SECOND)).unwrap());
+    assert_eq!((shown[0], *shown.last().unwrap()), (-1, 2010));
+    assert!(shown[1] <= 2010 - 120 && shown[1] > 1000, "{}", shown[1]);
+    let shown = seconds(player.control(Control::Start).unwrap());
+    assert_eq!(shown, [-1, 0]);
+    let shown = seconds(player.control(Control::End).unwrap());
+    assert_eq!(*shown.last().unwrap(), 2999);
+    player.advance(Duration::from_secs(1)).unwrap();
+    assert!(player.progress().ended);
+    assert_eq!(seconds(player.control(Control::Seek(-10 * SECOND)).unwrap()).last(), Some(&2989));
+    assert!(!player.progress().ended);
+}
+
+#[test]
+fn silence_is_skipped_and_another_recording_begins_anew() {
+    let text = [line(100, "a"), line(5000, "b"), line(5001, "c"), line(7, "d"), line(8, "e")];
+    let mut player = player(text.concat());
+    assert_eq!(seconds(player.advance(Duration::from_millis(1)).unwrap()), [100]);
+    assert_eq!(seconds(player.advance(Duration::from_millis(1)).unwrap()), [5000]);
+    assert_eq!(seconds(player.advance(Duration::from_secs(1)).unwrap()), [5001, -1]);
+    assert_eq!(seconds(player.advance(Duration::from_secs(1)).unwrap()), [7, 8]);
+}
+
+#[test]
+fn damage_is_counted_and_the_rest_plays() {
+    let mut player = player([line(1, "a"), "garbage\n".to_owned(), line(2, "b")].concat());
+    let shown = seconds(player.advance(Duration::from_secs(5)).unwrap());
+    assert_eq!(shown, [1, 2]);
+    let progress = player.progress();
+    assert_eq!((progress.damaged, progress.ended), (1, true));
+    assert_eq!(progress.damage.as_ref().unwrap().0, Some(2));
+}
+
+#[test]
+fn nothing_to_play_is_no_failure() {
+    for text in ["", "\n\n", "garbage"] {
+        let mut player = player(text.to_owned());
+        assert_eq!(seconds(player.advance(Duration::from_secs(1)).unwrap()).len(), 0);
+        let shown = seconds(player.control(Control::End).unwrap());
+        assert!(shown.iter().all(|second| *second == -1), "{text}: {shown:?}");
+        assert!(player.progress().ended);
+    }
+}

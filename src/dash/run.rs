@@ -1,0 +1,174 @@
+//! The loop: moves events to the state machine, its orders to where they are carried out, and its
+//! state to the screen.
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use super::terminal::Guard;
+use super::view::{self, Theme};
+use super::{Control, Dash, Event, Order, Own, input, save};
+use crate::report::Ctx;
+use crate::run::own_cpu_ns;
+
+/// Events that may wait. Who reads a recording waits for the screen, not the other way round.
+const WAITING: usize = 64;
+/// The dashboard's own cost is looked at so often.
+const OWN: Duration = Duration::from_secs(2);
+
+/// What the threads send.
+#[derive(Debug)]
+pub enum Message {
+    /// For the state machine.
+    Event(Event),
+    /// For the loop.
+    Order(Order),
+    /// A thread has ended and should not have.
+    Failed(anyhow::Error),
+}
+
+/// Where records come from: it is given a way to send events, which says whether anybody still
+/// listens.
+pub struct Feed {
+    /// Starts it, in threads of its own.
+    pub start: Box<dyn FnOnce(SyncSender<Message>) -> Result<()>>,
+    /// To a recording.
+    pub control: Sender<Control>,
+    /// To a live session.
+    pub interval: Sender<Duration>,
+}
+
+type Screen = Terminal<CrosstermBackend<BufWriter<io::Stdout>>>;
+
+/// Shows a dashboard until the user has seen enough.
+///
+/// # Errors
+/// The terminal or the feed fails.
+pub fn run(
+    mut dash: Dash,
+    theme: Theme,
+    mut ctx: Ctx,
+    clicks: bool,
+    feed: Feed,
+) -> Result<ExitCode> {
+    let (send, messages) = sync_channel(WAITING);
+    input::watch_signals(send.clone()).context("cannot watch for signals")?;
+    let guard = Guard::take(clicks).context("cannot use the terminal")?;
+    (feed.start)(send.clone())?;
+    input::watch_terminal(send).context("cannot read keys")?;
+    let backend = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout()));
+    let mut screen = Terminal::new(backend).context("cannot use the terminal")?;
+    let mut own = Cost::new();
+    loop {
+        draw(&mut screen, &mut dash, theme, &mut ctx, &mut own)?;
+        if own.due() {
+            dash.handle(Event::Own(own.look()));
+        }
+        let Some(orders) = take(&messages, &mut dash)? else { continue };
+        for order in orders {
+            match order {
+                Order::Quit => {
+                    drop(guard);
+                    return Ok(ExitCode::SUCCESS);
+                }
+                Order::Suspend => {
+                    guard.suspend().context("cannot take the terminal again")?;
+                    screen.clear()?;
+                }
+                Order::Redraw => {
+                    guard.resume().context("cannot take the terminal again")?;
+                    screen.clear()?;
+                }
+                Order::Save => {
+                    let said = save(dash.board()).unwrap_or_else(|error| format!("{error:#}"));
+                    dash.handle(Event::Say(said));
+                }
+                // Who has ended needs no orders.
+                Order::Play(control) => _ = feed.control.send(control),
+                Order::Interval(interval) => _ = feed.interval.send(interval),
+            }
+        }
+    }
+}
+
+/// Waits for something, and takes everything that is there. `None` when nothing came.
+fn take(messages: &Receiver<Message>, dash: &mut Dash) -> Result<Option<Vec<Order>>> {
+    let first = match messages.recv_timeout(OWN) {
+        Ok(message) => message,
+        Err(RecvTimeoutError::Timeout) => return Ok(None),
+        Err(RecvTimeoutError::Disconnected) => return Ok(Some(vec![Order::Quit])),
+    };
+    let mut orders = Vec::new();
+    // No more than may wait, or a fast recording would never let anything be drawn.
+    for message in std::iter::once(first).chain(messages.try_iter().take(WAITING)) {
+        match message {
+            Message::Event(event) => {
+                dash.refresh_for(&event);
+                orders.extend(dash.handle(event));
+            }
+            Message::Order(order) => orders.push(order),
+            Message::Failed(error) => return Err(error),
+        }
+    }
+    Ok(Some(orders))
+}
+
+fn draw(
+    screen: &mut Screen,
+    dash: &mut Dash,
+    theme: Theme,
+    ctx: &mut Ctx,
+    own: &mut Cost,
+) -> Result<()> {
+    let before = Instant::now();
+    let size = screen.size().context("the terminal has no size")?;
+    dash.handle(Event::Resize(size.width, size.height));
+    dash.refresh();
+    screen
+        .draw(|frame| view::draw(dash, theme, ctx, frame.buffer_mut()))
+        .context("cannot draw on the terminal")?;
+    screen.backend_mut().flush()?;
+    own.frame = before.elapsed();
+    Ok(())
+}
+
+/// What this process costs.
+struct Cost {
+    looked: Instant,
+    cpu_ns: u64,
+    frame: Duration,
+}
+
+impl Cost {
+    fn new() -> Self {
+        Self { looked: Instant::now(), cpu_ns: own_cpu_ns(), frame: Duration::ZERO }
+    }
+
+    fn due(&self) -> bool {
+        self.looked.elapsed() >= OWN
+    }
+
+    fn look(&mut self) -> Own {
+        let (now, cpu_ns) = (Instant::now(), own_cpu_ns());
+        let time = (now - self.looked).as_secs_f64();
+        let spent = Duration::from_nanos(cpu_ns.saturating_sub(self.cpu_ns)).as_secs_f64();
+        (self.looked, self.cpu_ns) = (now, cpu_ns);
+        Own {
+            cpu: Some(spent / time),
+            rss: resident(),
+            frame_ns: u64::try_from(self.frame.as_nanos()).ok(),
+        }
+    }
+}
+
+/// Resident memory of this process in bytes, as `/proc/self/statm` counts pages.
+fn resident() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}

@@ -1,0 +1,76 @@
+//! Draws the state. Nothing is decided here but how it looks.
+
+mod detail;
+mod foot;
+mod grid;
+mod heat;
+mod help;
+mod latency;
+mod overview;
+mod pen;
+mod states;
+mod theme;
+mod tool;
+
+use ratatui::buffer::Buffer;
+
+pub use pen::Pen;
+pub use theme::Theme;
+
+use super::{Area, Dash, Mode, View};
+use crate::report::Ctx;
+
+/// The smallest screen that everything fits on.
+pub const SMALLEST: (u16, u16) = (60, 15);
+
+/// Draws one frame. The screen must be empty.
+pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
+    let size = (screen.area.width, screen.area.height);
+    let mut pen = Pen::new(screen, theme, ctx);
+    if size.0 < SMALLEST.0 || size.1 < SMALLEST.1 {
+        let all = Area { x: 0, y: 0, width: size.0, height: size.1 };
+        let (width, height) = SMALLEST;
+        let text = format!("{}×{}: needs {width}×{height}", size.0, size.1);
+        pen.text(all, 0, 0, &text, theme.strong());
+        return;
+    }
+    let layout = dash.layout();
+    foot::head(&mut pen, dash);
+    match dash.view {
+        View::Overview => overview::draw(&mut pen, dash, layout.body),
+        View::Processes => grid::draw(&mut pen, &dash.tables.processes, layout.table),
+        View::Connections => grid::draw(&mut pen, &dash.tables.connections, layout.table),
+        View::Latency => latency::draw(&mut pen, dash, &layout),
+        View::States => states::draw(&mut pen, dash, &layout),
+        View::Listeners => grid::draw(&mut pen, &dash.tables.listeners, layout.table),
+        View::Tool => tool::draw(&mut pen, dash, layout.body),
+    }
+    if dash.has_detail() {
+        detail::draw(&mut pen, dash, layout.below);
+    }
+    foot::foot(&mut pen, dash, layout.foot);
+    if let Mode::Help(top) = dash.mode {
+        help::draw(&mut pen, layout.body, top);
+    }
+}
+
+/// One frame as plain text, for tickets and tests. Blanks at the ends of lines are left out.
+pub fn text(screen: &Buffer) -> String {
+    let width = usize::from(screen.area.width).max(1);
+    let mut out = String::new();
+    for line in screen.content().chunks(width) {
+        let (mut text, mut covered) = (String::new(), 0);
+        for cell in line {
+            // A wide character covers the cell behind it.
+            if covered > 0 {
+                covered -= 1;
+                continue;
+            }
+            text.push_str(cell.symbol());
+            covered = unicode_width::UnicodeWidthStr::width(cell.symbol()).saturating_sub(1);
+        }
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,165 @@
+//! Everything at a glance.
+
+use ratatui::style::Style;
+
+use super::Pen;
+use crate::dash::Dash;
+use crate::dash::board::{Board, Series, Weight, float, listener_name};
+use crate::dash::layout::Area;
+use crate::dash::record::By;
+use crate::report::{Align, Cell, human};
+use crate::tcp_state::TcpState;
+
+/// Columns in front of a graph: its name, and the newest value.
+const LABEL: u16 = 19;
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
+    let board = dash.board();
+    let graphs = u16::try_from(Series::ALL.len()).unwrap_or(0);
+    // Half of the screen, and at least a line each.
+    let tall = (area.height / 2 / graphs).clamp(1, 4);
+    let (above, below) = area.split(tall * graphs);
+    for (index, series) in (0..).zip(Series::ALL) {
+        let (_, rest) = above.split(index * tall);
+        graph(pen, board, series, rest.split(tall).0);
+    }
+    let (bar, below) = below.split(2);
+    states(pen, board, bar);
+    let (worst, below) = below.split(2);
+    listener(pen, board, worst);
+    slowest(pen, board, worst);
+    findings(pen, dash, below);
+}
+
+fn graph(pen: &mut Pen<'_>, board: &Board, series: Series, area: Area) {
+    let (label, graph) = area.beside(LABEL);
+    pen.text(label, 0, 0, series.name(), pen.theme.strong());
+    let newest = match board.history.newest(series, board.now) {
+        Some(rate) => rate_words(rate),
+        None => "-".to_owned(),
+    };
+    let x = (LABEL - 1).saturating_sub(pen.width(&newest));
+    pen.text(label, x, 0, &newest, Style::new());
+    let values = board.history.values(series, board.now, usize::from(graph.width));
+    pen.graph(graph, &values);
+}
+
+/// `12.3k/s`
+fn rate_words(rate: f64) -> String {
+    let mut text = Vec::new();
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are finite")]
+    human::per_second((rate * 1000.0).round() as u64, 1_000_000_000_000, &mut text);
+    format!("{}/s", String::from_utf8_lossy(&text))
+}
+
+/// How the sockets are shared among the states: a bar, and below it what its parts are.
+fn states(pen: &mut Pen<'_>, board: &Board, area: Area) {
+    let (label, rest) = area.beside(LABEL);
+    pen.text(label, 0, 0, "sockets", pen.theme.strong());
+    let Some(states) = board.states() else {
+        pen.text(label, LABEL - 2, 0, "-", Style::new());
+        return;
+    };
+    let mut parts: Vec<_> = TcpState::ALL
+        .into_iter()
+        .filter_map(|state| Some((state, states[usize::from(state.number())].filter(|n| *n > 0)?)))
+        .collect();
+    parts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let total: u64 = parts.iter().map(|(_, count)| count).sum();
+    let words = pen.words(Cell::Count(total));
+    let x = (LABEL - 1).saturating_sub(pen.width(&words));
+    pen.text(label, x, 0, &words, Style::new());
+    let (mut x, mut legend) = (0, 0);
+    for (index, (state, count)) in parts.iter().enumerate() {
+        let share = float(*count) / float(total.max(1)) * f64::from(rest.width);
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most the width"
+        )]
+        let cells = (share.round() as u16).max(1).min(rest.width.saturating_sub(x));
+        for _ in 0..cells {
+            pen.put(rest.x + x, rest.y, pen.theme.part_sign(index), pen.theme.part(index));
+            x += 1;
+        }
+        let words = format!("{} {}", state.name(), pen.words(Cell::Count(*count)));
+        if legend + pen.width(&words) + 2 <= area.width && area.height > 1 {
+            let sign = pen.theme.part_sign(index);
+            pen.put(area.x + legend, area.y + 1, sign, pen.theme.part(index));
+            legend = pen.text(area, legend + 1, 1, &words, Style::new()) + 2;
+        }
+    }
+}
+
+/// The listener that has dropped most, else the one whose queue is fullest.
+fn listener(pen: &mut Pen<'_>, board: &Board, area: Area) {
+    pen.text(area, 0, 0, "worst listener", pen.theme.strong());
+    let (_, rest) = area.beside(LABEL);
+    let fullness = |row: &&crate::dash::record::Listener| {
+        let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
+        (row.drops_total.unwrap_or(0), level * 1000 / row.accept_limit.unwrap_or(0).max(1))
+    };
+    let Some(row) = board.listeners.rows().max_by_key(fullness) else {
+        pen.text(rest, 0, 0, "-", Style::new());
+        return;
+    };
+    let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let text = format!(
+        "{}: accept queue {} of {}, {} dropped",
+        listener_name(row),
+        number(row.accept_peak.or(row.accept_now)),
+        number(row.accept_limit),
+        number(row.drops_total),
+    );
+    let bad = row.drops_total.is_some_and(|drops| drops > 0);
+    let style = if bad { pen.theme.weight(Weight::Bad) } else { Style::new() };
+    pen.text(rest, 0, 0, &text, style);
+}
+
+/// The remote whose responses take longest.
+fn slowest(pen: &mut Pen<'_>, board: &Board, area: Area) {
+    pen.text(area, 0, 1, "slowest peer", pen.theme.strong());
+    let (_, rest) = area.beside(LABEL);
+    let grouped = board.latency.iter().filter(|((what, by), _)| {
+        &**what == "response" && matches!(by, By::Remote | By::Connection)
+    });
+    let rows = grouped.flat_map(|(_, interval)| &interval.rows).filter(|row| row.raddr.is_some());
+    let by_rows =
+        rows.max_by_key(|row| row.p99_ns).map(|row| (row.raddr, row.p99_ns, "P99 of responses"));
+    let one = || {
+        let responses =
+            board.exchanges.iter().filter(|one| one.what.as_deref() == Some("response"));
+        let slow = responses.max_by_key(|one| one.duration_ns)?;
+        Some((slow.raddr, slow.duration_ns, "for one response"))
+    };
+    match by_rows.or_else(one) {
+        Some((raddr, ns, what)) => {
+            let raddr = pen.words(raddr.map_or(Cell::Missing, Cell::Addr));
+            let ns = pen.words(ns.map_or(Cell::Missing, Cell::Nanos));
+            pen.text(rest, 0, 1, &format!("{raddr}: {ns} {what}"), Style::new());
+        }
+        None => _ = pen.text(rest, 0, 1, "-", Style::new()),
+    }
+}
+
+fn findings(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
+    if dash.findings.is_empty() {
+        pen.text(area, 0, 0, "Nothing looks wrong.", pen.theme.faint());
+        return;
+    }
+    for (y, finding) in (0..area.height).zip(&dash.findings) {
+        let style = pen.theme.weight(finding.weight);
+        let left = dash.findings.len() - usize::from(y);
+        if y + 1 == area.height && left > 1 {
+            pen.text(area, 0, y, &format!("… and {left} more"), style);
+        } else {
+            pen.text(area, 0, y, &format!("! {}", finding.text), style);
+        }
+    }
+}
+
+/// A number at the right end of its place.
+pub fn number(pen: &mut Pen<'_>, area: Area, y: u16, cell: Cell<'_>) {
+    pen.cell(area, y, cell, Align::Right, Style::new());
+}

@@ -1,0 +1,90 @@
+//! Sockets by state, who has those in `TIME_WAIT`, and which are longest in `CLOSE_WAIT`.
+
+use ratatui::style::Style;
+
+use super::overview::number;
+use super::{Pen, grid};
+use crate::dash::board::{Board, Weight, float, process};
+use crate::dash::layout::{Area, Layout};
+use crate::dash::record::{By, Key};
+use crate::dash::{Dash, View};
+use crate::report::Cell;
+use crate::tcp_state::TcpState;
+
+/// Columns of names, numbers and ages.
+const NAME: u16 = 13;
+const NUMBER: u16 = 7;
+
+/// Draws the view.
+pub fn draw(pen: &mut Pen<'_>, dash: &Dash, layout: &Layout) {
+    let board = dash.board();
+    let body = if dash.has_detail() {
+        Layout::of(View::Processes, dash.size.0, dash.size.1, true).table
+    } else {
+        layout.body
+    };
+    if dash.has_detail() {
+        grid::draw(pen, &dash.tables.close_wait, layout.table);
+        return;
+    }
+    let (left, right) = body.beside(body.width / 2);
+    bars(pen, board, Area { width: left.width.saturating_sub(1), ..left });
+    let height = if layout.table.x == 0 { 13 } else { body.height - layout.table.height };
+    holders(pen, board, right.split(height).0);
+    grid::draw(pen, &dash.tables.close_wait, layout.table);
+}
+
+/// A line a state.
+fn bars(pen: &mut Pen<'_>, board: &Board, area: Area) {
+    let states = board.states();
+    let known = |state: TcpState| states.and_then(|states| states[usize::from(state.number())]);
+    let most = TcpState::ALL.into_iter().filter_map(known).max().unwrap_or(0).max(1);
+    for (y, state) in (0..area.height).zip(TcpState::ALL) {
+        let count = known(state);
+        let (name, rest) = area.beside(NAME);
+        let busy = count.is_some_and(|count| count > 0);
+        pen.text(
+            name,
+            0,
+            y,
+            state.name(),
+            if busy { pen.theme.strong() } else { pen.theme.faint() },
+        );
+        let (value, rest) = rest.beside(NUMBER);
+        number(pen, value, y, count.map_or(Cell::Missing, Cell::Id));
+        let (_, bar) = rest.beside(1);
+        pen.bar(bar, y, float(count.unwrap_or(0)) / float(most), pen.theme.graph());
+    }
+}
+
+/// Who has most sockets in `TIME_WAIT`, by process and by remote.
+fn holders(pen: &mut Pen<'_>, board: &Board, area: Area) {
+    let (by_process, by_remote) = area.split(area.height / 2);
+    let name = |key: &Key| process(key);
+    list(pen, board, by_process, "TIME_WAIT by process", By::Process, name);
+    let name = |key: &Key| key.raddr.map_or("-".to_owned(), |raddr| raddr.to_string());
+    list(pen, board, by_remote, "TIME_WAIT by remote", By::Remote, name);
+}
+
+fn list(
+    pen: &mut Pen<'_>,
+    board: &Board,
+    area: Area,
+    title: &str,
+    by: By,
+    name: impl Fn(&Key) -> String,
+) {
+    pen.text(area, 0, 0, title, pen.theme.strong());
+    let holders = board.holders(TcpState::TimeWait, by);
+    if holders.is_empty() {
+        let told = board.sockets.iter().any(|((group, _), _)| *group == Some(by));
+        pen.text(area, 0, 1, if told { "none" } else { "-" }, pen.theme.faint());
+    }
+    for (y, (key, count)) in (1..area.height).zip(&holders) {
+        let (value, rest) = area.beside(NUMBER);
+        number(pen, value, y, Cell::Id(*count));
+        let first = y == 1 && *count >= 1000;
+        let style = if first { pen.theme.weight(Weight::Warning) } else { Style::new() };
+        pen.text(rest, 1, y, &name(key), style);
+    }
+}
