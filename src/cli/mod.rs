@@ -5,6 +5,7 @@ pub mod listenoverflow;
 pub mod parse;
 pub mod tcpcount;
 pub mod tcplatency;
+pub mod tcpdash;
 pub mod tcpstates;
 
 use std::fmt::Display;
@@ -197,6 +198,11 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// Whether any was given.
+    pub fn any(&self) -> bool {
+        self.filter().is_ok_and(|filter| filter.by_owner() || filter.by_ends())
+    }
+
     /// The filter asked for; an error names the flags that cannot be served.
     pub fn filter(&self) -> Result<Filter, String> {
         let args = self.clone();
@@ -257,6 +263,7 @@ pub fn commands() -> Vec<clap::Command> {
         tcpcount::Args::command(),
         tcplatency::Args::command(),
         listenoverflow::Args::command(),
+        tcpdash::Args::command(),
         check::Args::command(),
     ]
 }

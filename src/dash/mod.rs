@@ -11,6 +11,7 @@
 //! pure, it knows no terminal, no file and no clock. `view` draws it.
 
 pub mod board;
+pub mod demo;
 pub mod filter;
 mod input;
 mod keys;
@@ -30,7 +31,7 @@ pub mod view;
 pub use keys::{HELP, Key};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::Recorder;
-pub use run::{Feed, run};
+pub use run::{Feed, Message, run};
 pub use save::save;
 pub use snapshot::snapshot;
 pub use state::{Control, Dash, Event, Mode, Order, Own, Progress, Tables, View};

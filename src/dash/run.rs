@@ -78,11 +78,11 @@ pub fn run(
                 }
                 Order::Suspend => {
                     guard.suspend().context("cannot take the terminal again")?;
-                    screen.clear()?;
+                    anew(&mut screen)?;
                 }
                 Order::Redraw => {
                     guard.resume().context("cannot take the terminal again")?;
-                    screen.clear()?;
+                    anew(&mut screen)?;
                 }
                 Order::Save => {
                     let said = save(dash.board()).unwrap_or_else(|error| format!("{error:#}"));
@@ -94,6 +94,14 @@ pub fn run(
             }
         }
     }
+}
+
+/// Has every cell drawn again. `Terminal::clear` would ask the terminal where its cursor is, and
+/// the answer would be taken for keys.
+fn anew(screen: &mut Screen) -> Result<()> {
+    let size = screen.size().context("the terminal has no size")?;
+    screen.resize(ratatui::layout::Rect::new(0, 0, size.width, size.height))?;
+    Ok(())
 }
 
 /// Waits for something, and takes everything that is there. `None` when nothing came.

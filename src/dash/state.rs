@@ -233,6 +233,17 @@ pub struct Dash {
 }
 
 impl Dash {
+    /// An empty one; `source` is what it is called on the screen.
+    pub fn new(source: String, ascii: bool) -> Self {
+        Self { source, ascii, ..Self::default() }
+    }
+
+    /// Filters from the beginning, as if `text` had been typed; empty if flags say it.
+    pub fn set_filter(&mut self, text: String, filter: Filter) {
+        self.filter = Some((text, filter));
+        self.stale = true;
+    }
+
     /// What the views are drawn from: as it is now, or as it was when it was paused.
     pub fn board(&self) -> &Board {
         self.frozen.as_deref().unwrap_or(&self.board)
@@ -323,7 +334,8 @@ impl Dash {
         }
     }
 
-    pub(super) fn show(&mut self, view: View) {
+    /// Shows a view.
+    pub fn show(&mut self, view: View) {
         self.view = view;
         self.stale = true;
     }

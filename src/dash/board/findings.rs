@@ -78,9 +78,9 @@ fn listeners(board: &Board, found: &mut Vec<Finding>) {
     for row in board.listeners.rows() {
         let name = listener_name(row);
         let peak = row.accept_peak.or(row.accept_now);
-        if let Some(drops @ 1..) = row.drops_total {
+        if let Some(drops @ 1..) = board.drops_lately(row) {
             let cause = worst_cause(row).map_or(String::new(), |cause| format!(": {cause}"));
-            let text = format!("{name} dropped {drops} connections{cause}");
+            let text = format!("{name} dropped {drops} connections in the last minute{cause}");
             found.push(Finding { weight: Weight::Bad, text });
         } else if let (Some(peak), Some(limit @ 1..)) = (peak, row.accept_limit)
             && peak * 10 >= limit * 8

@@ -69,6 +69,8 @@ pub struct Board {
     pub trails: Trails,
     /// Records taken in.
     pub records: u64,
+    /// The interval whose processes have been followed, wall-clock ns.
+    followed: i64,
 }
 
 impl Board {
@@ -118,7 +120,28 @@ impl Board {
                 self.trails.push(who, point);
             }
         }
+        if self.counts.get(&row.by).is_some_and(|interval| interval.ts != row.ts.0) {
+            self.follow_processes();
+        }
         self.counts.take(row.by, row.ts.0, row);
+    }
+
+    /// Where connections are counted and not processes, a process is all of its connections.
+    fn follow_processes(&mut self) {
+        let Some(interval) = self.counts.get(&By::Connection) else { return };
+        if interval.ts == self.followed || self.counts.get(&By::Process).is_some() {
+            return;
+        }
+        self.followed = interval.ts;
+        let mut sums: BTreeMap<Option<u32>, [f64; 2]> = BTreeMap::new();
+        for row in interval.rows.iter().filter(|row| !row.total && !row.other) {
+            let [sent, received] = sums.entry(row.pid).or_default();
+            *sent += per_second(row.tx_bytes, row.interval_ns);
+            *received += per_second(row.rx_bytes, row.interval_ns);
+        }
+        for (pid, values) in sums {
+            self.trails.push(Who::Process(pid), Point { ts: self.followed, values });
+        }
     }
 
     fn latency(&mut self, row: Latency) {
@@ -135,6 +158,20 @@ impl Board {
         self.listeners.take(row.netns, row.ts.0, row);
     }
 
+    /// Connections that a listener dropped in the last minute; `None` where nothing tells.
+    pub fn drops_lately(&self, row: &Listener) -> Option<u64> {
+        let trail = self.trails.of(Who::Listener(row.laddr, row.lport, row.netns))?;
+        let lately = trail.iter().filter(|point| point.ts > self.now - STALE);
+        let known: Vec<f64> = lately.map(|p| p.values[1]).filter(|drops| !drops.is_nan()).collect();
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sums of counts"
+        )]
+        let sum = known.iter().sum::<f64>() as u64;
+        (!known.is_empty()).then_some(sum)
+    }
+
     fn status(&mut self, status: ToolStatus) {
         if let Some(tool) = self.tools.get_mut(&status.tool) {
             // A run that starts again counts from 0 again.
@@ -148,6 +185,7 @@ impl Board {
 
     /// Ends a batch of records: forgets what is over.
     pub fn settle(&mut self) {
+        self.follow_processes();
         let oldest = self.now - STALE;
         self.counts.forget(oldest);
         self.sockets.forget(oldest);

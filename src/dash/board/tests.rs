@@ -42,7 +42,7 @@ fn findings_name_the_culprit_worst_first() {
     assert_eq!(
         texts,
         [
-            "0.0.0.0:80 of nginx (3) dropped 21 connections: accept queue full at the SYN",
+            "0.0.0.0:80 of nginx (3) dropped 21 connections in the last minute: accept queue full at the SYN",
             "tcpstates: 40 lost of 100 events: its numbers are too low",
             "[::]:81 of nginx (3): accept queue at 4 of 5",
             "leaky (9) has not closed a socket whose peer has; the oldest for at least 40.0s",

@@ -15,6 +15,8 @@ pub struct ListenerRow {
     pub key: Key,
     /// The line.
     pub row: Listener,
+    /// Drops in the last minute.
+    pub lately: Option<u64>,
     /// The accept queue, drawn.
     pub accept: String,
     /// The SYN queue, drawn.
@@ -38,7 +40,7 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
     format!("{bar} {numbers}")
 }
 
-static COLUMNS: [Column<ListenerRow>; 15] = [
+static COLUMNS: [Column<ListenerRow>; 16] = [
     Column::left(
         "listener",
         "LISTENER",
@@ -47,7 +49,7 @@ static COLUMNS: [Column<ListenerRow>; 15] = [
         "Where it listens.",
     ),
     Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Process."),
-    Column::right("drops_total", "DROPS", 6, |r| id(r.row.drops_total), "All drops."),
+    Column::right("lately", "DROPS/MIN", 9, |r| id(r.lately), "Drops in the last minute."),
     Column::left(
         "accept",
         "ACCEPT-Q now/peak/limit",
@@ -56,6 +58,7 @@ static COLUMNS: [Column<ListenerRow>; 15] = [
         "Accept queue.",
     ),
     Column::left("syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn), "SYN queue."),
+    Column::right("drops_total", "DROPS", 6, |r| id(r.row.drops_total), "Drops in the interval."),
     Column::right(
         "accepts",
         "ACCEPTS/s",
@@ -126,6 +129,7 @@ impl Line for ListenerRow {
 pub fn listeners(board: &Board, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
     let row = |row: &Listener| ListenerRow {
         key: row.key(),
+        lately: board.drops_lately(row),
         accept: gauge(row.accept_now, row.accept_peak, row.accept_limit, ascii),
         syn: gauge(row.syn_now, row.syn_peak, row.syn_limit, ascii),
         row: row.clone(),

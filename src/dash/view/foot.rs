@@ -44,7 +44,10 @@ pub fn head(pen: &mut Pen<'_>, dash: &Dash) {
     }
     if let Some((text, _)) = &dash.filter {
         // Typed by the reader, and yet a terminal is no place for control characters.
-        let safe = pen.words(Cell::Text(text.as_bytes()));
+        let safe = match text.as_str() {
+            "" => "by flags".to_owned(),
+            text => pen.words(Cell::Text(text.as_bytes())),
+        };
         say(pen, &format!("filter: {safe}"), pen.theme.weight(Weight::Warning));
     }
     let source = pen.words(Cell::Text(dash.source.as_bytes()));

@@ -98,21 +98,23 @@ fn listener(pen: &mut Pen<'_>, board: &Board, area: Area) {
     let (_, rest) = area.beside(LABEL);
     let fullness = |row: &&crate::dash::record::Listener| {
         let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
-        (row.drops_total.unwrap_or(0), level * 1000 / row.accept_limit.unwrap_or(0).max(1))
+        let full = level * 1000 / row.accept_limit.unwrap_or(0).max(1);
+        (board.drops_lately(row), full)
     };
     let Some(row) = board.listeners.rows().max_by_key(fullness) else {
         pen.text(rest, 0, 0, "-", Style::new());
         return;
     };
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let lately = board.drops_lately(row);
     let text = format!(
-        "{}: accept queue {} of {}, {} dropped",
+        "{}: accept queue {} of {}, {} dropped in a minute",
         listener_name(row),
         number(row.accept_peak.or(row.accept_now)),
         number(row.accept_limit),
-        number(row.drops_total),
+        number(lately),
     );
-    let bad = row.drops_total.is_some_and(|drops| drops > 0);
+    let bad = lately.is_some_and(|drops| drops > 0);
     let style = if bad { pen.theme.weight(Weight::Bad) } else { Style::new() };
     pen.text(rest, 0, 0, &text, style);
 }
@@ -148,14 +150,23 @@ fn findings(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
         pen.text(area, 0, 0, "Nothing looks wrong.", pen.theme.faint());
         return;
     }
-    for (y, finding) in (0..area.height).zip(&dash.findings) {
+    let mut y = 0;
+    for (index, finding) in dash.findings.iter().enumerate() {
         let style = pen.theme.weight(finding.weight);
-        let left = dash.findings.len() - usize::from(y);
-        if y + 1 == area.height && left > 1 {
-            pen.text(area, 0, y, &format!("… and {left} more"), style);
-        } else {
-            pen.text(area, 0, y, &format!("! {}", finding.text), style);
+        let lines = textwrap::wrap(&finding.text, usize::from(area.width.saturating_sub(2)).max(1));
+        let left = dash.findings.len() - index;
+        let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
+        let room = area.height.saturating_sub(y);
+        if index > 0 && height.saturating_add(u16::from(left > 1)) > room {
+            let text = format!("… and {left} more: see views 5, 6 and 7");
+            pen.text(area, 0, y, &text, style);
+            return;
         }
+        pen.text(area, 0, y, "!", style);
+        for (line, text) in (y..area.height).zip(&lines) {
+            pen.text(area, 2, line, text, style);
+        }
+        y = y.saturating_add(height);
     }
 }
 

@@ -1,0 +1,108 @@
+//! The command line of tcpdash.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::{FilterArgs, parse};
+use crate::dash::View;
+
+const EXAMPLES: &str = "\
+Examples:
+  tcpdash --demo                       a recording that ships inside; no root needed
+  tcpdash --replay FILE                any recording of the kit's --json, of any tool
+  tcpcount --json | tcpdash --replay - the same while it is made, also from another host over ssh
+  tcpdash --replay FILE -c nginx       the processes called nginx
+  tcpdash --replay FILE --at 30 --snapshot processes
+";
+
+/// Show everything at once: who sends, which sockets are in which state, which listener overflows,
+/// how slow peers are
+#[derive(Parser, Clone, Debug)]
+#[command(name = "tcpdash", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// What to look at.
+    #[command(flatten)]
+    pub filters: FilterArgs,
+    /// Show a recording: JSON Lines of any tool of this kit; - is the standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "demo",
+        required_unless_present = "demo",
+        help_heading = "Recordings"
+    )]
+    pub replay: Option<PathBuf>,
+    /// Show the recording that ships inside
+    #[arg(long, help_heading = "Recordings")]
+    pub demo: bool,
+    /// Begin so long after the beginning of the recording, like 30, 90s or 2m
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, help_heading = "Recordings")]
+    pub at: Option<Duration>,
+    /// Print one frame as plain text and exit; VIEW is overview, processes, connections, latency,
+    /// states, listeners or tool
+    #[arg(long, value_name = "VIEW", num_args = 0..=1, default_missing_value = "overview",
+        value_parser = view, help_heading = "Screen")]
+    pub snapshot: Option<View>,
+    /// Begin with this view
+    #[arg(long, value_name = "VIEW", value_parser = view, conflicts_with = "snapshot",
+        help_heading = "Screen")]
+    pub view: Option<View>,
+    /// Columns and lines of a snapshot [default: the terminal's, else 100x30]
+    #[arg(long, value_name = "COLSxLINES", value_parser = size, requires = "snapshot",
+        help_heading = "Screen")]
+    pub size: Option<(u16, u16)>,
+    /// Draw with ASCII only
+    #[arg(long, help_heading = "Screen")]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal, to mark and copy text
+    #[arg(long, help_heading = "Screen")]
+    pub no_mouse: bool,
+    /// Show times in UTC, as JSON always does
+    #[arg(long, help_heading = "Screen")]
+    pub utc: bool,
+}
+
+fn view(text: &str) -> Result<View, String> {
+    View::named(text).ok_or_else(|| {
+        "the views are overview, processes, connections, latency, states, listeners and tool".into()
+    })
+}
+
+/// `80x24`; what no screen has is refused.
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parts = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parts
+        .filter(|(width, height)| (20..=1000).contains(width) && (5..=1000).contains(height))
+        .ok_or_else(|| "write columns and lines like 100x30".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_hold_together() {
+        Args::command().debug_assert();
+        let parse = |args: &str| {
+            Args::try_parse_from(std::iter::once("tcpdash").chain(args.split_whitespace()))
+        };
+        assert_eq!(parse("--demo --snapshot").unwrap().snapshot, Some(View::Overview));
+        assert_eq!(parse("--demo --snapshot 7").unwrap().snapshot, Some(View::Tool));
+        assert_eq!(parse("--demo --snapshot --size 80x24").unwrap().size, Some((80, 24)));
+        for (args, part) in [
+            ("--demo --snapshot nope", "listeners"),
+            ("--demo --snapshot 8", "listeners"),
+            ("--demo --snapshot --size 80", "100x30"),
+            ("--demo --size 80x24", "--snapshot"),
+            ("--demo --replay x", "cannot be used"),
+            ("", "--replay"),
+        ] {
+            let error = parse(args).unwrap_err().to_string();
+            assert!(error.contains(part), "{args}: {error}");
+        }
+    }
+}

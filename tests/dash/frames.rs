@@ -1,0 +1,114 @@
+//! Every view at three sizes.
+
+use std::fs;
+use std::path::Path;
+
+use ratatui::style::Color;
+use tcpscope::dash::View;
+use tcpscope::dash::view::Theme;
+
+use super::{dash, press, screen, text};
+
+/// What is on the screen besides the plain views.
+const STATES: [(&str, &str); 7] = [
+    ("2 <Down> <Enter>", "details of a process"),
+    ("3 <Enter>", "details of a connection"),
+    ("4 <Down> <Enter>", "details of a latency"),
+    ("5 <Enter>", "details of a socket in CLOSE_WAIT"),
+    ("6 <Enter>", "details of a listener"),
+    ("?", "help"),
+    ("2/--rport", "a filter is being typed"),
+];
+
+fn check(name: &str, got: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dash").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, got).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
+    let first = old.iter().zip(&new).position(|(a, b)| a != b).unwrap_or(old.len().min(new.len()));
+    let around = first.saturating_sub(2);
+    assert!(
+        expected == got,
+        "{name} differs from line {} on; expected:\n{}\ngot:\n{}",
+        first + 1,
+        old[around.min(old.len())..old.len().min(first + 9)].join("\n"),
+        new[around.min(new.len())..new.len().min(first + 9)].join("\n"),
+    );
+}
+
+fn frames(width: u16, height: u16, ascii: bool) -> String {
+    let mut all = String::new();
+    for view in View::ALL {
+        let mut dash = dash(width, height);
+        dash.ascii = ascii;
+        dash.show(view);
+        all += &format!("## {view:?}\n{}\n", text(&mut dash));
+    }
+    for (keys, title) in STATES {
+        let mut dash = dash(width, height);
+        dash.ascii = ascii;
+        press(&mut dash, keys);
+        all += &format!("## {title}\n{}\n", text(&mut dash));
+    }
+    all
+}
+
+#[test]
+fn smallest() {
+    check("frames-60x15.txt", &frames(60, 15, false));
+}
+
+#[test]
+fn usual() {
+    check("frames-100x30.txt", &frames(100, 30, false));
+}
+
+#[test]
+fn large() {
+    check("frames-200x60.txt", &frames(200, 60, false));
+}
+
+#[test]
+fn ascii() {
+    let frames = frames(80, 24, true);
+    let foreign: Vec<_> = frames.chars().filter(|c| !c.is_ascii()).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+    check("frames-ascii.txt", &frames);
+}
+
+#[test]
+fn too_small_says_so() {
+    for (width, height) in [(59, 15), (60, 14), (20, 3)] {
+        let mut dash = dash(width, height);
+        assert!(text(&mut dash).contains("needs 60"), "{width}×{height}");
+    }
+}
+
+#[test]
+fn sixteen_colours_are_enough_and_none_if_not_wanted() {
+    for view in View::ALL {
+        let mut dash = dash(120, 40);
+        dash.show(view);
+        let coloured = screen(&mut dash, Theme { colour: true, ascii: false });
+        for cell in coloured.content() {
+            let basic = !matches!(cell.fg, Color::Rgb(..) | Color::Indexed(_));
+            // The terminal's own background, and nothing that is lost on a light or a dark one.
+            let readable = !matches!(cell.fg, Color::Black | Color::White | Color::Yellow);
+            assert!(basic && readable && cell.bg == Color::Reset, "{view:?}: {cell:?}");
+        }
+        let plain = screen(&mut dash, Theme { colour: false, ascii: false });
+        let colours = plain.content().iter().filter(|cell| cell.fg != Color::Reset);
+        assert_eq!(colours.count(), 0, "{view:?}");
+    }
+}
+
+#[test]
+fn a_hostile_name_stays_a_name() {
+    let mut dash = dash(100, 30);
+    dash.show(View::Processes);
+    let text = text(&mut dash);
+    assert!(text.contains(r"a\x1b[31mb") && !text.contains('\x1b'), "{text}");
+}

@@ -1,0 +1,132 @@
+//! Scripted keys.
+
+use tcpscope::dash::record::Record;
+use tcpscope::dash::{Control, Dash, Event, Key, Mode, Order, View};
+
+use super::{dash, press, text};
+
+fn order(dash: &mut Dash, key: Key) -> Option<Order> {
+    dash.handle(Event::Key(key))
+}
+
+#[test]
+fn numbers_and_tab_change_the_view() {
+    let mut dash = dash(100, 30);
+    for (key, view) in ('1'..='7').zip(View::ALL) {
+        press(&mut dash, &key.to_string());
+        assert_eq!(dash.view, view);
+    }
+    press(&mut dash, "<Tab>");
+    assert_eq!(dash.view, View::Overview);
+    press(&mut dash, "<BackTab> <BackTab>");
+    assert_eq!(dash.view, View::Listeners);
+}
+
+#[test]
+fn the_process_with_most_time_wait_is_found_by_sorting() {
+    let mut dash = dash(100, 30);
+    press(&mut dash, "2 >>>");
+    let screen = text(&mut dash);
+    assert!(screen.contains("TIME_WAIT▼"), "{screen}");
+    let first = screen.lines().nth(3).unwrap();
+    assert!(first.contains("4194304 curl"), "{first}");
+    press(&mut dash, "r");
+    assert!(text(&mut dash).contains("TIME_WAIT▲"));
+}
+
+#[test]
+fn a_click_sorts_selects_and_changes_the_view() {
+    let mut dash = dash(100, 30);
+    dash.handle(Event::Click(View::Processes.tab().start, 0));
+    dash.refresh();
+    assert_eq!(dash.view, View::Processes);
+    let heading = text(&mut dash).lines().nth(2).unwrap().find("TIME_WAIT").unwrap();
+    dash.handle(Event::Click(u16::try_from(heading).unwrap(), 2));
+    dash.refresh();
+    assert_eq!(dash.tables.processes.rows()[0].key.pid, Some(4_194_304));
+    dash.handle(Event::Click(5, 4));
+    assert_eq!(dash.tables.processes.cursor(), 1);
+    dash.handle(Event::Click(5, 28));
+    assert_eq!(dash.tables.processes.cursor(), 1, "there is no row");
+}
+
+#[test]
+fn a_filter_is_typed_refused_mended_and_taken_away() {
+    let mut dash = dash(100, 30);
+    press(&mut dash, "2 / --rport <Space> 70000 <Enter>");
+    assert!(text(&mut dash).lines().last().unwrap().contains("65535"));
+    assert!(matches!(&dash.mode, Mode::Filter(text, Some(_)) if text == "--rport 70000"));
+    press(&mut dash, "<Backspace> <Backspace> <Backspace> <Backspace> <Backspace> 50002 <Enter>");
+    let pids: Vec<_> = dash.tables.processes.rows().iter().map(|row| row.key.pid).collect();
+    assert_eq!(pids, [Some(4_194_304)]);
+    assert!(text(&mut dash).lines().nth(1).unwrap().contains("filter: --rport 50002"));
+    press(&mut dash, "/");
+    order(&mut dash, Key::Ctrl('u'));
+    press(&mut dash, "<Enter>");
+    assert!(dash.filter.is_none() && dash.tables.processes.rows().len() > 5);
+}
+
+#[test]
+fn escape_closes_what_is_open_before_it_quits() {
+    let mut dash = dash(100, 30);
+    press(&mut dash, "2 <Enter> ?");
+    assert_eq!(dash.mode, Mode::Help(0));
+    press(&mut dash, "<Esc>");
+    assert!(dash.mode == Mode::Normal && dash.has_detail());
+    press(&mut dash, "<Esc>");
+    assert!(!dash.has_detail());
+    assert_eq!(order(&mut dash, Key::Esc), Some(Order::Quit));
+    assert_eq!(order(&mut dash, Key::Char('q')), Some(Order::Quit));
+    press(&mut dash, "/");
+    assert_eq!(order(&mut dash, Key::Char('q')), None, "it is a letter of the filter");
+    assert_eq!(order(&mut dash, Key::Ctrl('c')), Some(Order::Quit));
+}
+
+#[test]
+fn a_recording_is_steered() {
+    let mut dash = dash(100, 30);
+    let mut play = |c| match order(&mut dash, Key::Char(c)) {
+        Some(Order::Play(control)) => control,
+        other => panic!("{c}: {other:?}"),
+    };
+    assert_eq!(play(' '), Control::Pause(true));
+    assert_eq!(play('n'), Control::Step);
+    assert_eq!(play('['), Control::Slower);
+    assert_eq!(play(','), Control::Seek(-10_000_000_000));
+    assert_eq!(play('0'), Control::Start);
+    assert_eq!(order(&mut dash, Key::Char('+')), None);
+    assert!(dash.message.is_some(), "it says why not");
+}
+
+#[test]
+fn a_live_session_is_paused_and_keeps_counting() {
+    let mut dash = dash(100, 30);
+    dash.progress = None;
+    dash.interval = std::time::Duration::from_secs(1);
+    press(&mut dash, "2 <Space>");
+    assert!(dash.paused());
+    let before = text(&mut dash);
+    let line = r#"{"kind":"count","ts":"2026-01-02T03:05:05Z","pid":1,"by":"connection","comm":"init","interval_ns":1000000000}"#;
+    dash.handle(Event::Records(vec![Record::parse(line.as_bytes()).unwrap()]));
+    assert_eq!(text(&mut dash), before, "what is looked at stands still");
+    press(&mut dash, "<Space>");
+    assert!(text(&mut dash).contains("init"));
+    let interval = |order| matches!(order, Some(Order::Interval(time)) if time.as_secs() == 2);
+    assert!(interval(order(&mut dash, Key::Char('+'))));
+    assert_eq!(order(&mut dash, Key::Char('n')), None, "nobody can step into the future");
+}
+
+#[test]
+fn what_is_looked_at_stays_when_the_order_changes() {
+    let mut dash = dash(60, 15);
+    press(&mut dash, "2 <Down> <Down>");
+    let chosen = dash.tables.processes.selected().unwrap().key.pid;
+    press(&mut dash, "> > > r <");
+    assert_eq!(dash.tables.processes.selected().unwrap().key.pid, chosen);
+    dash.handle(Event::Rewind);
+    dash.refresh();
+    assert!(dash.tables.processes.rows().is_empty());
+    dash.handle(Event::Records(super::records()));
+    dash.refresh();
+    assert_eq!(dash.tables.processes.selected().unwrap().key.pid, chosen);
+}

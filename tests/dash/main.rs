@@ -1,0 +1,89 @@
+//! The dashboard on a screen in memory: frames as they must look, keys and what they do, and a
+//! hundred thousand of them without sense. And the real terminal, taken and given back.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test dash` writes the frames anew: read the diff.
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
+
+mod frames;
+mod keys;
+mod random;
+mod terminal;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use tcpscope::dash::record::Record;
+use tcpscope::dash::view::{self, Theme};
+use tcpscope::dash::{Dash, Event, Key, Progress};
+use tcpscope::report::Ctx;
+
+const RECORDING: &str = include_str!("recording.jsonl");
+
+fn records() -> Vec<Record> {
+    RECORDING.lines().map(|line| Record::parse(line.as_bytes()).expect(line)).collect()
+}
+
+/// A dashboard that has seen the whole recording.
+fn dash(width: u16, height: u16) -> Dash {
+    let mut dash = Dash::new("recording.jsonl".to_owned(), false);
+    dash.handle(Event::Resize(width, height));
+    let records = records();
+    let (first, last) = (records[0].ts(), records[records.len() - 1].ts());
+    dash.handle(Event::Records(records));
+    dash.handle(Event::Progress(Progress {
+        first: Some(first),
+        last: Some(last),
+        now: last,
+        speed: 1.0,
+        ended: true,
+        ..Progress::default()
+    }));
+    dash.refresh();
+    dash
+}
+
+/// The screen as it is drawn.
+fn screen(dash: &mut Dash, theme: Theme) -> Buffer {
+    let (width, height) = dash.size;
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    let mut ctx = Ctx::new(0, true);
+    dash.refresh();
+    terminal.draw(|frame| view::draw(dash, theme, &mut ctx, frame.buffer_mut())).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+fn text(dash: &mut Dash) -> String {
+    let theme = Theme { colour: true, ascii: dash.ascii };
+    view::text(&screen(dash, theme))
+}
+
+/// Types keys; names of keys in angle brackets.
+fn press(dash: &mut Dash, script: &str) {
+    for word in script.split(' ') {
+        let key = match word {
+            "<Enter>" => Key::Enter,
+            "<Esc>" => Key::Esc,
+            "<Tab>" => Key::Tab,
+            "<BackTab>" => Key::BackTab,
+            "<Backspace>" => Key::Backspace,
+            "<Up>" => Key::Up,
+            "<Down>" => Key::Down,
+            "<Left>" => Key::Left,
+            "<Right>" => Key::Right,
+            "<PageUp>" => Key::PageUp,
+            "<PageDown>" => Key::PageDown,
+            "<Home>" => Key::Home,
+            "<End>" => Key::End,
+            "<Space>" => Key::Char(' '),
+            text => {
+                for c in text.chars() {
+                    assert_eq!(dash.handle(Event::Key(Key::Char(c))), None, "{text}");
+                    dash.refresh();
+                }
+                continue;
+            }
+        };
+        dash.handle(Event::Key(key));
+        dash.refresh();
+    }
+}

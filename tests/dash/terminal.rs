@@ -1,0 +1,234 @@
+//! The terminal is given back as it was, whatever ends the program.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use tcpscope::dash::terminal::Guard;
+
+/// Nothing takes so long, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A terminal of our own, with a program on it.
+struct Screen {
+    keys: File,
+    terminal: OwnedFd,
+    before: String,
+    seen: Arc<Mutex<Vec<u8>>>,
+    child: Child,
+}
+
+/// Everything that `stty -g` tells.
+fn settings(terminal: impl AsFd) -> String {
+    format!("{:?}", tcgetattr(terminal).unwrap())
+}
+
+impl Screen {
+    fn start(mut command: Command) -> Self {
+        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keys).unwrap();
+        unlockpt(&keys).unwrap();
+        let name = ptsname(&keys, Vec::new()).unwrap();
+        let open = || File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let terminal = OwnedFd::from(open());
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).unwrap();
+        let before = settings(&terminal);
+        let child = command
+            .env("TERM", "xterm")
+            .stdin(open())
+            .stdout(open())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (seen, keys) = (Arc::new(Mutex::new(Vec::new())), File::from(keys));
+        let (into, mut from) = (seen.clone(), keys.try_clone().unwrap());
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = from.read(&mut buffer) {
+                into.lock().unwrap().extend_from_slice(&buffer[..read]);
+            }
+        });
+        Self { keys, terminal, before, seen, child }
+    }
+
+    fn demo() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+        command.arg("--demo");
+        let screen = Self::start(command);
+        screen.wait_for("retransmits");
+        assert_ne!(settings(&screen.terminal), screen.before, "it is raw");
+        screen
+    }
+
+    /// Waits until something has been drawn since the last time.
+    fn wait_for(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let seen = || {
+            let mut seen = self.seen.lock().unwrap();
+            let found = memchr::memmem::find(&seen, text.as_bytes()).is_some();
+            if found {
+                seen.clear();
+            }
+            found
+        };
+        while !seen() {
+            assert!(Instant::now() < deadline, "{text} was never drawn");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn wait_until(&self, what: &str, mut is: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is() {
+            assert!(Instant::now() < deadline, "{what}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The letter of its state in /proc.
+    fn state(&self) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        stat.rsplit(')').next()?.trim().chars().next()
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the end, and looks at what is left of the terminal.
+    fn given_back(&mut self) -> ExitStatus {
+        let status = self.ended();
+        self.wait_for("\x1b[?1049l");
+        assert_eq!(settings(&self.terminal), self.before);
+        status
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn keys_that_quit() {
+    for key in ["q", "\x1b", "\x03"] {
+        let mut screen = Screen::demo();
+        screen.keys.write_all(key.as_bytes()).unwrap();
+        assert!(screen.given_back().success(), "{key:?}");
+    }
+}
+
+#[test]
+fn signals_that_end() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut screen = Screen::demo();
+        kill_process(screen.pid(), signal).unwrap();
+        assert!(screen.given_back().success(), "{signal:?}");
+    }
+}
+
+#[test]
+fn suspended_and_taken_up_again() {
+    for by_key in [true, false] {
+        let mut screen = Screen::demo();
+        if by_key {
+            screen.keys.write_all(b"\x1a").unwrap();
+        } else {
+            kill_process(screen.pid(), Signal::TSTP).unwrap();
+        }
+        screen.wait_until("it does not stop", || screen.state() == Some('T'));
+        assert_eq!(settings(&screen.terminal), screen.before, "the shell has it");
+        screen.wait_for("\x1b[?1049l");
+        kill_process(screen.pid(), Signal::CONT).unwrap();
+        screen.wait_for("retransmits");
+        assert_ne!(settings(&screen.terminal), screen.before);
+        screen.keys.write_all(b"q").unwrap();
+        assert!(screen.given_back().success());
+    }
+}
+
+#[test]
+fn a_size_that_changes_is_drawn_anew() {
+    let mut screen = Screen::demo();
+    let size = Winsize { ws_row: 15, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&screen.terminal, size).unwrap();
+    // Without a controlling terminal nobody is told but by us.
+    kill_process(screen.pid(), Signal::WINCH).unwrap();
+    screen.wait_for("retransmits");
+    screen.keys.write_all(b"q").unwrap();
+    assert!(screen.given_back().success());
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_terminal_alone() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+    command.args(["--replay", "/nonexistent/recording"]);
+    let mut screen = Screen::start(command);
+    assert_eq!(screen.ended().code(), Some(1));
+    assert_eq!(settings(&screen.terminal), screen.before);
+}
+
+#[test]
+fn panics_and_failures_behind_the_guard() {
+    for (how, code) in [("thread", 101), ("main", 101), ("failure", 0)] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "terminal::child",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ]);
+        command.env("TCPDASH_CHILD", how);
+        let mut screen = Screen::start(command);
+        assert_eq!(screen.given_back().code(), Some(code), "{how}");
+    }
+}
+
+/// Not a test: what [`panics_and_failures_behind_the_guard`] starts.
+#[test]
+#[ignore = "started by another test"]
+fn child() {
+    let Ok(how) = std::env::var("TCPDASH_CHILD") else { return };
+    let guard = Guard::take(true).unwrap();
+    let local = tcgetattr(rustix::stdio::stdout()).unwrap().local_modes;
+    assert!(!local.contains(LocalModes::ICANON));
+    match how.as_str() {
+        "thread" => {
+            let _ = thread::spawn(|| panic!("in a thread")).join();
+            unreachable!("a panic ends the program");
+        }
+        "main" => panic!("in the thread that took the terminal"),
+        _ => drop(guard),
+    }
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tcpdash")).arg("--demo").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("--snapshot") && text.contains("--json"), "{text}");
+    assert!(output.stdout.is_empty());
+}
