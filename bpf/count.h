@@ -140,16 +140,9 @@ static __always_inline void handle_segment(struct sock *sk, enum reach how)
 		value->segs_in++;
 }
 
-/* As the tracepoint tcp_probe: what the state machine of another state gets is no data. */
-static __always_inline void handle_do_rcv(struct sock *sk, enum reach how)
-{
-	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
-		handle_segment(sk, how);
-}
-
 /* connect() and listen() name the owner before the first segment comes. */
-static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
-					      enum reach how)
+static __always_inline void count_transition(struct sock *sk, int old_state, int new_state,
+					     enum reach how)
 {
 	struct stats *st = stats_here();
 	struct track *track;
@@ -175,6 +168,20 @@ static __always_inline void handle_destroy(struct sock *sk, enum reach how)
 	value = bpf_map_lookup_elem(&counts, &key);
 	if (value)
 		value->closed = 1;
+}
+
+/* One read for the whole map: a key, then its value on every CPU. */
+SEC("iter/bpf_map_elem")
+int dump_counts(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct group_key *key = ctx->key;
+	void *values = ctx->value;
+
+	if (!key || !values)
+		return 0;
+	bpf_seq_write(ctx->meta->seq, key, sizeof(*key));
+	bpf_seq_write(ctx->meta->seq, values, options.nr_cpus * sizeof(struct count_value));
+	return 0;
 }
 
 #endif /* TCPSCOPE_COUNT_H */

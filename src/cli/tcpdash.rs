@@ -21,6 +21,7 @@ Examples:
 /// how slow peers are
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tcpdash", version, after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 pub struct Args {
     /// What to look at.
     #[command(flatten)]

@@ -47,6 +47,8 @@ pub const HELP: [(&str, &str); 20] = [
     ("q Esc Ctrl-C", "quit; Esc first closes what is open. Ctrl-Z suspends"),
 ];
 
+#[allow(clippy::cast_possible_truncation, reason = "a few lines")]
+const LAST_HELP: u16 = HELP.len() as u16 - 1;
 const SECOND: i64 = 1_000_000_000;
 /// The filter that can be typed.
 const MAX_TEXT: usize = 200;
@@ -77,7 +79,7 @@ impl Dash {
     fn help(&mut self, key: Key, top: u16) {
         self.mode = match key {
             Key::Up | Key::Char('k') => Mode::Help(top.saturating_sub(1)),
-            Key::Down | Key::Char('j') => Mode::Help((top + 1).min(HELP.len() as u16 - 1)),
+            Key::Down | Key::Char('j') => Mode::Help(top.saturating_add(1).min(LAST_HELP)),
             _ => Mode::Normal,
         };
     }

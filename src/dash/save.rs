@@ -15,7 +15,7 @@ use super::record::{Record, Ts};
 pub fn save(board: &Board) -> Result<String> {
     let stamp = serde_json::to_value(Ts(board.now)).ok();
     let stamp = stamp.as_ref().and_then(|stamp| stamp.as_str()).unwrap_or_default();
-    let digits: String = stamp.chars().take(19).filter(|c| c.is_ascii_alphanumeric()).collect();
+    let digits: String = stamp.chars().take(19).filter(char::is_ascii_alphanumeric).collect();
     let name = format!("tcpdash-{digits}Z.jsonl");
     let mut file = OpenOptions::new()
         .write(true)

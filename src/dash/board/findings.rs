@@ -138,12 +138,12 @@ fn time_wait(board: &Board, found: &mut Vec<Finding>) {
     }
     let mut text = format!("{count} sockets in TIME_WAIT");
     if let Some((key, most)) = board.holders(TcpState::TimeWait, By::Process).first() {
-        text.push_str(&format!(", {most} of {}", process(key)));
+        text += &format!(", {most} of {}", process(key));
     }
     if let Some((Key { raddr: Some(raddr), .. }, most)) =
         board.holders(TcpState::TimeWait, By::Remote).first()
     {
-        text.push_str(&format!(", {most} to {raddr}"));
+        text += &format!(", {most} to {raddr}");
     }
     found.push(Finding { weight: Weight::Warning, text });
 }

@@ -204,6 +204,7 @@ kinds! {
 /// Takes a key out of the fields that many kinds share.
 macro_rules! keyed {
     ($($name:ident: $($field:ident)*;)*) => {$(
+        #[allow(clippy::needless_update, reason = "some kinds have all fields")]
         impl $name {
             /// Whom it is about.
             pub fn key(&self) -> Key {

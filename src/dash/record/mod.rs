@@ -71,13 +71,12 @@ impl Record {
     /// # Errors
     /// [`Damage`] says what is wrong with it.
     pub fn parse(line: &[u8]) -> Result<Self, Damage> {
-        let record = match kind(line) {
-            Some(kind) => Self::of(kind, line),
-            None => {
-                let head: Head<'_> = serde_json::from_slice(line).map_err(|e| malformed(&e))?;
-                Self::of(&head.kind.ok_or(Damage::Foreign)?, line)
-            }
-        }?;
+        let record = if let Some(kind) = kind(line) {
+            Self::of(kind, line)?
+        } else {
+            let head: Head<'_> = serde_json::from_slice(line).map_err(|e| malformed(&e))?;
+            Self::of(&head.kind.ok_or(Damage::Foreign)?, line)?
+        };
         if record.ts() == 0 { Err(Damage::Timeless) } else { Ok(record) }
     }
 

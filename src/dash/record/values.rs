@@ -86,6 +86,7 @@ impl Visitor<'_> for TsVisitor {
 pub(super) mod state {
     use super::{Deserialize, Deserializer, Serialize, Serializer, TcpState, de};
 
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub fn serialize<S: Serializer>(state: &Option<TcpState>, to: S) -> Result<S::Ok, S::Error> {
         state.map(TcpState::name).serialize(to)
     }

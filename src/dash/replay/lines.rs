@@ -90,7 +90,7 @@ impl Lines {
     ///
     /// # Errors
     /// The input cannot be read.
-    pub fn next(&mut self) -> io::Result<Read> {
+    pub fn read(&mut self) -> io::Result<Read> {
         loop {
             let begin = self.offset;
             match self.read_line()? {
@@ -203,7 +203,7 @@ impl Lines {
         }
         while self.offset < offset + LOOK {
             let begin = self.offset;
-            match self.next()? {
+            match self.read()? {
                 Read::Record(record) => return Ok(Some((record.ts(), begin))),
                 Read::Damaged(..) => {}
                 Read::End => break,
@@ -259,7 +259,7 @@ impl Lines {
         }
         if size - self.offset <= LOOK {
             loop {
-                match self.next()? {
+                match self.read()? {
                     Read::Record(record) => last = last.max(Some(record.ts())),
                     Read::Damaged(..) => {}
                     Read::End => break,
@@ -300,7 +300,7 @@ mod tests {
         let mut lines = lines(text);
         let (mut seconds, mut damage) = (Vec::new(), Vec::new());
         loop {
-            match lines.next().unwrap() {
+            match lines.read().unwrap() {
                 Read::Record(record) => seconds.push(second(&record)),
                 Read::Damaged(reason, offset) => {
                     damage.push((lines.number(offset).unwrap().unwrap(), reason.to_string()));
@@ -320,12 +320,12 @@ mod tests {
         let text: String = (0..20_000).map(note).collect();
         let mut lines = lines(text);
         assert_eq!(lines.last_time().unwrap().unwrap() / 1_000_000_000 % 86_400, 19_999);
-        assert!(matches!(lines.next().unwrap(), Read::Record(record) if second(&record) == 0));
+        assert!(matches!(lines.read().unwrap(), Read::Record(record) if second(&record) == 0));
         for wanted in [0, 1, 777, 10_000, 19_999] {
             let ts = 1_767_312_000_000_000_000 + wanted * 1_000_000_000;
             let offset = lines.find(ts).unwrap();
             lines.seek(offset).unwrap();
-            let Read::Record(first) = lines.next().unwrap() else { panic!("{wanted}") };
+            let Read::Record(first) = lines.read().unwrap() else { panic!("{wanted}") };
             assert!(second(&first) <= wanted, "nothing is missed");
             assert!(second(&first) + 1_000 > wanted, "{} is near {wanted}", second(&first));
         }
@@ -348,8 +348,8 @@ mod tests {
     #[test]
     fn an_endless_line_takes_no_memory() {
         let mut lines = Lines::new(Box::new(io::Read::take(Endless, 1 << 30)));
-        assert!(matches!(lines.next().unwrap(), Read::Damaged(..)));
+        assert!(matches!(lines.read().unwrap(), Read::Damaged(..)));
         assert!(lines.line.capacity() <= 2 * LINE_MAX);
-        assert!(matches!(lines.next().unwrap(), Read::End));
+        assert!(matches!(lines.read().unwrap(), Read::End));
     }
 }

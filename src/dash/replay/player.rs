@@ -59,7 +59,7 @@ impl Player {
     /// Makes sure that the next record is known, if there is one.
     fn peek(&mut self) -> io::Result<Option<&Record>> {
         while self.next.is_none() && !self.progress.ended {
-            match self.lines.next()? {
+            match self.lines.read()? {
                 Read::Record(record) => self.next = Some(record),
                 Read::Damaged(damage, offset) => {
                     self.progress.damaged += 1;

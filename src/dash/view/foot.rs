@@ -28,19 +28,15 @@ pub fn head(pen: &mut Pen<'_>, dash: &Dash) {
     if dash.paused() {
         say(pen, "PAUSED", pen.theme.weight(Weight::Warning));
     }
-    match &dash.progress {
-        Some(progress) => {
-            say(pen, &way(pen.theme.ascii, progress), pen.theme.graph());
-            if progress.damaged > 0 {
-                let text = format!("{} bad lines (7)", progress.damaged);
-                say(pen, &text, pen.theme.weight(Weight::Warning));
-            }
+    if let Some(progress) = &dash.progress {
+        say(pen, &way(pen.theme.ascii, progress), pen.theme.graph());
+        if progress.damaged > 0 {
+            let text = format!("{} bad lines (7)", progress.damaged);
+            say(pen, &text, pen.theme.weight(Weight::Warning));
         }
-        None => {
-            let every =
-                pen.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
-            say(pen, &format!("every {every}"), pen.theme.faint());
-        }
+    } else {
+        let every = pen.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
+        say(pen, &format!("every {every}"), pen.theme.faint());
     }
     if let Some((text, _)) = &dash.filter {
         // Typed by the reader, and yet a terminal is no place for control characters.

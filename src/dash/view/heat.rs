@@ -47,16 +47,16 @@ fn column(pen: &mut Pen<'_>, scale: &Scale, interval: &Latency, map: Area, x: u1
     let bands = bands(interval);
     for y in 0..map.height {
         let (low, high) = scale.bounds(y);
-        let share: f64 = bands.iter().map(|band| band.within(low, high)).sum();
-        let shades = pen.theme.shades();
-        let shade = match share {
-            share if share <= 0.0 => continue,
-            share if share < 0.05 => shades[1],
-            share if share < 0.2 => shades[2],
-            share if share < 0.5 => shades[3],
-            _ => shades[4],
+        let part: f64 = bands.iter().map(|band| band.within(low, high)).sum();
+        let signs = pen.theme.shades();
+        let shade = match part {
+            part if part <= 0.0 => continue,
+            part if part < 0.05 => signs[1],
+            part if part < 0.2 => signs[2],
+            part if part < 0.5 => signs[3],
+            _ => signs[4],
         };
-        let slow = share < 0.05 && y < map.height / 3;
+        let slow = part < 0.05 && y < map.height / 3;
         let style = if slow { Style::new() } else { pen.theme.graph() };
         pen.put(x, map.y + y, shade, style);
     }

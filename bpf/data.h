@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Where data passes through a connection: the programs of the hooks send, recv and segment.
+ * What happens there is up to the object that includes this: at_send(), at_receive() and
+ * at_segment() may call the handlers of several tools.
+ */
+#ifndef TCPSCOPE_DATA_H
+#define TCPSCOPE_DATA_H
+
+/* As the tracepoint tcp_probe: what the state machine of another state gets is no data. */
+static __always_inline void at_do_rcv(struct sock *sk, enum reach how)
+{
+	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		at_segment(sk, how);
+}
+
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(send_fexit, struct sock *sk, void *msg, unsigned long size, int ret)
+{
+	at_send(sk, ret, TRUSTED);
+	return 0;
+}
+
+/* up to 6.4: sendfile() and splice() */
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(sendpage_fexit, struct sock *sk, void *page, int offset, unsigned long size, int flags,
+	     int ret)
+{
+	at_send(sk, ret, TRUSTED);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(send_tracepoint, struct sock *sk, int ret)
+{
+	at_send(sk, ret, TRUSTED);
+	return 0;
+}
+
+SEC("kprobe/tcp_sendmsg")
+int BPF_KPROBE(send_kprobe, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/tcp_sendmsg")
+int BPF_KRETPROBE(send_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		at_send(call.sk, ret, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_sendpage")
+int BPF_KPROBE(sendpage_kprobe, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/tcp_sendpage")
+int BPF_KRETPROBE(sendpage_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		at_send(call.sk, ret, PROBED);
+	return 0;
+}
+
+/* up to 5.18 */
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_fexit_6, struct sock *sk, void *msg, unsigned long len, int nonblock, int flags,
+	     void *addr_len, int ret)
+{
+	at_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_fexit_5, struct sock *sk, void *msg, unsigned long len, int flags, void *addr_len,
+	     int ret)
+{
+	at_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_fexit_4, struct sock *sk, void *msg, unsigned long len, int flags, int ret)
+{
+	at_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+SEC("fexit/tcp_splice_read")
+int BPF_PROG(splice_fexit, struct socket *sock, void *ppos, void *pipe, unsigned long len,
+	     unsigned int flags, int ret)
+{
+	at_receive(sock->sk, ret, 0, TRUSTED);
+	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(recv_tracepoint, struct sock *sk, int ret, int flags)
+{
+	at_receive(sk, ret, flags, TRUSTED);
+	return 0;
+}
+
+/* up to 5.18 */
+SEC("kprobe/tcp_recvmsg")
+int BPF_KPROBE(recv_kprobe_5, struct sock *sk, void *msg, unsigned long len, int nonblock,
+	       int flags)
+{
+	call_begin(sk, flags);
+	return 0;
+}
+
+SEC("kprobe/tcp_recvmsg")
+int BPF_KPROBE(recv_kprobe_4, struct sock *sk, void *msg, unsigned long len, int flags)
+{
+	call_begin(sk, flags);
+	return 0;
+}
+
+SEC("kretprobe/tcp_recvmsg")
+int BPF_KRETPROBE(recv_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		at_receive(call.sk, ret, call.flags, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_splice_read")
+int BPF_KPROBE(splice_kprobe, struct socket *sock)
+{
+	call_begin(BPF_CORE_READ(sock, sk), 0);
+	return 0;
+}
+
+SEC("kretprobe/tcp_splice_read")
+int BPF_KRETPROBE(splice_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		at_receive(call.sk, ret, 0, PROBED);
+	return 0;
+}
+
+SEC("fentry/tcp_v4_do_rcv")
+int BPF_PROG(segment_v4_fentry, struct sock *sk)
+{
+	at_do_rcv(sk, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/tcp_v6_do_rcv")
+int BPF_PROG(segment_v6_fentry, struct sock *sk)
+{
+	at_do_rcv(sk, TRUSTED);
+	return 0;
+}
+
+SEC("tp_btf/tcp_probe")
+int BPF_PROG(segment_tracepoint, struct sock *sk)
+{
+	at_segment(sk, TRUSTED);
+	return 0;
+}
+
+SEC("kprobe/tcp_v4_do_rcv")
+int BPF_KPROBE(segment_v4_kprobe, struct sock *sk)
+{
+	at_do_rcv(sk, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_v6_do_rcv")
+int BPF_KPROBE(segment_v6_kprobe, struct sock *sk)
+{
+	at_do_rcv(sk, PROBED);
+	return 0;
+}
+
+#endif /* TCPSCOPE_DATA_H */
