@@ -26,6 +26,7 @@
 #include "transition.h"
 #include "timewait.h"
 #include "states.h"
+#include "group.h"
 #include "count.h"
 
 static __always_inline void at_send(struct sock *sk, int ret, enum reach how)

@@ -88,6 +88,8 @@ show 12 'Each exchange that took longer than 150 ms' '' tcplatency --events --sl
 
 tcpload reqresp --seconds 4 --conns 3
 show 30 'How long answers take, as a histogram' '' tcplatency --kind response --hist -n 2
+tcpload reqresp --seconds 4
+show 24 'Everything on one screen, here as text' '' tcpdash --snapshot --size 100x20
 
 tcpload life --conns 20
 show 8 'For programs: who let a peer wait for a close, as JSON' \
@@ -107,4 +109,4 @@ for name in ${failures[@]+"${failures[@]}"}; do
 	say "failed: $name"
 done
 [ "${#failures[@]}" -eq 0 ] || exit 1
-echo "Every tool answered. 'tcpstates --help', 'tcpcount --help' and 'tcplatency --help' tell more."
+echo "Every tool answered. 'tcpdash --demo' shows everything in motion; 'tcpstates --help', 'tcpcount --help' and 'tcplatency --help' tell more."

@@ -24,6 +24,7 @@ TEST_NEEDS="$DEMO_NEEDS
 clang-format              | clang-format  | checks the C code's format
 ss                        | iproute2      | socket tables, counters and namespaces to compare with
 iperf3                    | iperf3        | byte counts to compare with
+tmux                      | tmux          | a terminal whose screen can be read
 redis-server              | redis-server  | a real server to watch
 redis-benchmark           | redis-tools   | its load
 nginx                     | nginx-light   | a real server that uses sendfile

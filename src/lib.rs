@@ -29,6 +29,7 @@ pub mod kernel;
 pub mod latency;
 pub mod listen;
 pub mod load;
+pub mod mib;
 pub mod report;
 pub mod run;
 pub mod states;

@@ -86,12 +86,27 @@ impl Running {
         interval: Duration,
         look: impl FnOnce(&Session) -> Result<T>,
     ) -> Result<(Self, T)> {
-        let mut facts = Facts::read(&spec.wanted())?;
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
         let printer =
             common.output.printer(interval, &stop).context("cannot use the standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
+        Self::start_on((printer, waiter), spec, common, setup, look)
+    }
+
+    /// Likewise for whoever has another output than the standard one, and another end than by
+    /// signals.
+    ///
+    /// # Errors
+    /// As of [`Running::start_with`].
+    pub fn start_on<T>(
+        (printer, waiter): (Printer, Waiter),
+        spec: &'static Spec,
+        common: &Common,
+        setup: Setup,
+        look: impl FnOnce(&Session) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let mut facts = Facts::read(&spec.wanted())?;
         let eventful = setup.options.quiet == 0;
         let session = load(spec, &mut facts, &common.measure, setup)?;
         // Not every tool has kprobes that come in pairs.

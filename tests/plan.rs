@@ -6,15 +6,15 @@ use std::fmt::Write;
 use std::fs;
 
 use tcpscope::hooks::{
-    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPLATENCY, TCPLATENCY_EVENTS, TCPSTATES,
-    TCPSTATES_SUMMARY, tcplatency,
+    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
+    TCPSTATES, TCPSTATES_SUMMARY, tcplatency,
 };
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::Request;
 use tcpscope::kernel::rung::RungKind;
 use tcpscope::latency::{Kind, Kinds};
 
-const TOOLS: [&Spec; 7] = [
+const TOOLS: [&Spec; 8] = [
     &TCPSTATES,
     &TCPSTATES_SUMMARY,
     &TCPCOUNT,
@@ -22,6 +22,7 @@ const TOOLS: [&Spec; 7] = [
     &TCPLATENCY_EVENTS,
     &LISTENOVERFLOW,
     &LISTENOVERFLOW_WAIT,
+    &TCPDASH,
 ];
 const DEBIAN: [&str; 4] = ["debian-5.10", "debian-6.1", "debian-6.12", "debian-7.2"];
 /// Without the tracepoints that came with `sock_send_length` and `sock_recv_length`.

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use libbpf_rs::{MapCore, MapFlags, MapHandle, num_possible_cpus};
+use libbpf_rs::num_possible_cpus;
 use tcpscope::cgroup::CgroupNames;
 use tcpscope::cli::{tcpcount::Args, usage_error};
-use tcpscope::count::{By, CountRow, Counter, Counts, Shape, Sums};
+use tcpscope::count::{By, CountRow, Counts, Shape, Source};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::{Running, conclude};
-use tcpscope::wire::{CountValue, GroupKey, Options};
+use tcpscope::wire::Options;
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
 
@@ -47,51 +47,6 @@ fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
     })
 }
 
-/// The counters in the kernel.
-struct Source {
-    counts: MapHandle,
-    other: MapHandle,
-    cpus: usize,
-}
-
-impl Source {
-    /// Every key of the map; those that `model` can spare are taken out of it.
-    fn keys(&self, running: &Running, model: &Counts, now: u64) -> Result<Vec<Counter>> {
-        let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
-        let mut counters = Vec::new();
-        running.session.iterate_map("dump_counts", &self.counts, size, |bytes| {
-            let (key, values) = bytes.split_at(size_of::<GroupKey>());
-            counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
-        })?;
-        let crowded = counters.len() > self.counts.max_entries() as usize / 2;
-        for counter in &mut counters {
-            if model.expendable(counter, crowded, now) {
-                self.take(counter)?;
-            }
-        }
-        Ok(counters)
-    }
-
-    /// Takes a key out of the map, with the last word on its sums.
-    fn take(&self, counter: &mut Counter) -> Result<()> {
-        let key = counter.key;
-        let values = self.counts.lookup_percpu(key.as_bytes(), MapFlags::ANY)?;
-        if let Some(last) =
-            values.and_then(|cpus| Counter::read(key.as_bytes(), cpus.iter().map(Vec::as_slice)))
-        {
-            self.counts.delete(key.as_bytes()).context("cannot free a counter")?;
-            *counter = Counter { gone: true, ..last };
-        }
-        Ok(())
-    }
-
-    fn other(&self) -> Result<Sums> {
-        let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)?;
-        let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));
-        Ok(values.fold(Sums::default(), |sums, value| sums.plus(Sums::of(&value))))
-    }
-}
-
 /// How an interval of `length` ns that ends now is shown.
 fn shape(args: &Args, length: u64) -> Shape {
     Shape {
@@ -108,11 +63,7 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
     let shown = if args.cumulative { Duration::ZERO } else { args.interval.interval() };
     let mut running = Running::start(&TCPCOUNT, &args.common, setup(args, filter, cpus)?, shown)?;
-    let source = Source {
-        counts: running.session.map("counts")?,
-        other: running.session.map("other")?,
-        cpus,
-    };
+    let source = Source::of(&running.session, cpus)?;
     let work = watch(&mut running, &source, args);
     running.finish(work, |_| Ok(()))
 }
@@ -134,7 +85,8 @@ fn watch(running: &mut Running, source: &Source, args: &Args) -> Result<()> {
             running.session.detach();
         }
         let now = monotonic_now();
-        let interval = model.interval(source.keys(running, &model, now)?, source.other()?, now);
+        let interval =
+            model.interval(source.keys(&running.session, &model, now)?, source.other()?, now);
         interval.print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
         if !args.cumulative {
             began = now;

@@ -11,8 +11,9 @@ use tcpscope::check::{
     FactsRow, HookRow, Machine, NAME, Report, Symbols, ToolRow, similar, wanted,
 };
 use tcpscope::cli::{check::Args, listenoverflow, tcpcount, tcplatency, tcpstates};
+use tcpscope::dash::live;
 use tcpscope::filter::Filter;
-use tcpscope::hooks::{LISTENOVERFLOW, Spec, TCPCOUNT, TCPLATENCY};
+use tcpscope::hooks::{LISTENOVERFLOW, Spec, TCPCOUNT, TCPDASH, TCPLATENCY};
 use tcpscope::kernel::facts::Facts;
 use tcpscope::kernel::session::Setup;
 use tcpscope::latency::{entries_for, max_rows};
@@ -26,6 +27,7 @@ const TCPSTATES_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpsta
 const TCPLATENCY_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplatency.bpf.o"));
 const LISTENOVERFLOW_OBJECT: &[u8] =
     include_bytes!(concat!(env!("OUT_DIR"), "/listenoverflow.bpf.o"));
+const TCPDASH_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf.o"));
 const TCPCOUNT_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
 
 fn main() -> ExitCode {
@@ -71,6 +73,10 @@ fn symbols(facts: &Facts) -> Option<Symbols> {
 /// all they can.
 fn setup(spec: &Spec, mode: Option<&str>, verbose: bool) -> Result<Setup> {
     let filter = Filter::default();
+    if spec.name == TCPDASH.name {
+        let setup = live::setup(TCPDASH_OBJECT, &filter, None)?;
+        return Ok(Setup { verbose, ..setup });
+    }
     let command = [spec.name, "--json"].into_iter().chain(mode);
     let (object, options, map_sizes) = if spec.name == TCPCOUNT.name {
         let args = tcpcount::Args::try_parse_from(command)?;

@@ -9,8 +9,8 @@ mod text;
 use anyhow::{Error, Result};
 
 use crate::hooks::{
-    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPLATENCY, TCPLATENCY_EVENTS, TCPSTATES,
-    TCPSTATES_SUMMARY,
+    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
+    TCPSTATES, TCPSTATES_SUMMARY,
 };
 use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Choice, Plan, Request, choose};
@@ -25,7 +25,7 @@ pub use symbols::{Symbols, similar};
 pub const NAME: &str = "tcpscope-check";
 
 /// Every tool in each of its modes, with the flag that asks for the mode.
-pub static TOOLS: [(&Spec, Option<&str>); 7] = [
+pub static TOOLS: [(&Spec, Option<&str>); 8] = [
     (&TCPSTATES, None),
     (&TCPSTATES_SUMMARY, Some("--summary")),
     (&TCPCOUNT, None),
@@ -33,6 +33,7 @@ pub static TOOLS: [(&Spec, Option<&str>); 7] = [
     (&TCPLATENCY_EVENTS, Some("--events")),
     (&LISTENOVERFLOW, None),
     (&LISTENOVERFLOW_WAIT, Some("--wait")),
+    (&TCPDASH, None),
 ];
 
 /// Everything that some tool looks for in the kernel.
@@ -228,6 +229,7 @@ mod tests {
             "tcplatency --events",
             "listenoverflow",
             "listenoverflow --wait",
+            "tcpdash",
         ];
         assert_eq!(titles, all);
     }

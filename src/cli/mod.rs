@@ -4,8 +4,8 @@ pub mod check;
 pub mod listenoverflow;
 pub mod parse;
 pub mod tcpcount;
-pub mod tcplatency;
 pub mod tcpdash;
+pub mod tcplatency;
 pub mod tcpstates;
 
 use std::fmt::Display;

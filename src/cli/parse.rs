@@ -14,6 +14,8 @@ const V4_OFFSET: u8 = 96;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Sizes that the kernel takes for a ring buffer and this kit thinks sane, in bytes.
 const BUFFER_SIZES: RangeInclusive<u64> = 4096..=1 << 30;
+/// A smaller recording would begin anew with every interval.
+const SMALLEST_FILE: u64 = 64 << 10;
 
 /// A time above 0: `200us`, `10ms`, `1.5s`, `2m`, `1h`, or seconds without a unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
@@ -101,6 +103,21 @@ pub fn network(text: &str) -> Result<Ipv6Net, String> {
 /// The size of a ring buffer in bytes: `512K`, `4M`. Rounded up to a power of two, as the kernel
 /// takes no other.
 pub fn buffer_size(text: &str) -> Result<u32, String> {
+    bytes(text)
+        .filter(|size| BUFFER_SIZES.contains(size))
+        .and_then(|size| u32::try_from(size.next_power_of_two()).ok())
+        .ok_or_else(|| "write a size from 4K to 1G, like 512K or 4M".to_owned())
+}
+
+/// The size of a file in bytes: `64M`, `1G`.
+pub fn file_size(text: &str) -> Result<u64, String> {
+    bytes(text)
+        .filter(|size| *size >= SMALLEST_FILE)
+        .ok_or_else(|| "write a size of at least 64K, like 64M or 1G".to_owned())
+}
+
+/// A number of bytes with a unit of 1024: `512K`, `4MiB`.
+fn bytes(text: &str) -> Option<u64> {
     let upper = text.to_ascii_uppercase();
     let upper = upper.strip_suffix('B').unwrap_or(&upper);
     let upper = upper.strip_suffix('I').unwrap_or(upper);
@@ -110,13 +127,7 @@ pub fn buffer_size(text: &str) -> Result<u32, String> {
         Some(digits) => (digits, 30),
         None => (upper, 0),
     };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << shift))
-        .filter(|size| BUFFER_SIZES.contains(size))
-        .and_then(|size| u32::try_from(size.next_power_of_two()).ok())
-        .ok_or_else(|| "write a size from 4K to 1G, like 512K or 4M".to_owned())
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift))
 }
 
 #[cfg(test)]

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{FilterArgs, parse};
+use super::{Common, parse};
 use crate::dash::View;
 
 const EXAMPLES: &str = "\
 Examples:
+  tcpdash                              this machine, now
+  tcpdash -i 5 --comm nginx            only nginx, every five seconds
+  tcpdash --json -d 60 > FILE          a minute of everything, without a screen
+  tcpdash --record FILE                and keep what is seen, to be shown again
   tcpdash --demo                       a recording that ships inside; no root needed
   tcpdash --replay FILE                any recording of the kit's --json, of any tool
   tcpcount --json | tcpdash --replay - the same while it is made, also from another host over ssh
@@ -23,23 +27,34 @@ Examples:
 #[command(name = "tcpdash", version, after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 pub struct Args {
-    /// What to look at.
+    /// Flags of every tool.
     #[command(flatten)]
-    pub filters: FilterArgs,
+    pub common: Common,
+    /// Look every so many seconds; fractions are allowed
+    #[arg(short, long, value_name = "SECS", value_parser = parse::interval, default_value = "1",
+        help_heading = "How it measures")]
+    pub interval: Duration,
+    /// Connections counted one by one; the others share the row (other)
+    #[arg(long, value_name = "N", value_parser = parse::entries,
+        help_heading = "How it measures")]
+    pub max_keys: Option<u32>,
+    /// Write what is seen to this file, as JSON Lines
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "demo"],
+        help_heading = "Recordings")]
+    pub record: Option<PathBuf>,
+    /// Room for the recording: it and the one before it, FILE.1, stay below this
+    #[arg(long, value_name = "SIZE", value_parser = parse::file_size, default_value = "64M",
+        requires = "record", help_heading = "Recordings")]
+    pub record_max: u64,
     /// Show a recording: JSON Lines of any tool of this kit; - is the standard input
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "demo",
-        required_unless_present = "demo",
-        help_heading = "Recordings"
-    )]
+    #[arg(long, value_name = "FILE", conflicts_with = "demo", help_heading = "Recordings")]
     pub replay: Option<PathBuf>,
     /// Show the recording that ships inside
     #[arg(long, help_heading = "Recordings")]
     pub demo: bool,
     /// Begin so long after the beginning of the recording, like 30, 90s or 2m
-    #[arg(long, value_name = "TIME", value_parser = parse::duration, help_heading = "Recordings")]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, conflicts_with = "record",
+        help_heading = "Recordings")]
     pub at: Option<Duration>,
     /// Print one frame as plain text and exit; VIEW is overview, processes, connections, latency,
     /// states, listeners or tool
@@ -60,9 +75,37 @@ pub struct Args {
     /// Leave the mouse to the terminal, to mark and copy text
     #[arg(long, help_heading = "Screen")]
     pub no_mouse: bool,
-    /// Show times in UTC, as JSON always does
-    #[arg(long, help_heading = "Screen")]
-    pub utc: bool,
+}
+
+impl Args {
+    /// What clap itself cannot see.
+    ///
+    /// # Errors
+    /// A message that names the flag.
+    pub fn check(&self) -> Result<(), String> {
+        let output = &self.common.output;
+        let live = self.replay.is_none() && !self.demo;
+        if output.json {
+            let screen = self.snapshot.is_some() || self.view.is_some() || self.record.is_some();
+            return match (live, screen) {
+                (false, _) => {
+                    Err("--json is for a live session: a recording is JSON already".into())
+                }
+                (_, true) => Err("--json has no screen and needs no --record: redirect it".into()),
+                _ => Ok(()),
+            };
+        }
+        for (given, flag) in [
+            (output.duration.is_some(), "--duration"),
+            (output.strict, "--strict"),
+            (output.verbose, "--verbose"),
+        ] {
+            if given {
+                return Err(format!("{flag} needs --json: a screen is left with q"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn view(text: &str) -> Result<View, String> {
@@ -95,12 +138,24 @@ mod tests {
         assert_eq!(parse("--demo --snapshot 7").unwrap().snapshot, Some(View::Tool));
         assert_eq!(parse("--demo --snapshot --size 80x24").unwrap().size, Some((80, 24)));
         for (args, part) in [
+            ("--demo --json", "a live session"),
+            ("--json --snapshot", "no screen"),
+            ("--json --record x", "redirect"),
+            ("--demo -d 5", "--duration needs --json"),
+            ("--strict", "--strict needs --json"),
+        ] {
+            let error = parse(args).unwrap().check().unwrap_err();
+            assert!(error.contains(part), "{args}: {error}");
+        }
+        for (args, part) in [
             ("--demo --snapshot nope", "listeners"),
             ("--demo --snapshot 8", "listeners"),
             ("--demo --snapshot --size 80", "100x30"),
             ("--demo --size 80x24", "--snapshot"),
             ("--demo --replay x", "cannot be used"),
-            ("", "--replay"),
+            ("--demo --record x", "cannot be used"),
+            ("--record-max 5", "--record"),
+            ("--record x --record-max 5", "64M"),
         ] {
             let error = parse(args).unwrap_err().to_string();
             assert!(error.contains(part), "{args}: {error}");

@@ -3,6 +3,7 @@
 mod interval;
 mod row;
 mod rows;
+mod source;
 
 use crate::wire::{COMM_LEN, CountValue, GroupKey};
 
@@ -10,6 +11,7 @@ pub use crate::group::{By, Part};
 pub use interval::{Counts, Interval};
 pub use row::CountRow;
 pub use rows::Shape;
+pub use source::Source;
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;

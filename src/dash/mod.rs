@@ -12,10 +12,12 @@
 
 pub mod board;
 pub mod demo;
+mod events;
 pub mod filter;
 mod input;
 mod keys;
 mod layout;
+pub mod live;
 pub mod record;
 mod recorder;
 pub mod replay;
@@ -27,12 +29,15 @@ mod state;
 mod table;
 pub mod terminal;
 pub mod view;
+mod views;
 
+pub use events::{Control, Event, Order, Own, Progress};
 pub use keys::{HELP, Key};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::Recorder;
 pub use run::{Feed, Message, run};
 pub use save::save;
 pub use snapshot::snapshot;
-pub use state::{Control, Dash, Event, Mode, Order, Own, Progress, Tables, View};
+pub use state::{Dash, Mode, Tables};
 pub use table::Table;
+pub use views::View;

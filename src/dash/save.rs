@@ -38,6 +38,7 @@ impl Board {
             .extend(self.tools.values().map(|tool| Record::Status(Box::new(tool.status.clone()))));
         records.extend(self.counts.rows().map(|row| Record::Count(Box::new(row.clone()))));
         records.extend(self.sockets.rows().map(|row| Record::Sockets(row.clone())));
+        records.extend(self.list.rows().map(|row| Record::Socket(Box::new(row.clone()))));
         records.extend(self.close_wait.rows().map(|row| Record::CloseWait(row.clone())));
         records.extend(self.latency.rows().map(|row| Record::Latency(Box::new(row.clone()))));
         records.extend(self.listeners.rows().map(|row| Record::Listener(Box::new(row.clone()))));

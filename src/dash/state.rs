@@ -4,84 +4,15 @@
 use std::time::Duration;
 
 use super::board::{Board, Finding, findings};
-use super::keys::Key;
+use super::events::{Control, Event, Order, Own, Progress};
 use super::layout::Layout;
-use super::record::Record;
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
     listeners, processes,
 };
 use super::table::Table;
+use super::views::View;
 use crate::filter::Filter;
-
-/// What can be shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "named as on the screen")]
-pub enum View {
-    #[default]
-    Overview,
-    Processes,
-    Connections,
-    Latency,
-    States,
-    Listeners,
-    Tool,
-}
-
-impl View {
-    /// All, in the order of their keys.
-    pub const ALL: [Self; 7] = [
-        Self::Overview,
-        Self::Processes,
-        Self::Connections,
-        Self::Latency,
-        Self::States,
-        Self::Listeners,
-        Self::Tool,
-    ];
-
-    /// What its tab says.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Overview => "Overview",
-            Self::Processes => "Procs",
-            Self::Connections => "Conns",
-            Self::Latency => "Latency",
-            Self::States => "States",
-            Self::Listeners => "Listen",
-            Self::Tool => "Tool",
-        }
-    }
-
-    /// The next (`1`), or the one before (`-1`).
-    #[must_use]
-    pub fn beside(self, step: isize) -> Self {
-        let views = Self::ALL.len().cast_signed();
-        Self::ALL[(self as usize).cast_signed().wrapping_add(step).rem_euclid(views).unsigned_abs()]
-    }
-
-    /// Finds a view by number or name, as `--snapshot` takes it.
-    pub fn named(text: &str) -> Option<Self> {
-        let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        let wanted = text.to_ascii_lowercase();
-        let words =
-            ["overview", "processes", "connections", "latency", "states", "listeners", "tool"];
-        let index = number.or_else(|| words.iter().position(|word| *word == wanted))?;
-        Self::ALL.get(index).copied()
-    }
-
-    /// The columns of its tab: ` 1 Overview `.
-    pub fn tab(self) -> std::ops::Range<u16> {
-        let width = |view: Self| u16::try_from(view.name().len()).unwrap_or(0) + 2;
-        let before = Self::ALL[..self as usize].iter().map(|view| width(*view)).sum();
-        before..before + width(self)
-    }
-
-    /// The view whose tab has this column.
-    pub fn at(x: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|view| view.tab().contains(&x))
-    }
-}
 
 /// What the keys are for at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,97 +24,6 @@ pub enum Mode {
     Help(u16),
     /// The filter's text, and what was wrong with it.
     Filter(String, Option<String>),
-}
-
-/// What comes in.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A key.
-    Key(Key),
-    /// A click: column, line.
-    Click(u16, u16),
-    /// The wheel, by so many lines.
-    Wheel(isize),
-    /// The screen has so many columns and lines now.
-    Resize(u16, u16),
-    /// Records with one or several times.
-    Records(Vec<Record>),
-    /// How the recording is going.
-    Progress(Progress),
-    /// The recording goes back: what was shown has not happened yet.
-    Rewind,
-    /// What the dashboard itself costs.
-    Own(Own),
-    /// Something for the reader.
-    Say(String),
-}
-
-/// What the dashboard itself costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Own {
-    /// CPU time over the last seconds, as a part of one CPU.
-    pub cpu: Option<f64>,
-    /// Resident memory, bytes.
-    pub rss: Option<u64>,
-    /// The time that the last frame took, ns.
-    pub frame_ns: Option<u64>,
-}
-
-/// How far a recording has come.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// Time of its first line, wall-clock ns; `None` without any.
-    pub first: Option<i64>,
-    /// Time of its last line; `None` where that cannot be seen yet.
-    pub last: Option<i64>,
-    /// The moment shown.
-    pub now: i64,
-    /// How much faster than it happened.
-    pub speed: f64,
-    /// It stands still.
-    pub paused: bool,
-    /// Nothing comes any more.
-    pub ended: bool,
-    /// Lines that could not be read.
-    pub damaged: u64,
-    /// The last of them: its number if known, and what is wrong with it.
-    pub damage: Option<(Option<u64>, String)>,
-}
-
-/// How a recording shall go on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Control {
-    /// Stand still, or not.
-    Pause(bool),
-    /// To the next moment, and stand still.
-    Step,
-    /// The next lower speed.
-    Slower,
-    /// The next higher speed.
-    Faster,
-    /// By so many ns.
-    Seek(i64),
-    /// To the beginning.
-    Start,
-    /// To the end.
-    End,
-}
-
-/// What the loop shall do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Order {
-    /// End.
-    Quit,
-    /// Give the terminal back to the shell.
-    Suspend,
-    /// Draw every cell anew.
-    Redraw,
-    /// Save what is shown.
-    Save,
-    /// To the recording.
-    Play(Control),
-    /// Look so often.
-    Interval(Duration),
 }
 
 /// A table for each view that has one.

@@ -106,7 +106,7 @@ mod tests {
     fn every_demand_must_be_met_and_the_unknown_meets_none() {
         let nets = |net: &str| vec![crate::cli::parse::network(net).unwrap()];
         let base = Filter::default;
-        for (filter, passes) in [
+        for (filter, passes) in vec![
             (base(), true),
             (Filter { pids: vec![1, 7], ..base() }, true),
             (Filter { pids: vec![1], ..base() }, false),

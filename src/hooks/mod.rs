@@ -96,6 +96,16 @@ pub static TCPSTATES_SUMMARY: Spec = Spec {
     counts_in_kernel: false,
 };
 
+/// tcpdash: what tcpcount and tcpstates --summary want.
+pub static TCPDASH: Spec = Spec {
+    name: "tcpdash",
+    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS, &SOCKETS],
+    hash_hooks: &[&CHILD],
+    untracked_means: "events or sockets that found no room to be counted or remembered (use a larger \
+                      --max-keys or --track-max)",
+    counts_in_kernel: true,
+};
+
 /// tcpcount, however it groups.
 pub static TCPCOUNT: Spec = Spec {
     name: "tcpcount",

@@ -2,6 +2,7 @@
 
 mod age;
 mod row;
+mod socket;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
 
 pub use age::{Age, Hz};
 pub use row::{CloseWaitRow, SocketsRow};
+pub use socket::SocketRow;
 
 /// How many of the oldest `CLOSE_WAIT` sockets are shown.
 const OLDEST: usize = 10;
@@ -38,6 +40,12 @@ impl By {
             Self::Port => "port",
         }
     }
+}
+
+/// How long a socket has been in its state.
+fn age_of(entry: &SockEntry, hz: &Hz) -> Age {
+    let idle = (entry.idle_jiffies != 0).then(|| hz.nanos(entry.idle_jiffies)).flatten();
+    Age { exact: entry.age, at_least: idle.unwrap_or(DURATION_UNKNOWN) }
 }
 
 /// What a row of the summary is about.
@@ -73,8 +81,7 @@ impl Inventory {
             return;
         }
         self.total += 1;
-        let idle = (entry.idle_jiffies != 0).then(|| hz.nanos(entry.idle_jiffies)).flatten();
-        let age = Age { exact: entry.age, at_least: idle.unwrap_or(DURATION_UNKNOWN) };
+        let age = age_of(entry, hz);
         let key = match self.by {
             None => Key::All,
             Some(By::Process) => Key::Process(entry.pid, entry.comm),

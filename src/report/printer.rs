@@ -95,6 +95,12 @@ impl Printer {
         }
     }
 
+    /// Prints whole lines that have been made elsewhere.
+    pub fn lines(&mut self, lines: &[u8]) -> Result<(), SinkError> {
+        self.out.buffer().extend_from_slice(lines);
+        self.flush()
+    }
+
     /// Tells how the tool is doing: a JSON line, or for people one line for each new loss and
     /// one at the end.
     pub fn status(&mut self, status: &Status) -> Result<(), SinkError> {

@@ -45,13 +45,13 @@ fn frames(width: u16, height: u16, ascii: bool) -> String {
         let mut dash = dash(width, height);
         dash.ascii = ascii;
         dash.show(view);
-        all += &format!("## {view:?}\n{}\n", text(&mut dash));
+        all.extend([format!("## {view:?}\n"), text(&mut dash), "\n".to_owned()]);
     }
     for (keys, title) in STATES {
         let mut dash = dash(width, height);
         dash.ascii = ascii;
         press(&mut dash, keys);
-        all += &format!("## {title}\n{}\n", text(&mut dash));
+        all.extend([format!("## {title}\n"), text(&mut dash), "\n".to_owned()]);
     }
     all
 }

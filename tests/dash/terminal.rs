@@ -25,6 +25,14 @@ struct Screen {
     child: Child,
 }
 
+fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Everything that `stty -g` tells.
 fn settings(terminal: impl AsFd) -> String {
     format!("{:?}", tcgetattr(terminal).unwrap())
@@ -81,14 +89,6 @@ impl Screen {
         };
         while !seen() {
             assert!(Instant::now() < deadline, "{text} was never drawn");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn wait_until(&self, what: &str, mut is: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is() {
-            assert!(Instant::now() < deadline, "{what}");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -157,7 +157,7 @@ fn suspended_and_taken_up_again() {
         } else {
             kill_process(screen.pid(), Signal::TSTP).unwrap();
         }
-        screen.wait_until("it does not stop", || screen.state() == Some('T'));
+        wait_until("it does not stop", || screen.state() == Some('T'));
         assert_eq!(settings(&screen.terminal), screen.before, "the shell has it");
         screen.wait_for("\x1b[?1049l");
         kill_process(screen.pid(), Signal::CONT).unwrap();

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
-use tcpscope::check::wanted;
+use tcpscope::check::{TOOLS, wanted};
 use tcpscope::kernel::facts::Facts;
 
 use crate::Test;
@@ -95,7 +95,7 @@ fn run(tool: &Value, flags: &[&str]) -> Result<(i64, Map<String, Value>)> {
 fn compare(flags: &[&str]) -> Result<()> {
     let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;
     let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
-    ensure!(tools.len() == tcpscope::check::TOOLS.len(), "{tools:?}");
+    ensure!(tools.len() == TOOLS.len(), "{tools:?}");
     let first_failure =
         tools.iter().find_map(|tool| tool["exit_code"].as_i64().filter(|code| *code != 0));
     for tool in tools {

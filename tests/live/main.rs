@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod check;
 mod count;
+mod dash;
 mod errors;
 mod facts;
 mod latency;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         ("latency_far", latency_far::TESTS),
         ("latency_sums", latency_sums::TESTS),
         ("latency_peers", latency_peers::TESTS),
+        ("dash", dash::TESTS),
         ("shared", shared::TESTS),
         ("summary", summary::TESTS),
         ("errors", errors::TESTS),

@@ -10,7 +10,8 @@ mod trails;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::record::{
-    By, CloseWait, Count, Exchange, Key, Latency, Listener, Mib, Note, Record, Sockets, ToolStatus,
+    By, CloseWait, Count, Exchange, Key, Latency, Listener, Mib, Note, Record, Socket, Sockets,
+    ToolStatus,
 };
 use crate::tcp_state::TcpState;
 
@@ -47,6 +48,8 @@ pub struct Board {
     pub counts: Groups<By, Count>,
     /// Sockets by state, by grouping and network namespace.
     pub sockets: Groups<(Option<By>, Option<u32>), Sockets>,
+    /// Single sockets as they are, by network namespace.
+    pub list: Groups<Option<u32>, Socket>,
     /// The oldest in `CLOSE_WAIT`, by network namespace.
     pub close_wait: Groups<Option<u32>, CloseWait>,
     /// Quantiles, by what was measured and grouping.
@@ -84,6 +87,7 @@ impl Board {
                 let key = (row.by, row.netns);
                 self.sockets.take(key, row.ts.0, row);
             }
+            Record::Socket(row) => self.list.take(row.netns, row.ts.0, *row),
             Record::CloseWait(row) => self.close_wait.take(row.netns, row.ts.0, row),
             Record::State(change) => {
                 self.history.state(&change);
@@ -189,6 +193,7 @@ impl Board {
         let oldest = self.now - STALE;
         self.counts.forget(oldest);
         self.sockets.forget(oldest);
+        self.list.forget(oldest);
         self.close_wait.forget(oldest);
         self.latency.forget(oldest);
         self.listeners.forget(oldest);

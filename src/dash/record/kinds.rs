@@ -59,6 +59,22 @@ kinds! {
         oldest_at_least_ns: Option<u64>,
     }
 
+    /// `socket`
+    Socket {
+        pid: Option<u32>,
+        comm: Option<Box<str>>,
+        laddr: Option<IpAddr>,
+        lport: Option<u16>,
+        raddr: Option<IpAddr>,
+        rport: Option<u16>,
+        family: Option<u8>,
+        netns: Option<u32>,
+        #[serde(with = "state")]
+        state: Option<TcpState>,
+        age_ns: Option<u64>,
+        age_at_least_ns: Option<u64>,
+    }
+
     /// `close_wait`
     CloseWait {
         pid: Option<u32>,
@@ -97,6 +113,7 @@ kinds! {
     /// `latency`
     Latency {
         what: Option<Box<str>>,
+        role: Option<Box<str>>,
         by: By,
         other: bool,
         total: bool,
@@ -117,6 +134,12 @@ kinds! {
         p99_ns: Option<u64>,
         p999_ns: Option<u64>,
         max_ns: Option<u64>,
+        refused: Option<u64>,
+        timed_out: Option<u64>,
+        failed: Option<u64>,
+        syn_retries: Option<u64>,
+        retrans: Option<u64>,
+        untimed: Option<u64>,
     }
 
     /// `exchange`
@@ -217,6 +240,7 @@ macro_rules! keyed {
 keyed! {
     Count: pid comm laddr lport raddr rport netns cgroup;
     Sockets: pid comm lport raddr netns;
+    Socket: pid comm laddr lport raddr rport netns;
     CloseWait: pid comm laddr lport raddr rport netns;
     StateChange: pid comm laddr lport raddr rport netns cgroup;
     Latency: pid comm laddr lport raddr rport netns cgroup;

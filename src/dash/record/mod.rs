@@ -8,7 +8,8 @@ mod values;
 use serde::{Deserialize, Serialize};
 
 pub use kinds::{
-    CloseWait, Count, Exchange, Latency, Listener, Mib, Note, Sockets, StateChange, ToolStatus,
+    CloseWait, Count, Exchange, Latency, Listener, Mib, Note, Socket, Sockets, StateChange,
+    ToolStatus,
 };
 pub use rows::record;
 pub use values::{By, Key, Ts};
@@ -20,6 +21,8 @@ pub enum Record {
     Count(Box<Count>),
     /// So many sockets in one state.
     Sockets(Sockets),
+    /// One socket as it is.
+    Socket(Box<Socket>),
     /// One of the oldest sockets in `CLOSE_WAIT`.
     CloseWait(CloseWait),
     /// A socket changed its state.
@@ -87,6 +90,7 @@ impl Record {
         Ok(match kind {
             "count" => Self::Count(read(line)?),
             "sockets" => Self::Sockets(read(line)?),
+            "socket" => Self::Socket(read(line)?),
             "close_wait" => Self::CloseWait(read(line)?),
             "state" => Self::State(read(line)?),
             "latency" => Self::Latency(read(line)?),
@@ -105,6 +109,7 @@ impl Record {
         let Ts(ts) = match self {
             Self::Count(count) => count.ts,
             Self::Sockets(sockets) => sockets.ts,
+            Self::Socket(socket) => socket.ts,
             Self::CloseWait(socket) => socket.ts,
             Self::State(change) => change.ts,
             Self::Latency(latency) => latency.ts,
@@ -123,6 +128,7 @@ impl Record {
         match self {
             Self::Count(count) => put("count", count, out),
             Self::Sockets(sockets) => put("sockets", sockets, out),
+            Self::Socket(socket) => put("socket", socket, out),
             Self::CloseWait(socket) => put("close_wait", socket, out),
             Self::State(change) => put("state", change, out),
             Self::Latency(latency) => put("latency", latency, out),

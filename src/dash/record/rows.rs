@@ -80,6 +80,7 @@ impl<'de> Deserializer<'de> for CellReader<'_> {
             | Cell::BytesPerSec(n)
             | Cell::Nanos(n)
             | Cell::AtLeast(n)
+            | Cell::CountAtLeast(n)
             | Cell::Id(n) => visitor.visit_u64(n),
             Cell::Port(port) => visitor.visit_u16(port),
             Cell::Text(bytes) => visitor.visit_str(&String::from_utf8_lossy(bytes)),

@@ -112,6 +112,11 @@ impl Player {
                 break;
             }
             records.extend(self.next.take());
+            // What a live tool has written is shown before the next of it is waited for.
+            if !self.lines.is_ready() {
+                now = ts;
+                break;
+            }
         }
         if self.progress.ended || until == i64::MAX {
             now = records.last().map_or(self.progress.now, Record::ts);

@@ -133,13 +133,22 @@ pub fn connections(board: &Board, filter: Option<&Filter>) -> Vec<ConnectionRow>
         rows.insert(ends, row);
     }
     let fresh = |key: Key| ConnectionRow { ts: board.now, key, ..ConnectionRow::default() };
+    for socket in board.list.rows() {
+        let key = socket.key();
+        let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
+        let row = rows.entry(ends).or_insert_with(|| fresh(key));
+        if row.state.is_none() {
+            row.state = socket.state;
+            (row.age, row.age_at_least) = (socket.age_ns, socket.age_at_least_ns);
+        }
+    }
     for held in board.close_wait.rows() {
         let key = held.key();
         let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
         let row = rows.entry(ends).or_insert_with(|| fresh(key));
         row.state.get_or_insert(TcpState::CloseWait);
         row.age = row.age.or(held.age_ns);
-        row.age_at_least = held.age_at_least_ns;
+        row.age_at_least = row.age_at_least.or(held.age_at_least_ns);
     }
     for one in board.counts.get(&By::Connection).iter().flat_map(|interval| &interval.rows) {
         let key = one.key();

@@ -141,10 +141,15 @@ mod tests {
 
     #[test]
     fn all_measurements_are_on_the_map() {
-        let quantiles = [5_000, 20_000, 21_000, 22_000, 30_000, 9_000_000].map(Some);
-        let [min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns] = quantiles;
-        let interval =
-            Latency { min_ns, p50_ns, p90_ns, p99_ns, p999_ns, max_ns, ..Latency::default() };
+        let interval = Latency {
+            min_ns: Some(5_000),
+            p50_ns: Some(20_000),
+            p90_ns: Some(21_000),
+            p99_ns: Some(22_000),
+            p999_ns: Some(30_000),
+            max_ns: Some(9_000_000),
+            ..Latency::default()
+        };
         for lines in 1..30 {
             let scale = Scale::new(5_000, 9_000_000, lines);
             let all: f64 = (0..lines)

@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use super::Pen;
 use crate::dash::Dash;
-use crate::dash::board::{Board, Series, Weight, float, listener_name};
+use crate::dash::board::{Board, Series, Weight, float, listener_name, process};
 use crate::dash::layout::Area;
 use crate::dash::record::By;
 use crate::report::{Align, Cell, human};
@@ -119,30 +119,36 @@ fn listener(pen: &mut Pen<'_>, board: &Board, area: Area) {
     pen.text(rest, 0, 0, &text, style);
 }
 
-/// The remote whose responses take longest.
+/// The remote whose responses take longest, or where nothing is grouped by remotes the process
+/// that waits for them.
 fn slowest(pen: &mut Pen<'_>, board: &Board, area: Area) {
     pen.text(area, 0, 1, "slowest peer", pen.theme.strong());
     let (_, rest) = area.beside(LABEL);
-    let grouped = board.latency.iter().filter(|((what, by), _)| {
-        &**what == "response" && matches!(by, By::Remote | By::Connection)
-    });
-    let rows = grouped.flat_map(|(_, interval)| &interval.rows).filter(|row| row.raddr.is_some());
-    let by_rows =
-        rows.max_by_key(|row| row.p99_ns).map(|row| (row.raddr, row.p99_ns, "P99 of responses"));
+    let slowest = |grouping: &[By]| {
+        let groups = board.latency.iter();
+        let of = groups.filter(|((what, by), _)| &**what == "response" && grouping.contains(by));
+        let rows =
+            of.flat_map(|(_, interval)| &interval.rows).filter(|row| !row.other && !row.total);
+        rows.filter(|row| row.p99_ns.is_some()).max_by_key(|row| row.p99_ns)
+    };
     let one = || {
         let responses =
             board.exchanges.iter().filter(|one| one.what.as_deref() == Some("response"));
-        let slow = responses.max_by_key(|one| one.duration_ns)?;
-        Some((slow.raddr, slow.duration_ns, "for one response"))
+        responses.max_by_key(|one| one.duration_ns)
     };
-    match by_rows.or_else(one) {
-        Some((raddr, ns, what)) => {
-            let raddr = pen.words(raddr.map_or(Cell::Missing, Cell::Addr));
-            let ns = pen.words(ns.map_or(Cell::Missing, Cell::Nanos));
-            pen.text(rest, 0, 1, &format!("{raddr}: {ns} {what}"), Style::new());
-        }
-        None => _ = pen.text(rest, 0, 1, "-", Style::new()),
-    }
+    let (who, ns, what) = if let Some(row) = slowest(&[By::Remote, By::Connection]) {
+        (pen.words(row.raddr.map_or(Cell::Missing, Cell::Addr)), row.p99_ns, "P99 of responses")
+    } else if let Some(row) = slowest(&[By::Process]) {
+        (format!("that of {}", process(&row.key())), row.p99_ns, "P99 of responses")
+    } else if let Some(one) = one() {
+        let raddr = pen.words(one.raddr.map_or(Cell::Missing, Cell::Addr));
+        (raddr, one.duration_ns, "for one response")
+    } else {
+        pen.text(rest, 0, 1, "-", Style::new());
+        return;
+    };
+    let ns = pen.words(ns.map_or(Cell::Missing, Cell::Nanos));
+    pen.text(rest, 0, 1, &format!("{who}: {ns} {what}"), Style::new());
 }
 
 fn findings(pen: &mut Pen<'_>, dash: &Dash, area: Area) {

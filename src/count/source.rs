@@ -1,0 +1,70 @@
+//! Reads the counters of the kernel.
+
+use anyhow::{Context, Result};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use super::{Counter, Counts, Sums};
+use crate::kernel::session::Session;
+use crate::wire::{CountValue, GroupKey};
+
+/// The counters in the kernel of a session whose programs count.
+#[derive(Debug)]
+pub struct Source {
+    counts: MapHandle,
+    other: MapHandle,
+    cpus: usize,
+}
+
+impl Source {
+    /// Those of a session; `cpus` is how many each key has values of.
+    ///
+    /// # Errors
+    /// Its programs do not count.
+    pub fn of(session: &Session, cpus: usize) -> Result<Self> {
+        Ok(Self { counts: session.map("counts")?, other: session.map("other")?, cpus })
+    }
+
+    /// Every key of the map at the monotonic time `now` (ns); those that `model` can spare are taken
+    /// out of it.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn keys(&self, session: &Session, model: &Counts, now: u64) -> Result<Vec<Counter>> {
+        let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
+        let mut counters = Vec::new();
+        session.iterate_map("dump_counts", &self.counts, size, |bytes| {
+            let (key, values) = bytes.split_at(size_of::<GroupKey>());
+            counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
+        })?;
+        let crowded = counters.len() > self.counts.max_entries() as usize / 2;
+        for counter in &mut counters {
+            if model.expendable(counter, crowded, now) {
+                self.take(counter)?;
+            }
+        }
+        Ok(counters)
+    }
+
+    /// Takes a key out of the map, with the last word on its sums.
+    fn take(&self, counter: &mut Counter) -> Result<()> {
+        let key = counter.key;
+        let values = self.counts.lookup_percpu(key.as_bytes(), MapFlags::ANY)?;
+        if let Some(last) =
+            values.and_then(|cpus| Counter::read(key.as_bytes(), cpus.iter().map(Vec::as_slice)))
+        {
+            self.counts.delete(key.as_bytes()).context("cannot free a counter")?;
+            *counter = Counter { gone: true, ..last };
+        }
+        Ok(())
+    }
+
+    /// What found no room.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn other(&self) -> Result<Sums> {
+        let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)?;
+        let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));
+        Ok(values.fold(Sums::default(), |sums, value| sums.plus(Sums::of(&value))))
+    }
+}

@@ -1,0 +1,97 @@
+//! What goes into the state machine, and what comes out.
+
+use std::time::Duration;
+
+use super::keys::Key;
+use super::record::Record;
+
+/// What comes in.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A key.
+    Key(Key),
+    /// A click: column, line.
+    Click(u16, u16),
+    /// The wheel, by so many lines.
+    Wheel(isize),
+    /// The screen has so many columns and lines now.
+    Resize(u16, u16),
+    /// Records with one or several times.
+    Records(Vec<Record>),
+    /// How the recording is going.
+    Progress(Progress),
+    /// The recording goes back: what was shown has not happened yet.
+    Rewind,
+    /// What the dashboard itself costs.
+    Own(Own),
+    /// Something for the reader.
+    Say(String),
+}
+
+/// What the dashboard itself costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Own {
+    /// CPU time over the last seconds, as a part of one CPU.
+    pub cpu: Option<f64>,
+    /// Resident memory, bytes.
+    pub rss: Option<u64>,
+    /// The time that the last frame took, ns.
+    pub frame_ns: Option<u64>,
+}
+
+/// How far a recording has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Time of its first line, wall-clock ns; `None` without any.
+    pub first: Option<i64>,
+    /// Time of its last line; `None` where that cannot be seen yet.
+    pub last: Option<i64>,
+    /// The moment shown.
+    pub now: i64,
+    /// How much faster than it happened.
+    pub speed: f64,
+    /// It stands still.
+    pub paused: bool,
+    /// Nothing comes any more.
+    pub ended: bool,
+    /// Lines that could not be read.
+    pub damaged: u64,
+    /// The last of them: its number if known, and what is wrong with it.
+    pub damage: Option<(Option<u64>, String)>,
+}
+
+/// How a recording shall go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Control {
+    /// Stand still, or not.
+    Pause(bool),
+    /// To the next moment, and stand still.
+    Step,
+    /// The next lower speed.
+    Slower,
+    /// The next higher speed.
+    Faster,
+    /// By so many ns.
+    Seek(i64),
+    /// To the beginning.
+    Start,
+    /// To the end.
+    End,
+}
+
+/// What the loop shall do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// End.
+    Quit,
+    /// Give the terminal back to the shell.
+    Suspend,
+    /// Draw every cell anew.
+    Redraw,
+    /// Save what is shown.
+    Save,
+    /// To the recording.
+    Play(Control),
+    /// Look so often.
+    Interval(Duration),
+}

@@ -1,0 +1,173 @@
+//! A live session: reads the models of the small tools every interval, in a thread of its own, and
+//! hands over what they say.
+
+mod sample;
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use super::record::Record;
+use super::{Event, Feed, Message, Recorder};
+use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
+use crate::filter::Filter;
+use crate::hooks::TCPDASH;
+use crate::kernel::netns::Netns;
+use crate::kernel::session::Setup;
+use crate::report::{Ctx, Format, Printer, Sink, Stop};
+use crate::run::Waiter;
+use crate::tool::Running;
+
+pub use sample::{Sampler, setup};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What to look at.
+    pub filters: FilterArgs,
+    /// The same, as read.
+    pub filter: Filter,
+    /// How to get at it.
+    pub measure: MeasureArgs,
+    /// Connections counted one by one; `None`: as many as tcpcount counts.
+    pub max_keys: Option<u32>,
+    /// How often to look.
+    pub interval: Duration,
+    /// A file to write what is seen to, and the bytes that it and its predecessor may have.
+    pub record: Option<(PathBuf, u64)>,
+}
+
+/// Starts a session and waits until it runs.
+///
+/// # Errors
+/// As of [`Running::start`], or the recording cannot be begun.
+pub fn start(object: &'static [u8], request: Request) -> Result<Feed> {
+    let (interval, intervals) = channel();
+    // A live session takes no orders about time; the other end is dropped.
+    let (control, _) = channel();
+    let (started, outcome) = sync_channel(1);
+    let (listener, listeners) = channel::<SyncSender<Message>>();
+    let work = move || {
+        let session = match Live::begin(object, &request) {
+            Ok(session) => session,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        // Who has gone meanwhile needs no session.
+        let Ok(()) = started.send(Ok(())) else { return };
+        let Ok(send) = listeners.recv() else { return };
+        if let Err(error) = session.run(&send, &intervals) {
+            let _ = send.send(Message::Failed(error));
+        }
+    };
+    thread::Builder::new().name("live".into()).spawn(work).context("cannot start a thread")?;
+    outcome.recv().unwrap_or_else(|_| Err(anyhow!("the session ended at once")))?;
+    let start =
+        Box::new(move |send| listener.send(send).map_err(|_| anyhow!("the session has ended")));
+    Ok(Feed { start, control, interval })
+}
+
+/// One snapshot of a live session: what two looks, an interval apart, tell.
+///
+/// # Errors
+/// As of [`start`].
+pub fn once(object: &'static [u8], request: &Request) -> Result<Vec<Record>> {
+    let interval = request.interval;
+    let mut live = Live::begin(object, request)?;
+    let mut records = live.look()?;
+    thread::sleep(interval);
+    records.extend(live.look()?);
+    Ok(records)
+}
+
+/// The namespace whose sockets are read: the one asked for, else our own.
+///
+/// # Errors
+/// Nothing leads to it, or /proc is not there.
+pub fn namespace(filter: &Filter) -> Result<Netns> {
+    let own = Netns::own()?;
+    match filter.netns {
+        // To enter one takes a right that whoever is in it already does not need.
+        Some(inode) if inode != own.inode() => Netns::find(inode),
+        _ => Ok(own),
+    }
+}
+
+/// A session that runs.
+struct Live {
+    running: Running,
+    sampler: Sampler,
+    recorder: Option<Recorder>,
+    interval: Duration,
+}
+
+impl Live {
+    fn begin(object: &'static [u8], request: &Request) -> Result<Self> {
+        let recorder = match &request.record {
+            Some((path, max)) => Some(
+                Recorder::create(path, *max)
+                    .with_context(|| format!("cannot write {}", path.display()))?,
+            ),
+            None => None,
+        };
+        let netns = namespace(&request.filter)?;
+        let running = running(setup(object, &request.filter, request.max_keys)?, request)?;
+        let sampler = Sampler::new(&running, netns)?;
+        Ok(Self { running, sampler, recorder, interval: request.interval })
+    }
+
+    /// Looks every interval until nobody listens any more.
+    fn run(mut self, send: &SyncSender<Message>, intervals: &Receiver<Duration>) -> Result<()> {
+        loop {
+            let begun = Instant::now();
+            let records = self.look()?;
+            if send.send(Message::Event(Event::Records(records))).is_err() {
+                return Ok(());
+            }
+            loop {
+                let left = self.interval.saturating_sub(begun.elapsed());
+                match intervals.recv_timeout(left.min(WATCH)) {
+                    Ok(interval) => self.interval = interval,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    Err(RecvTimeoutError::Timeout) => {}
+                }
+                self.running.keep_watch()?;
+                if begun.elapsed() >= self.interval {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn look(&mut self) -> Result<Vec<Record>> {
+        let mut lines = self.recorder.is_some().then(Vec::new);
+        let records = self.sampler.look(&self.running, lines.as_mut())?;
+        if let (Some(recorder), Some(lines)) = (&mut self.recorder, lines) {
+            recorder.write(&lines).context("cannot write the recording")?;
+        }
+        Ok(records)
+    }
+}
+
+/// Owners are looked for so often.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// Starts the programs; what a tool would print goes nowhere.
+fn running(setup: Setup, request: &Request) -> Result<Running> {
+    // Signals are the screen's affair; the session ends with the thread.
+    let (stop, _) = Stop::pair().context("cannot make a pipe")?;
+    let nowhere = || -> Result<Sink> {
+        let null = std::fs::File::options().write(true).open("/dev/null")?;
+        Ok(Sink::new(null.into(), stop.clone())?)
+    };
+    let printer = Printer::new(nowhere()?, nowhere()?, Format::Json, Ctx::new(0, true));
+    let waiter = Waiter::new(&stop).context("cannot wait for events")?;
+    let output =
+        OutputArgs { json: true, utc: true, duration: None, strict: false, verbose: false };
+    let common =
+        Common { filters: request.filters.clone(), output, measure: request.measure.clone() };
+    let started = Running::start_on((printer, waiter), &TCPDASH, &common, setup, |_| Ok(()))?;
+    Ok(started.0)
+}

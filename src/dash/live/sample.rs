@@ -1,0 +1,230 @@
+//! One look: everything that the models tell at a moment, as records.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use libbpf_rs::num_possible_cpus;
+
+use crate::count::{By, Counter, Counts, Interval, Part, Shape, Source, Sums};
+use crate::dash::record::{Record, record};
+use crate::filter::Filter;
+use crate::inventory::{self, Hz, Inventory, SocketRow};
+use crate::kernel::netns::Netns;
+use crate::kernel::session::Setup;
+use crate::mib::{Counters, MibRow};
+use crate::report::{Ctx, Row, json_line};
+use crate::run::{monotonic_now, wall_now};
+use crate::tcp_state::TcpState;
+use crate::tool::Running;
+use crate::wire::{Flow, GroupKey, Options, SockEntry};
+
+/// Connections shown one by one; the others are added up as (other).
+const TOP: usize = 10_000;
+/// Processes, remotes and ports of the inventory shown one by one, most sockets first.
+const HOLDERS: usize = 2_000;
+/// Sockets shown one by one, the busiest first.
+const LISTED: usize = 2_000;
+/// Reading all sockets takes at most this part of the time.
+const SHARE: u32 = 25;
+/// Timewait sockets whose closing process is remembered.
+const CLOSERS: u32 = 65_536;
+/// No event is sent, but the ring buffer is there.
+const RING: u32 = 4096;
+/// Two readings of the clocks must be so far apart to tell how long a jiffy is.
+const CLOCKS_APART: Duration = Duration::from_millis(60);
+
+/// What the programs have to know.
+///
+/// # Errors
+/// The number of CPUs cannot be read.
+pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> Result<Setup> {
+    let cpus = num_possible_cpus().context("cannot count CPUs")?;
+    let mut options = Options::zeroed();
+    options.nr_cpus = u32::try_from(cpus)?;
+    options.want_netns = 1;
+    options.quiet = 1;
+    By::Connection.configure(&mut options);
+    let keys = max_keys.unwrap_or_else(|| By::Connection.max_keys(cpus));
+    Ok(Setup {
+        object,
+        filter: filter.to_wire(),
+        options,
+        map_sizes: vec![("counts", keys), ("events", RING), ("closers", CLOSERS)],
+        verbose: false,
+    })
+}
+
+/// Turns the state of a running session into records.
+pub struct Sampler {
+    source: Source,
+    counts: Counts,
+    netns: Netns,
+    hz: Hz,
+    mib: Counters,
+    /// The last reading of counters, `CLOCK_MONOTONIC` ns.
+    before: u64,
+    /// The busiest connections of the last interval.
+    busy: HashSet<Flow>,
+    /// When the sockets may be read again.
+    sockets_due: Instant,
+    ctx: Ctx,
+}
+
+/// Where records go to, and their lines if somebody wants them.
+struct Out<'a> {
+    records: Vec<Record>,
+    lines: Option<&'a mut Vec<u8>>,
+    ctx: &'a mut Ctx,
+}
+
+impl Out<'_> {
+    /// Takes a row as the record that its columns say it is.
+    fn put<R: Row, T: serde::de::DeserializeOwned>(
+        &mut self,
+        row: &R,
+        kind: impl FnOnce(T) -> Record,
+    ) -> Result<()> {
+        let read = record(row).with_context(|| format!("a row is no {}", R::KIND))?;
+        self.records.push(kind(read));
+        if let Some(lines) = &mut self.lines {
+            json_line(row, self.ctx, lines);
+        }
+        Ok(())
+    }
+}
+
+impl Sampler {
+    /// Begins to count.
+    ///
+    /// # Errors
+    /// Counters cannot be read.
+    pub fn new(running: &Running, netns: Netns) -> Result<Self> {
+        let cpus = num_possible_cpus().context("cannot count CPUs")?;
+        let mib = netns.within(Counters::read)?;
+        let mut sampler = Self {
+            source: Source::of(&running.session, cpus)?,
+            counts: Counts::new(false),
+            netns,
+            hz: Hz::default(),
+            mib,
+            before: monotonic_now(),
+            busy: HashSet::new(),
+            sockets_due: Instant::now() + CLOCKS_APART,
+            ctx: Ctx::new(0, true),
+        };
+        // The ages of sockets need two readings of the clocks.
+        sampler.inventories(running)?;
+        Ok(sampler)
+    }
+
+    /// Everything as it is now; `lines` get the same as the kit's JSON.
+    ///
+    /// # Errors
+    /// A map, an iterator or /proc cannot be read.
+    pub fn look(&mut self, running: &Running, lines: Option<&mut Vec<u8>>) -> Result<Vec<Record>> {
+        let mut ctx = std::mem::replace(&mut self.ctx, Ctx::new(0, true));
+        let mut out = Out { records: Vec::new(), lines, ctx: &mut ctx };
+        self.traffic(running, &mut out)?;
+        self.sockets(running, &mut out)?;
+        out.put(&running.status(false)?, |status| Record::Status(Box::new(status)))?;
+        let records = out.records;
+        self.ctx = ctx;
+        Ok(records)
+    }
+
+    /// Counts by connection and by process, and the namespace's own counters.
+    fn traffic(&mut self, running: &Running, out: &mut Out<'_>) -> Result<()> {
+        let now = monotonic_now();
+        let keys = self.source.keys(&running.session, &self.counts, now)?;
+        let interval = self.counts.interval(keys, self.source.other()?, now);
+        let mib = self.netns.within(Counters::read)?;
+        let (ts, interval_ns) = (wall_now(), now - self.before);
+        let shape = |by| Shape { ts, interval_ns, by, sort: None, top: TOP, cumulative: false };
+        let by_process = by_process(&interval);
+        let shown = [(By::Process, by_process), (By::Connection, interval)];
+        for (by, interval) in shown {
+            let rows = interval.rows(&shape(by), |_| None);
+            if by == By::Connection {
+                let keys = rows.iter().filter(|row| row.subject.part == Part::Key);
+                self.busy = keys.take(LISTED).map(|row| row.subject.key.flow).collect();
+            }
+            for row in rows {
+                out.put(&row, |count| Record::Count(Box::new(count)))?;
+            }
+        }
+        let counters = mib.since(&self.mib);
+        let row = MibRow { ts, netns: self.netns.inode(), interval_ns, counters };
+        out.put(&row, Record::Mib)?;
+        (self.before, self.mib) = (now, mib);
+        Ok(())
+    }
+
+    /// All sockets, unless they are so many that reading them so often would be felt.
+    fn sockets(&mut self, running: &Running, out: &mut Out<'_>) -> Result<()> {
+        let begun = Instant::now();
+        if begun < self.sockets_due {
+            return Ok(());
+        }
+        let (ts, inventories, listed) = self.inventories(running)?;
+        self.sockets_due = begun + begun.elapsed() * SHARE;
+        for inventory in &inventories {
+            for row in inventory.sockets().iter().take(HOLDERS) {
+                out.put(row, Record::Sockets)?;
+            }
+        }
+        for entry in &listed {
+            out.put(&SocketRow::new(ts, entry, &self.hz), |row| Record::Socket(Box::new(row)))?;
+        }
+        for row in inventories[0].close_wait() {
+            out.put(&row, Record::CloseWait)?;
+        }
+        Ok(())
+    }
+
+    /// By state alone, by process and by remote, all of the same moment.
+    /// And when that was, with single sockets: the busiest, and as many others as there is room for.
+    fn inventories(&mut self, running: &Running) -> Result<(i64, [Inventory; 3], Vec<SockEntry>)> {
+        let groupings = [None, Some(inventory::By::Process), Some(inventory::By::Remote)];
+        let ts = wall_now();
+        let mut all = groupings.map(|by| Inventory::new(ts, self.netns.inode(), by));
+        let (mut listed, mut idle) = (Vec::new(), Vec::new());
+        let (netns, hz, busy) = (&self.netns, &mut self.hz, &self.busy);
+        netns.within(|| {
+            running.session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
+                if let Some(entry) = SockEntry::read(bytes) {
+                    for inventory in &mut all {
+                        inventory.add(&entry, hz);
+                    }
+                    if busy.contains(&entry.flow) {
+                        listed.push(entry);
+                    } else if idle.len() < LISTED && is_connection(&entry) {
+                        idle.push(entry);
+                    }
+                }
+            })
+        })?;
+        listed.extend(idle);
+        listed.truncate(LISTED);
+        Ok((ts, all, listed))
+    }
+}
+
+/// Whether somebody holds it who talks to a peer: neither waits for one, nor is over.
+fn is_connection(entry: &SockEntry) -> bool {
+    let other = [TcpState::Listen, TcpState::TimeWait, TcpState::NewSynRecv].map(TcpState::number);
+    entry.state != 0 && !other.contains(&entry.state)
+}
+
+/// Connections added up by the process that owns them.
+fn by_process(interval: &Interval) -> Interval {
+    let mut sums: HashMap<u32, (Counter, Sums)> = HashMap::new();
+    for (counter, grown) in &interval.keys {
+        let mut key = GroupKey::zeroed();
+        key.pid = counter.pid;
+        let fresh = (Counter { key, ..*counter }, Sums::default());
+        let (_, sum) = sums.entry(counter.pid).or_insert(fresh);
+        *sum = sum.plus(*grown);
+    }
+    Interval { keys: sums.into_values().collect(), other: interval.other, total: interval.total }
+}

@@ -1,0 +1,255 @@
+//! tcpdash against the programs that made the traffic, and against `ss`.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::Test;
+use crate::load::{self, Running};
+use crate::netns::Netns;
+use crate::shared::fit_the_schema;
+use crate::tool::{Tool, number, output, path_of, until};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("requests_are_counted_by_process_and_by_connection", requests),
+    ("sockets_are_those_that_are_held", held),
+    ("a_recording_shows_what_was_live", recorded),
+    ("the_kernels_own_counters", counters),
+    ("without_a_terminal_there_is_no_screen", refused),
+    ("nginx_redis_and_curl_on_a_terminal", terminal),
+];
+
+fn dash(netns: &Netns) -> Result<Tool> {
+    Tool::start_in(netns, "tcpdash", &format!("--netns {} -i 0.2", netns.path()))
+}
+
+/// Sum of one key over the rows of a grouping for which `keep` says so.
+fn sum(rows: &[Value], by: &str, key: &str, keep: impl Fn(&Value) -> bool) -> u64 {
+    let rows = rows.iter().filter(|row| row["by"] == by && row["total"] == false && keep(row));
+    rows.map(|row| number(&row[key])).sum()
+}
+
+fn counts(lines: &[String]) -> Vec<Value> {
+    let rows = lines.iter().filter(|line| line.contains("\"kind\":\"count\""));
+    rows.filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Both groupings are of the same counters: each must be what the programs say.
+fn requests() -> Result<()> {
+    let netns = Netns::new("dash")?;
+    let tool = dash(&netns)?;
+    let report = load::run(&netns, "reqresp --seconds 1 --conns 3")?;
+    let (requests, bytes) = (number(&report["requests"]), number(&report["bytes"]));
+    tool.wait_for("everything", |lines| {
+        sum(&counts(lines), "connection", "rx_bytes", |_| true) >= 2 * bytes
+    })?;
+    let ended = tool.finish()?;
+    let rows = counts(&ended.lines);
+    for by in ["process", "connection"] {
+        for (pid, comm) in
+            [(&report["client_pid"], "rr-client"), (&report["server_pid"], "rr-server")]
+        {
+            let found = ["tx_bytes", "rx_bytes", "tx_calls", "rx_calls"]
+                .map(|key| sum(&rows, by, key, |row| row["pid"] == *pid && row["comm"] == comm));
+            let truth = [bytes, bytes, requests, requests];
+            ensure!(found == truth && requests > 0, "{by} {comm}: {found:?}, truth {truth:?}");
+        }
+    }
+    ended.complete()
+}
+
+/// All sockets of a namespace by state, and all of them of the process that holds them.
+fn held() -> Result<()> {
+    const CONNECTIONS: u64 = 100;
+    let netns = Netns::new("dash")?;
+    let hold = Running::hold(&netns, &format!("--conns {CONNECTIONS}"))?;
+    let ss = output(netns.command("ss").args(["-tnH", "state", "established"]))?;
+    ensure!(ss.lines().count() as u64 == 2 * CONNECTIONS, "ss: {ss}");
+    let tool = dash(&netns)?;
+    tool.wait_for_kind("mib", 2)?;
+    let ended = tool.finish()?;
+    let rows = ended.of_kind("sockets")?;
+    let ts = &rows.last().context("no sockets")?["ts"];
+    let established = |by: Option<&str>| -> Vec<&Value> {
+        let of_state = rows.iter().filter(|row| row["state"] == "ESTABLISHED" && row["ts"] == *ts);
+        of_state.filter(|row| row["by"].as_str() == by).collect()
+    };
+    let count = |rows: &[&Value]| -> u64 { rows.iter().map(|row| number(&row["count"])).sum() };
+    for by in [None, Some("process"), Some("remote")] {
+        let found = count(&established(by));
+        ensure!(found == 2 * CONNECTIONS, "{by:?}: {found}");
+    }
+    let owned = established(Some("process")).iter().filter(|row| !row["pid"].is_null()).count();
+    ensure!(owned > 0, "nobody is known to hold them");
+    hold.release()?;
+    ended.complete()
+}
+
+/// What was recorded shows the same processes without root and without BPF.
+fn recorded() -> Result<()> {
+    let netns = Netns::new("dash")?;
+    let tool = dash(&netns)?;
+    let report = load::run(&netns, "reqresp --seconds 1 --conns 2")?;
+    let bytes = number(&report["bytes"]);
+    tool.wait_for("everything", |lines| {
+        sum(&counts(lines), "connection", "rx_bytes", |_| true) >= 2 * bytes
+    })?;
+    let ended = tool.finish()?;
+    fit_the_schema(ended.lines.iter().map(String::as_str))?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("recording.jsonl");
+    std::fs::write(&path, ended.lines.join("\n"))?;
+    let mut replay = Command::new(path_of("tcpdash"));
+    replay.arg("--replay").arg(&path).args(["--at", "0.6", "--snapshot", "processes"]);
+    let screen = output(replay.args(["--size", "120x30"]))?;
+    for (pid, comm) in [(&report["client_pid"], "rr-client"), (&report["server_pid"], "rr-server")]
+    {
+        let named = screen
+            .lines()
+            .any(|line| line.split_whitespace().take(2).eq([pid.to_string().as_str(), comm]));
+        ensure!(named, "no {comm} ({pid}):\n{screen}");
+    }
+    Ok(())
+}
+
+/// The counters of the namespace, as nstat reads them, grow by what has happened in between.
+fn counters() -> Result<()> {
+    let netns = Netns::new("dash")?;
+    let tool = dash(&netns)?;
+    load::run(&netns, "reqresp --seconds 1 --conns 7")?;
+    let seen = |lines: &[String]| -> [u64; 2] {
+        let rows = lines.iter().filter(|line| line.contains("\"kind\":\"mib\""));
+        let rows: Vec<Value> = rows.filter_map(|line| serde_json::from_str(line).ok()).collect();
+        ["active_opens", "passive_opens"].map(|key| rows.iter().map(|row| number(&row[key])).sum())
+    };
+    let nstat = output(netns.command("nstat").args(["-asz", "TcpActiveOpens", "TcpPassiveOpens"]))?;
+    let truth: Vec<u64> = nstat
+        .lines()
+        .filter(|line| line.starts_with("Tcp"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .collect();
+    ensure!(truth.len() == 2 && truth[0] >= 7, "nstat: {nstat}");
+    tool.wait_for("all opens", |lines| seen(lines)[..] >= truth[..])?;
+    let ended = tool.finish()?;
+    ensure!(seen(&ended.lines)[..] == truth[..], "{:?} instead of {truth:?}", seen(&ended.lines));
+    Ok(())
+}
+
+/// Without a terminal: nothing of a screen is written, and it says why.
+fn refused() -> Result<()> {
+    let mut command = Command::new(path_of("tcpdash"));
+    let out = command.stdin(Stdio::null()).output()?;
+    let text = String::from_utf8_lossy(&out.stderr);
+    ensure!(out.status.code() == Some(2) && text.contains("--snapshot"), "{}: {text}", out.status);
+    ensure!(out.stdout.is_empty(), "{:?}", out.stdout);
+    Ok(())
+}
+
+/// A terminal of its own, with a shell's session; gone when dropped.
+struct Tmux(String);
+
+impl Tmux {
+    fn start(script: &str) -> Result<Self> {
+        let tmux = Self(format!("tcpscope-test-{}", std::process::id()));
+        output(&mut tmux.command(&["new-session", "-d", "-x", "120", "-y", "40", script]))?;
+        Ok(tmux)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        command.args(["-L", &self.0, "-f", "/dev/null"]).args(arguments);
+        command.env_remove("TMUX").env("TERM", "xterm");
+        command
+    }
+
+    fn press(&self, key: &str) -> Result<()> {
+        output(&mut self.command(&["send-keys", key])).map(drop)
+    }
+
+    /// Waits until the screen has something; what, and the screen if it never does.
+    fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let mut screen = String::new();
+        let found = until(what, || {
+            screen = output(&mut self.command(&["capture-pane", "-p"]))?;
+            Ok(find(&screen))
+        });
+        found.with_context(|| format!("the screen:\n{screen}"))
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let _ = self.command(&["kill-server"]).output();
+    }
+}
+
+/// The line of a screen whose first words are these.
+fn line<'a>(screen: &'a str, words: &[&str]) -> Option<&'a str> {
+    screen.lines().find(|line| line.split_whitespace().take(words.len()).eq(words.iter().copied()))
+}
+
+/// What a user sees of real servers and a real client; and the terminal after it.
+fn terminal() -> Result<()> {
+    const PAGES: u64 = 40;
+    let netns = Netns::new("dash")?;
+    let folder = tempfile::tempdir()?;
+    let root = folder.path().display().to_string();
+    let configuration = folder.path().join("nginx.conf");
+    std::fs::write(folder.path().join("page"), "page")?;
+    std::fs::write(
+        &configuration,
+        format!(
+            "user root; daemon off; master_process off; pid {root}/pid; error_log {root}/errors;\n\
+             events {{}} http {{ access_log off; server {{ listen 127.0.0.1:8080; root {root}; }} }}\n"
+        ),
+    )?;
+    let mut nginx = netns.command("nginx");
+    nginx.arg("-c").arg(&configuration).arg("-p").arg(folder.path());
+    let nginx = Running::server(&netns, &mut nginx, 8080)?;
+    let mut redis = netns.command("redis-server");
+    redis.args(["--port", "6379", "--save", "", "--appendonly", "no", "--dir", &root]);
+    let redis = Running::server(&netns, &mut redis, 6379)?;
+
+    let (tool, path) = (path_of("tcpdash"), netns.path());
+    let script = format!(
+        "stty -g > {root}/before; nsenter --net={path} {} --netns {path} -i 0.3; \
+         stty -g > {root}/after; touch {root}/over; sleep 60",
+        tool.display()
+    );
+    let tmux = Tmux::start(&script)?;
+    tmux.wait_for("a dashboard", |screen| line(screen, &["1Overview"]).map(drop))?;
+    tmux.press("2")?;
+    let mut client = netns.command("redis-cli");
+    let mut client = client
+        .args(["-p", "6379", "-r", "1000", "-i", "0.01", "set", "key", "value"])
+        .stdout(Stdio::null())
+        .spawn()?;
+    for _ in 0..PAGES {
+        let url = "http://127.0.0.1:8080/page";
+        output(netns.command("curl").args(["-s", "-o", "/dev/null", url]))?;
+    }
+    // Redis is busy until the client is ended, nginx holds what it has closed, or curl does.
+    let pids = [redis.pid().to_string(), client.id().to_string()];
+    let seen = tmux.wait_for("redis and its client", |screen| {
+        line(screen, &[&pids[0], "redis-server"])?;
+        line(screen, &[&pids[1], "redis-cli"]).map(drop)
+    });
+    client.kill()?;
+    client.wait()?;
+    seen?;
+    tmux.press("5")?;
+    // Nothing opens or closes any more, and the kernel keeps them for a minute.
+    let ss = output(netns.command("ss").args(["-tanH", "state", "time-wait"]))?;
+    let waiting = ss.lines().count();
+    ensure!(waiting as u64 >= PAGES, "only {waiting} in TIME_WAIT");
+    tmux.wait_for(&format!("{waiting} in TIME_WAIT"), |screen| {
+        line(screen, &["TIME_WAIT", &waiting.to_string()]).map(drop)
+    })?;
+    tmux.press("q")?;
+    until("it has ended", || Ok(folder.path().join("over").exists().then_some(())))?;
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name));
+    ensure!(read("before")? == read("after")?, "{} {}", read("before")?, read("after")?);
+    drop((nginx, redis));
+    Ok(())
+}
