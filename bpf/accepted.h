@@ -25,6 +25,12 @@ struct {
 	__type(value, __u64);
 } unaccepted SEC(".maps");
 
+static __always_inline bool accept_concerns(int old_state, int new_state)
+{
+	return new_state == TCP_CLOSE ||
+	       (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED);
+}
+
 /*
  * What a transition of a child means for its wait. Returns 0 if another CPU has already accepted
  * it, which ends the wait as it begins, else DURATION_UNKNOWN.

@@ -40,7 +40,7 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 
 	if (options.by == BY_TOTAL)
 		return other_here();
-	key_fill(&key, flow, owner);
+	key_fill(&key, options.by, flow, owner);
 	value = bpf_map_lookup_elem(&counts, &key);
 	if (!value) {
 		bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
@@ -50,7 +50,7 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 		st->untracked++;
 		return other_here();
 	}
-	if ((options.by == BY_PROCESS || options.by == BY_CONNECTION) && value->pid != owner->pid) {
+	if (has_process(options.by) && value->pid != owner->pid) {
 		value->pid = owner->pid;
 		__builtin_memcpy(value->comm, owner->comm, COMM_LEN);
 	}
@@ -71,7 +71,7 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 	if (!st)
 		return NULL;
 	st->attempted++;
-	if (reads_owner()) {
+	if (reads_owner(options.by)) {
 		track = by_process ? track_make(sk) : track_find(sk);
 		if (track)
 			owner = &track->owner;
@@ -79,7 +79,7 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 				   owner->flags & OWNER_INHERITED))
 			owner_settle(owner, st);
 	}
-	if (reads_flow())
+	if (reads_flow(options.by))
 		flow_read(&flow, &sk->__sk_common, how);
 	if ((owner_filtered() && !(owner->flags & OWNER_MATCHES)) || !flow_matches(&flow)) {
 		st->filtered++;

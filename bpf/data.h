@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Where data passes through a connection: the programs of the hooks send, recv and segment.
- * What happens there is up to the object that includes this: at_send(), at_receive() and
- * at_segment() may call the handlers of several tools.
+ * Where data passes between a process and its connection: the programs of the hooks send and recv.
+ * What happens there is up to the object that includes this.
  */
 #ifndef TCPSCOPE_DATA_H
 #define TCPSCOPE_DATA_H
-
-/* As the tracepoint tcp_probe: what the state machine of another state gets is no data. */
-static __always_inline void at_do_rcv(struct sock *sk, enum reach how)
-{
-	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
-		at_segment(sk, how);
-}
 
 SEC("fexit/tcp_sendmsg")
 int BPF_PROG(send_fexit, struct sock *sk, void *msg, unsigned long size, int ret)
@@ -150,41 +142,6 @@ int BPF_KRETPROBE(splice_kretprobe, int ret)
 
 	if (call_end(&call))
 		at_receive(call.sk, ret, 0, PROBED);
-	return 0;
-}
-
-SEC("fentry/tcp_v4_do_rcv")
-int BPF_PROG(segment_v4_fentry, struct sock *sk)
-{
-	at_do_rcv(sk, TRUSTED);
-	return 0;
-}
-
-SEC("fentry/tcp_v6_do_rcv")
-int BPF_PROG(segment_v6_fentry, struct sock *sk)
-{
-	at_do_rcv(sk, TRUSTED);
-	return 0;
-}
-
-SEC("tp_btf/tcp_probe")
-int BPF_PROG(segment_tracepoint, struct sock *sk)
-{
-	at_segment(sk, TRUSTED);
-	return 0;
-}
-
-SEC("kprobe/tcp_v4_do_rcv")
-int BPF_KPROBE(segment_v4_kprobe, struct sock *sk)
-{
-	at_do_rcv(sk, PROBED);
-	return 0;
-}
-
-SEC("kprobe/tcp_v6_do_rcv")
-int BPF_KPROBE(segment_v6_kprobe, struct sock *sk)
-{
-	at_do_rcv(sk, PROBED);
 	return 0;
 }
 

@@ -18,10 +18,10 @@ static __always_inline void keep_prefix(__u8 *addr)
 	}
 }
 
-static __always_inline void key_fill(struct group_key *key, const struct flow *flow,
+static __always_inline void key_fill(struct group_key *key, __u32 by, const struct flow *flow,
 				     const struct owner *owner)
 {
-	switch (options.by) {
+	switch (by) {
 	case BY_PROCESS:
 		key->pid = owner->pid;
 		break;
@@ -41,21 +41,30 @@ static __always_inline void key_fill(struct group_key *key, const struct flow *f
 	case BY_NETNS:
 		key->flow.netns = flow->netns;
 		break;
+	case BY_PEER:
+		key->pid = owner->pid;
+		__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
+		break;
 	}
 }
 
-static __always_inline bool reads_flow(void)
+static __always_inline bool reads_flow(__u32 by)
 {
-	return options.by == BY_CONNECTION || options.by == BY_REMOTE || options.by == BY_PORT ||
-	       options.by == BY_NETNS || filter.netns || filter.family || filter.lport.nr ||
+	return by == BY_CONNECTION || by == BY_REMOTE || by == BY_PORT || by == BY_NETNS ||
+	       by == BY_PEER || filter.netns || filter.family || filter.lport.nr ||
 	       filter.rport.nr || filter.port.nr || filter.laddr.nr || filter.raddr.nr ||
 	       filter.addr.nr;
 }
 
-static __always_inline bool reads_owner(void)
+/* Whether a key is of one process, which is kept with its name. */
+static __always_inline bool has_process(__u32 by)
 {
-	return options.by == BY_PROCESS || options.by == BY_CONNECTION || options.by == BY_CGROUP ||
-	       owner_filtered();
+	return by == BY_PROCESS || by == BY_CONNECTION || by == BY_PEER;
+}
+
+static __always_inline bool reads_owner(__u32 by)
+{
+	return has_process(by) || by == BY_CGROUP || owner_filtered();
 }
 
 #endif /* TCPSCOPE_GROUP_H */

@@ -82,8 +82,7 @@ static __always_inline struct latency_head *head_of(void *map, struct latency_ke
 
 	key->octave = LATENCY_HEAD;
 	head = bpf_map_lookup_elem(map, key) ?: head_make(map, key, other);
-	if (head && !other && head->pid != owner->pid &&
-	    (options.by == BY_PROCESS || options.by == BY_CONNECTION)) {
+	if (head && !other && has_process(options.latency_by) && head->pid != owner->pid) {
 		head->pid = owner->pid;
 		__builtin_memcpy(head->comm, owner->comm, COMM_LEN);
 	}
@@ -179,13 +178,13 @@ static __always_inline void latency_count(const struct latency *lat, const struc
 {
 	struct latency_key key = {.kind = lat->kind, .role = lat->role, .epoch = turn.epoch & 1};
 
-	if (options.by == BY_TOTAL) {
+	if (options.latency_by == BY_TOTAL) {
 		latency_add(&key, lat, owner, true);
 		return;
 	}
-	key_fill(&key.group, flow, owner);
+	key_fill(&key.group, options.latency_by, flow, owner);
 	/* the port of the service, at whichever end it is */
-	if (options.by == BY_PORT && lat->role == ROLE_CLIENT) {
+	if (options.latency_by == BY_PORT && lat->role == ROLE_CLIENT) {
 		key.group.flow.lport = 0;
 		key.group.flow.rport = flow->rport;
 	}
@@ -234,12 +233,12 @@ static __always_inline bool latency_wanted(const struct latency *lat, const stru
 
 static __always_inline bool wants_flow(void)
 {
-	return options.events || reads_flow();
+	return options.events || reads_flow(options.latency_by);
 }
 
 static __always_inline bool wants_owner(void)
 {
-	return options.events || reads_owner();
+	return options.events || reads_owner(options.latency_by);
 }
 
 #endif /* TCPSCOPE_LATENCIES_H */

@@ -188,8 +188,8 @@ static __always_inline void data_came(struct batch *batch, struct exchange *ex, 
 }
 
 /* A segment reaches its socket; what it acknowledges is not taken in yet. */
-static __always_inline void handle_segment(struct sock *sk, const struct sk_buff *skb,
-					   enum reach how)
+static __always_inline void exchange_segment(struct sock *sk, const struct sk_buff *skb,
+					     enum reach how)
 {
 	struct batch batch = {};
 	struct tcp_sock *tp;
@@ -251,22 +251,14 @@ static __always_inline void exchange_transition(struct batch *batch, struct sock
 	ex->flags |= EXCHANGE_FINISHED;
 }
 
-static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
-					      enum reach how)
+/* A transition of a socket whose owner has been told of it; none to or from LISTEN. */
+static __always_inline void latency_transition(struct sock *sk, int old_state, int new_state,
+					       struct stats *st, enum reach how)
 {
-	struct stats *st = stats_here();
 	struct exchange *ex = NULL;
 	struct batch batch = {};
-	struct track *track;
 	struct tcp_sock *tp;
 
-	if (!st || !is_tcp(sk, how))
-		return;
-	track = old_state == TCP_CLOSE || options.use_hash ? track_make(sk) : track_find(sk);
-	if (track)
-		owner_on_transition(track, sk, old_state, new_state, st, how);
-	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
-		return;
 	if (measures(LATENCY_ACCEPT))
 		record_wait(sk,
 			    accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st),
@@ -282,14 +274,6 @@ static __always_inline void handle_transition(struct sock *sk, int old_state, in
 	if (ex && tp)
 		exchange_transition(&batch, sk, ex, tp, old_state, new_state, how);
 	record(sk, &batch, how);
-}
-
-static __always_inline void handle_destroy(struct sock *sk)
-{
-	if (!options.use_hash)
-		return;
-	untrack(sk);
-	exchange_forget(sk);
 }
 
 #endif /* TCPSCOPE_LATENCY_H */

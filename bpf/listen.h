@@ -85,7 +85,7 @@ static __always_inline void count_cause(struct listener *l, enum listen_cause ca
 }
 
 /* inet_csk_complete_hashdance, or what it calls, is about to queue a child. */
-static __always_inline void handle_child(struct sock *sk, enum reach how)
+static __always_inline void listener_queues(struct sock *sk, enum reach how)
 {
 	struct stats *st = stats_here();
 	struct listener *l;
@@ -185,11 +185,10 @@ static __always_inline void wait_add(__u64 sk, __u64 born, __u64 ns, struct stat
 	__sync_fetch_and_add(&slots->counts[slot & (HIST_SUBS - 1)], 1);
 }
 
-/* accept() has returned; see accepted.h. */
-static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
-					    enum reach how)
+/* accept() has returned a child that had waited so many ns, or DURATION_UNKNOWN. */
+static __always_inline void listener_accepts(struct sock *listener, __u64 wait)
 {
-	__u64 key = (__u64)listener, wait = accept_wait(child, bpf_ktime_get_ns(), how);
+	__u64 key = (__u64)listener;
 	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
 	struct stats *st = stats_here();
 
@@ -250,35 +249,29 @@ static __always_inline void listener_end(struct sock *sk, struct stats *st, enum
 }
 
 /* Most transitions mean nothing here, and are many. */
-static __always_inline bool is_of_interest(int old_state, int new_state)
+static __always_inline void listener_transition(struct sock *sk, int old_state, int new_state,
+						enum reach how)
 {
-	return new_state == TCP_LISTEN || (old_state == TCP_LISTEN && new_state == TCP_CLOSE) ||
-	       (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED) ||
-	       (options.waits && new_state == TCP_CLOSE);
-}
-
-static __always_inline void handle_transition(struct sock *sk, int old_state, int new_state,
-					      enum reach how)
-{
-	struct stats *st;
+	bool begins = new_state == TCP_LISTEN;
+	bool ends = old_state == TCP_LISTEN && new_state == TCP_CLOSE;
+	bool child_done = old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED;
 	struct listener *l;
+	struct stats *st;
 
-	if (!is_of_interest(old_state, new_state) || !is_tcp(sk, how))
+	if ((!begins && !ends && !child_done) || !is_tcp(sk, how))
 		return;
 	st = stats_here();
 	if (!st)
 		return;
-	if (new_state == TCP_LISTEN) {
+	if (begins) {
 		l = listener_get(sk, st, how);
 		if (l)
 			owner_settle(&l->owner, st);
-	} else if (old_state == TCP_LISTEN) {
+	} else if (ends) {
 		listener_end(sk, st, how);
-	} else if (new_state == TCP_ESTABLISHED) {
+	} else {
 		handle_established(sk);
 	}
-	if (options.waits)
-		accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st);
 }
 
 #endif /* TCPSCOPE_LISTEN_H */

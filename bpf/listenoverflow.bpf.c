@@ -31,156 +31,48 @@
 #include "listen.h"
 #include "decide.h"
 #include "final_ack.h"
+#include "knock.h"
+#include "queued.h"
 
 /* known to BTF by these alone */
 struct listener_entry listener_entry_type SEC(".types");
 struct listen_event listen_event_type SEC(".types");
 
+static __always_inline void at_child(struct sock *listener, struct sock *child, enum reach how)
+{
+	listener_queues(listener, how);
+}
+
+static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
+					    enum reach how)
+{
+	listener_accepts(listener, accept_wait(child, bpf_ktime_get_ns(), how));
+}
+
+static __always_inline void at_transition(struct sock *sk, int old_state, int new_state,
+					  enum reach how)
+{
+	struct stats *st;
+
+	listener_transition(sk, old_state, new_state, how);
+	if (!options.waits || !accept_concerns(old_state, new_state) || !is_tcp(sk, how))
+		return;
+	st = stats_here();
+	if (st)
+		accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
 {
-	handle_transition(sk, old_state, new_state, TRUSTED);
+	at_transition(sk, old_state, new_state, TRUSTED);
 	return 0;
 }
 
 SEC("raw_tp/inet_sock_set_state")
 int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
 {
-	handle_transition(sk, old_state, new_state, PROBED);
-	return 0;
-}
-
-SEC("fentry/tcp_conn_request")
-int BPF_PROG(syn_fentry, void *rsk_ops, void *af_ops, struct sock *sk, struct sk_buff *skb)
-{
-	handle_syn(sk, skb, TRUSTED);
-	return 0;
-}
-
-SEC("fexit/tcp_conn_request")
-int BPF_PROG(syn_fexit, void *rsk_ops, void *af_ops, struct sock *sk)
-{
-	struct deciding *d = deciding_here();
-
-	if (d && d->sk == (__u64)sk)
-		handle_syn_end(sk, d, TRUSTED);
-	return 0;
-}
-
-SEC("kprobe/tcp_conn_request")
-int BPF_KPROBE(syn_kprobe, void *rsk_ops, void *af_ops, struct sock *sk, struct sk_buff *skb)
-{
-	handle_syn(sk, skb, PROBED);
-	return 0;
-}
-
-SEC("kretprobe/tcp_conn_request")
-int BPF_KRETPROBE(syn_kretprobe)
-{
-	struct deciding *d = deciding_here();
-
-	if (d && d->sk)
-		handle_syn_end((struct sock *)d->sk, d, PROBED);
-	return 0;
-}
-
-SEC("fentry/inet_csk_reqsk_queue_hash_add")
-int BPF_PROG(syn_queued_fentry)
-{
-	handle_outcome(OUTCOME_QUEUED);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_reqsk_queue_hash_add")
-int BPF_KPROBE(syn_queued_kprobe)
-{
-	handle_outcome(OUTCOME_QUEUED);
-	return 0;
-}
-
-SEC("fentry/cookie_v4_init_sequence")
-int BPF_PROG(cookie_v4_fentry)
-{
-	handle_outcome(OUTCOME_COOKIE);
-	return 0;
-}
-
-SEC("fentry/cookie_v6_init_sequence")
-int BPF_PROG(cookie_v6_fentry)
-{
-	handle_outcome(OUTCOME_COOKIE);
-	return 0;
-}
-
-SEC("kprobe/cookie_v4_init_sequence")
-int BPF_KPROBE(cookie_v4_kprobe)
-{
-	handle_outcome(OUTCOME_COOKIE);
-	return 0;
-}
-
-SEC("kprobe/cookie_v6_init_sequence")
-int BPF_KPROBE(cookie_v6_kprobe)
-{
-	handle_outcome(OUTCOME_COOKIE);
-	return 0;
-}
-
-SEC("tp_btf/kfree_skb")
-int BPF_PROG(discard_tracepoint, struct sk_buff *skb, void *location, __u32 reason,
-	     struct sock *rx_sk)
-{
-	if (rx_sk)
-		handle_discard(skb, rx_sk, reason);
-	return 0;
-}
-
-SEC("tp_btf/tcp_retransmit_synack")
-int BPF_PROG(retransmit_tracepoint, struct sock *sk, struct request_sock *req)
-{
-	handle_retransmit(sk, req);
-	return 0;
-}
-
-SEC("fentry/inet_csk_complete_hashdance")
-int BPF_PROG(child_fentry, struct sock *sk)
-{
-	handle_child(sk, TRUSTED);
-	return 0;
-}
-
-/* with SYN cookies and TCP Fast Open */
-SEC("fentry/inet_csk_reqsk_queue_add")
-int BPF_PROG(child_queued_fentry, struct sock *sk)
-{
-	handle_child(sk, TRUSTED);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_complete_hashdance")
-int BPF_KPROBE(child_kprobe, struct sock *sk)
-{
-	handle_child(sk, PROBED);
-	return 0;
-}
-
-SEC("kprobe/inet_csk_reqsk_queue_add")
-int BPF_KPROBE(child_queued_kprobe, struct sock *sk)
-{
-	handle_child(sk, PROBED);
-	return 0;
-}
-
-SEC("iter/bpf_map_elem")
-int dump_waits(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct wait_key *key = ctx->key;
-	struct wait_slots *slots = ctx->value;
-
-	if (!key || !slots)
-		return 0;
-	bpf_seq_write(ctx->meta->seq, key, sizeof(*key));
-	bpf_seq_write(ctx->meta->seq, slots, sizeof(*slots));
+	at_transition(sk, old_state, new_state, PROBED);
 	return 0;
 }
 

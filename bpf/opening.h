@@ -45,10 +45,8 @@ static __always_inline void record_wait(struct sock *sk, __u64 wait, const struc
 }
 
 /* The current process has accepted, and owns the child from now on. */
-static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
-					    enum reach how)
+static __always_inline void process_accepts(struct sock *child, __u64 wait, enum reach how)
 {
-	__u64 wait = accept_wait(child, bpf_ktime_get_ns(), how);
 	struct stats *st = stats_here();
 	struct owner owner = {};
 

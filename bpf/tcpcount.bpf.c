@@ -42,6 +42,48 @@ static __always_inline void at_segment(struct sock *sk, enum reach how)
 
 #include "data.h"
 
+/* As the tracepoint tcp_probe: what the state machine of another state gets is no data. */
+static __always_inline void at_do_rcv(struct sock *sk, enum reach how)
+{
+	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		at_segment(sk, how);
+}
+
+SEC("fentry/tcp_v4_do_rcv")
+int BPF_PROG(segment_v4_fentry, struct sock *sk)
+{
+	at_do_rcv(sk, TRUSTED);
+	return 0;
+}
+
+SEC("fentry/tcp_v6_do_rcv")
+int BPF_PROG(segment_v6_fentry, struct sock *sk)
+{
+	at_do_rcv(sk, TRUSTED);
+	return 0;
+}
+
+SEC("tp_btf/tcp_probe")
+int BPF_PROG(segment_tracepoint, struct sock *sk)
+{
+	at_segment(sk, TRUSTED);
+	return 0;
+}
+
+SEC("kprobe/tcp_v4_do_rcv")
+int BPF_KPROBE(segment_v4_kprobe, struct sock *sk)
+{
+	at_do_rcv(sk, PROBED);
+	return 0;
+}
+
+SEC("kprobe/tcp_v6_do_rcv")
+int BPF_KPROBE(segment_v6_kprobe, struct sock *sk)
+{
+	at_do_rcv(sk, PROBED);
+	return 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * tcpdash: the handlers of several tools in one set of programs, so that each hook runs one
- * program and each socket is remembered once. Counts by connection (count.h) and the inventory
- * of sockets with ages and owners (states.h, inventory.h), without events.
+ * tcpdash: the handlers of all tools in one set of programs, so that each hook runs one program
+ * and each socket is remembered once. Counts by connection (count.h), the inventory of sockets
+ * with ages and owners (states.h, inventory.h), latencies by process and remote address
+ * (latency.h) and listeners (listen.h, decide.h), all without events.
  *
- * To add a tool's handlers: include its header, call them from the at_...() below, and add its
- * hooks to the tool's table in src/hooks/.
+ * Where sends are seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the
+ * tracepoint sock_send_length has two programs: one counts, one measures.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -20,7 +21,7 @@
 #include "filter.h"
 #include "ring.h"
 #include "owner.h"
-#include "child.h"
+#include "inherit.h"
 #include "calls.h"
 #include "inventory.h"
 #include "transition.h"
@@ -28,6 +29,18 @@
 #include "states.h"
 #include "group.h"
 #include "count.h"
+#include "hist.h"
+#include "accepted.h"
+#include "latencies.h"
+#include "batch.h"
+#include "exchange.h"
+#include "rtt.h"
+#include "opening.h"
+#include "payload.h"
+#include "latency.h"
+#include "listeners.h"
+#include "listen.h"
+#include "decide.h"
 
 static __always_inline void at_send(struct sock *sk, int ret, enum reach how)
 {
@@ -39,24 +52,72 @@ static __always_inline void at_receive(struct sock *sk, int ret, int flags, enum
 	handle_receive(sk, ret, flags, how);
 }
 
-static __always_inline void at_segment(struct sock *sk, enum reach how)
+static __always_inline void at_data(struct sock *sk, const struct sk_buff *skb, enum reach how)
 {
-	handle_segment(sk, how);
+	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
+		handle_segment(sk, how);
+	exchange_segment(sk, skb, how);
 }
 
-/* The transition tells the owner to counts, too. */
+static __always_inline void at_child(struct sock *listener, struct sock *child, enum reach how)
+{
+	if (options.use_hash)
+		handle_child(listener, child);
+	listener_queues(listener, how);
+}
+
+static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
+					    enum reach how)
+{
+	__u64 wait = accept_wait(child, bpf_ktime_get_ns(), how);
+
+	process_accepts(child, wait, how);
+	listener_accepts(listener, wait);
+}
+
+/*
+ * A function for each tool: together they need more stack than one has, and the verifier follows
+ * the ways of each but once.
+ */
+static __noinline int latency_part(struct sock *sk, int old_state, int new_state, enum reach how)
+{
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_transition(sk, old_state, new_state, st, how);
+	return 0;
+}
+
+static __noinline int listener_part(struct sock *sk, int old_state, int new_state, enum reach how)
+{
+	listener_transition(sk, old_state, new_state, how);
+	return 0;
+}
+
+/* The inventory's part is first: it tells the owner to the others. */
 static __always_inline void at_transition(struct sock *sk, int old_state, int new_state,
 					  enum reach how)
 {
+	if (!is_tcp(sk, how))
+		return;
 	handle_transition(sk, old_state, new_state, how);
+	listener_part(sk, old_state, new_state, how);
+	if (old_state != TCP_LISTEN && new_state != TCP_LISTEN)
+		latency_part(sk, old_state, new_state, how);
 }
 
 static __always_inline void at_destroy(struct sock *sk, enum reach how)
 {
 	handle_destroy(sk, how);
+	if (options.use_hash)
+		exchange_forget(sk);
 }
 
 #include "data.h"
+#include "exchanges.h"
+#include "final_ack.h"
+#include "knock.h"
+#include "queued.h"
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)

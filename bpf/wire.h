@@ -136,6 +136,7 @@ enum group_by {
 	BY_CGROUP,
 	BY_NETNS,
 	BY_TOTAL,
+	BY_PEER, /* the process and the remote address */
 };
 
 /* Fields that the grouping leaves out are 0. */
@@ -384,7 +385,7 @@ struct options {
 	__u32 send_returns;    /* sends are seen as they return, not as they begin */
 	__u32 heirs;	       /* socket storage tells whose child a socket is */
 	__u32 waits;	       /* accept() is watched */
-	__u32 reserved;
+	__u32 latency_by;      /* enum group_by of latencies */
 };
 
 _Static_assert(sizeof(struct flow) == 40, "flow has padding");

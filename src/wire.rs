@@ -559,8 +559,8 @@ records! {
         heirs: u32,
         /// 1: `accept()` is watched.
         waits: u32,
-        /// Alignment of C.
-        reserved: u32,
+        /// `enum group_by` of latencies.
+        latency_by: u32,
     }
 }
 

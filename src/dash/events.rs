@@ -24,6 +24,8 @@ pub enum Event {
     Rewind,
     /// What the dashboard itself costs.
     Own(Own),
+    /// What its programs cost in the kernel.
+    Programs(Programs),
     /// Something for the reader.
     Say(String),
 }
@@ -37,6 +39,15 @@ pub struct Own {
     pub rss: Option<u64>,
     /// The time that the last frame took, ns.
     pub frame_ns: Option<u64>,
+}
+
+/// What a live session's programs have cost in the kernel since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// The kernel was not asked to measure it.
+    Unmeasured,
+    /// ns, and how often they ran.
+    Measured(u64, u64),
 }
 
 /// How far a recording has come.

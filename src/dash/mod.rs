@@ -31,7 +31,7 @@ pub mod terminal;
 pub mod view;
 mod views;
 
-pub use events::{Control, Event, Order, Own, Progress};
+pub use events::{Control, Event, Order, Own, Programs, Progress};
 pub use keys::{HELP, Key};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::Recorder;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::board::{Board, Finding, findings};
-use super::events::{Control, Event, Order, Own, Progress};
+use super::events::{Control, Event, Order, Own, Programs, Progress};
 use super::layout::Layout;
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
@@ -67,6 +67,8 @@ pub struct Dash {
     pub ascii: bool,
     /// What this costs.
     pub own: Own,
+    /// What a live session's programs cost.
+    pub programs: Option<Programs>,
     pub(super) stale: bool,
     board: Board,
     frozen: Option<Box<Board>>,
@@ -121,6 +123,7 @@ impl Dash {
                 self.progress = Some(progress);
             }
             Event::Own(own) => self.own = own,
+            Event::Programs(programs) => self.programs = Some(programs),
             Event::Say(text) => self.message = Some(text),
         }
         None

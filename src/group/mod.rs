@@ -42,7 +42,7 @@ impl By {
 
     /// Asks the programs for what this grouping needs.
     pub fn configure(self, options: &mut Options) {
-        options.by = self.number();
+        (options.by, options.latency_by) = (self.number(), self.number());
         options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));
         options.want_cgroup |= u32::from(self == Self::Cgroup);
         if let Self::Remote(v4, v6) = self {

@@ -23,7 +23,11 @@ pub static SEND_BEGIN: Hook = Hook {
     name: "send-begin",
     rungs: &[
         fentry(&[
-            Needed(&[program("send_fentry", "tcp_sendmsg_locked", Parameters::Begin(&["sk"]))]),
+            Needed(&[program(
+                "send_begin_fentry",
+                "tcp_sendmsg_locked",
+                Parameters::Begin(&["sk"]),
+            )]),
             WherePresent(&[program(
                 "sendpages_fentry",
                 "do_tcp_sendpages",
@@ -32,7 +36,11 @@ pub static SEND_BEGIN: Hook = Hook {
         ]),
         tracepoint(&[Needed(&[plain("send_begin_tracepoint", "tcp_sendmsg_locked")])]),
         kprobe(&[
-            Needed(&[program("send_kprobe", "tcp_sendmsg_locked", Parameters::Begin(&["sk"]))]),
+            Needed(&[program(
+                "send_begin_kprobe",
+                "tcp_sendmsg_locked",
+                Parameters::Begin(&["sk"]),
+            )]),
             WherePresent(&[program(
                 "sendpages_kprobe",
                 "do_tcp_sendpages",

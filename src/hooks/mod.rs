@@ -96,13 +96,34 @@ pub static TCPSTATES_SUMMARY: Spec = Spec {
     counts_in_kernel: false,
 };
 
-/// tcpdash: what tcpcount and tcpstates --summary want.
+/// tcpdash: what tcpcount, tcpstates --summary, tcplatency and listenoverflow want, each place once.
 pub static TCPDASH: Spec = Spec {
     name: "tcpdash",
-    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS, &SOCKETS],
-    hash_hooks: &[&CHILD],
-    untracked_means: "events or sockets that found no room to be counted or remembered (use a larger \
-                      --max-keys or --track-max)",
+    hooks: &[
+        &STATE,
+        &SEND,
+        &SEND_BEGIN,
+        &RECV,
+        &SEGMENT_DATA,
+        &DESTROY,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN,
+        &OWNERS,
+        &LISTENING,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &COUNTS,
+        &LATENCIES,
+        &LISTENERS,
+        &WAITS,
+        &SOCKETS,
+    ],
+    hash_hooks: &[],
+    untracked_means: "events, sockets or listeners that found no room to be counted or remembered (use a \
+                      larger --max-keys or --track-max)",
     counts_in_kernel: true,
 };
 

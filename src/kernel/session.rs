@@ -187,6 +187,25 @@ impl Session {
         recursion.chain(returns).sum()
     }
 
+    /// What the programs that watch have cost so far: ns and runs; `None` where the kernel does not
+    /// measure it (sysctl `kernel.bpf_stats_enabled`).
+    pub fn run_time(&self) -> Option<(u64, u64)> {
+        if fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").ok()?.trim() == "0" {
+            return None;
+        }
+        let mut sums = (0, 0);
+        for name in self.watching() {
+            let fd = self.program(name).ok()?.as_fd().as_raw_fd();
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let value = |key: &str| -> Option<u64> {
+                info.lines().find_map(|line| line.strip_prefix(key))?.trim().parse().ok()
+            };
+            sums.0 += value("run_time_ns:")?;
+            sums.1 += value("run_cnt:")?;
+        }
+        Some(sums)
+    }
+
     /// Takes the programs off their hooks; maps stay readable.
     pub fn detach(&mut self) {
         drop(mem::take(&mut self.links));

@@ -93,7 +93,7 @@ impl Record {
 type Other = HashMap<(Kind, Role), Sums>;
 
 /// Everything of one interval.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Interval {
     /// Every row.
     pub records: Vec<Record>,

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use super::Latencies;
+use crate::hooks::LISTENING;
 use crate::kernel::grace::Grace;
 use crate::kernel::session::Session;
 use crate::wire::{LatencyKey, LatencyTurn, LatencyValue};
@@ -22,12 +23,16 @@ pub struct Taker {
     cpus: usize,
 }
 
-/// Tells the programs that the listeners are known, which tell the roles of sockets older than the
-/// tool; until then nothing of these is measured.
+/// Learns who listens, which tells the roles of sockets older than the tool; until that is done
+/// nothing of these is measured.
 ///
 /// # Errors
-/// The map cannot be written.
-pub fn ready(session: &Session) -> Result<()> {
+/// The iterator cannot be read, or the map not written.
+pub fn learn_listeners(session: &Session) -> Result<()> {
+    if let Some(program) = session.plan().programs_of(LISTENING.name).next() {
+        let learned = session.iterate(program.name, 1, |_| ());
+        learned.context("cannot learn who listens")?;
+    }
     turn_to(&session.map(".data.turn")?, 0)
 }
 

@@ -8,12 +8,15 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
+use crate::setting::scaled;
 use crate::shared::fit_the_schema;
 use crate::tool::{Tool, number, output, path_of, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("requests_are_counted_by_process_and_by_connection", requests),
     ("sockets_are_those_that_are_held", held),
+    ("exchanges_are_timed_by_process_and_by_remote", exchanges),
+    ("a_listener_loses_what_the_kernel_says", drops),
     ("a_recording_shows_what_was_live", recorded),
     ("the_kernels_own_counters", counters),
     ("without_a_terminal_there_is_no_screen", refused),
@@ -83,6 +86,58 @@ fn held() -> Result<()> {
     let owned = established(Some("process")).iter().filter(|row| !row["pid"].is_null()).count();
     ensure!(owned > 0, "nobody is known to hold them");
     hold.release()?;
+    ended.complete()
+}
+
+/// A server that sleeps for 20 ms: every exchange is in the row of either end, and in its remote's.
+fn exchanges() -> Result<()> {
+    const SLEEP_NS: u64 = 20_000_000;
+    let netns = Netns::new("dash")?;
+    let (requests, connections) = (scaled(400, 100), scaled(20, 5));
+    let tool = dash(&netns)?;
+    let report = load::run(&netns, &format!("ask --requests {requests} --conns {connections}"))?;
+    tool.wait_for_kind("mib", 2)?;
+    let ended = tool.finish()?;
+    let rows = ended.of_kind("latency")?;
+    for (what, role, pid, truth) in [
+        ("response", "client", &report["client_pid"], requests),
+        ("service", "server", &report["server_pid"], requests),
+        ("connect", "client", &report["client_pid"], connections),
+    ] {
+        let of = |by: &str| -> Vec<&Value> {
+            let of = rows.iter().filter(|row| row["what"] == what && row["role"] == role);
+            of.filter(|row| row["by"] == by).collect()
+        };
+        let (processes, remotes) = (of("process"), of("remote"));
+        for all in [&processes, &remotes] {
+            let count: u64 = all.iter().map(|row| number(&row["count"])).sum();
+            ensure!(count == truth, "{count} of {truth} {what}s of {role}s: {all:#?}");
+            let fast = all.iter().find(|row| number(&row["min_ns"]) < SLEEP_NS);
+            ensure!(what == "connect" || fast.is_none(), "faster than the server: {fast:?}");
+        }
+        let theirs = processes.iter().all(|row| row["pid"] == *pid);
+        ensure!(theirs, "of another process than {pid}: {processes:#?}");
+    }
+    ended.complete()
+}
+
+/// The listener whose accept queue is full, with what the kernel counts for its namespace.
+fn drops() -> Result<()> {
+    let netns = Netns::new("dash")?;
+    let tool = dash(&netns)?;
+    let connects = scaled(100, 20);
+    let report = load::run(&netns, &format!("listen --backlog 4 --connects {connects}"))?;
+    let truth = netns.counter("TcpExtListenDrops")?;
+    ensure!(truth >= connects - 5, "only {truth} drops");
+    let ended = tool.finish()?;
+    let rows = ended.of_kind("listener")?;
+    let mine: Vec<_> = rows.iter().filter(|row| row["pid"] == report["pid"]).collect();
+    let found: u64 = mine.iter().map(|row| number(&row["drops_total"])).sum();
+    ensure!(found == truth, "{found} drops instead of {truth}: {mine:#?}");
+    let peak = mine.iter().map(|row| number(&row["accept_peak"])).max();
+    ensure!(peak == Some(5), "the peak was {peak:?}: {mine:#?}");
+    let status = ended.last_status()?;
+    ensure!(status["unexplained"] == 0, "{status}");
     ended.complete()
 }
 

@@ -1,13 +1,13 @@
 //! The same without a screen: everything as JSON Lines.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Result;
 use tcpscope::cli::tcpdash::Args;
 use tcpscope::dash::live::{Sampler, namespace, setup};
 use tcpscope::filter::Filter;
 use tcpscope::hooks::TCPDASH;
-use tcpscope::kernel::netns::Netns;
 use tcpscope::run::{Ticker, Wake};
 use tcpscope::tool::Running;
 
@@ -15,17 +15,24 @@ use tcpscope::tool::Running;
 pub fn print(object: &'static [u8], args: &Args, filter: &Filter) -> Result<ExitCode> {
     let setup = setup(object, filter, args.max_keys)?;
     let netns = namespace(filter)?;
-    let mut running = Running::start(&TCPDASH, &args.common, setup, args.interval)?;
-    let work = watch(&mut running, netns, args);
-    running.finish(work, |_| Ok(()))
+    let (mut running, mut sampler) =
+        Running::start_with(&TCPDASH, &args.common, setup, args.interval, |session| {
+            Sampler::new(session, netns, filter)
+        })?;
+    let work = watch(&mut running, &mut sampler, args);
+    running.finish(work, |running| sampler.glance(running))
 }
 
-fn watch(running: &mut Running, netns: Netns, args: &Args) -> Result<()> {
-    let mut sampler = Sampler::new(running, netns)?;
+fn watch(running: &mut Running, sampler: &mut Sampler, args: &Args) -> Result<()> {
     let mut ticker = Ticker::new(args.interval);
     let mut lines = Vec::new();
     loop {
-        let wake = running.rest(ticker.next_end())?;
+        let end = ticker.next_end();
+        let mut wake = Wake::Work;
+        while wake == Wake::Work && Instant::now() < end && !running.is_over() {
+            wake = running.rest(end.min(Instant::now() + sampler.pause()))?;
+            sampler.glance(running)?;
+        }
         let last = wake != Wake::Work || running.is_over();
         if last {
             // Nothing may be counted that the last interval does not show.

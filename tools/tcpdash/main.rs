@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -22,6 +23,9 @@ use tcpscope::report::{Ctx, Term};
 use tcpscope::tool::conclude;
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf.o"));
+
+/// Time that may pass at once in a recording that only comes to its end.
+const A_LOT: Duration = Duration::from_secs(1 << 20);
 
 /// A snapshot where there is no terminal to take the size of.
 const SIZE: (u16, u16) = (100, 30);
@@ -87,7 +91,15 @@ fn replay(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Feed>> 
     if args.common.filters.any() {
         dash.set_filter(String::new(), filter);
     }
+    // Who is asked for one frame of a pipe waits for its end.
+    let to_its_end = args.snapshot.is_some() && args.at.is_none() && !player.can_seek();
+    while to_its_end && !player.progress().ended {
+        for event in player.advance(A_LOT).context("cannot read the recording")? {
+            dash.handle(event);
+        }
+    }
     let begin = match (args.at, args.snapshot) {
+        (None, Some(_)) if to_its_end => None,
         (Some(at), _) => Some(Control::Seek(i64::try_from(at.as_nanos()).unwrap_or(i64::MAX))),
         (None, Some(_)) => Some(Control::End),
         (None, None) => None,

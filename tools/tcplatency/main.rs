@@ -11,9 +11,9 @@ use clap::Parser;
 use libbpf_rs::num_possible_cpus;
 use tcpscope::cli::{tcplatency::Args, usage_error};
 use tcpscope::filter::Filter;
-use tcpscope::hooks::{LISTENING, TCPLATENCY, tcplatency};
+use tcpscope::hooks::{TCPLATENCY, tcplatency};
 use tcpscope::kernel::session::Setup;
-use tcpscope::latency::{LatencyRow, entries_for, max_rows, ready};
+use tcpscope::latency::{LatencyRow, entries_for, learn_listeners, max_rows};
 use tcpscope::tool::{Running, conclude};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplatency.bpf.o"));
@@ -36,7 +36,7 @@ fn run(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let setup = setup(args, filter, cpus)?;
     let spec = tcplatency(args.kinds(), !args.kinds.is_empty(), args.events);
     let mut running = Running::start(spec, &args.common, setup, args.interval.interval())?;
-    learn_listeners(&running)?;
+    learn_listeners(&running.session)?;
     let (work, events) = if args.events {
         let mut events = events::Events::new(&mut running, args)?;
         (events.watch(&mut running), Some(events))
@@ -66,14 +66,4 @@ fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
         ],
         verbose: args.common.output.verbose,
     })
-}
-
-/// Which sockets older than the tool are servers'.
-fn learn_listeners(running: &Running) -> Result<()> {
-    let plan = running.session.plan();
-    if let Some(program) = plan.programs_of(LISTENING.name).next() {
-        let learned = running.session.iterate(program.name, 1, |_| ());
-        learned.context("cannot learn who listens")?;
-    }
-    ready(&running.session)
 }

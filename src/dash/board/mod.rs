@@ -150,7 +150,7 @@ impl Board {
 
     fn latency(&mut self, row: Latency) {
         let what = row.what.clone().unwrap_or_default();
-        self.trails.latency(&what, &row);
+        self.trails.latency(&row);
         self.latency.take((what, row.by), row.ts.0, row);
     }
 

@@ -12,7 +12,7 @@ const POINTS: usize = 120;
 /// Rows that are remembered.
 const ROOM: usize = 20_000;
 /// Latencies that are remembered, whose points are larger.
-const LATENCIES: usize = 512;
+const LATENCIES: usize = 128;
 
 /// Whose trail it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +38,11 @@ pub struct Point {
 pub type Trail = VecDeque<Point>;
 
 /// What a latency row is about.
-type LatencyName = (Box<str>, Key);
+type LatencyName = (Option<Box<str>>, Option<Box<str>>, Key);
+
+fn name(row: &Latency) -> LatencyName {
+    (row.what.clone(), row.role.clone(), row.key())
+}
 
 /// All trails.
 #[derive(Clone, Debug, Default)]
@@ -56,8 +60,8 @@ impl Trails {
     }
 
     /// Adds the quantiles of an interval, if there is room.
-    pub fn latency(&mut self, what: &str, row: &Latency) {
-        let name = (what.into(), row.key());
+    pub fn latency(&mut self, row: &Latency) {
+        let name = name(row);
         if self.latencies.len() < LATENCIES || self.latencies.contains_key(&name) {
             append(self.latencies.entry(name).or_default(), row.clone());
         }
@@ -68,9 +72,9 @@ impl Trails {
         self.rows.get(&who)
     }
 
-    /// The quantiles of a key over time, oldest first.
-    pub fn latencies(&self, what: &str, key: &Key) -> Option<&VecDeque<Latency>> {
-        self.latencies.get(&(what.into(), key.clone()))
+    /// The quantiles of a row's key over time, oldest first.
+    pub fn latencies(&self, row: &Latency) -> Option<&VecDeque<Latency>> {
+        self.latencies.get(&name(row))
     }
 
     /// Forgets the trails that ended before `oldest`.

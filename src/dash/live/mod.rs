@@ -1,6 +1,8 @@
 //! A live session: reads the models of the small tools every interval, in a thread of its own, and
 //! hands over what they say.
 
+mod latencies;
+mod listeners;
 mod sample;
 
 use std::path::PathBuf;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use super::record::Record;
-use super::{Event, Feed, Message, Recorder};
+use super::{Event, Feed, Message, Programs, Recorder};
 use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
 use crate::filter::Filter;
 use crate::hooks::TCPDASH;
@@ -77,7 +79,11 @@ pub fn once(object: &'static [u8], request: &Request) -> Result<Vec<Record>> {
     let interval = request.interval;
     let mut live = Live::begin(object, request)?;
     let mut records = live.look()?;
-    thread::sleep(interval);
+    let end = Instant::now() + interval;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        thread::sleep(left.min(live.sampler.pause()));
+        live.sampler.glance(&live.running)?;
+    }
     records.extend(live.look()?);
     Ok(records)
 }
@@ -101,6 +107,7 @@ struct Live {
     sampler: Sampler,
     recorder: Option<Recorder>,
     interval: Duration,
+    run_time: Option<(u64, u64)>,
 }
 
 impl Live {
@@ -113,9 +120,9 @@ impl Live {
             None => None,
         };
         let netns = namespace(&request.filter)?;
-        let running = running(setup(object, &request.filter, request.max_keys)?, request)?;
-        let sampler = Sampler::new(&running, netns)?;
-        Ok(Self { running, sampler, recorder, interval: request.interval })
+        let setup = setup(object, &request.filter, request.max_keys)?;
+        let (running, sampler) = running(setup, request, netns)?;
+        Ok(Self { running, sampler, recorder, interval: request.interval, run_time: None })
     }
 
     /// Looks every interval until nobody listens any more.
@@ -123,17 +130,21 @@ impl Live {
         loop {
             let begun = Instant::now();
             let records = self.look()?;
-            if send.send(Message::Event(Event::Records(records))).is_err() {
-                return Ok(());
+            let events = [Event::Programs(self.programs()), Event::Records(records)];
+            for event in events {
+                if send.send(Message::Event(event)).is_err() {
+                    return Ok(());
+                }
             }
             loop {
                 let left = self.interval.saturating_sub(begun.elapsed());
-                match intervals.recv_timeout(left.min(WATCH)) {
+                match intervals.recv_timeout(left.min(self.sampler.pause())) {
                     Ok(interval) => self.interval = interval,
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                     Err(RecvTimeoutError::Timeout) => {}
                 }
                 self.running.keep_watch()?;
+                self.sampler.glance(&self.running)?;
                 if begun.elapsed() >= self.interval {
                     break;
                 }
@@ -141,9 +152,22 @@ impl Live {
         }
     }
 
+    /// What the programs have cost since the last time.
+    fn programs(&mut self) -> Programs {
+        let now = self.running.session.run_time();
+        let before = std::mem::replace(&mut self.run_time, now);
+        match (now, before) {
+            (Some(now), Some(before)) => {
+                Programs::Measured(now.0.saturating_sub(before.0), now.1.saturating_sub(before.1))
+            }
+            (Some((ns, runs)), None) => Programs::Measured(ns, runs),
+            (None, _) => Programs::Unmeasured,
+        }
+    }
+
     fn look(&mut self) -> Result<Vec<Record>> {
         let mut lines = self.recorder.is_some().then(Vec::new);
-        let records = self.sampler.look(&self.running, lines.as_mut())?;
+        let records = self.sampler.look(&mut self.running, lines.as_mut())?;
         if let (Some(recorder), Some(lines)) = (&mut self.recorder, lines) {
             recorder.write(&lines).context("cannot write the recording")?;
         }
@@ -155,7 +179,7 @@ impl Live {
 const WATCH: Duration = Duration::from_millis(500);
 
 /// Starts the programs; what a tool would print goes nowhere.
-fn running(setup: Setup, request: &Request) -> Result<Running> {
+fn running(setup: Setup, request: &Request, netns: Netns) -> Result<(Running, Sampler)> {
     // Signals are the screen's affair; the session ends with the thread.
     let (stop, _) = Stop::pair().context("cannot make a pipe")?;
     let nowhere = || -> Result<Sink> {
@@ -168,6 +192,7 @@ fn running(setup: Setup, request: &Request) -> Result<Running> {
         OutputArgs { json: true, utc: true, duration: None, strict: false, verbose: false };
     let common =
         Common { filters: request.filters.clone(), output, measure: request.measure.clone() };
-    let started = Running::start_on((printer, waiter), &TCPDASH, &common, setup, |_| Ok(()))?;
-    Ok(started.0)
+    Running::start_on((printer, waiter), &TCPDASH, &common, setup, |session| {
+        Sampler::new(session, netns, &request.filter)
+    })
 }

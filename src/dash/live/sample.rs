@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use libbpf_rs::num_possible_cpus;
 
+use super::{WATCH, latencies, listeners};
 use crate::count::{By, Counter, Counts, Interval, Part, Shape, Source, Sums};
 use crate::dash::record::{Record, record};
 use crate::filter::Filter;
 use crate::inventory::{self, Hz, Inventory, SocketRow};
 use crate::kernel::netns::Netns;
-use crate::kernel::session::Setup;
+use crate::kernel::session::{Session, Setup};
 use crate::mib::{Counters, MibRow};
 use crate::report::{Ctx, Row, json_line};
 use crate::run::{monotonic_now, wall_now};
@@ -29,8 +30,11 @@ const LISTED: usize = 2_000;
 const SHARE: u32 = 25;
 /// Timewait sockets whose closing process is remembered.
 const CLOSERS: u32 = 65_536;
-/// No event is sent, but the ring buffer is there.
-const RING: u32 = 4096;
+/// Bytes for the last words of listeners; no event is sent.
+const RING: u32 = 1 << 20;
+/// Listeners that are told apart, and octaves of waits that one has on average.
+const LISTENERS: u32 = 4_096;
+const OCTAVES: u32 = 4;
 /// Two readings of the clocks must be so far apart to tell how long a jiffy is.
 const CLOCKS_APART: Duration = Duration::from_millis(60);
 
@@ -44,13 +48,23 @@ pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> R
     options.nr_cpus = u32::try_from(cpus)?;
     options.want_netns = 1;
     options.quiet = 1;
+    options.wake_bytes = u64::from(RING);
     By::Connection.configure(&mut options);
+    let latencies = latencies::configure(&mut options, cpus);
     let keys = max_keys.unwrap_or_else(|| By::Connection.max_keys(cpus));
     Ok(Setup {
         object,
         filter: filter.to_wire(),
         options,
-        map_sizes: vec![("counts", keys), ("events", RING), ("closers", CLOSERS)],
+        map_sizes: vec![
+            ("counts", keys),
+            ("events", RING),
+            ("closers", CLOSERS),
+            ("latencies_even", latencies),
+            ("latencies_odd", latencies),
+            ("listeners", LISTENERS),
+            ("waits", LISTENERS * OCTAVES),
+        ],
         verbose: false,
     })
 }
@@ -59,6 +73,8 @@ pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> R
 pub struct Sampler {
     source: Source,
     counts: Counts,
+    latencies: latencies::Watch,
+    listeners: listeners::Watch,
     netns: Netns,
     hz: Hz,
     mib: Counters,
@@ -99,12 +115,14 @@ impl Sampler {
     ///
     /// # Errors
     /// Counters cannot be read.
-    pub fn new(running: &Running, netns: Netns) -> Result<Self> {
+    pub fn new(session: &Session, netns: Netns, filter: &Filter) -> Result<Self> {
         let cpus = num_possible_cpus().context("cannot count CPUs")?;
         let mib = netns.within(Counters::read)?;
         let mut sampler = Self {
-            source: Source::of(&running.session, cpus)?,
+            source: Source::of(session, cpus)?,
             counts: Counts::new(false),
+            latencies: latencies::Watch::begin(session, cpus)?,
+            listeners: listeners::Watch::begin(session, filter)?,
             netns,
             hz: Hz::default(),
             mib,
@@ -114,7 +132,7 @@ impl Sampler {
             ctx: Ctx::new(0, true),
         };
         // The ages of sockets need two readings of the clocks.
-        sampler.inventories(running)?;
+        sampler.inventories(session)?;
         Ok(sampler)
     }
 
@@ -122,10 +140,25 @@ impl Sampler {
     ///
     /// # Errors
     /// A map, an iterator or /proc cannot be read.
-    pub fn look(&mut self, running: &Running, lines: Option<&mut Vec<u8>>) -> Result<Vec<Record>> {
+    pub fn look(
+        &mut self,
+        running: &mut Running,
+        lines: Option<&mut Vec<u8>>,
+    ) -> Result<Vec<Record>> {
         let mut ctx = std::mem::replace(&mut self.ctx, Ctx::new(0, true));
         let mut out = Out { records: Vec::new(), lines, ctx: &mut ctx };
-        self.traffic(running, &mut out)?;
+        let now = monotonic_now();
+        let time = (wall_now(), now - self.before);
+        self.traffic(running, now, time, &mut out)?;
+        for row in self.latencies.interval(&running.session, time)? {
+            out.put(&row, |latency| Record::Latency(Box::new(latency)))?;
+        }
+        let (rows, unexplained) = self.listeners.interval(&running.session, time)?;
+        for row in rows {
+            out.put(&row, |listener| Record::Listener(Box::new(listener)))?;
+        }
+        running.unexplained = unexplained;
+        self.before = now;
         self.sockets(running, &mut out)?;
         out.put(&running.status(false)?, |status| Record::Status(Box::new(status)))?;
         let records = out.records;
@@ -133,13 +166,30 @@ impl Sampler {
         Ok(records)
     }
 
+    /// What has to be done this often between two looks.
+    pub fn pause(&self) -> Duration {
+        if self.listeners.is_sampled() { listeners::SAMPLE } else { WATCH }
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// A map or an iterator cannot be read.
+    pub fn glance(&mut self, running: &Running) -> Result<()> {
+        self.listeners.glance(&running.session)
+    }
+
     /// Counts by connection and by process, and the namespace's own counters.
-    fn traffic(&mut self, running: &Running, out: &mut Out<'_>) -> Result<()> {
-        let now = monotonic_now();
+    fn traffic(
+        &mut self,
+        running: &Running,
+        now: u64,
+        (ts, interval_ns): (i64, u64),
+        out: &mut Out<'_>,
+    ) -> Result<()> {
         let keys = self.source.keys(&running.session, &self.counts, now)?;
         let interval = self.counts.interval(keys, self.source.other()?, now);
         let mib = self.netns.within(Counters::read)?;
-        let (ts, interval_ns) = (wall_now(), now - self.before);
         let shape = |by| Shape { ts, interval_ns, by, sort: None, top: TOP, cumulative: false };
         let by_process = by_process(&interval);
         let shown = [(By::Process, by_process), (By::Connection, interval)];
@@ -156,7 +206,7 @@ impl Sampler {
         let counters = mib.since(&self.mib);
         let row = MibRow { ts, netns: self.netns.inode(), interval_ns, counters };
         out.put(&row, Record::Mib)?;
-        (self.before, self.mib) = (now, mib);
+        self.mib = mib;
         Ok(())
     }
 
@@ -166,7 +216,7 @@ impl Sampler {
         if begun < self.sockets_due {
             return Ok(());
         }
-        let (ts, inventories, listed) = self.inventories(running)?;
+        let (ts, inventories, listed) = self.inventories(&running.session)?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
             for row in inventory.sockets().iter().take(HOLDERS) {
@@ -184,14 +234,14 @@ impl Sampler {
 
     /// By state alone, by process and by remote, all of the same moment.
     /// And when that was, with single sockets: the busiest, and as many others as there is room for.
-    fn inventories(&mut self, running: &Running) -> Result<(i64, [Inventory; 3], Vec<SockEntry>)> {
+    fn inventories(&mut self, session: &Session) -> Result<(i64, [Inventory; 3], Vec<SockEntry>)> {
         let groupings = [None, Some(inventory::By::Process), Some(inventory::By::Remote)];
         let ts = wall_now();
         let mut all = groupings.map(|by| Inventory::new(ts, self.netns.inode(), by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
         let (netns, hz, busy) = (&self.netns, &mut self.hz, &self.busy);
         netns.within(|| {
-            running.session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
+            session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
                 if let Some(entry) = SockEntry::read(bytes) {
                     for inventory in &mut all {
                         inventory.add(&entry, hz);

@@ -116,7 +116,6 @@ kinds! {
         role: Option<Box<str>>,
         by: By,
         other: bool,
-        total: bool,
         pid: Option<u32>,
         comm: Option<Box<str>>,
         laddr: Option<IpAddr>,
@@ -140,11 +139,13 @@ kinds! {
         syn_retries: Option<u64>,
         retrans: Option<u64>,
         untimed: Option<u64>,
+        buckets: Option<Box<[[u64; 3]]>>,
     }
 
     /// `exchange`
     Exchange {
         what: Option<Box<str>>,
+        role: Option<Box<str>>,
         pid: Option<u32>,
         comm: Option<Box<str>>,
         laddr: Option<IpAddr>,
@@ -153,12 +154,26 @@ kinds! {
         rport: Option<u16>,
         family: Option<u8>,
         netns: Option<u32>,
+        cgroup: Option<Box<str>>,
+        tx_bytes: Option<u64>,
+        rx_bytes: Option<u64>,
         duration_ns: Option<u64>,
         retrans: Option<u64>,
+        outcome: Option<Box<str>>,
     }
 
     /// `listener`
     Listener {
+        family: Option<u8>,
+        netns_name: Option<Box<str>>,
+        v6only: Option<bool>,
+        listeners: Option<u64>,
+        closed: bool,
+        accept_peak_sampled: bool,
+        syn_peak_sampled: bool,
+        discards: Option<u64>,
+        waits: Option<u64>,
+        abort_on_overflow: Option<bool>,
         laddr: Option<IpAddr>,
         lport: Option<u16>,
         pid: Option<u32>,
@@ -213,6 +228,7 @@ kinds! {
         untracked: Option<u64>,
         missed: Option<u64>,
         unreturned: Option<u64>,
+        unexplained: Option<u64>,
         cpu_ns: Option<u64>,
         #[serde(rename = "final")]
         last: bool,
@@ -246,6 +262,13 @@ keyed! {
     Latency: pid comm laddr lport raddr rport netns cgroup;
     Exchange: pid comm laddr lport raddr rport netns;
     Listener: pid comm laddr lport netns;
+}
+
+impl Latency {
+    /// Whether it is about everything together.
+    pub fn is_total(&self) -> bool {
+        self.by == By::Total
+    }
 }
 
 impl ToolStatus {

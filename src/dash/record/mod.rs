@@ -98,8 +98,11 @@ impl Record {
             "listener" => Self::Listener(read(line)?),
             "mib" => Self::Mib(read(line)?),
             "status" => Self::Status(read(line)?),
-            "note" => Self::Note(read(line)?),
-            "facts" | "hook" | "tool" => Self::Check(read::<Note>(line)?.ts),
+            // advice has a text, too
+            "note" | "advice" => Self::Note(read(line)?),
+            "facts" | "hook" | "tool" | "listen_event" | "listen_client" => {
+                Self::Check(read::<Note>(line)?.ts)
+            }
             other => return Err(Damage::Unknown(other.chars().take(32).collect())),
         })
     }

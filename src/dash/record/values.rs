@@ -34,7 +34,7 @@ pub enum By {
 }
 
 /// Whom a row is about; what is no part of it, or not known, is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the keys that mean the same in every kind")]
 pub struct Key {
     pub pid: Option<u32>,

@@ -2,6 +2,9 @@
 //! file or a line is.
 
 use std::io::{self, Seek, SeekFrom};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::dash::record::{Damage, Record};
 
@@ -19,12 +22,27 @@ pub trait Input: io::Read + Send {
     fn seekable(&mut self) -> Option<&mut dyn Seek> {
         None
     }
+
+    /// Whether a read would wait for somebody to write.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+}
+
+/// What cannot be told is found out by reading.
+fn nothing_to_read(fd: &impl AsFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)) == Ok(0)
 }
 
 impl Input for std::fs::File {
     fn seekable(&mut self) -> Option<&mut dyn Seek> {
         // A pipe opened by name cannot, and says so.
         if self.stream_position().is_ok() { Some(self) } else { None }
+    }
+
+    fn is_quiet(&self) -> bool {
+        nothing_to_read(self)
     }
 }
 
@@ -34,7 +52,11 @@ impl<T: AsRef<[u8]> + Send> Input for io::Cursor<T> {
     }
 }
 
-impl Input for io::Stdin {}
+impl Input for io::Stdin {
+    fn is_quiet(&self) -> bool {
+        nothing_to_read(self)
+    }
+}
 
 /// What a line turned out to be.
 #[derive(Debug)]
@@ -84,6 +106,11 @@ impl Lines {
     /// Whether the next line is there without waiting for a pipe.
     pub fn is_ready(&self) -> bool {
         self.seekable || memchr::memchr(b'\n', &self.chunk[self.rest.clone()]).is_some()
+    }
+
+    /// Whether to read the next line may take until somebody writes it.
+    pub fn is_quiet(&self) -> bool {
+        !self.is_ready() && self.input.is_quiet()
     }
 
     /// Where the next line begins.

@@ -32,6 +32,8 @@ pub struct Player {
     next: Option<Record>,
     progress: Progress,
     speed: Speed,
+    /// Reads on while nobody writes: keys would wait too.
+    waits: bool,
 }
 
 impl Player {
@@ -42,13 +44,28 @@ impl Player {
     pub fn new(mut lines: Lines) -> io::Result<Self> {
         let last = lines.last_time()?;
         let speed = if lines.can_seek() { Speed::REAL } else { Speed::MOST };
-        let mut player =
-            Self { lines, next: None, progress: Progress { last, ..Progress::default() }, speed };
+        let mut player = Self {
+            lines,
+            next: None,
+            progress: Progress { last, ..Progress::default() },
+            speed,
+            waits: false,
+        };
         player.progress.speed = speed.factor();
-        player.peek()?;
-        let first = player.next.as_ref().map(Record::ts);
-        (player.progress.first, player.progress.now) = (first, first.unwrap_or(0));
+        if let Some(first) = player.peek()?.map(Record::ts) {
+            player.begin(first);
+        }
+        player.waits = true;
         Ok(player)
+    }
+
+    /// Whether it can go anywhere.
+    pub fn can_seek(&self) -> bool {
+        self.lines.can_seek()
+    }
+
+    fn begin(&mut self, first: i64) {
+        (self.progress.first, self.progress.now) = (Some(first), first);
     }
 
     /// How far it has come.
@@ -59,6 +76,9 @@ impl Player {
     /// Makes sure that the next record is known, if there is one.
     fn peek(&mut self) -> io::Result<Option<&Record>> {
         while self.next.is_none() && !self.progress.ended {
+            if !self.waits && self.lines.is_quiet() {
+                break;
+            }
             match self.lines.read()? {
                 Read::Record(record) => self.next = Some(record),
                 Read::Damaged(damage, offset) => {
@@ -83,6 +103,12 @@ impl Player {
         if self.progress.paused || self.progress.ended {
             return Ok(Vec::new());
         }
+        match self.peek()?.map(Record::ts) {
+            Some(ts) if self.progress.first.is_none() => self.begin(ts),
+            Some(_) => {}
+            // Time stands still while nobody writes.
+            None => return Ok(Vec::new()),
+        }
         let ns = elapsed.as_secs_f64() * 1e9 * self.speed.factor();
         #[allow(clippy::cast_possible_truncation, reason = "saturates")]
         let mut until = self.progress.now.saturating_add(ns as i64);
@@ -98,7 +124,8 @@ impl Player {
     fn read_until(&mut self, until: i64) -> io::Result<Vec<Event>> {
         let mut events = Vec::new();
         let mut records: Vec<Record> = Vec::new();
-        let mut now = until;
+        let quiet = self.peek()?.is_none() && !self.progress.ended;
+        let mut now = if quiet { self.progress.now } else { until };
         while let Some(ts) = self.peek()?.map(Record::ts).filter(|ts| *ts <= until) {
             let last = records.last().map(Record::ts);
             if records.len() >= BATCH && (last != Some(ts) || records.len() >= SAME) {
@@ -199,6 +226,7 @@ pub fn play(
     orders: &Receiver<Control>,
     mut send: impl FnMut(Event) -> bool,
 ) -> io::Result<()> {
+    player.waits = false;
     let start = player.progress.now;
     let mut events = player.read_until(start)?;
     let mut before = Instant::now();

@@ -2,7 +2,7 @@
 
 use super::{Line, id, nanos};
 use crate::dash::board::Board;
-use crate::dash::record::{Key, Latency};
+use crate::dash::record::{By, Key, Latency};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};
 
@@ -26,7 +26,7 @@ impl LatencyRow {
         let key = &self.key;
         if self.row.other {
             Cell::Word("(other)")
-        } else if self.row.total {
+        } else if self.row.is_total() {
             Cell::Word("total")
         } else if key.comm.is_some() {
             key.comm_cell()
@@ -42,7 +42,7 @@ impl LatencyRow {
     }
 }
 
-static COLUMNS: [Column<LatencyRow>; 10] = [
+static COLUMNS: [Column<LatencyRow>; 11] = [
     Column::left("what", "WHAT", 8, |r: &LatencyRow| Cell::Word(r.what()), "What was measured."),
     Column::right("pid", "PID", 7, |r| r.key.pid_cell(), "Process."),
     Column::left("subject", "OF", 15, LatencyRow::subject, "Process, remote, port …"),
@@ -53,6 +53,13 @@ static COLUMNS: [Column<LatencyRow>; 10] = [
     Column::right("p90_ns", "P90", 6, |r| nanos(r.row.p90_ns), "90 % of them within."),
     Column::right("p999_ns", "P99.9", 6, |r| nanos(r.row.p999_ns), "99.9 % of them within."),
     Column::right("min_ns", "MIN", 6, |r| nanos(r.row.min_ns), "The fastest."),
+    Column::left(
+        "role",
+        "ROLE",
+        6,
+        |r: &LatencyRow| r.row.role.as_deref().map_or(Cell::Missing, Cell::Word),
+        "At which end of the connection.",
+    ),
 ];
 
 impl Row for LatencyRow {
@@ -68,15 +75,12 @@ impl Row for LatencyRow {
 }
 
 impl Line for LatencyRow {
-    type Id =
-        (Box<str>, Option<u32>, Option<(std::net::IpAddr, Option<u16>)>, Option<u16>, bool, bool);
+    type Id = (Box<str>, Option<Box<str>>, By, Key, bool);
     const PINNED: usize = 3;
     const SORT: usize = 5;
 
     fn id(&self) -> Self::Id {
-        let key = &self.key;
-        let remote = key.raddr.map(|raddr| (raddr, key.rport));
-        (self.what().into(), key.pid, remote, key.lport, self.row.other, self.row.total)
+        (self.what().into(), self.row.role.clone(), self.row.by, self.key.clone(), self.row.other)
     }
 
     fn key(&self) -> &Key {

@@ -178,7 +178,7 @@ fn add_sockets(board: &Board, rows: &mut Rows) {
 
 fn add_latency(board: &Board, rows: &mut Rows) {
     for ((what, by), interval) in board.latency.iter() {
-        let of_keys = interval.rows.iter().filter(|one| !one.other && !one.total);
+        let of_keys = interval.rows.iter().filter(|one| !one.other && !one.is_total());
         for one in of_keys.filter(|_| *by == By::Process) {
             let row = row(rows, board, &one.key());
             match &**what {

@@ -1,5 +1,6 @@
 //! A heat map: time to the right, latency upwards, the darker the more of an interval's
-//! measurements lie there. What lies between two quantiles is spread evenly over the logarithm.
+//! measurements lie there. What lies in a bucket, or where the recording has none between two
+//! quantiles, is spread evenly over the logarithm.
 
 use ratatui::style::Style;
 
@@ -18,7 +19,7 @@ pub fn draw(pen: &mut Pen<'_>, board: &Board, row: &LatencyRow, area: Area) {
     let title = format!("{} over time: dark is where most of them are", row.what());
     pen.text(area, 0, 0, &title, pen.theme.strong());
     let (_, area) = area.split(1);
-    let Some(intervals) = board.trails.latencies(row.what(), &row.key) else { return };
+    let Some(intervals) = board.trails.latencies(&row.row) else { return };
     let (_, map) = area.beside(SCALE);
     let skipped = intervals.len().saturating_sub(usize::from(map.width));
     let shown: Vec<&Latency> = intervals.iter().skip(skipped).collect();
@@ -80,7 +81,17 @@ impl Band {
     }
 }
 
+/// With buckets (`--buckets`) each is a band of its own; else what lies between quantiles.
 fn bands(interval: &Latency) -> Vec<Band> {
+    if let Some(buckets) = interval.buckets.as_deref().filter(|all| !all.is_empty()) {
+        let all = float(buckets.iter().map(|&[.., count]| count).sum::<u64>().max(1));
+        let band = |&[from, to, count]: &[u64; 3]| Band {
+            low: log(from.max(interval.min_ns.unwrap_or(from))),
+            high: log(to.min(interval.max_ns.unwrap_or(to))),
+            share: float(count) / all,
+        };
+        return buckets.iter().map(band).collect();
+    }
     let quantiles = [
         (0.0, interval.min_ns),
         (0.5, interval.p50_ns),

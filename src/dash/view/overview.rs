@@ -128,7 +128,7 @@ fn slowest(pen: &mut Pen<'_>, board: &Board, area: Area) {
         let groups = board.latency.iter();
         let of = groups.filter(|((what, by), _)| &**what == "response" && grouping.contains(by));
         let rows =
-            of.flat_map(|(_, interval)| &interval.rows).filter(|row| !row.other && !row.total);
+            of.flat_map(|(_, interval)| &interval.rows).filter(|row| !row.other && !row.is_total());
         rows.filter(|row| row.p99_ns.is_some()).max_by_key(|row| row.p99_ns)
     };
     let one = || {

@@ -3,9 +3,9 @@
 use ratatui::style::Style;
 
 use super::Pen;
-use crate::dash::Dash;
 use crate::dash::board::{Tool, Weight, float};
 use crate::dash::layout::Area;
+use crate::dash::{Dash, Programs};
 use crate::report::{Cell, escape};
 
 /// Draws the view.
@@ -56,7 +56,18 @@ fn own(pen: &mut Pen<'_>, dash: &Dash, area: Area) -> u16 {
         dash.board().left_out()
     );
     pen.text(area, x + 1, 0, &text, Style::new());
-    2
+    let Some(programs) = dash.programs else { return 2 };
+    let text = match programs {
+        Programs::Unmeasured => {
+            "programs: not measured (sysctl kernel.bpf_stats_enabled=1 measures)".to_owned()
+        }
+        Programs::Measured(_, 0) => "programs: did not run".to_owned(),
+        Programs::Measured(ns, runs) => {
+            format!("programs: {} an event, {runs} runs", pen.words(Cell::Nanos(ns / runs)))
+        }
+    };
+    pen.text(area, 2, 1, &text, pen.theme.faint());
+    3
 }
 
 /// One tool, from line `y` on; returns the line behind it.

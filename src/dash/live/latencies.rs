@@ -1,0 +1,58 @@
+//! Where the time goes, through the model of tcplatency.
+
+use anyhow::Result;
+
+use crate::group::By;
+use crate::kernel::session::Session;
+use crate::latency::{
+    Kinds, Latencies, LatencyRow, PEER, Shape, Taker, entries_for, learn_listeners, max_rows,
+};
+use crate::wire::Options;
+
+/// Rows of each grouping shown one by one.
+const SHOWN: usize = 1_000;
+
+/// Latencies of a running session.
+pub struct Watch {
+    taker: Taker,
+    latencies: Latencies,
+}
+
+/// Asks for all kinds that cost next to nothing, by process and remote address; tells how many
+/// entries the maps need on a machine with so many possible CPUs.
+pub fn configure(options: &mut Options, cpus: usize) -> u32 {
+    options.kinds = Kinds::DEFAULT.bits();
+    options.latency_by = PEER;
+    options.max_keys = max_rows(By::Process, cpus);
+    entries_for(options.max_keys)
+}
+
+impl Watch {
+    /// Learns who listens, which tells the ends of sockets older than the session.
+    ///
+    /// # Errors
+    /// A map or an iterator cannot be read.
+    pub fn begin(session: &Session, cpus: usize) -> Result<Self> {
+        let taker = Taker::new(session, cpus)?;
+        learn_listeners(session)?;
+        Ok(Self { taker, latencies: Latencies::default() })
+    }
+
+    /// Ends an interval at wall-clock `ts` that took so many ns: its rows by process, then those by
+    /// remote address.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn interval(
+        &mut self,
+        session: &Session,
+        (ts, interval_ns): (i64, u64),
+    ) -> Result<Vec<LatencyRow>> {
+        self.taker.take(session, &mut self.latencies)?;
+        let peers = self.latencies.finish();
+        let shape = |by| Shape { ts, interval_ns, by, sort: None, top: SHOWN, buckets: true };
+        let both = [By::Process, By::Remote(32, 128)];
+        let rows = both.map(|by| peers.regrouped(by).rows(&shape(by), |_| None));
+        Ok(rows.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,75 @@
+//! Rows by process and remote address together, put together by either.
+
+use std::collections::HashMap;
+
+use super::{Interval, Record};
+use crate::group::By;
+use crate::wire::GroupKey;
+
+/// `BY_PEER` of `enum group_by`: for who shows one interval by process as well as by remote address.
+pub const PEER: u32 = 7;
+
+impl Interval {
+    /// The rows by process or, where `by` is no process, by remote address. Histograms add up
+    /// without loss.
+    #[must_use]
+    pub fn regrouped(&self, by: By) -> Self {
+        let mut rows: HashMap<_, Record> = HashMap::new();
+        for record in &self.records {
+            let mut group = GroupKey::zeroed();
+            if by == By::Process {
+                group.pid = record.group.pid;
+            } else {
+                group.flow.raddr = record.group.flow.raddr;
+            }
+            let (kind, role) = (record.kind, record.role);
+            let row = rows
+                .entry((kind, role, group.pid, group.flow.raddr))
+                .or_insert_with(|| Record::new(kind, role, group));
+            if by == By::Process && record.pid != 0 {
+                (row.pid, row.comm) = (record.pid, record.comm);
+            }
+            row.sums.merge(&record.sums);
+        }
+        Self { records: rows.into_values().collect(), other: self.other.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, Role};
+    use super::*;
+
+    fn record(pid: u32, remote: u8, ns: u64) -> Record {
+        let mut group = GroupKey::zeroed();
+        (group.pid, group.flow.raddr[15]) = (pid, remote);
+        let mut record = Record::new(Kind::Response, Role::Client, group);
+        record.pid = pid;
+        record.sums.hist.record(ns);
+        record
+    }
+
+    #[test]
+    fn either_key_has_everything() {
+        let records = vec![record(1, 8, 1_000), record(1, 9, 2_000), record(2, 9, 9_000)];
+        let peers = Interval { records, other: [].into() };
+        let shown = |by, key: fn(&Record) -> u32| {
+            let mut rows: Vec<_> = peers
+                .regrouped(by)
+                .records
+                .iter()
+                .map(|row| (key(row), row.pid, row.sums.hist.count(), row.sums.hist.max()))
+                .collect();
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(
+            shown(By::Process, |row| row.group.pid),
+            [(1, 1, 2, Some(2_000)), (2, 2, 1, Some(9_000))]
+        );
+        assert_eq!(
+            shown(By::Remote(32, 128), |row| row.group.flow.raddr[15].into()),
+            [(8, 0, 1, Some(1_000)), (9, 0, 2, Some(9_000))]
+        );
+    }
+}
