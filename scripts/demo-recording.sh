@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the recording that tcpdash --demo shows: nginx, redis and curl in a network namespace of their own, watched
-# by every tool of the kit that is there. Needs root, and the tools built: demo-recording.sh [SECONDS]
+# Makes the recording that tcpdash --demo shows: nginx, redis, curl and wrk in a network namespace of their own, watched
+# by tcpdash. Needs root, and the tools built: demo-recording.sh [SECONDS]
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -59,8 +59,6 @@ watch() {
 }
 recorders=()
 watch tcpdash
-watch tcplatency --by process
-watch listenoverflow
 
 # Each curl is a connection of its own, which ends in TIME_WAIT at the side that closes first.
 background bash -c 'while :; do curl -s -o /dev/null http://127.0.0.1:8080/page; sleep 0.1; done'

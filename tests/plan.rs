@@ -260,7 +260,8 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
         };
         for spec in TOOLS {
             // There, functions of seven parameters are for kprobes alone.
-            let seven = kernel == "debian-6.1" && spec.name == LISTENOVERFLOW.name;
+            let watches_acks = [LISTENOVERFLOW.name, TCPDASH.name].contains(&spec.name);
+            let seven = kernel == "debian-6.1" && watches_acks;
             assert_eq!(auto(spec, &locked) == auto(spec, &open), !seven, "{kernel}");
         }
         for kind in [RungKind::Kprobe, RungKind::RawTracepoint] {
@@ -349,11 +350,11 @@ fn tcplatency_sees_sends_begin_where_it_can() {
         [("debian-6.12", "accepted_fexit_2"), ("debian-7.2", "accepted_fexit_2")]
     {
         let accept = format!("accept-return: {accept}");
-        let plan = latency("send_fentry", functions, &accept);
+        let plan = latency("send_begin_fentry", functions, &accept);
         assert_eq!(auto(&TCPLATENCY, &facts(kernel)), plan, "{kernel}");
     }
     let plan =
-        latency("send_fentry sendpages_fentry", functions, "accept-return: accepted_fexit_4");
+        latency("send_begin_fentry sendpages_fentry", functions, "accept-return: accepted_fexit_4");
     assert_eq!(auto(&TCPLATENCY, &facts("debian-6.1")), plan);
     let in_hash = "child: child_fentry child_queued_fentry\ndestroy: destroy_tracepoint\n";
     let oldest = before_5_11(&plan)
