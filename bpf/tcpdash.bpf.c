@@ -76,34 +76,70 @@ static __always_inline void handle_accepted(struct sock *listener, struct sock *
 }
 
 /*
- * A function for each tool: together they need more stack than one has, and the verifier follows
- * the ways of each but once.
+ * A function for each tool: together they need more stack than a program has. Before 6.13 all that
+ * are under way share 512 bytes.
  */
-static __noinline int latency_part(struct sock *sk, int old_state, int new_state, enum reach how)
+static __noinline int inventory_part_trusted(struct sock *sk, int old_state, int new_state)
+{
+	handle_transition(sk, old_state, new_state, TRUSTED);
+	return 0;
+}
+
+static __noinline int inventory_part_probed(struct sock *sk, int old_state, int new_state)
+{
+	handle_transition(sk, old_state, new_state, PROBED);
+	return 0;
+}
+
+static __noinline int latency_part_trusted(struct sock *sk, int old_state, int new_state)
 {
 	struct stats *st = stats_here();
 
 	if (st)
-		latency_transition(sk, old_state, new_state, st, how);
+		latency_transition(sk, old_state, new_state, st, TRUSTED);
 	return 0;
 }
 
-static __noinline int listener_part(struct sock *sk, int old_state, int new_state, enum reach how)
+static __noinline int latency_part_probed(struct sock *sk, int old_state, int new_state)
 {
-	listener_transition(sk, old_state, new_state, how);
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_transition(sk, old_state, new_state, st, PROBED);
+	return 0;
+}
+
+static __noinline int listener_part_trusted(struct sock *sk, int old_state, int new_state)
+{
+	listener_transition(sk, old_state, new_state, TRUSTED);
+	return 0;
+}
+
+static __noinline int listener_part_probed(struct sock *sk, int old_state, int new_state)
+{
+	listener_transition(sk, old_state, new_state, PROBED);
 	return 0;
 }
 
 /* The inventory's part is first: it tells the owner to the others. */
-static __always_inline void at_transition(struct sock *sk, int old_state, int new_state,
-					  enum reach how)
+static __always_inline void at_transition_trusted(struct sock *sk, int old_state, int new_state)
 {
-	if (!is_tcp(sk, how))
+	if (!is_tcp(sk, TRUSTED))
 		return;
-	handle_transition(sk, old_state, new_state, how);
-	listener_part(sk, old_state, new_state, how);
+	inventory_part_trusted(sk, old_state, new_state);
+	listener_part_trusted(sk, old_state, new_state);
 	if (old_state != TCP_LISTEN && new_state != TCP_LISTEN)
-		latency_part(sk, old_state, new_state, how);
+		latency_part_trusted(sk, old_state, new_state);
+}
+
+static __always_inline void at_transition_probed(struct sock *sk, int old_state, int new_state)
+{
+	if (!is_tcp(sk, PROBED))
+		return;
+	inventory_part_probed(sk, old_state, new_state);
+	listener_part_probed(sk, old_state, new_state);
+	if (old_state != TCP_LISTEN && new_state != TCP_LISTEN)
+		latency_part_probed(sk, old_state, new_state);
 }
 
 static __always_inline void at_destroy(struct sock *sk, enum reach how)
@@ -122,14 +158,14 @@ static __always_inline void at_destroy(struct sock *sk, enum reach how)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
 {
-	at_transition(sk, old_state, new_state, TRUSTED);
+	at_transition_trusted(sk, old_state, new_state);
 	return 0;
 }
 
 SEC("raw_tp/inet_sock_set_state")
 int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
 {
-	at_transition(sk, old_state, new_state, PROBED);
+	at_transition_probed(sk, old_state, new_state);
 	return 0;
 }
 

@@ -24,6 +24,18 @@ const COUNTERS: [(&str, &str); 10] = [
     ("TcpExt:", "ListenDrops"),
 ];
 
+/// What a file of such counters holds: for each protocol (`TcpExt:`) a line of names, then one of
+/// values. What cannot be counted (`MaxConn` -1) is left out.
+pub fn values(text: &str) -> impl Iterator<Item = (&str, &str, u64)> {
+    let mut lines = text.lines();
+    let pairs = std::iter::from_fn(move || Some((lines.next()?, lines.next()?)));
+    pairs.flat_map(|(names, values)| {
+        let protocol = names.split(' ').next().unwrap_or_default();
+        let pairs = names.split(' ').zip(values.split(' ')).skip(1);
+        pairs.filter_map(move |(name, value)| Some((protocol, name, value.parse().ok()?)))
+    })
+}
+
 /// Sums since the namespace began; `None` where this kernel does not have the counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters([Option<u64>; COUNTERS.len()]);
@@ -42,16 +54,10 @@ impl Counters {
         Ok(counters)
     }
 
-    /// A line of names, then one of values, for each protocol.
     fn take(&mut self, text: &str) {
-        let mut lines = text.lines();
-        while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
-            let protocol = names.split(' ').next().unwrap_or_default();
-            for (name, value) in names.split(' ').zip(values.split(' ')).skip(1) {
-                let place = COUNTERS.iter().position(|known| *known == (protocol, name));
-                if let Some(place) = place {
-                    self.0[place] = value.parse().ok();
-                }
+        for (protocol, name, value) in values(text) {
+            if let Some(place) = COUNTERS.iter().position(|known| *known == (protocol, name)) {
+                self.0[place] = Some(value);
             }
         }
     }

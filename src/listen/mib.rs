@@ -4,6 +4,8 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
+use crate::mib::values;
+
 /// Counters of TCP listeners (`TcpExt` in /proc/net/netstat).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mib {
@@ -30,13 +32,10 @@ impl Mib {
         Self::parse(&text).with_context(|| format!("{PATH} lacks a counter of listeners"))
     }
 
-    /// From the two lines of `TcpExt`: names, then values.
     fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-        let (names, values) = (lines.next()?, lines.next()?);
         let of = |wanted: &str| {
-            let mut pairs = names.split(' ').zip(values.split(' '));
-            pairs.find(|(name, _)| *name == wanted)?.1.parse().ok()
+            let found = values(text).find(|(of, name, _)| (*of, *name) == ("TcpExt:", wanted));
+            found.map(|(.., value)| value)
         };
         Some(Self {
             overflows: of("ListenOverflows")?,

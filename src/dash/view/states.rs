@@ -55,6 +55,14 @@ fn bars(pen: &mut Pen<'_>, board: &Board, area: Area) {
         let (_, bar) = rest.beside(1);
         pen.bar(bar, y, float(count.unwrap_or(0)) / float(most), pen.theme.graph());
     }
+    let mut namespaces = board.sockets.iter().filter_map(|((_, netns), _)| *netns);
+    if let Some(one) = namespaces.next()
+        && namespaces.all(|other| other == one)
+        && usize::from(area.height) > TcpState::ALL.len()
+    {
+        let text = format!("all of network namespace {one}");
+        pen.text(area, 0, area.height - 1, &text, pen.theme.faint());
+    }
 }
 
 /// Who has most sockets in `TIME_WAIT`, by process and by remote.
