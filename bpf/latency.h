@@ -251,6 +251,16 @@ static __always_inline void exchange_transition(struct batch *batch, struct sock
 	ex->flags |= EXCHANGE_FINISHED;
 }
 
+/* What a transition means for waits for accept(). */
+static __always_inline void wait_transition(struct sock *sk, int old_state, int new_state,
+					    struct stats *st, enum reach how)
+{
+	if (measures(LATENCY_ACCEPT))
+		record_wait(sk,
+			    accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st),
+			    owner_of(sk), how);
+}
+
 /* A transition of a socket whose owner has been told of it; none to or from LISTEN. */
 static __always_inline void latency_transition(struct sock *sk, int old_state, int new_state,
 					       struct stats *st, enum reach how)
@@ -259,10 +269,6 @@ static __always_inline void latency_transition(struct sock *sk, int old_state, i
 	struct batch batch = {};
 	struct tcp_sock *tp;
 
-	if (measures(LATENCY_ACCEPT))
-		record_wait(sk,
-			    accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st),
-			    owner_of(sk), how);
 	tp = tcp_of(sk, how);
 	if (new_state == TCP_SYN_SENT || new_state == TCP_ESTABLISHED) {
 		ex = exchange_make(sk);

@@ -41,6 +41,7 @@
 #include "listeners.h"
 #include "listen.h"
 #include "decide.h"
+#include "parts.h"
 
 static __always_inline void at_send(struct sock *sk, int ret, enum reach how)
 {
@@ -73,73 +74,6 @@ static __always_inline void handle_accepted(struct sock *listener, struct sock *
 
 	process_accepts(child, wait, how);
 	listener_accepts(listener, wait);
-}
-
-/*
- * A function for each tool: together they need more stack than a program has. Before 6.13 all that
- * are under way share 512 bytes.
- */
-static __noinline int inventory_part_trusted(struct sock *sk, int old_state, int new_state)
-{
-	handle_transition(sk, old_state, new_state, TRUSTED);
-	return 0;
-}
-
-static __noinline int inventory_part_probed(struct sock *sk, int old_state, int new_state)
-{
-	handle_transition(sk, old_state, new_state, PROBED);
-	return 0;
-}
-
-static __noinline int latency_part_trusted(struct sock *sk, int old_state, int new_state)
-{
-	struct stats *st = stats_here();
-
-	if (st)
-		latency_transition(sk, old_state, new_state, st, TRUSTED);
-	return 0;
-}
-
-static __noinline int latency_part_probed(struct sock *sk, int old_state, int new_state)
-{
-	struct stats *st = stats_here();
-
-	if (st)
-		latency_transition(sk, old_state, new_state, st, PROBED);
-	return 0;
-}
-
-static __noinline int listener_part_trusted(struct sock *sk, int old_state, int new_state)
-{
-	listener_transition(sk, old_state, new_state, TRUSTED);
-	return 0;
-}
-
-static __noinline int listener_part_probed(struct sock *sk, int old_state, int new_state)
-{
-	listener_transition(sk, old_state, new_state, PROBED);
-	return 0;
-}
-
-/* The inventory's part is first: it tells the owner to the others. */
-static __always_inline void at_transition_trusted(struct sock *sk, int old_state, int new_state)
-{
-	if (!is_tcp(sk, TRUSTED))
-		return;
-	inventory_part_trusted(sk, old_state, new_state);
-	listener_part_trusted(sk, old_state, new_state);
-	if (old_state != TCP_LISTEN && new_state != TCP_LISTEN)
-		latency_part_trusted(sk, old_state, new_state);
-}
-
-static __always_inline void at_transition_probed(struct sock *sk, int old_state, int new_state)
-{
-	if (!is_tcp(sk, PROBED))
-		return;
-	inventory_part_probed(sk, old_state, new_state);
-	listener_part_probed(sk, old_state, new_state);
-	if (old_state != TCP_LISTEN && new_state != TCP_LISTEN)
-		latency_part_probed(sk, old_state, new_state);
 }
 
 static __always_inline void at_destroy(struct sock *sk, enum reach how)

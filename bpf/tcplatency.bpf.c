@@ -56,8 +56,10 @@ static __always_inline void at_transition(struct sock *sk, int old_state, int ne
 	track = old_state == TCP_CLOSE || options.use_hash ? track_make(sk) : track_find(sk);
 	if (track)
 		owner_on_transition(track, sk, old_state, new_state, st, how);
-	if (old_state != TCP_LISTEN && new_state != TCP_LISTEN)
-		latency_transition(sk, old_state, new_state, st, how);
+	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
+		return;
+	wait_transition(sk, old_state, new_state, st, how);
+	latency_transition(sk, old_state, new_state, st, how);
 }
 
 static __always_inline void at_destroy(struct sock *sk)
