@@ -2,14 +2,18 @@
 //!
 //! Each program is loaded alone, once with sockets kept in socket storage and once in a hash map,
 //! and never attached. One line each, separated by tabs: object, program, where sockets are kept,
-//! instructions processed, or `refused` and the reason. All other options are 0, which leaves away
-//! what only a flag asks for.
+//! instructions processed, or `refused` and the reason. Nothing is left away that a flag can ask for,
+//! but for events instead of sums and for filters.
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel, set_print};
+use tcpscope::check::wanted;
+use tcpscope::group::By;
+use tcpscope::kernel::facts::Facts;
+use tcpscope::latency::Kinds;
 use tcpscope::wire::Options;
 
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
@@ -31,8 +35,24 @@ fn keep(level: PrintLevel, text: String) {
     }
 }
 
+/// Whatever makes programs longer.
+fn options(facts: &Facts, use_hash: bool) -> Options {
+    let mut options = Options::zeroed();
+    By::Connection.configure(&mut options);
+    options.use_hash = u32::from(use_hash);
+    options.heirs = u32::from(!use_hash);
+    options.task_by_helpers = u32::from(!facts.current_task());
+    options.kinds = Kinds::DEFAULT.bits();
+    // None at all would end the programs early.
+    (options.max_keys, options.nr_cpus) = (1, 1);
+    (options.want_netns, options.want_cgroup) = (1, 1);
+    (options.mark_closing, options.know_end_cause) = (1, 1);
+    (options.may_copy, options.waits) = (1, 1);
+    options
+}
+
 /// The object with one program to load.
-fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
+fn open(object: &[u8], program: &str, options: &Options) -> Result<OpenObject> {
     let mut open =
         ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
@@ -40,13 +60,13 @@ fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
         one.set_autoload(wanted);
         one.set_log_level(LOG_STATS);
     }
-    let mut options = Options::zeroed();
-    options.use_hash = u32::from(use_hash);
     for mut map in open.maps_mut() {
         match map.name().to_string_lossy().as_ref() {
             ".rodata.options" => map.set_initial_value(options.as_bytes())?,
             // Kernels that refuse socket storage must not be asked for the map either.
-            _ if map.map_type() == MapType::SkStorage => map.set_autocreate(!use_hash)?,
+            _ if map.map_type() == MapType::SkStorage => {
+                map.set_autocreate(options.use_hash == 0)?
+            }
             _ => {}
         }
     }
@@ -54,8 +74,8 @@ fn open(object: &[u8], program: &str, use_hash: bool) -> Result<OpenObject> {
 }
 
 /// Instructions processed, or why the kernel refused.
-fn verify(object: &[u8], program: &str, use_hash: bool) -> Result<Result<u64, String>> {
-    let open = open(object, program, use_hash)?;
+fn verify(object: &[u8], program: &str, options: &Options) -> Result<Result<u64, String>> {
+    let open = open(object, program, options)?;
     let said = || mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));
     said();
     let loaded = open.load();
@@ -85,6 +105,7 @@ fn reason(said: &str) -> String {
 
 fn main() -> Result<()> {
     set_print(Some((PrintLevel::Debug, keep)));
+    let facts = Facts::read(&wanted())?;
     for (name, object) in OBJECTS {
         let open =
             ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
@@ -92,7 +113,7 @@ fn main() -> Result<()> {
             open.progs().map(|one| one.name().to_string_lossy().into_owned()).collect();
         for program in programs {
             for (kept, use_hash) in [("storage", false), ("hash", true)] {
-                let found = match verify(object, &program, use_hash)? {
+                let found = match verify(object, &program, &options(&facts, use_hash))? {
                     Ok(count) => count.to_string(),
                     Err(reason) => format!("refused\t{reason}"),
                 };
