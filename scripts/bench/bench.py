@@ -7,6 +7,7 @@ program times are read, because the accounting itself costs time.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from screen import on_screen
 from table import report
 from watch import ToolError, Variant, Watch, first_line, program_times, run_load, started
 
@@ -28,6 +30,9 @@ SENDS = "tracepoint:sock:sock_send_length { @[pid] = count(); }"
 OFF = Variant("off")
 LISTENERS = 100
 KEYS = 10_000
+CONNECTIONS = 100_000
+# As many as one load holds.
+HELD = 50_000
 # Free space wanted for the long run: JSON of full churn comes near this.
 SOAK_BYTES_PER_SECOND = 120e6
 
@@ -160,6 +165,29 @@ def measure_idle(bench, variants):
     interleave(bench, "idle listeners", variants, run)
 
 
+def measure_screen(bench, variants):
+    """A dashboard beside many connections: what it takes, and how soon it answers keys."""
+    what = f"beside {CONNECTIONS:,} connections"
+    load = [str(bench.bins / "examples/tcpload"), "hold", "--conns", str(HELD)]
+
+    def run(variant):
+        with on_screen(variant.argv) as screen:
+            screen.read(bench.seconds)  # Over with the start.
+            begin, before = time.monotonic(), screen.cpu_seconds()
+            screen.read(4 * bench.seconds)  # Sockets are read every few seconds.
+            cpu = (screen.cpu_seconds() - before) / (time.monotonic() - begin)
+            slowest = max(screen.answers(2 * bench.seconds))
+            bench.add(f"CPU {what}, % of a core", variant.name, 100 * cpu)
+            bench.add(f"slowest answer to a key {what}, ms", variant.name, 1000 * slowest)
+            bench.add(f"peak RSS {what}, MB", variant.name, screen.peak_mb())
+
+    with contextlib.ExitStack() as loads:
+        for _ in range(CONNECTIONS // HELD):
+            child = started(load, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            loads.enter_context(child).stdout.readline()
+        interleave(bench, what, variants, run)
+
+
 def measure_loss(bench, variants):
     """One long run of full churn with the output in a file: every event must be there."""
     what = f"{bench.soak} s of full churn into a file"
@@ -210,6 +238,10 @@ def measure_all(bench):
         Variant("tcplatency", (latency,), ours=True),
         Variant("tcplatency --kind response,service", exchanges, ours=True),
     ]
+    dash = str(bench.bins / "tcpdash")
+    everything = Variant("tcpdash --json", (dash, "--json"), ours=True)
+    views = ("overview", "connections")
+    dashboards = [Variant(f"tcpdash, {view}", (dash, "--view", view), ours=True) for view in views]
     # Intervals in which there are more connections than that.
     connections = (latency, "--by", "connection", "--max-keys", str(KEYS), "-i", "0.5")
     many_latencies = Variant("tcplatency --by connection", connections, ours=True)
@@ -218,13 +250,16 @@ def measure_all(bench):
     churn = bench.load("churn", bench.seconds)
     requests = bench.load("reqresp", bench.seconds)
     # Two clients leave no CPU idle here; one client does, as most machines do.
-    measure_rate(bench, churn, [*all_states, *all_listeners, *peers_of_listeners], "connections")
+    listening = [*all_listeners, *peers_of_listeners]
+    measure_rate(bench, churn, [*all_states, *listening, everything], "connections")
     measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
-    measure_rate(bench, requests, [*all_counts, *all_latencies], "requests")
-    measure_programs(bench, "connections", churn, [*all_states, *all_listeners])
-    measure_programs(bench, "requests", requests, [*all_counts, *all_latencies])
+    with_data = [*all_counts, *all_latencies, everything]
+    measure_rate(bench, requests, with_data, "requests")
+    measure_programs(bench, "connections", churn, [*all_states, *all_listeners, everything])
+    measure_programs(bench, "requests", requests, with_data)
     measure_keys(bench, [many_latencies])
     measure_idle(bench, all_listeners[:1])
+    measure_screen(bench, dashboards)
     measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], all_states)
     measure_start(bench, bench.load("reqresp", 30), [fast_count, fast_latency])
     measure_loss(bench, ours)

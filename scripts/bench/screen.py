@@ -1,0 +1,87 @@
+"""A tool on a terminal of its own, and how soon it answers keys."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import random
+import re
+import select
+import struct
+import termios
+import time
+from pathlib import Path
+
+from watch import PATIENCE, ToolError, started
+
+COLUMNS, LINES = 200, 60
+HELP, CLOSE = b"?", b"\x1b"
+# A word of the help that no view has.
+HELP_SAYS = b"another"
+
+
+class Screen:
+    """The tool's end of the terminal is read by nobody else."""
+
+    def __init__(self, terminal, child):
+        self.terminal = terminal
+        self.child = child
+
+    def read(self, seconds):
+        """What is drawn in so many seconds."""
+        drawn, deadline = b"", time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([self.terminal], [], [], left)[0]:
+                drawn += self.read_some()
+        return drawn
+
+    def read_some(self):
+        try:
+            return os.read(self.terminal, 65536)
+        except OSError as error:
+            raise ToolError("ended by itself") from error
+
+    def answer(self, key, says):
+        """Seconds from a key to the words it must bring."""
+        drawn, begin = b"", time.monotonic()
+        os.write(self.terminal, key)
+        while says not in drawn:
+            if not select.select([self.terminal], [], [], PATIENCE)[0]:
+                raise ToolError(f"no answer to {key} within {PATIENCE} s")
+            drawn += self.read_some()
+        return time.monotonic() - begin
+
+    def answers(self, seconds):
+        """Seconds that each key took, pressed at any moment of an interval."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            yield self.answer(HELP, HELP_SAYS)
+            self.read(0.1)
+            os.write(self.terminal, CLOSE)
+            self.read(random.uniform(0.1, 0.5))
+
+    def cpu_seconds(self):
+        """CPU taken so far."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_mb(self):
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
+
+
+@contextlib.contextmanager
+def on_screen(argv):
+    """The tool on a terminal, drawn at least once."""
+    terminal, other_end = pty.openpty()
+    fcntl.ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    files = {"stdin": other_end, "stdout": other_end, "stderr": other_end}
+    try:
+        with started(argv, **files, env=os.environ | {"TERM": "xterm-256color"}) as child:
+            os.close(other_end)
+            screen = Screen(terminal, child)
+            screen.answer(HELP, HELP_SAYS)
+            os.write(terminal, CLOSE)
+            yield screen
+    finally:
+        os.close(terminal)
