@@ -52,8 +52,7 @@ pub struct AdviceRow {
 /// Advice for a listener that lost something in an interval of `interval_ns`; else `None`.
 pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
     let losses = one.numbers.losses;
-    let full = add(losses.accept_syn, losses.accept_ack);
-    let some = [full, losses.syn, losses.cookies, losses.total];
+    let some = [losses.accept, losses.syn, losses.cookies, losses.total];
     if some.iter().all(|count| count.unwrap_or(0) == 0) {
         return None;
     }
@@ -61,7 +60,7 @@ pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
     let bound = one.knobs.map(|knobs| {
         if limit >= knobs.somaxconn.into() { Bound::Somaxconn } else { Bound::Backlog }
     });
-    let overflowed = full.filter(|&full| full > 0);
+    let overflowed = losses.accept.filter(|&full| full > 0);
     let needed = overflowed.map(|lost| one.numbers.accept_peak + lost);
     let verdict = overflowed.and_then(|_| verdict(one));
     let mut row = AdviceRow {
@@ -78,10 +77,6 @@ pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
     };
     row.text = row.words(one, &losses, interval_ns);
     Some(row)
-}
-
-fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    if a.is_none() && b.is_none() { None } else { Some(a.unwrap_or(0) + b.unwrap_or(0)) }
 }
 
 /// A queue that is empty again at the end was too short for a burst; one that stays full is filled
@@ -108,18 +103,19 @@ fn number(count: Option<u64>) -> String {
 impl AdviceRow {
     fn words(&self, one: &One, losses: &Losses, interval_ns: u64) -> String {
         let mut text = format!(
-            "{}: {} dropped in {}: accept queue full {} at SYN, {} at the last ACK; SYN queue full \
-             {} dropped, {} cookies\n",
+            "{}: {} dropped in {}: accept queue full {} ({} at SYN, {} at the last ACK); SYN queue \
+             full {} dropped, {} cookies\n",
             listener_text(&self.flow, one.listener.flags),
             number(losses.total),
             nanos(interval_ns),
+            number(losses.accept),
             number(losses.accept_syn),
             number(losses.accept_ack),
             number(losses.syn),
             number(losses.cookies),
         );
-        if losses.accept_syn.is_none() || losses.accept_ack.is_none() {
-            text.push_str("  not all causes are known: nobody can tell them apart here\n");
+        if losses.accept.is_none() {
+            text.push_str("  the cause is not known: nobody can tell them apart here\n");
         }
         self.accept_queue(one, interval_ns, &mut text);
         self.syn_queue(one, losses, &mut text);

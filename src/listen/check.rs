@@ -79,8 +79,7 @@ impl Check {
         let Some(explained) = &mut self.explained else { return };
         let sum = |of: fn(&Losses) -> Option<u64>| losses.iter().map(of).sum::<Option<u64>>();
         *explained = explained.plus(Sums {
-            overflows: sum(|loss| Some(loss.accept_syn? + loss.accept_ack?))
-                .unwrap_or(grown.overflows),
+            overflows: sum(|loss| loss.accept).unwrap_or(grown.overflows),
             drops: sum(|loss| loss.total).unwrap_or(grown.drops),
         });
         let lacking = before.beyond(*explained);
@@ -133,13 +132,7 @@ mod tests {
     }
 
     fn lost(count: u64) -> Losses {
-        let none = Some(0);
-        Losses {
-            accept_syn: Some(count),
-            accept_ack: none,
-            total: Some(count),
-            ..Losses::default()
-        }
+        Losses { accept: Some(count), total: Some(count), ..Losses::default() }
     }
 
     #[test]

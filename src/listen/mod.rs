@@ -26,7 +26,7 @@ pub use event::{Batches, EventRow};
 pub use mib::{Knobs, Mib};
 pub use model::{Interval, Listeners, Numbers, One};
 pub use pick::{group, rows};
-pub use row::{ListenerRow, listener_view};
+pub use row::{ListenerRow, silent};
 pub use source::{Record, Source};
 pub use space::{Space, Spaces};
 pub use split::{Losses, Ways, split};

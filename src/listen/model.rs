@@ -269,8 +269,9 @@ fn now_is(entry: &ListenerEntry, epoch: u32) -> bool {
 impl Numbers {
     /// Nothing has happened, and nobody waits.
     pub fn is_idle(&self) -> bool {
-        let Losses { accept_syn, accept_ack, syn, cookies, other, total, discards } = self.losses;
-        let lost = [accept_syn, accept_ack, syn, cookies, other, total, discards];
+        let Losses { accept, accept_syn, accept_ack, syn, cookies, other, total, discards } =
+            self.losses;
+        let lost = [accept, accept_syn, accept_ack, syn, cookies, other, total, discards];
         self.accept_peak == 0
             && self.syn_peak == 0
             && self.accepts.unwrap_or(0) == 0

@@ -108,6 +108,7 @@ impl Losses {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
+            accept: add(self.accept, other.accept),
             accept_syn: add(self.accept_syn, other.accept_syn),
             accept_ack: add(self.accept_ack, other.accept_ack),
             syn: add(self.syn, other.syn),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::Numbers;
 use crate::flow::ip;
-use crate::report::{Cell, Column, Row, View};
+use crate::report::{Cell, Column, Row};
 use crate::states::{comm, id, port};
 use crate::wire::{COMM_LEN, Flow, LISTENER_GONE, LISTENER_V6ONLY};
 
@@ -51,15 +51,20 @@ pub fn listener_text(flow: &Flow, flags: u32) -> String {
     }
 }
 
-/// A table without the namespaces if there is but one.
-pub fn listener_view(namespaces: usize, waits: bool) -> View<'static> {
-    let hide: &[&str] = match (namespaces > 1, waits) {
-        (true, true) => &[],
-        (false, true) => &["netns"],
-        (true, false) => &["wait_p50_ns", "wait_p99_ns"],
-        (false, false) => &["netns", "wait_p50_ns", "wait_p99_ns"],
-    };
-    View { hide, ..View::default() }
+/// The columns that tell nothing in a table of all these rows; `waits`: waits are measured.
+pub fn silent(rows: &[ListenerRow], waits: bool) -> Vec<&'static str> {
+    let mut silent = Vec::new();
+    if rows.iter().all(|row| row.flow.netns == rows[0].flow.netns) {
+        silent.push("netns");
+    }
+    // The sum is told where its parts are not.
+    if !rows.iter().any(|row| row.numbers.losses.is_sum_alone()) {
+        silent.push("drops_accept");
+    }
+    if !waits {
+        silent.extend(["wait_p50_ns", "wait_p99_ns"]);
+    }
+    silent
 }
 
 fn exact(count: Option<u64>) -> Cell<'static> {
@@ -92,7 +97,7 @@ impl ListenerRow {
     }
 }
 
-static COLUMNS: [Column<ListenerRow>; 34] = [
+static COLUMNS: [Column<ListenerRow>; 35] = [
     Column::left("time", "TIME", 12, |r: &ListenerRow| Cell::Time(r.ts), "End of the interval.")
         .table_only(),
     Column::left(
@@ -165,6 +170,13 @@ static COLUMNS: [Column<ListenerRow>; 34] = [
         9,
         |r| r.numbers.accepts.map_or(Cell::Missing, Cell::PerSec),
         "Connections taken out of the accept queue.",
+    ),
+    Column::right(
+        "drops_accept",
+        "ACC-FULL",
+        8,
+        |r| exact(r.numbers.losses.accept),
+        "Dropped for a full accept queue, at a SYN or at a last ACK.",
     ),
     Column::right(
         "drops_accept_syn",

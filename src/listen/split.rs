@@ -42,6 +42,9 @@ impl Ways {
 /// What one listener lost; `None`: nobody can tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Losses {
+    /// The accept queue was full, when a SYN or when the last ACK of a handshake came: its part of
+    /// `ListenOverflows`.
+    pub accept: Option<u64>,
     /// The accept queue was full when a SYN came.
     pub accept_syn: Option<u64>,
     /// The accept queue was full when the last ACK of a handshake came.
@@ -61,6 +64,7 @@ pub struct Losses {
 impl Losses {
     /// A listener that has dropped nothing.
     const NONE: Self = Self {
+        accept: Some(0),
         accept_syn: Some(0),
         accept_ack: Some(0),
         syn: Some(0),
@@ -69,6 +73,12 @@ impl Losses {
         total: Some(0),
         discards: Some(0),
     };
+
+    /// How often the accept queue was full is known, but not when.
+    pub fn is_sum_alone(&self) -> bool {
+        self.accept.is_some_and(|count| count > 0)
+            && (self.accept_syn.is_none() || self.accept_ack.is_none())
+    }
 }
 
 /// Splits up what the listeners of one namespace have dropped. `mib` is what the namespace counted
@@ -100,6 +110,7 @@ pub fn split(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Losses> {
             };
         }
     }
+    overflows(&mut losses, mib);
     losses
 }
 
@@ -109,6 +120,7 @@ fn by_programs(one: &Counted) -> Losses {
     let total =
         [CAUSE_OTHER, CAUSE_ACCEPT_SYN, CAUSE_ACCEPT_ACK, CAUSE_SYN].map(of).iter().sum::<u64>();
     Losses {
+        accept: Some(of(CAUSE_ACCEPT_SYN) + of(CAUSE_ACCEPT_ACK)),
         accept_syn: Some(of(CAUSE_ACCEPT_SYN)),
         accept_ack: Some(of(CAUSE_ACCEPT_ACK)),
         syn: Some(of(CAUSE_SYN)),
@@ -187,6 +199,27 @@ fn at_syns(losses: &mut [Losses], mib: &Mib) {
         };
         let Some([accept_syn, syn, other]) = share else { continue };
         (loss.accept_syn, loss.syn, loss.other) = (Some(accept_syn), Some(syn), Some(other));
+    }
+}
+
+/// Each overflow of an accept queue is counted among the drops too. So where all drops were
+/// overflows, or none, it is so for every listener; if one alone has dropped any, all are its own.
+fn overflows(losses: &mut [Losses], mib: Option<&Mib>) {
+    let all = losses.iter().map(|loss| loss.total).sum::<Option<u64>>();
+    let dropping = losses.iter().filter(|loss| loss.total != Some(0)).count();
+    for loss in losses {
+        let parts = loss.accept_syn.zip(loss.accept_ack).map(|(syn, ack)| syn + ack);
+        let counted =
+            mib.filter(|mib| all == Some(mib.drops)).and_then(|mib| match mib.overflows {
+                0 => Some(0),
+                overflows if overflows == mib.drops => loss.total,
+                overflows if dropping == 1 && loss.total != Some(0) => Some(overflows),
+                _ => None,
+            });
+        loss.accept = parts.or(counted);
+        if loss.accept.is_some() && loss.accept == loss.total {
+            (loss.syn, loss.other) = (Some(0), Some(0));
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn lost_acks_are_told_apart_from_syns() {
     assert_eq!(losses[0].discards, Some(8));
     let back = Mib { cookies_back: 1, ..mib(11, 11, 0) };
     let losses = split(&[one(19, 8, 8)], Some(&back), LOOKING);
-    assert_eq!(causes(&losses[0]), [None, None, None, None, Some(11)]);
+    assert_eq!(causes(&losses[0]), [None, None, Some(0), Some(0), Some(11)]);
 }
 
 #[test]
@@ -75,4 +75,24 @@ fn programs_that_see_each_decision_need_no_counters() {
     let losses = split(&[counted], None, ways);
     assert_eq!(causes(&losses[0]), [Some(2), Some(3), Some(4), Some(1), Some(10)]);
     assert_eq!((losses[0].cookies, losses[0].discards), (Some(5), Some(10)));
+}
+
+/// A kernel that counts more often than once for an ACK, and does not tell why.
+#[test]
+fn overflows_are_known_where_their_moment_is_not() {
+    let silent = |sk_drops| Counted { knows_ack: false, ..one(sk_drops, 4, 0) };
+    let accepts = |ones: &[Counted], mib: &Mib| -> Vec<_> {
+        split(ones, Some(mib), LOOKING).iter().map(|loss| loss.accept).collect()
+    };
+    // All drops are overflows.
+    let losses = split(&[silent(14)], Some(&mib(10, 10, 0)), LOOKING);
+    assert_eq!(losses[0].accept, Some(10));
+    assert_eq!(causes(&losses[0]), [None, None, Some(0), Some(0), Some(10)]);
+    assert!(losses[0].is_sum_alone());
+    assert_eq!(accepts(&[silent(14), silent(9)], &mib(15, 15, 0)), [Some(10), Some(5)]);
+    // Some are, and one listener alone has any.
+    assert_eq!(accepts(&[silent(14), one(0, 0, 0)], &mib(7, 10, 3)), [Some(7), Some(0)]);
+    // Some are, of two; none is.
+    assert_eq!(accepts(&[silent(14), silent(9)], &mib(12, 15, 3)), [None, None]);
+    assert_eq!(accepts(&[silent(14), silent(9)], &mib(0, 15, 3)), [Some(0), Some(0)]);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tcpscope::listen::{
     Batches, ClientRow, Clients, EventRow, Interval, Knobs, ListenerRow, Listeners, Losses, Mib,
-    Reading, Ways, advise, group, listener_view, rows,
+    Reading, Ways, advise, group, rows, silent,
 };
 use tcpscope::report::{Format, Printer, View};
 use tcpscope::wire::{
@@ -81,7 +81,8 @@ fn shown(ways: Ways, all: bool) -> Vec<ListenerRow> {
 
 fn print(printer: &mut Printer, ways: Ways, rows: &[ListenerRow]) {
     printer.set_interval(2 * SECOND);
-    printer.rows(&listener_view(2, ways.accepts), rows).unwrap();
+    let hide = silent(rows, ways.accepts);
+    printer.rows(&View { hide: &hide, ..View::default() }, rows).unwrap();
 }
 
 fn event(ts: u64, cause: usize, client: &str) -> ListenEvent {
@@ -133,6 +134,8 @@ fn table() {
         printed(Format::Table, |printer| print(printer, ways, rows))
     };
     let functions = shown(BY_FUNCTIONS, false);
+    let hide = &["netns", "drops_accept", "wait_p50_ns", "wait_p99_ns"];
+    let narrow = View { hide, ..View::default() };
     let (events, clients) = losses_and_clients();
     check(
         "listen.txt",
@@ -140,10 +143,7 @@ fn table() {
             ("listenoverflow -i 2".to_owned(), table(BY_FUNCTIONS, &functions)),
             ("by looking, --all".to_owned(), table(BY_LOOKING, &shown(BY_LOOKING, true))),
             ("--group".to_owned(), table(BY_FUNCTIONS, &group(functions.clone()))),
-            (
-                "80 columns".to_owned(),
-                snapshot_on_terminal(80, &listener_view(1, false), &functions),
-            ),
+            ("80 columns".to_owned(), snapshot_on_terminal(80, &narrow, &functions)),
             (
                 "--events".to_owned(),
                 printed(Format::Table, |printer| {

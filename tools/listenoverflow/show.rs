@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tcpscope::hooks::LISTENOVERFLOW;
 use tcpscope::listen::{
-    ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, listener_view, rows,
+    ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, rows, silent,
 };
 use tcpscope::report::{View, sort};
 use tcpscope::run::{monotonic_now, wall_now};
@@ -58,11 +58,9 @@ impl Watch<'_> {
         if let Ok(Some(column)) = args.interval.sort_column() {
             sort(&mut rows, column);
         }
-        let mut namespaces: Vec<_> = rows.iter().map(|row| row.flow.netns).collect();
-        namespaces.sort_unstable();
-        namespaces.dedup();
+        let hide = silent(&rows, ways.accepts);
         rows.truncate(args.interval.top());
-        running.printer.rows(&listener_view(namespaces.len(), ways.accepts), &rows)?;
+        running.printer.rows(&View { hide: &hide, ..View::default() }, &rows)?;
         if args.advise {
             for one in interval.ones.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
             {

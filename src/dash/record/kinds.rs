@@ -187,6 +187,7 @@ kinds! {
         syn_peak: Option<u64>,
         syn_limit: Option<u64>,
         accepts: Option<u64>,
+        drops_accept: Option<u64>,
         drops_accept_syn: Option<u64>,
         drops_accept_ack: Option<u64>,
         drops_syn: Option<u64>,
