@@ -65,7 +65,7 @@ fn open(object: &[u8], program: &str, options: &Options) -> Result<OpenObject> {
             ".rodata.options" => map.set_initial_value(options.as_bytes())?,
             // Kernels that refuse socket storage must not be asked for the map either.
             _ if map.map_type() == MapType::SkStorage => {
-                map.set_autocreate(options.use_hash == 0)?
+                map.set_autocreate(options.use_hash == 0)?;
             }
             _ => {}
         }
