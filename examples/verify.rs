@@ -1,7 +1,7 @@
 //! verify: what the verifier of the running kernel has to do for every program of every tool.
 //!
-//! Each program is loaded alone, once with sockets kept in socket storage and once in a hash map,
-//! and never attached. One line each, separated by tabs: object, program, where sockets are kept,
+//! Each program is loaded once with sockets kept in socket storage and once in a hash map, and never
+//! attached. One line each, separated by tabs: object, program, where sockets are kept,
 //! instructions processed, or `refused` and the reason. Nothing is left away that a flag can ask for,
 //! but for events instead of sums and for filters.
 
@@ -21,17 +21,17 @@ const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs
 /// `BPF_LOG_STATS` of the kernel's `bpf_verifier.h`: sums at the end, not every step.
 const LOG_STATS: u32 = 4;
 
-/// What libbpf and the verifier said about the program at hand.
-static SAID: Mutex<String> = Mutex::new(String::new());
+type Verdict = Result<u64, String>;
+
+/// What libbpf and the verifier said about the programs at hand.
+static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Where libbpf quotes the verifier.
 const LOG_BEGIN: &str = "-- BEGIN PROG LOAD LOG --";
 
-#[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
 fn keep(level: PrintLevel, text: String) {
     if level == PrintLevel::Warn || text.contains(LOG_BEGIN) {
-        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-        said.push_str(&text);
+        SAID.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 
@@ -51,12 +51,12 @@ fn options(facts: &Facts, use_hash: bool) -> Options {
     options
 }
 
-/// The object with one program to load.
-fn open(object: &[u8], program: &str, options: &Options) -> Result<OpenObject> {
+/// The object with some of its programs to load.
+fn open(object: &[u8], programs: &[String], options: &Options) -> Result<OpenObject> {
     let mut open =
         ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
-        let wanted = one.name() == program;
+        let wanted = programs.iter().any(|name| one.name() == name.as_str());
         one.set_autoload(wanted);
         one.set_log_level(LOG_STATS);
     }
@@ -73,17 +73,36 @@ fn open(object: &[u8], program: &str, options: &Options) -> Result<OpenObject> {
     Ok(open)
 }
 
-/// Instructions processed, or why the kernel refused.
-fn verify(object: &[u8], program: &str, options: &Options) -> Result<Result<u64, String>> {
-    let open = open(object, program, options)?;
-    let said = || mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));
-    said();
-    let loaded = open.load();
-    let said = said();
-    match loaded {
-        Ok(_) => processed(&said).with_context(|| format!("no sums in {said:?}")).map(Ok),
-        Err(error) => Ok(Err(format!("{}: {error}", reason(&said)))),
+/// Of each program: instructions processed, or why the kernel refused it. libbpf loads them in their
+/// order and stops at the first that is refused; it goes on with those behind it.
+fn verify(object: &[u8], programs: &[String], options: &Options) -> Result<Vec<Verdict>> {
+    let mut found = Vec::new();
+    while found.len() < programs.len() {
+        let left = &programs[found.len()..];
+        let open = open(object, left, options)?;
+        SAID.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let loaded = open.load();
+        let said = mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));
+        let of = |program: &String| -> String {
+            let name = format!("prog '{program}': ");
+            said.iter().filter(|text| text.contains(&name)).map(String::as_str).collect()
+        };
+        let refused = match &loaded {
+            Ok(_) => left.len(),
+            Err(error) => left
+                .iter()
+                .rposition(|program| !of(program).is_empty())
+                .with_context(|| format!("no program is to blame: {error}: {said:?}"))?,
+        };
+        for program in &left[..refused] {
+            let said = of(program);
+            found.push(Ok(processed(&said).with_context(|| format!("no sums in {said:?}"))?));
+        }
+        if let Err(error) = loaded {
+            found.push(Err(format!("{}: {error}", reason(&of(&left[refused])))));
+        }
     }
+    Ok(found)
 }
 
 /// `processed N insns (limit ...`
@@ -111,12 +130,10 @@ fn main() -> Result<()> {
             ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
         let programs: Vec<_> =
             open.progs().map(|one| one.name().to_string_lossy().into_owned()).collect();
-        for program in programs {
-            for (kept, use_hash) in [("storage", false), ("hash", true)] {
-                let found = match verify(object, &program, &options(&facts, use_hash))? {
-                    Ok(count) => count.to_string(),
-                    Err(reason) => format!("refused\t{reason}"),
-                };
+        for (kept, use_hash) in [("storage", false), ("hash", true)] {
+            let verdicts = verify(object, &programs, &options(&facts, use_hash))?;
+            for (program, found) in programs.iter().zip(verdicts) {
+                let found = found.map_or_else(|why| format!("refused\t{why}"), |n| n.to_string());
                 println!("{name}\t{program}\t{kept}\t{found}");
             }
         }
