@@ -8,6 +8,9 @@ use crate::report::{Cell, Column, Row, human};
 use crate::states::{comm, id};
 use crate::wire::{COMM_LEN, Flow};
 
+/// What a client waits that sends its SYN again, ns (RFC 6298 2.1).
+const SYN_RETRY: u64 = 1_000_000_000;
+
 /// What bounds the accept queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bound {
@@ -62,7 +65,7 @@ pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
     });
     let overflowed = losses.accept.filter(|&full| full > 0);
     let needed = overflowed.map(|lost| one.numbers.accept_peak + lost);
-    let verdict = overflowed.and_then(|_| verdict(one));
+    let verdict = needed.and_then(|needed| verdict(one, needed, interval_ns));
     let mut row = AdviceRow {
         ts,
         flow: one.listener.flow,
@@ -79,15 +82,26 @@ pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
     Some(row)
 }
 
-/// A queue that is empty again at the end was too short for a burst; one that stays full is filled
-/// faster than it is emptied, however long it is.
-fn verdict(one: &One) -> Option<Verdict> {
+/// A queue that is full most of the time is filled faster than it is emptied, however long it is: then
+/// half of the connections wait about as long as a full one takes. Without waits we ask whether one
+/// that had held all would have been better than sending SYNs again.
+fn verdict(one: &One, needed: u64, interval_ns: u64) -> Option<Verdict> {
     let numbers = &one.numbers;
-    Some(match numbers.accepts? {
-        0 => Verdict::NobodyAccepts,
-        _ if numbers.accept_now * 2 > numbers.accept_limit => Verdict::SlowAccept,
-        _ => Verdict::ShortQueue,
-    })
+    let Some(full) = emptied(one, numbers.accept_limit + 1, interval_ns) else {
+        return numbers.accepts.map(|_| Verdict::NobodyAccepts);
+    };
+    let median = numbers.waits.as_ref().and_then(|waits| waits.quantile(500));
+    let slow = match median {
+        Some(median) => median >= full / 2,
+        None => emptied(one, needed, interval_ns)? >= SYN_RETRY,
+    };
+    Some(if slow { Verdict::SlowAccept } else { Verdict::ShortQueue })
+}
+
+/// How long `accept()` takes for so many, in ns; `None` if it took none, or nobody knows.
+fn emptied(one: &One, connections: u64, interval_ns: u64) -> Option<u64> {
+    let rate = one.numbers.accepts.filter(|&count| count > 0)?;
+    Some(connections.saturating_mul(interval_ns) / rate)
 }
 
 fn nanos(ns: u64) -> String {
@@ -148,8 +162,8 @@ impl AdviceRow {
             one.numbers.accept_peak,
             needed - one.numbers.accept_peak
         );
-        let rate = one.numbers.accepts.filter(|&count| count > 0);
-        let drain = rate.map(|count| nanos((limit + 1).saturating_mul(interval_ns) / count));
+        let emptied =
+            |connections| emptied(one, connections, interval_ns).map_or("?".to_owned(), nanos);
         let waits = one.numbers.waits.as_ref().and_then(|waits| {
             Some(format!(
                 ", WAIT P50 {} P99 {}",
@@ -166,15 +180,15 @@ impl AdviceRow {
             ),
             Some(Verdict::SlowAccept) => writeln!(
                 text,
-                "  accept() is slow: {} still waited at the end, a full queue takes {} to \
-                 empty{waits}; a longer one only makes them wait longer",
-                one.numbers.accept_now,
-                drain.unwrap_or_default()
+                "  accept() is slow: a full queue takes {} to empty{waits}; a longer one only makes \
+                 connections wait longer",
+                emptied(limit + 1)
             ),
             Some(Verdict::ShortQueue) => writeln!(
                 text,
-                "  the queue was short: accept() kept up afterwards, {} waited at the end{waits}",
-                one.numbers.accept_now
+                "  the queue is short: at the rate of accept() the last of {needed} would have waited \
+                 {}{waits}",
+                emptied(needed)
             ),
         };
         if let Some(knobs) = self.knobs {
@@ -275,3 +289,7 @@ impl Row for AdviceRow {
         self.ts
     }
 }
+
+#[cfg(test)]
+#[path = "advise_tests.rs"]
+mod tests;

@@ -134,6 +134,7 @@ fn advice() -> Result<()> {
         ensure!(!rows.is_empty(), "no advice");
         for row in rows {
             ensure!(row["bound_by"] == bound && row["accept_limit"] == limit, "{row}");
+            ensure!(row["verdict"] == "nobody_accepts", "{row}");
             ensure!(row["somaxconn"] == somaxconn && row["abort_on_overflow"] == false, "{row}");
         }
     }
@@ -158,7 +159,7 @@ fn nginx() -> Result<()> {
     let mut server = netns.command("nginx");
     server.arg("-c").arg(&configuration).arg("-p").arg(folder.path());
     let server = Running::server(&netns, &mut server, 5201)?;
-    let tool = watch(&netns, "")?;
+    let tool = watch(&netns, "--advise")?;
     let mut client = netns.command("wrk");
     client.args(["-t", "2", "-c", "200", "-d", "2s", "-H", "Connection: close"]);
     crate::tool::output(client.arg("http://127.0.0.1:5201/"))?;
@@ -166,6 +167,12 @@ fn nginx() -> Result<()> {
         let pid = u64::from(server.pid());
         let (rows, ended) = explained(tool)?;
         ensure!(rows.iter().all(|row| number(&row["pid"]) == pid), "{rows:#?}");
+        let advice = ended.of_kind("advice")?;
+        ensure!(!advice.is_empty(), "no advice");
+        // Where waits are seen they may show that it has all it can do.
+        let waits = ended.last_status()?["probes"]["accept-return"] != "-";
+        let fits = |verdict: &Value| verdict == "short_queue" || waits && verdict == "slow_accept";
+        ensure!(advice.iter().all(|row| fits(&row["verdict"])), "{advice:#?}");
         (rows, ended)
     };
     let drops = netns.counter("TcpExtListenDrops")?;
