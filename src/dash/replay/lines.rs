@@ -1,62 +1,18 @@
 //! The lines of a recording of any size, one at a time: memory does not depend on how long the
 //! file or a line is.
 
-use std::io::{self, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::io::{self, SeekFrom};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use super::input::Input;
 use crate::dash::record::{Damage, Record};
 
 /// The longest line that is read; those of this kit have a few hundred bytes, with all buckets of
 /// a histogram some thousands.
 const LINE_MAX: usize = 256 << 10;
 /// Bytes read at once.
-const CHUNK: usize = 64 << 10;
-/// To find the time somewhere in the file, so many bytes are looked through.
-const LOOK: u64 = 1 << 20;
-
-/// Where a recording comes from.
-pub trait Input: io::Read + Send {
-    /// For those that can go back.
-    fn seekable(&mut self) -> Option<&mut dyn Seek> {
-        None
-    }
-
-    /// Whether a read would wait for somebody to write.
-    fn is_quiet(&self) -> bool {
-        false
-    }
-}
-
-/// What cannot be told is found out by reading.
-fn nothing_to_read(fd: &impl AsFd) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)) == Ok(0)
-}
-
-impl Input for std::fs::File {
-    fn seekable(&mut self) -> Option<&mut dyn Seek> {
-        // A pipe opened by name cannot, and says so.
-        if self.stream_position().is_ok() { Some(self) } else { None }
-    }
-
-    fn is_quiet(&self) -> bool {
-        nothing_to_read(self)
-    }
-}
-
-impl<T: AsRef<[u8]> + Send> Input for io::Cursor<T> {
-    fn seekable(&mut self) -> Option<&mut dyn Seek> {
-        Some(self)
-    }
-}
-
-impl Input for io::Stdin {
-    fn is_quiet(&self) -> bool {
-        nothing_to_read(self)
-    }
-}
+pub(super) const CHUNK: usize = 64 << 10;
+/// Bytes of a line too long that are skipped before anything else may be done.
+const SKIP: u64 = 16 << 20;
 
 /// What a line turned out to be.
 #[derive(Debug)]
@@ -65,7 +21,18 @@ pub enum Read {
     Record(Record),
     /// None of ours, at this place.
     Damaged(Damage, u64),
+    /// None yet: within a line that is too long, and may have no end.
+    Skipping,
     /// There are no more.
+    End,
+}
+
+/// What has been taken of a line.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    All,
+    /// As much as is taken of any; the rest is to be skipped.
+    TooLong,
     End,
 }
 
@@ -81,6 +48,8 @@ pub struct Lines {
     /// Offsets of beginnings of lines, and their numbers from 1 on; the last one is the nearest.
     anchor: (u64, u64),
     seekable: bool,
+    /// The end of a line too long has not been seen yet.
+    skipping: bool,
 }
 
 impl Lines {
@@ -95,6 +64,7 @@ impl Lines {
             line: Vec::new(),
             anchor: (0, 1),
             seekable,
+            skipping: false,
         }
     }
 
@@ -124,15 +94,18 @@ impl Lines {
     /// The input cannot be read.
     pub fn read(&mut self) -> io::Result<Read> {
         loop {
+            if self.skipping && !self.skip()? {
+                return Ok(Read::Skipping);
+            }
             let begin = self.offset;
             match self.read_line()? {
-                None => return Ok(Read::End),
-                Some(true) => {
+                Taken::End => return Ok(Read::End),
+                Taken::TooLong => {
                     let words = format!("longer than {} KiB", LINE_MAX >> 10);
                     return Ok(Read::Damaged(Damage::Malformed(words), begin));
                 }
-                Some(false) if self.line.trim_ascii().is_empty() => {}
-                Some(false) => {
+                Taken::All if self.line.trim_ascii().is_empty() => {}
+                Taken::All => {
                     return Ok(match Record::parse(self.line.trim_ascii()) {
                         Ok(record) => Read::Record(record),
                         Err(damage) => Read::Damaged(damage, begin),
@@ -142,26 +115,57 @@ impl Lines {
         }
     }
 
-    /// Takes the next line into `line`; `Some(true)` if it was too long and is cut.
-    fn read_line(&mut self) -> io::Result<Option<bool>> {
+    /// Takes the next line into `line`.
+    fn read_line(&mut self) -> io::Result<Taken> {
         self.line.clear();
-        let mut cut = false;
         loop {
             if self.rest.is_empty() && self.fill()? == 0 {
-                return Ok((!self.line.is_empty() || cut).then_some(cut));
+                return Ok(if self.line.is_empty() { Taken::End } else { Taken::All });
             }
             let bytes = &self.chunk[self.rest.clone()];
             let end = memchr::memchr(b'\n', bytes);
-            let taken = end.map_or(bytes.len(), |end| end + 1);
+            let found = end.map_or(bytes.len(), |end| end + 1);
             let room = LINE_MAX - self.line.len();
-            cut |= taken > room;
-            self.line.extend_from_slice(&bytes[..taken.min(room)]);
-            self.rest.start += taken;
-            self.offset += taken as u64;
+            if found > room {
+                self.skipping = true;
+                return Ok(Taken::TooLong);
+            }
+            self.line.extend_from_slice(&bytes[..found]);
+            self.pass(found);
             if end.is_some() {
-                return Ok(Some(cut));
+                return Ok(Taken::All);
             }
         }
+    }
+
+    /// Goes on to the end of a line; `false` if it has not come within [`SKIP`] bytes.
+    fn skip(&mut self) -> io::Result<bool> {
+        let begin = self.offset;
+        while self.offset - begin < SKIP {
+            if self.rest.is_empty() && self.fill()? == 0 {
+                self.skipping = false;
+                return Ok(true);
+            }
+            let bytes = &self.chunk[self.rest.clone()];
+            let end = memchr::memchr(b'\n', bytes);
+            self.pass(end.map_or(bytes.len(), |end| end + 1));
+            if end.is_some() {
+                self.skipping = false;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Leaves out what remains of a line, unless that is very much.
+    pub(super) fn skip_line(&mut self) -> io::Result<()> {
+        self.skipping = true;
+        self.skip().map(drop)
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.rest.start += bytes;
+        self.offset += bytes as u64;
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -183,7 +187,19 @@ impl Lines {
     pub fn seek(&mut self, offset: u64) -> io::Result<()> {
         let seek = self.input.seekable().ok_or(io::ErrorKind::NotSeekable)?;
         seek.seek(SeekFrom::Start(offset))?;
-        (self.offset, self.rest) = (offset, 0..0);
+        (self.offset, self.rest, self.skipping) = (offset, 0..0, false);
+        Ok(())
+    }
+
+    /// Where it is, for [`Lines::go_back`].
+    pub(super) fn place(&self) -> (u64, bool) {
+        (self.offset, self.skipping)
+    }
+
+    /// Goes on where it was.
+    pub(super) fn go_back(&mut self, (offset, skipping): (u64, bool)) -> io::Result<()> {
+        self.seek(offset)?;
+        self.skipping = skipping;
         Ok(())
     }
 
@@ -194,7 +210,7 @@ impl Lines {
     pub fn size(&mut self) -> io::Result<u64> {
         let Some(seek) = self.input.seekable() else { return Ok(0) };
         let size = seek.seek(SeekFrom::End(0))?;
-        self.seek(self.offset)?;
+        self.go_back(self.place())?;
         Ok(size)
     }
 
@@ -207,7 +223,7 @@ impl Lines {
         if !self.seekable {
             return Ok(None);
         }
-        let back = self.offset;
+        let back = self.place();
         let (from, mut number) = if self.anchor.0 <= offset { self.anchor } else { (0, 1) };
         self.seek(from)?;
         while self.offset < offset {
@@ -218,88 +234,11 @@ impl Lines {
             let taken = left.min(self.rest.len());
             let bytes = &self.chunk[self.rest.start..self.rest.start + taken];
             number += memchr::memchr_iter(b'\n', bytes).count() as u64;
-            self.rest.start += taken;
-            self.offset += taken as u64;
+            self.pass(taken);
         }
         self.anchor = (offset, number);
-        self.seek(back)?;
+        self.go_back(back)?;
         Ok(Some(number))
-    }
-
-    /// The time of the first record that begins behind an offset, and where that one begins.
-    fn time_behind(&mut self, offset: u64) -> io::Result<Option<(i64, u64)>> {
-        self.seek(offset.saturating_sub(1))?;
-        // The line that the offset lies in is not looked at, unless it begins there.
-        if offset > 0 && self.read_line()?.is_none() {
-            return Ok(None);
-        }
-        while self.offset < offset + LOOK {
-            let begin = self.offset;
-            match self.read()? {
-                Read::Record(record) => return Ok(Some((record.ts(), begin))),
-                Read::Damaged(..) => {}
-                Read::End => break,
-            }
-        }
-        Ok(None)
-    }
-
-    /// The offset of a line before which everything was earlier than `ts`, by halving: lines are
-    /// in the order of their times, or nearly so.
-    ///
-    /// # Errors
-    /// The input cannot be read.
-    pub fn find(&mut self, ts: i64) -> io::Result<u64> {
-        let (mut low, mut high) = (0, self.size()?);
-        let mut found = 0;
-        while high - low > CHUNK as u64 {
-            let middle = low + (high - low) / 2;
-            match self.time_behind(middle)? {
-                Some((time, begin)) if time < ts => (low, found) = (begin.max(middle), begin),
-                _ => high = middle,
-            }
-        }
-        Ok(found)
-    }
-
-    /// Where the first line begins that does so behind an offset.
-    ///
-    /// # Errors
-    /// The input cannot be read.
-    pub fn find_line(&mut self, offset: u64) -> io::Result<u64> {
-        self.seek(offset)?;
-        self.read_line()?;
-        Ok(self.offset)
-    }
-
-    /// The time of the last record; `None` where nobody can look so far ahead.
-    ///
-    /// # Errors
-    /// The input cannot be read.
-    pub fn last_time(&mut self) -> io::Result<Option<i64>> {
-        if !self.seekable {
-            return Ok(None);
-        }
-        let (back, size) = (self.offset, self.size()?);
-        let mut last = None;
-        if self.time_behind(size.saturating_sub(CHUNK as u64))?.is_some() {
-            self.seek(size.saturating_sub(CHUNK as u64))?;
-            // The first may be the end of a longer one.
-            let _ = self.read_line()?;
-        } else {
-            self.seek(0)?;
-        }
-        if size - self.offset <= LOOK {
-            loop {
-                match self.read()? {
-                    Read::Record(record) => last = last.max(Some(record.ts())),
-                    Read::Damaged(..) => {}
-                    Read::End => break,
-                }
-            }
-        }
-        self.seek(back)?;
-        Ok(last)
     }
 }
 

@@ -30,6 +30,7 @@ fn damage_is_told_by_line_and_the_rest_is_read() {
             Read::Damaged(reason, offset) => {
                 damage.push((lines.number(offset).unwrap().unwrap(), reason.to_string()));
             }
+            Read::Skipping => panic!("no line is that long"),
             Read::End => break,
         }
     }
@@ -71,9 +72,27 @@ impl io::Read for Endless {
 impl Input for io::Take<Endless> {}
 
 #[test]
-fn an_endless_line_takes_no_memory() {
+fn an_endless_line_takes_neither_memory_nor_patience() {
     let mut lines = Lines::new(Box::new(io::Read::take(Endless, 1 << 30)));
-    assert!(matches!(lines.read().unwrap(), Read::Damaged(..)));
+    assert!(matches!(lines.read().unwrap(), Read::Damaged(..)), "told before its end has come");
+    let mut offset = lines.offset();
+    while matches!(lines.read().unwrap(), Read::Skipping) {
+        assert!(lines.offset() - offset <= SKIP + CHUNK as u64, "others want to do something, too");
+        offset = lines.offset();
+    }
     assert!(lines.line.capacity() <= 2 * LINE_MAX);
-    assert!(matches!(lines.read().unwrap(), Read::End));
+    assert_eq!(offset.max(lines.offset()), 1 << 30);
+}
+
+#[test]
+fn times_are_found_around_a_line_without_end() {
+    let mut text: String = (0..1000).map(note).collect();
+    let begins = text.len() as u64;
+    text.push_str(&"y".repeat(40 << 20));
+    let mut lines = lines(text);
+    let ts = 1_767_312_000_000_000_000 + 500 * 1_000_000_000;
+    let found = lines.find(ts).unwrap();
+    assert!(found < begins, "{found}");
+    lines.seek(found).unwrap();
+    assert!(matches!(lines.read().unwrap(), Read::Record(record) if second(&record) <= 500));
 }

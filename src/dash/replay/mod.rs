@@ -1,8 +1,11 @@
 //! Recordings: lines of a file with bounded memory, and the player that lets their time pass.
 
+mod find;
+mod input;
 mod lines;
 mod player;
 mod speed;
 
-pub use lines::{Input, Lines, Read};
+pub use input::Input;
+pub use lines::{Lines, Read};
 pub use player::{Player, play};

@@ -89,6 +89,8 @@ impl Player {
                         self.progress.damage = Some((number, damage.to_string()));
                     }
                 }
+                Read::Skipping if self.waits => {}
+                Read::Skipping => break,
                 Read::End => self.progress.ended = true,
             }
         }
@@ -170,7 +172,11 @@ impl Player {
             }
             Control::Seek(by) => return self.seek(self.progress.now.saturating_add(by)),
             Control::Start => return self.seek(self.progress.first.unwrap_or(0)),
-            Control::End => return self.seek(self.progress.last.unwrap_or(i64::MAX)),
+            Control::End => {
+                // Somebody may still be writing it.
+                self.progress.last = self.lines.last_time()?.max(self.progress.last);
+                return self.seek(self.progress.last.unwrap_or(i64::MAX));
+            }
         }
         self.progress.speed = self.speed.factor();
         Ok(Vec::new())
@@ -178,7 +184,9 @@ impl Player {
 
     /// Goes to a time, with what was before it.
     fn seek(&mut self, ts: i64) -> io::Result<Vec<Event>> {
-        let ts = ts.max(self.progress.first.unwrap_or(ts));
+        // Without a line there is no time to go to.
+        let Some(first) = self.progress.first else { return Ok(Vec::new()) };
+        let ts = ts.max(first);
         let ts = self.progress.last.map_or(ts, |last| ts.min(last));
         let ahead = ts.saturating_sub(self.progress.now);
         if !(0..=BEFORE).contains(&ahead) {
@@ -201,6 +209,8 @@ impl Player {
             events.extend(self.read_all(ts)?);
             return Ok(events);
         }
+        // What had ended may have grown.
+        self.progress.ended &= !self.lines.can_seek();
         self.read_all(ts)
     }
 

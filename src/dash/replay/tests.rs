@@ -84,9 +84,9 @@ fn nothing_to_play_is_no_failure() {
     for text in ["", "\n\n", "garbage"] {
         let mut player = player(text.to_owned());
         assert_eq!(seconds(player.advance(Duration::from_secs(1)).unwrap()).len(), 0);
-        let shown = seconds(player.control(Control::End).unwrap());
-        assert!(shown.iter().all(|second| *second == -1), "{text}: {shown:?}");
+        assert!(player.control(Control::End).unwrap().is_empty(), "{text}");
         assert!(player.progress().ended);
+        assert_eq!(player.progress().now, 0, "no time is shown where there is none");
     }
 }
 
@@ -110,4 +110,20 @@ fn what_has_come_through_a_pipe_is_shown_at_once() {
     let mut player = Player::new(Lines::new(Box::new(pipe))).unwrap();
     assert_eq!(seconds(player.advance(Duration::from_millis(50)).unwrap()), [1, 2, 3]);
     assert_eq!(player.progress().now, EPOCH + 3 * SECOND);
+}
+
+#[test]
+fn a_recording_that_grows_is_played_on_from_its_end() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    io::Write::write_all(&mut file, (line(1, "a") + &line(2, "b")).as_bytes()).unwrap();
+    let open = std::fs::File::open(file.path()).unwrap();
+    let mut player = Player::new(Lines::new(Box::new(open))).unwrap();
+    assert_eq!(seconds(player.advance(Duration::from_secs(5)).unwrap()), [1, 2]);
+    assert!(player.progress().ended);
+    io::Write::write_all(&mut file, line(3, "c").as_bytes()).unwrap();
+    assert_eq!(seconds(player.control(Control::End).unwrap()), [3]);
+    assert_eq!(player.progress().last, Some(EPOCH + 3 * SECOND));
+    file.as_file().set_len(0).unwrap();
+    player.advance(Duration::from_secs(1)).unwrap();
+    assert!(player.progress().ended, "cut off is an end like any other");
 }
