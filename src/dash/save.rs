@@ -42,6 +42,9 @@ impl Board {
         records.extend(self.close_wait.rows().map(|row| Record::CloseWait(row.clone())));
         records.extend(self.latency.rows().map(|row| Record::Latency(Box::new(row.clone()))));
         records.extend(self.listeners.rows().map(|row| Record::Listener(Box::new(row.clone()))));
+        let losses = self.losing.events().cloned();
+        records.extend(losses.map(|loss| Record::ListenEvent(Box::new(loss))));
+        records.extend(self.clients.rows().map(|row| Record::ListenClient(row.clone())));
         records.extend(self.mibs.rows().map(|row| Record::Mib(row.clone())));
         records.extend(self.exchanges.iter().map(|row| Record::Exchange(Box::new(row.clone()))));
         records.extend(self.notes.iter().map(|note| Record::Note(note.clone())));

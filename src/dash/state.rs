@@ -120,6 +120,10 @@ impl Dash {
             }
             Event::Progress(progress) => {
                 self.board.now = self.board.now.max(progress.now);
+                if progress.ended {
+                    self.board.end();
+                    self.stale = true;
+                }
                 self.progress = Some(progress);
             }
             Event::Own(own) => self.own = own,
@@ -175,6 +179,19 @@ impl Dash {
             View::Listeners => self.tables.listeners.detail().is_some(),
             View::Overview | View::Tool => false,
         }
+    }
+
+    /// The selected row of this view, from 1 on, and how many there are; `None` without any.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        let (row, rows) = match self.view {
+            View::Processes => self.tables.processes.place(),
+            View::Connections => self.tables.connections.place(),
+            View::Latency => self.tables.latencies.place(),
+            View::States => self.tables.close_wait.place(),
+            View::Listeners => self.tables.listeners.place(),
+            View::Overview | View::Tool => return None,
+        };
+        (rows > 0).then_some((row + 1, rows))
     }
 
     /// Shows a view.

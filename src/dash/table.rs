@@ -72,6 +72,11 @@ impl<R: Line> Table<R> {
         self.cursor
     }
 
+    /// Index of the selected row, and how many there are.
+    pub fn place(&self) -> (usize, usize) {
+        (self.cursor, self.rows.len())
+    }
+
     /// The selected row; `None` of an empty table.
     pub fn selected(&self) -> Option<&R> {
         self.rows.get(self.cursor)

@@ -39,6 +39,7 @@ pub fn findings(board: &Board) -> Vec<Finding> {
     let mut found = Vec::new();
     losses(board, &mut found);
     listeners(board, &mut found);
+    clients(board, &mut found);
     close_wait(board, &mut found);
     time_wait(board, &mut found);
     retransmits(board, &mut found);
@@ -78,11 +79,12 @@ fn losses(board: &Board, found: &mut Vec<Finding>) {
 }
 
 fn listeners(board: &Board, found: &mut Vec<Finding>) {
-    for row in board.listeners.rows() {
+    for row in board.all_listeners() {
         let name = listener_name(row);
         let peak = row.accept_peak.or(row.accept_now);
-        if let Some(drops @ 1..) = board.drops_lately(row) {
-            let cause = worst_cause(row).map_or(String::new(), |cause| format!(": {cause}"));
+        let lately = board.drops_lately(row);
+        if let Some(drops @ 1..) = lately.total {
+            let cause = lately.worst().map_or(String::new(), |cause| format!(": {cause}"));
             let text = format!("{name} dropped {drops} connections in the last minute{cause}");
             found.push(Finding { weight: Weight::Bad, text });
         } else if let (Some(peak), Some(limit @ 1..)) = (peak, row.accept_limit)
@@ -94,16 +96,14 @@ fn listeners(board: &Board, found: &mut Vec<Finding>) {
     }
 }
 
-/// What most drops of a listener are due to, in words.
-pub fn worst_cause(row: &Listener) -> Option<&'static str> {
-    let causes = [
-        (row.drops_accept_syn, "accept queue full at the SYN"),
-        (row.drops_accept_ack, "accept queue full at the final ACK"),
-        (row.drops_syn, "SYN queue full"),
-        (row.drops_other, "neither queue was full"),
-    ];
-    let known = causes.into_iter().filter_map(|(count, words)| Some((count?, words)));
-    known.filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count).map(|(_, words)| words)
+/// Who lost most, where clients are told apart.
+fn clients(board: &Board, found: &mut Vec<Finding>) {
+    let Some(worst) = board.clients.rows().max_by_key(|client| client.lost) else { return };
+    let Some(lost @ 1..) = worst.lost else { return };
+    let who = worst.raddr.map_or("clients unknown".to_owned(), |raddr| raddr.to_string());
+    let time = worst.interval_ns.map_or(String::new(), |ns| format!(" in {}", nanos(ns)));
+    let text = format!("listeners here dropped {lost} connections of {who}{time}");
+    found.push(Finding { weight: Weight::Bad, text });
 }
 
 fn close_wait(board: &Board, found: &mut Vec<Finding>) {

@@ -2,23 +2,28 @@
 //! changed their state lately, and how it came to be so.
 
 mod connections;
+mod drops;
+mod exchanges;
 mod findings;
 mod history;
 mod interval;
+mod losing;
 mod trails;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::record::{
-    By, CloseWait, Count, Exchange, Key, Latency, Listener, Mib, Note, Record, Socket, Sockets,
-    ToolStatus,
+    By, CloseWait, Count, Exchange, Key, Latency, ListenClient, Listener, Mib, Note, Record,
+    Socket, Sockets, ToolStatus,
 };
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
-pub use findings::{Finding, Weight, findings, listener_name, process, worst_cause};
+pub use drops::Drops;
+pub use findings::{Finding, Weight, findings, listener_name, process, text};
 pub use history::{Bucket, History, Series, peak};
 pub use interval::{Groups, Interval};
+pub use losing::Losing;
 pub use trails::{Point, Trail, Trails, Who};
 
 /// Exchanges that are remembered, newest last.
@@ -64,6 +69,8 @@ pub struct Board {
     pub connections: Connections,
     /// The last exchanges, newest last.
     pub exchanges: VecDeque<Exchange>,
+    /// What clients have lost, those who lost most first.
+    pub clients: Groups<(), ListenClient>,
     /// The last remarks, newest last.
     pub notes: VecDeque<Note>,
     /// The whole machine over time.
@@ -72,6 +79,12 @@ pub struct Board {
     pub trails: Trails,
     /// Records taken in.
     pub records: u64,
+    /// Listeners of which losses alone are told.
+    pub losing: Losing,
+    drops: drops::Minutes,
+    timed: exchanges::Exchanges,
+    /// Quantiles are told; exchanges need not be counted.
+    has_quantiles: bool,
     /// The interval whose processes have been followed, wall-clock ns.
     followed: i64,
 }
@@ -93,11 +106,17 @@ impl Board {
                 self.history.state(&change);
                 self.connections.take(&change);
             }
-            Record::Latency(row) => self.latency(*row),
-            Record::Exchange(row) => {
-                remember(&mut self.exchanges, EXCHANGES, *row);
+            Record::Latency(row) => {
+                self.has_quantiles = true;
+                self.latency(*row);
             }
+            Record::Exchange(row) => self.exchange(*row),
             Record::Listener(row) => self.listener(*row),
+            Record::ListenEvent(event) => {
+                self.drops.event(&event);
+                self.losing.take(*event);
+            }
+            Record::ListenClient(client) => self.clients.take((), client.ts.0, client),
             Record::Mib(mib) => {
                 self.history.mib(&mib);
                 self.mibs.take(mib.netns, mib.ts.0, mib);
@@ -159,21 +178,28 @@ impl Board {
         let drops = row.drops_total.map_or(f64::NAN, float);
         let queue = row.accept_peak.or(row.accept_now).map_or(f64::NAN, float);
         self.trails.push(who, Point { ts: row.ts.0, values: [queue, drops] });
+        self.drops.take(&row);
         self.listeners.take(row.netns, row.ts.0, row);
     }
 
-    /// Connections that a listener dropped in the last minute; `None` where nothing tells.
-    pub fn drops_lately(&self, row: &Listener) -> Option<u64> {
-        let trail = self.trails.of(Who::Listener(row.laddr, row.lport, row.netns))?;
-        let lately = trail.iter().filter(|point| point.ts > self.now - STALE);
-        let known: Vec<f64> = lately.map(|p| p.values[1]).filter(|drops| !drops.is_nan()).collect();
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "sums of counts"
-        )]
-        let sum = known.iter().sum::<f64>() as u64;
-        (!known.is_empty()).then_some(sum)
+    /// Exchanges one by one: where nobody tells quantiles, they are counted.
+    fn exchange(&mut self, row: Exchange) {
+        if !self.has_quantiles {
+            let over = self.timed.take(&row);
+            over.into_iter().for_each(|row| self.latency(row));
+        }
+        remember(&mut self.exchanges, EXCHANGES, row);
+    }
+
+    /// All listeners; those of which losses alone are told last.
+    pub fn all_listeners(&self) -> impl Iterator<Item = &Listener> {
+        let told = |row: &&Listener| !self.listeners.rows().any(|one| one.key() == row.key());
+        self.listeners.rows().chain(self.losing.rows().filter(told))
+    }
+
+    /// What a listener has dropped in the last minute.
+    pub fn drops_lately(&self, row: &Listener) -> Drops {
+        self.drops.of(row, self.now)
     }
 
     fn status(&mut self, status: ToolStatus) {
@@ -190,6 +216,8 @@ impl Board {
     /// Ends a batch of records: forgets what is over.
     pub fn settle(&mut self) {
         self.follow_processes();
+        let over = self.timed.finish(self.now);
+        over.into_iter().for_each(|row| self.latency(row));
         let oldest = self.now - STALE;
         self.counts.forget(oldest);
         self.sockets.forget(oldest);
@@ -199,7 +227,16 @@ impl Board {
         self.listeners.forget(oldest);
         self.mibs.forget(oldest);
         self.connections.forget(self.now);
+        self.clients.forget(oldest);
+        self.drops.forget(oldest);
+        self.losing.forget(oldest);
         self.trails.forget(oldest);
+    }
+
+    /// Nothing comes any more: shows what was still being counted.
+    pub fn end(&mut self) {
+        let rest = self.timed.finish(i64::MAX);
+        rest.into_iter().for_each(|row| self.latency(row));
     }
 
     /// Rows that found no room, of all kinds.
@@ -209,6 +246,7 @@ impl Board {
             + self.latency.left_out()
             + self.listeners.left_out()
             + self.connections.left_out
+            + self.timed.left_out
     }
 
     /// Sockets in each state, by the kernel's number; `None` where no summary tells.

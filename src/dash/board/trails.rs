@@ -9,8 +9,10 @@ use crate::dash::record::{Key, Latency};
 
 /// Intervals that are remembered of each.
 const POINTS: usize = 120;
-/// Rows that are remembered.
-const ROOM: usize = 20_000;
+/// Connections that are remembered; they come and go, and must leave room for the others.
+const CONNECTIONS: usize = 20_000;
+/// Rows that are remembered, of all kinds.
+const ROOM: usize = 40_000;
 /// Latencies that are remembered, whose points are larger.
 const LATENCIES: usize = 128;
 
@@ -54,17 +56,32 @@ pub struct Trails {
 impl Trails {
     /// Adds a point, if there is room. A point may be missing from a trail, never wrong.
     pub fn push(&mut self, who: Who, point: Point) {
-        if self.rows.len() < ROOM || self.rows.contains_key(&who) {
+        let room = if matches!(who, Who::Connection(_)) { CONNECTIONS } else { ROOM };
+        if self.rows.len() < room || self.rows.contains_key(&who) {
             append(self.rows.entry(who).or_default(), point);
         }
     }
 
-    /// Adds the quantiles of an interval, if there is room.
+    /// Adds the quantiles of an interval, if there is room. Keys that are no longer measured make
+    /// it: clients that run for an instant must not hide the server that they ask.
     pub fn latency(&mut self, row: &Latency) {
         let name = name(row);
-        if self.latencies.len() < LATENCIES || self.latencies.contains_key(&name) {
+        if self.latencies.len() < LATENCIES
+            || self.latencies.contains_key(&name)
+            || self.make_room(row)
+        {
             append(self.latencies.entry(name).or_default(), row.clone());
         }
+    }
+
+    /// Forgets the latency that was measured longest ago; `false` if all were lately.
+    fn make_room(&mut self, row: &Latency) -> bool {
+        let two = row.interval_ns.unwrap_or(0).saturating_mul(2).cast_signed();
+        let last = |rows: &VecDeque<Latency>| rows.back().map_or(0, |last| last.ts.0);
+        let oldest = self.latencies.iter().min_by_key(|(_, rows)| last(rows));
+        let oldest = oldest.filter(|(_, rows)| last(rows) < row.ts.0 - two);
+        let Some(name) = oldest.map(|(name, _)| name.clone()) else { return false };
+        self.latencies.remove(&name).is_some()
     }
 
     /// The trail of a row.
@@ -106,5 +123,38 @@ mod tests {
         assert_eq!((trail.len(), trail[0].ts), (POINTS, 80));
         trails.forget(200);
         assert!(trails.of(who).is_none());
+    }
+
+    #[test]
+    fn a_crowd_of_connections_leaves_room_for_processes() {
+        let mut trails = Trails::default();
+        let point = Point { ts: 1, values: [1.0, 2.0] };
+        let address = IpAddr::from([127, 0, 0, 1]);
+        for port in 0..u16::MAX {
+            let (local, remote) = ((address, port), (address, 80));
+            trails.push(Who::Connection(Ends { local, remote, netns: None }), point);
+        }
+        trails.push(Who::Process(Some(1)), point);
+        assert!(trails.of(Who::Process(Some(1))).is_some());
+        assert!(trails.rows.len() <= CONNECTIONS + 1);
+    }
+
+    #[test]
+    fn what_is_measured_every_interval_outlives_what_was_once() {
+        let row = |ts: i64, pid: u32| Latency {
+            ts: crate::dash::record::Ts(ts * 1_000),
+            interval_ns: Some(1_000),
+            pid: Some(pid),
+            ..Latency::default()
+        };
+        let mut trails = Trails::default();
+        for ts in 0..60 {
+            (0..30).for_each(|new| {
+                trails.latency(&row(ts, 1_000 + u32::try_from(ts).unwrap() * 30 + new))
+            });
+            trails.latency(&row(ts, 7));
+        }
+        assert_eq!(trails.latencies(&row(0, 7)).unwrap().len(), 60);
+        assert!(trails.latencies.len() <= LATENCIES);
     }
 }

@@ -9,16 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::values::{By, Key, Ts, state};
 use crate::tcp_state::TcpState;
 
-/// Declares a kind: every key may be missing, and is unknown then.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(default)]
-        pub struct $name { pub ts: Ts, $($(#[$attr])* pub $field: $type,)* }
-    )*};
-}
-
 kinds! {
     /// `count`
     Count {
@@ -162,43 +152,6 @@ kinds! {
         outcome: Option<Box<str>>,
     }
 
-    /// `listener`
-    Listener {
-        family: Option<u8>,
-        netns_name: Option<Box<str>>,
-        v6only: Option<bool>,
-        listeners: Option<u64>,
-        closed: bool,
-        accept_peak_sampled: bool,
-        syn_peak_sampled: bool,
-        discards: Option<u64>,
-        waits: Option<u64>,
-        abort_on_overflow: Option<bool>,
-        laddr: Option<IpAddr>,
-        lport: Option<u16>,
-        pid: Option<u32>,
-        comm: Option<Box<str>>,
-        netns: Option<u32>,
-        interval_ns: Option<u64>,
-        accept_now: Option<u64>,
-        accept_peak: Option<u64>,
-        accept_limit: Option<u64>,
-        syn_now: Option<u64>,
-        syn_peak: Option<u64>,
-        syn_limit: Option<u64>,
-        accepts: Option<u64>,
-        drops_accept: Option<u64>,
-        drops_accept_syn: Option<u64>,
-        drops_accept_ack: Option<u64>,
-        drops_syn: Option<u64>,
-        cookies: Option<u64>,
-        drops_other: Option<u64>,
-        drops_total: Option<u64>,
-        synack_retrans: Option<u64>,
-        wait_p50_ns: Option<u64>,
-        wait_p99_ns: Option<u64>,
-    }
-
     /// `mib`
     Mib {
         netns: Option<u32>,
@@ -241,19 +194,6 @@ kinds! {
     }
 }
 
-/// Takes a key out of the fields that many kinds share.
-macro_rules! keyed {
-    ($($name:ident: $($field:ident)*;)*) => {$(
-        #[allow(clippy::needless_update, reason = "some kinds have all fields")]
-        impl $name {
-            /// Whom it is about.
-            pub fn key(&self) -> Key {
-                Key { $($field: self.$field.clone(),)* ..Key::default() }
-            }
-        }
-    )*};
-}
-
 keyed! {
     Count: pid comm laddr lport raddr rport netns cgroup;
     Sockets: pid comm lport raddr netns;
@@ -262,7 +202,6 @@ keyed! {
     StateChange: pid comm laddr lport raddr rport netns cgroup;
     Latency: pid comm laddr lport raddr rport netns cgroup;
     Exchange: pid comm laddr lport raddr rport netns;
-    Listener: pid comm laddr lport netns;
 }
 
 impl Latency {

@@ -1,16 +1,19 @@
 //! The lines of the kit's JSON as typed values: what the dashboard shows, whether it comes from a
 //! recording or from the models' rows.
 
+#[macro_use]
+mod declare;
 mod kinds;
+mod listen;
 mod rows;
 mod values;
 
 use serde::{Deserialize, Serialize};
 
 pub use kinds::{
-    CloseWait, Count, Exchange, Latency, Listener, Mib, Note, Socket, Sockets, StateChange,
-    ToolStatus,
+    CloseWait, Count, Exchange, Latency, Mib, Note, Socket, Sockets, StateChange, ToolStatus,
 };
+pub use listen::{ListenClient, ListenEvent, Listener};
 pub use rows::record;
 pub use values::{By, Key, Ts};
 
@@ -33,6 +36,10 @@ pub enum Record {
     Exchange(Box<Exchange>),
     /// Queues and drops of a listener in an interval.
     Listener(Box<Listener>),
+    /// Losses of a listener, one after the other.
+    ListenEvent(Box<ListenEvent>),
+    /// What a client has lost in an interval.
+    ListenClient(ListenClient),
     /// A namespace's own TCP counters over an interval.
     Mib(Mib),
     /// How a tool is doing.
@@ -100,9 +107,9 @@ impl Record {
             "status" => Self::Status(read(line)?),
             // advice has a text, too
             "note" | "advice" => Self::Note(read(line)?),
-            "facts" | "hook" | "tool" | "listen_event" | "listen_client" => {
-                Self::Check(read::<Note>(line)?.ts)
-            }
+            "listen_event" => Self::ListenEvent(read(line)?),
+            "listen_client" => Self::ListenClient(read(line)?),
+            "facts" | "hook" | "tool" => Self::Check(read::<Note>(line)?.ts),
             other => return Err(Damage::Unknown(other.chars().take(32).collect())),
         })
     }
@@ -118,6 +125,8 @@ impl Record {
             Self::Latency(latency) => latency.ts,
             Self::Exchange(exchange) => exchange.ts,
             Self::Listener(listener) => listener.ts,
+            Self::ListenEvent(event) => event.ts,
+            Self::ListenClient(client) => client.ts,
             Self::Mib(mib) => mib.ts,
             Self::Status(status) => status.ts,
             Self::Note(note) => note.ts,
@@ -137,6 +146,8 @@ impl Record {
             Self::Latency(latency) => put("latency", latency, out),
             Self::Exchange(exchange) => put("exchange", exchange, out),
             Self::Listener(listener) => put("listener", listener, out),
+            Self::ListenEvent(event) => put("listen_event", event, out),
+            Self::ListenClient(client) => put("listen_client", client, out),
             Self::Mib(mib) => put("mib", mib, out),
             Self::Status(status) => put("status", status, out),
             Self::Note(note) => put("note", note, out),

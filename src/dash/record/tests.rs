@@ -27,8 +27,18 @@ fn every_line_of_the_tools_comes_back_as_it_was() {
         kinds.insert(line["kind"].as_str().unwrap().to_owned());
         assert_eq!(back, line);
     }
-    let expected =
-        ["close_wait", "count", "exchange", "latency", "listener", "sockets", "state", "status"];
+    let expected = [
+        "close_wait",
+        "count",
+        "exchange",
+        "latency",
+        "listen_client",
+        "listen_event",
+        "listener",
+        "sockets",
+        "state",
+        "status",
+    ];
     assert!(kinds.iter().map(String::as_str).eq(expected), "{kinds:?}");
 }
 

@@ -1,7 +1,7 @@
 //! Quantiles of what was measured, by key.
 
 use super::{Line, id, nanos};
-use crate::dash::board::Board;
+use crate::dash::board::{Board, text};
 use crate::dash::record::{By, Key, Latency};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};
@@ -19,6 +19,13 @@ impl LatencyRow {
     /// response, service, rtt, connect, accept …
     pub fn what(&self) -> &str {
         self.row.what.as_deref().unwrap_or("-")
+    }
+
+    /// What was measured and of whom, in words.
+    pub fn name(&self) -> String {
+        let pid = self.key.pid.map_or(String::new(), |pid| format!(" ({pid})"));
+        let role = self.row.role.as_deref().map_or(String::new(), |role| format!(", {role}"));
+        format!("{} of {}{pid}{role}", self.what(), text(self.subject()))
     }
 
     /// The key in words.

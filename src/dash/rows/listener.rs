@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Line, id, nanos};
-use crate::dash::board::Board;
+use crate::dash::board::{Board, Drops};
 use crate::dash::record::{Key, Listener};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};
@@ -16,7 +16,7 @@ pub struct ListenerRow {
     /// The line.
     pub row: Listener,
     /// Drops in the last minute.
-    pub lately: Option<u64>,
+    pub lately: Drops,
     /// The accept queue, drawn.
     pub accept: String,
     /// The SYN queue, drawn.
@@ -49,7 +49,7 @@ static COLUMNS: [Column<ListenerRow>; 16] = [
         "Where it listens.",
     ),
     Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Process."),
-    Column::right("lately", "DROPS/MIN", 9, |r| id(r.lately), "Drops in the last minute."),
+    Column::right("lately", "DROPS/MIN", 9, |r| id(r.lately.total), "Drops in the last minute."),
     Column::left(
         "accept",
         "ACCEPT-Q now/peak/limit",
@@ -134,7 +134,7 @@ pub fn listeners(board: &Board, filter: Option<&Filter>, ascii: bool) -> Vec<Lis
         syn: gauge(row.syn_now, row.syn_peak, row.syn_limit, ascii),
         row: row.clone(),
     };
-    let rows = board.listeners.rows().map(row);
+    let rows = board.all_listeners().map(row);
     rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key.subject()))).collect()
 }
 

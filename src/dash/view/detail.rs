@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 
 use super::{Pen, heat};
-use crate::dash::board::{Board, Ends, Step, Trail, Who, listener_name, process, worst_cause};
+use crate::dash::board::{Board, Ends, Step, Trail, Who, listener_name, process};
 use crate::dash::layout::Area;
 use crate::dash::record::Key;
 use crate::dash::rows::{ConnectionRow, ListenerRow, ProcessRow, connections};
@@ -28,7 +28,7 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
             if let Some(row) = tables.connections.detail() {
                 let name = ends(pen, &row.key);
                 title(pen, line, &name);
-                of_connection(pen, board, row, area);
+                of_connection(pen, dash, row, area);
             }
         }
         View::States => {
@@ -37,7 +37,7 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
                 title(pen, line, &name);
                 let known = connections(board, None).into_iter();
                 let same = known.into_iter().find(|one| Ends::of(&one.key) == Ends::of(&row.key));
-                of_connection(pen, board, &same.unwrap_or_default(), area);
+                of_connection(pen, dash, &same.unwrap_or_default(), area);
             }
         }
         View::Listeners => {
@@ -48,7 +48,7 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
         }
         View::Latency => {
             if let Some(row) = tables.latencies.detail() {
-                title(pen, line, &format!("{} {}", row.what(), process(&row.key)));
+                title(pen, line, &row.name());
                 heat::draw(pen, board, row, area);
             }
         }
@@ -98,7 +98,10 @@ fn of_process(pen: &mut Pen<'_>, board: &Board, row: &ProcessRow, area: Area) {
         (std::cmp::Reverse(one.traffic.map(|t| t.tx_bytes + t.rx_bytes)), Ends::of(&one.key))
     });
     let (_, below) = below.split(1);
-    let title = format!("{} connections known, busiest first", own.len());
+    let title = match own.len() {
+        0 => "none of its connections is known".to_owned(),
+        known => format!("{known} connections known, busiest first"),
+    };
     pen.text(below, 0, 0, &title, pen.theme.strong());
     for (y, one) in (1..below.height).zip(&own) {
         pen.ctx.interval_ns = one.traffic.map_or(0, |traffic| traffic.interval_ns);
@@ -115,19 +118,37 @@ fn of_process(pen: &mut Pen<'_>, board: &Board, row: &ProcessRow, area: Area) {
     }
 }
 
-fn of_connection(pen: &mut Pen<'_>, board: &Board, row: &ConnectionRow, area: Area) {
+fn of_connection(pen: &mut Pen<'_>, dash: &Dash, row: &ConnectionRow, area: Area) {
     let tall = (area.height / 3).clamp(2, 6);
     let (above, below) = area.split(tall);
-    let trail = Ends::of(&row.key).and_then(|ends| board.trails.of(Who::Connection(ends)));
+    let trail = Ends::of(&row.key).and_then(|ends| dash.board().trails.of(Who::Connection(ends)));
     graphs(pen, trail, ["sent", "received"], above);
     if row.steps.is_empty() {
-        pen.text(below, 0, 0, "no change of its state has been seen", pen.theme.faint());
+        let why = without_steps(dash);
+        for (y, line) in (0..).zip(textwrap::wrap(why, usize::from(below.width).max(1))) {
+            pen.text(below, 0, y, &line, pen.theme.faint());
+        }
     }
     // The last ones, if not all fit.
     let skipped = row.steps.len().saturating_sub(usize::from(below.height));
     for (y, step) in (0..).zip(row.steps.iter().skip(skipped)) {
         let text = step_words(pen, step);
         pen.text(below, 0, y, &text, Style::new());
+    }
+}
+
+/// Why nothing is known of how a connection came to its state.
+fn without_steps(dash: &Dash) -> &'static str {
+    let recorded = dash.board().connections.iter().next().is_some();
+    match (&dash.progress, recorded) {
+        (None, _) => {
+            "How it came to its state is not watched live, for what that costs: record tcpstates \
+             --json, and show it with --replay."
+        }
+        (Some(_), true) => "No change of its state has been recorded so far.",
+        (Some(_), false) => {
+            "How it came to its state is not in this recording: tcpstates --json has it."
+        }
     }
 }
 
@@ -146,25 +167,17 @@ fn of_listener(pen: &mut Pen<'_>, board: &Board, row: &ListenerRow, area: Area) 
     let who = Who::Listener(row.key.laddr, row.key.lport, row.key.netns);
     graphs(pen, board.trails.of(who), ["queue", "drops"], above);
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let plain = |text: String| (text, Style::new());
+    let lately = row.lately;
+    let title = format!("dropped in the last minute {}", number(lately.total));
+    let causes = lately.causes();
+    let causes = causes.iter().map(|(words, count)| plain(format!("{words} {}", number(*count))));
+    let drops = std::iter::once((title, pen.theme.strong())).chain(causes);
+    let y = pen.flow(below, 0, 0, drops.collect::<Vec<_>>());
     let r = &row.row;
-    let lines = [
-        format!(
-            "drops {}: accept queue full at the SYN {}, at the final ACK {}, SYN queue full {}, other {}",
-            number(r.drops_total),
-            number(r.drops_accept_syn),
-            number(r.drops_accept_ack),
-            number(r.drops_syn),
-            number(r.drops_other)
-        ),
-        format!("most of them: {}", worst_cause(r).unwrap_or("-")),
-        format!(
-            "cookies sent {}  SYN-ACKs sent again {}  accepted {}",
-            number(r.cookies),
-            number(r.synack_retrans),
-            number(r.accepts)
-        ),
-    ];
-    for (y, line) in (0..).zip(&lines) {
-        pen.text(below, 0, y, line, Style::new());
-    }
+    let others = [("accepted", r.accepts), ("cookies sent", r.cookies)];
+    let others = others.into_iter().chain([("SYN-ACKs sent again", r.synack_retrans)]);
+    let others = others.map(|(words, count)| plain(format!("{words} {}", number(count))));
+    let title = ("in the last interval:".to_owned(), pen.theme.strong());
+    pen.flow(below, 0, y, std::iter::once(title).chain(others));
 }

@@ -48,6 +48,13 @@ pub fn head(pen: &mut Pen<'_>, dash: &Dash) {
     }
     let source = pen.words(Cell::Text(dash.source.as_bytes()));
     say(pen, &source, pen.theme.faint());
+    if let Some((row, rows)) = dash.place() {
+        let text = format!("row {row} of {rows}");
+        let at = area.width.saturating_sub(pen.width(&text));
+        if at >= x {
+            pen.text(area, at, 1, &text, pen.theme.faint());
+        }
+    }
 }
 
 /// How far a recording has come: `|####......| 2×`.

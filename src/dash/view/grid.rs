@@ -6,8 +6,8 @@ use crate::dash::rows::Line;
 use crate::dash::table::Table;
 use crate::report::Align;
 
-/// Draws the part of a table that fits.
-pub fn draw<R: Line>(pen: &mut Pen<'_>, table: &Table<R>, area: Area) {
+/// Draws the part of a table that fits; `empty` is said of one without rows.
+pub fn draw<R: Line>(pen: &mut Pen<'_>, table: &Table<R>, area: Area, empty: &str) {
     let places = columns::<R>(area.width, table.shift());
     headings(pen, table, area, &places);
     let page = usize::from(area.height.saturating_sub(1));
@@ -15,7 +15,7 @@ pub fn draw<R: Line>(pen: &mut Pen<'_>, table: &Table<R>, area: Area) {
     let top = table.top(page);
     if table.rows().is_empty() {
         let style = pen.theme.faint();
-        pen.text(area, 1, 2, "nothing known yet, or nothing that the filter lets through", style);
+        pen.text(area, 1, 1, empty, style);
     }
     for (line, (index, row)) in (1..).zip(table.rows().iter().enumerate().skip(top).take(page)) {
         for place in &places {

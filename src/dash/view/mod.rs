@@ -38,11 +38,17 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     foot::head(&mut pen, dash);
     match dash.view {
         View::Overview => overview::draw(&mut pen, dash, layout.body),
-        View::Processes => grid::draw(&mut pen, &dash.tables.processes, layout.table),
-        View::Connections => grid::draw(&mut pen, &dash.tables.connections, layout.table),
+        View::Processes => {
+            grid::draw(&mut pen, &dash.tables.processes, layout.table, nothing(dash))
+        }
+        View::Connections => {
+            grid::draw(&mut pen, &dash.tables.connections, layout.table, nothing(dash))
+        }
         View::Latency => latency::draw(&mut pen, dash, &layout),
         View::States => states::draw(&mut pen, dash, &layout),
-        View::Listeners => grid::draw(&mut pen, &dash.tables.listeners, layout.table),
+        View::Listeners => {
+            grid::draw(&mut pen, &dash.tables.listeners, layout.table, nothing(dash))
+        }
         View::Tool => tool::draw(&mut pen, dash, layout.body),
     }
     if dash.has_detail() {
@@ -51,6 +57,25 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     foot::foot(&mut pen, dash, layout.foot);
     if let Mode::Help(top) = dash.mode {
         help::draw(&mut pen, layout.body, top);
+    }
+}
+
+/// What to say of a table without rows: what is unknown is not nothing.
+fn nothing(dash: &Dash) -> &'static str {
+    let board = dash.board();
+    let told = match dash.view {
+        View::Processes | View::Connections => {
+            !board.counts.is_empty() || !board.sockets.is_empty() || !board.list.is_empty()
+        }
+        View::Latency => !board.latency.is_empty(),
+        View::States => !board.sockets.is_empty(),
+        _ => !board.listeners.is_empty(),
+    };
+    match (&dash.filter, &dash.progress) {
+        (Some(_), _) if told => "nothing passes the filter",
+        (None, _) if told => "none",
+        (_, None) => "nothing so far",
+        (_, Some(_)) => "nothing so far in this recording",
     }
 }
 

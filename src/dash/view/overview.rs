@@ -99,20 +99,20 @@ fn listener(pen: &mut Pen<'_>, board: &Board, area: Area) {
     let fullness = |row: &&crate::dash::record::Listener| {
         let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
         let full = level * 1000 / row.accept_limit.unwrap_or(0).max(1);
-        (board.drops_lately(row), full)
+        (board.drops_lately(row).total, full)
     };
-    let Some(row) = board.listeners.rows().max_by_key(fullness) else {
+    let Some(row) = board.all_listeners().max_by_key(fullness) else {
         pen.text(rest, 0, 0, "-", Style::new());
         return;
     };
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
-    let lately = board.drops_lately(row);
+    let lately = board.drops_lately(row).total;
     let text = format!(
-        "{}: accept queue {} of {}, {} dropped in a minute",
+        "{}: {} dropped in a minute, accept queue {} of {}",
         listener_name(row),
+        number(lately),
         number(row.accept_peak.or(row.accept_now)),
         number(row.accept_limit),
-        number(lately),
     );
     let bad = lately.is_some_and(|drops| drops > 0);
     let style = if bad { pen.theme.weight(Weight::Bad) } else { Style::new() };

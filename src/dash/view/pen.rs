@@ -71,6 +71,24 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// Writes items from line `y` on, as many to a line as fit; returns the line behind them.
+    pub fn flow(
+        &mut self,
+        area: Area,
+        indent: u16,
+        y: u16,
+        items: impl IntoIterator<Item = (String, Style)>,
+    ) -> u16 {
+        let (mut x, mut y) = (indent, y);
+        for (text, style) in items {
+            if x > indent && x + self.width(&text) > area.width {
+                (x, y) = (indent, y + 1);
+            }
+            x = self.text(area, x, y, &text, style) + 2;
+        }
+        y + 1
+    }
+
     /// Sets one cell of the screen.
     pub fn put(&mut self, x: u16, y: u16, c: char, style: Style) {
         if let Some(cell) = self.screen.cell_mut((x, y)) {

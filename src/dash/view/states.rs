@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 
 use super::overview::number;
-use super::{Pen, grid};
+use super::{Pen, grid, nothing};
 use crate::dash::board::{Board, Weight, float, process};
 use crate::dash::layout::{Area, Layout};
 use crate::dash::record::{By, Key};
@@ -24,14 +24,14 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, layout: &Layout) {
         layout.body
     };
     if dash.has_detail() {
-        grid::draw(pen, &dash.tables.close_wait, layout.table);
+        grid::draw(pen, &dash.tables.close_wait, layout.table, nothing(dash));
         return;
     }
     let (left, right) = body.beside(body.width / 2);
     bars(pen, board, Area { width: left.width.saturating_sub(1), ..left });
     let height = if layout.table.x == 0 { 13 } else { body.height - layout.table.height };
     holders(pen, board, right.split(height).0);
-    grid::draw(pen, &dash.tables.close_wait, layout.table);
+    grid::draw(pen, &dash.tables.close_wait, layout.table, nothing(dash));
 }
 
 /// A line a state.

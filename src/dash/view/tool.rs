@@ -49,14 +49,16 @@ fn own(pen: &mut Pen<'_>, dash: &Dash, area: Area) -> u16 {
     let cpu = own.cpu.map_or("-".to_owned(), |part| format!("{:.1} %", part * 100.0));
     let rss = pen.words(own.rss.map_or(Cell::Missing, Cell::Bytes));
     let frame = pen.words(own.frame_ns.map_or(Cell::Missing, Cell::Nanos));
-    let x = pen.text(area, 0, 0, "tcpdash", pen.theme.strong());
-    let text = format!(
-        "CPU {cpu}  memory {rss}  a frame {frame}  {} records  {} left out",
-        dash.board().records,
-        dash.board().left_out()
-    );
-    pen.text(area, x + 1, 0, &text, Style::new());
-    let Some(programs) = dash.programs else { return 2 };
+    let facts = [
+        format!("CPU {cpu}"),
+        format!("memory {rss}"),
+        format!("a frame {frame}"),
+        format!("{} records", dash.board().records),
+        format!("{} left out", dash.board().left_out()),
+    ];
+    let name = ("tcpdash".to_owned(), pen.theme.strong());
+    let y = pen.flow(area, 0, 0, std::iter::once(name).chain(facts.map(plain)));
+    let Some(programs) = dash.programs else { return y + 1 };
     let text = match programs {
         Programs::Unmeasured => {
             "programs: not measured (sysctl kernel.bpf_stats_enabled=1 measures)".to_owned()
@@ -66,34 +68,41 @@ fn own(pen: &mut Pen<'_>, dash: &Dash, area: Area) -> u16 {
             format!("programs: {} an event, {runs} runs", pen.words(Cell::Nanos(ns / runs)))
         }
     };
-    pen.text(area, 2, 1, &text, pen.theme.faint());
-    3
+    pen.text(area, 2, y, &text, pen.theme.faint());
+    y + 2
 }
 
 /// One tool, from line `y` on; returns the line behind it.
 fn one(pen: &mut Pen<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
     let status = &tool.status;
-    let x = pen.text(area, 0, y, &safe(&status.tool), pen.theme.strong());
-    let name = format!("{} on {}", safe(&status.version), safe(&status.kernel));
-    let x = pen.text(area, x + 1, y, &name, pen.theme.faint());
-    let cost = cost(pen, tool);
-    pen.text(area, x + 2, y, &cost, Style::new());
+    let name = (safe(&status.tool), pen.theme.strong());
+    let version = format!("{} on {}", safe(&status.version), safe(&status.kernel));
+    let version = (version, pen.theme.faint());
+    let cost = plain(cost(pen, tool));
+    let y = pen.flow(area, 0, y, [name, version, cost]);
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
-    let events = format!(
-        "attempted {} = delivered {} + lost {} + filtered {} + pending {}",
-        status.attempted, status.delivered, status.lost, status.filtered, status.pending
-    );
-    pen.text(area, 2, y + 1, &events, Style::new());
-    let losses = format!(
-        "untracked {}  missed {}  unreturned {}",
-        number(status.untracked),
-        number(status.missed),
-        number(status.unreturned)
-    );
+    let events = [
+        format!("attempted {}", status.attempted),
+        format!("= delivered {}", status.delivered),
+        format!("+ lost {}", status.lost),
+        format!("+ filtered {}", status.filtered),
+        format!("+ pending {}", status.pending),
+    ];
+    let y = pen.flow(area, 2, y, events.map(plain));
     let complete = status.incomplete() == 0;
     let style = if complete { Style::new() } else { pen.theme.weight(Weight::Bad) };
-    pen.text(area, 2, y + 2, &losses, style);
-    probes(pen, tool, area, y + 3)
+    let losses = [
+        format!("untracked {}", number(status.untracked)),
+        format!("missed {}", number(status.missed)),
+        format!("unreturned {}", number(status.unreturned)),
+        format!("unexplained {}", number(status.unexplained)),
+    ];
+    let y = pen.flow(area, 2, y, losses.map(|text| (text, style)));
+    probes(pen, tool, area, y)
+}
+
+fn plain(text: String) -> (String, Style) {
+    (text, Style::new())
 }
 
 /// CPU since the status before, and per event.
@@ -111,15 +120,11 @@ fn cost(pen: &mut Pen<'_>, tool: &Tool) -> String {
 }
 
 /// Hook=rung, as many to a line as fit.
-fn probes(pen: &mut Pen<'_>, tool: &Tool, area: Area, mut y: u16) -> u16 {
-    let mut x = 2;
-    for (hook, rung) in &tool.status.probes {
-        let words = format!("{}={}", safe(hook), safe(rung));
-        if x > 2 && x + pen.width(&words) > area.width {
-            (x, y) = (2, y + 1);
-        }
-        let style = if &**rung == "-" { pen.theme.weight(Weight::Warning) } else { Style::new() };
-        x = pen.text(area, x, y, &words, style) + 2;
-    }
-    y + 1
+fn probes(pen: &mut Pen<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
+    let warning = pen.theme.weight(Weight::Warning);
+    let words = tool.status.probes.iter().map(|(hook, rung)| {
+        let style = if &**rung == "-" { warning } else { Style::new() };
+        (format!("{}={}", safe(hook), safe(rung)), style)
+    });
+    pen.flow(area, 2, y, words)
 }

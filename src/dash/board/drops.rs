@@ -1,0 +1,197 @@
+//! What listeners have dropped in the last minute, by cause.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+
+use crate::dash::record::{ListenEvent, Listener};
+
+const SECOND: i64 = 1_000_000_000;
+/// Seconds that are added up.
+const SECONDS: i64 = 60;
+/// Listeners that are remembered.
+const ROOM: usize = 20_000;
+
+/// Which listener: address, port, network namespace, process.
+type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
+
+/// Drops by cause; `None` where nothing tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// All of them.
+    pub total: Option<u64>,
+    /// The accept queue was full at the SYN.
+    pub accept_syn: Option<u64>,
+    /// The accept queue was full at the final ACK.
+    pub accept_ack: Option<u64>,
+    /// The SYN queue was full.
+    pub syn: Option<u64>,
+    /// Neither was.
+    pub other: Option<u64>,
+}
+
+impl Drops {
+    const NONE: Self = Self {
+        total: Some(0),
+        accept_syn: Some(0),
+        accept_ack: Some(0),
+        syn: Some(0),
+        other: Some(0),
+    };
+
+    fn of(row: &Listener) -> Self {
+        // Where nothing was dropped, nothing was for any cause.
+        if row.drops_total == Some(0) {
+            return Self::NONE;
+        }
+        Self {
+            total: row.drops_total,
+            accept_syn: row.drops_accept_syn,
+            accept_ack: row.drops_accept_ack,
+            syn: row.drops_syn,
+            other: row.drops_other,
+        }
+    }
+
+    /// `None` if the event is about something that is no drop.
+    fn of_event(event: &ListenEvent) -> Option<Self> {
+        let mut drops = Self { total: event.count, ..Self::NONE };
+        match event.cause.as_deref() {
+            Some("accept_queue_syn") => drops.accept_syn = event.count,
+            Some("accept_queue_ack") => drops.accept_ack = event.count,
+            Some("syn_queue") => drops.syn = event.count,
+            Some("other") => drops.other = event.count,
+            Some(_) => return None,
+            None => drops = Self { total: event.count, ..Self::default() },
+        }
+        Some(drops)
+    }
+
+    fn plus(self, more: Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
+        Self {
+            total: sum(self.total, more.total),
+            accept_syn: sum(self.accept_syn, more.accept_syn),
+            accept_ack: sum(self.accept_ack, more.accept_ack),
+            syn: sum(self.syn, more.syn),
+            other: sum(self.other, more.other),
+        }
+    }
+
+    /// The causes in words, each with how many.
+    pub fn causes(&self) -> [(&'static str, Option<u64>); 4] {
+        [
+            ("accept queue full at the SYN", self.accept_syn),
+            ("accept queue full at the final ACK", self.accept_ack),
+            ("SYN queue full", self.syn),
+            ("neither queue was full", self.other),
+        ]
+    }
+
+    /// What most of them are due to, in words.
+    pub fn worst(&self) -> Option<&'static str> {
+        let known = self.causes().into_iter().filter(|(_, count)| count.is_some_and(|n| n > 0));
+        known.max_by_key(|(_, count)| *count).map(|(words, _)| words)
+    }
+}
+
+/// One listener: when something was last told of it, and the seconds in which it dropped.
+#[derive(Clone, Debug, Default)]
+struct Minute {
+    told: i64,
+    seconds: VecDeque<(i64, Drops)>,
+}
+
+/// All listeners.
+#[derive(Clone, Debug, Default)]
+pub struct Minutes(HashMap<Id, Minute>);
+
+impl Minutes {
+    /// Takes in an interval of a listener.
+    pub fn take(&mut self, row: &Listener) {
+        self.add((row.laddr, row.lport, row.netns, row.pid), row.ts.0, Drops::of(row));
+    }
+
+    /// Takes in a loss.
+    pub fn event(&mut self, event: &ListenEvent) {
+        if let Some(drops) = Drops::of_event(event) {
+            self.add((event.laddr, event.lport, event.netns, event.pid), event.ts.0, drops);
+        }
+    }
+
+    fn add(&mut self, id: Id, ts: i64, drops: Drops) {
+        if self.0.len() >= ROOM && !self.0.contains_key(&id) {
+            return;
+        }
+        let minute = self.0.entry(id).or_default();
+        minute.told = minute.told.max(ts);
+        if drops == Drops::NONE {
+            return;
+        }
+        let second = ts.div_euclid(SECOND);
+        match minute.seconds.back_mut() {
+            Some((last, sum)) if *last == second => *sum = sum.plus(drops),
+            _ => minute.seconds.push_back((second, drops)),
+        }
+        while minute.seconds.front().is_some_and(|(first, _)| *first <= second - SECONDS) {
+            minute.seconds.pop_front();
+        }
+    }
+
+    /// What a listener has dropped in the minute before `now`.
+    pub fn of(&self, row: &Listener, now: i64) -> Drops {
+        let id = (row.laddr, row.lport, row.netns, row.pid);
+        let Some(minute) = self.0.get(&id) else { return Drops::default() };
+        let oldest = now.div_euclid(SECOND) - SECONDS;
+        let lately = minute.seconds.iter().filter(|(second, _)| *second > oldest);
+        lately.fold(Drops::NONE, |sum, (_, drops)| sum.plus(*drops))
+    }
+
+    /// Forgets those of which nothing was told since `oldest`.
+    pub fn forget(&mut self, oldest: i64) {
+        self.0.retain(|_, minute| minute.told >= oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dash::record::Ts;
+
+    fn row(second: i64, total: Option<u64>, syn: Option<u64>) -> Listener {
+        Listener {
+            ts: Ts(second * SECOND),
+            lport: Some(80),
+            drops_total: total,
+            drops_accept_syn: syn,
+            ..Listener::default()
+        }
+    }
+
+    #[test]
+    fn a_minute_is_added_up_by_cause_however_often_it_is_told() {
+        let mut minutes = Minutes::default();
+        let row = |tenth: i64, drops| Listener {
+            ts: Ts(100 * SECOND + tenth * SECOND / 10),
+            ..row(0, Some(drops), Some(drops))
+        };
+        (0..900).for_each(|tenth| minutes.take(&row(tenth, 1)));
+        let now = 190 * SECOND - 1;
+        let lately = minutes.of(&row(0, 0), now);
+        assert_eq!((lately.total, lately.accept_syn, lately.syn), (Some(600), Some(600), None));
+        assert_eq!(lately.worst(), Some("accept queue full at the SYN"));
+        assert_eq!(minutes.of(&row(0, 0), now + 70 * SECOND), Drops::NONE);
+        minutes.forget(now + SECOND);
+        assert_eq!(minutes.of(&row(0, 0), now).total, None, "nobody tells any more");
+    }
+
+    #[test]
+    fn what_one_interval_does_not_tell_is_not_known_of_the_minute() {
+        let mut minutes = Minutes::default();
+        minutes.take(&row(1, Some(5), Some(5)));
+        minutes.take(&row(2, Some(0), None));
+        assert_eq!(minutes.of(&row(2, None, None), 2 * SECOND).accept_syn, Some(5));
+        minutes.take(&row(3, Some(7), None));
+        let lately = minutes.of(&row(3, None, None), 3 * SECOND);
+        assert_eq!((lately.total, lately.accept_syn), (Some(12), None));
+    }
+}

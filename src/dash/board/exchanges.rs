@@ -1,0 +1,120 @@
+//! Exchanges recorded one by one: their quantiles, second by second.
+
+use std::collections::HashMap;
+
+use crate::dash::record::{By, Exchange, Latency, Ts};
+use crate::hist::Histogram;
+
+const SECOND: i64 = 1_000_000_000;
+/// Keys of a second that are told apart.
+const ROOM: usize = 2_000;
+
+/// What was measured, at which end, of which process.
+type Name = (Option<Box<str>>, Option<Box<str>>, Option<u32>);
+
+/// Those of the running second.
+#[derive(Clone, Debug, Default)]
+pub struct Exchanges {
+    second: i64,
+    groups: HashMap<Name, (Latency, Histogram)>,
+    /// Exchanges of keys that found no room.
+    pub left_out: u64,
+}
+
+impl Exchanges {
+    /// Takes one in; returns the rows of the second before, if this one begins another.
+    pub fn take(&mut self, one: &Exchange) -> Vec<Latency> {
+        let second = one.ts.0.div_euclid(SECOND);
+        let over = if second == self.second { Vec::new() } else { self.finish(one.ts.0) };
+        self.second = second;
+        let name = (one.what.clone(), one.role.clone(), one.pid);
+        if self.groups.len() >= ROOM && !self.groups.contains_key(&name) {
+            self.left_out += 1;
+            return over;
+        }
+        let (row, hist) = self.groups.entry(name).or_insert_with(|| (fresh(one), <_>::default()));
+        let failures = match one.outcome.as_deref() {
+            Some("refused") => &mut row.refused,
+            Some("timed_out") => &mut row.timed_out,
+            Some("failed") => &mut row.failed,
+            _ => {
+                if let Some(ns) = one.duration_ns {
+                    hist.record(ns);
+                }
+                return over;
+            }
+        };
+        *failures = Some(failures.unwrap_or(0) + 1);
+        over
+    }
+
+    /// The rows of the running second if it is over at `now`.
+    pub fn finish(&mut self, now: i64) -> Vec<Latency> {
+        let end = (self.second + 1) * SECOND;
+        if now < end {
+            return Vec::new();
+        }
+        self.groups.drain().map(|(_, (row, hist))| finished(row, &hist, end)).collect()
+    }
+}
+
+fn fresh(one: &Exchange) -> Latency {
+    Latency {
+        what: one.what.clone(),
+        role: one.role.clone(),
+        by: By::Process,
+        pid: one.pid,
+        comm: one.comm.clone(),
+        interval_ns: Some(SECOND.unsigned_abs()),
+        ..Latency::default()
+    }
+}
+
+fn finished(row: Latency, hist: &Histogram, end: i64) -> Latency {
+    let buckets = hist.buckets().map(|(range, count)| [range.start, range.end, count]);
+    Latency {
+        ts: Ts(end),
+        count: Some(hist.count()),
+        min_ns: hist.min(),
+        p50_ns: hist.quantile(500),
+        p90_ns: hist.quantile(900),
+        p99_ns: hist.quantile(990),
+        p999_ns: hist.quantile(999),
+        max_ns: hist.max(),
+        buckets: Some(buckets.collect()),
+        ..row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(ms: i64, pid: u32, duration_ms: u64, outcome: &str) -> Exchange {
+        Exchange {
+            ts: Ts(ms * 1_000_000),
+            what: Some("response".into()),
+            pid: Some(pid),
+            duration_ns: Some(duration_ms * 1_000_000),
+            outcome: Some(outcome.into()),
+            ..Exchange::default()
+        }
+    }
+
+    #[test]
+    fn a_second_is_told_when_it_is_over() {
+        let mut exchanges = Exchanges::default();
+        let mut told = Vec::new();
+        for ms in 5000..5100 {
+            told.extend(exchanges.take(&exchange(ms, 7, 10, "done")));
+        }
+        told.extend(exchanges.take(&exchange(5100, 7, 900, "timed_out")));
+        assert!(told.is_empty() && exchanges.finish(5_999_999_999).is_empty());
+        let rows = exchanges.take(&exchange(6000, 8, 10, "done"));
+        let row = &rows[0];
+        assert_eq!((rows.len(), row.ts.0, row.pid, row.count), (1, 6 * SECOND, Some(7), Some(100)));
+        assert_eq!((row.max_ns, row.timed_out), (Some(10_000_000), Some(1)));
+        assert_eq!(exchanges.finish(7 * SECOND).len(), 1);
+        assert!(exchanges.finish(9 * SECOND).is_empty(), "once");
+    }
+}
