@@ -16,6 +16,7 @@ mod row;
 mod source;
 mod space;
 mod split;
+mod watch;
 
 use crate::wire::ListenerEntry;
 
@@ -30,6 +31,7 @@ pub use row::{ListenerRow, silent};
 pub use source::{Record, Source};
 pub use space::{Space, Spaces};
 pub use split::{Losses, Ways, split};
+pub use watch::{SAMPLE, Watch};
 
 /// A listener among all that there are or were: its address and when it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

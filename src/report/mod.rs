@@ -16,7 +16,7 @@ mod term;
 pub use cell::Cell;
 pub use column::{Align, Column, Row, Show, UnknownColumn, find, sort};
 pub use ctx::Ctx;
-pub use json::{line as json_line, value as json_value};
+pub use json::{line as json_line, note as json_note, value as json_value};
 pub use printer::{Format, Printer};
 pub use sink::{Sink, SinkError};
 pub use status::Status;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tcpscope::hooks::LISTENOVERFLOW;
 use tcpscope::listen::{
-    ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, rows, silent,
+    self, ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, rows, silent,
 };
 use tcpscope::report::{View, sort};
 use tcpscope::run::{monotonic_now, wall_now};
@@ -34,11 +34,8 @@ impl Watch<'_> {
 
     /// What cannot be told of other namespaces, if it is news.
     pub fn show_remark(&mut self, running: &mut Running) -> Result<()> {
-        if let Some(remark) = self.source.spaces.remark() {
-            let name = LISTENOVERFLOW.name;
-            running.printer.note(&format!(
-                "{name}: losses of other namespaces are not told apart: {remark}"
-            ))?;
+        if let Some(remark) = self.listeners.remark() {
+            running.printer.note(&format!("{}: {remark}", LISTENOVERFLOW.name))?;
         }
         Ok(())
     }
@@ -49,7 +46,7 @@ impl Watch<'_> {
         interval: &Interval,
         time: (i64, u64),
     ) -> Result<()> {
-        let Self { args, source, ways, .. } = self;
+        let Self { args, listeners: listen::Watch { source, ways, .. }, .. } = self;
         let mut rows = rows(interval, time, *ways, args.all, |netns| source.spaces.name(netns));
         if args.group {
             rows = group(rows);
@@ -74,12 +71,12 @@ impl Watch<'_> {
     }
 
     fn show_events(&mut self, running: &mut Running, interval: &Interval) -> Result<()> {
-        for event in self.source.take_events() {
+        for event in self.listeners.source.take_events() {
             self.batches.push(&event, &self.known);
         }
         let now = if running.is_over() { u64::MAX } else { monotonic_now() };
         let mut rows = self.batches.take(now, &self.known);
-        if !self.ways.syn {
+        if !self.listeners.ways.syn {
             rows.extend(matching(interval).flat_map(|one| EventRow::looked_at(wall_now(), one)));
         }
         for row in rows.iter().take(usize::try_from(self.left).unwrap_or(usize::MAX)) {
@@ -95,7 +92,7 @@ impl Watch<'_> {
         interval: &Interval,
         time: (i64, u64),
     ) -> Result<()> {
-        for event in self.source.take_events() {
+        for event in self.listeners.source.take_events() {
             self.clients.push(&event);
         }
         let losses = matching(interval)

@@ -9,23 +9,18 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tcpscope::cli::listenoverflow::Args;
 use tcpscope::filter::Filter;
-use tcpscope::hooks::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, SYNACK_RETRANS};
+use tcpscope::hooks::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::kernel::session::{Session, Setup};
-use tcpscope::listen::{Batches, Clients, EventRow, Id, Listeners, Source, Spaces, Ways};
+use tcpscope::listen::{self, Batches, Clients, EventRow, Id, SAMPLE, Source};
 use tcpscope::report::View;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::Running;
 use tcpscope::wire::{LISTENER_MATCHES, Listener};
 
-/// So often queues are looked at where no program sees them change.
-const SAMPLE: Duration = Duration::from_millis(50);
-
 /// What is known.
 pub struct Watch<'a> {
     pub args: &'a Args,
-    pub source: Source,
-    model: Listeners,
-    pub ways: Ways,
+    pub listeners: listen::Watch,
     pub known: HashMap<Id, Listener>,
     pub batches: Batches,
     pub clients: Clients,
@@ -44,8 +39,8 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
         })?;
     let work = watch.work(&mut running);
     running.finish(work, |running| {
-        watch.source.drain()?;
-        running.delivered = watch.source.delivered();
+        watch.listeners.source.drain()?;
+        running.delivered = watch.listeners.source.delivered();
         Ok(())
     })
 }
@@ -53,19 +48,10 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
 impl<'a> Watch<'a> {
     /// Takes stock of what there is, and of what the namespaces have counted so far.
     fn begin(args: &'a Args, filter: &Filter, session: &Session) -> Result<Self> {
-        let ways = Ways::of(session.plan(), session.may_copy());
-        let mut source = Source::new(session)?;
-        source.find(session)?;
-        source.expect(filter.netns.map_or_else(Spaces::all, |netns| vec![netns]));
-        let (_, entries, readings) = source.interval(session)?;
-        let retransmits = session.plan().kind_of(SYNACK_RETRANS.name).is_some();
-        let mut model = Listeners::new(ways, retransmits);
-        model.begin(&entries, &readings);
+        let (listeners, entries) = listen::Watch::begin(session, filter)?;
         let mut watch = Self {
             args,
-            source,
-            model,
-            ways,
+            listeners,
             known: HashMap::new(),
             batches: Batches::default(),
             clients: Clients::default(),
@@ -90,7 +76,7 @@ impl<'a> Watch<'a> {
         }
         // Between looks nothing may be missed that only looks can see.
         let length = self.args.interval.interval();
-        let sampled = self.args.events || !self.ways.syn || !self.ways.children;
+        let sampled = self.args.events || self.listeners.is_sampled();
         let step = if sampled { SAMPLE.min(length) } else { length };
         let mut ticker = Ticker::new(if self.args.events { step } else { length });
         while self.left > 0 {
@@ -111,27 +97,21 @@ impl<'a> Watch<'a> {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let wake = running.rest_for_events(left.min(step))?;
-            self.source.drain()?;
-            running.delivered = self.source.delivered();
+            self.listeners.source.drain()?;
+            running.delivered = self.listeners.source.delivered();
             if wake != Wake::Work || running.is_over() || Instant::now() >= end {
                 return Ok(wake);
             }
             if step < self.args.interval.interval() && !self.args.events {
-                self.source.listeners(&running.session)?;
+                self.listeners.source.listeners(&running.session)?;
             }
         }
     }
 
     /// Ends an interval and shows it.
     fn interval(&mut self, running: &mut Running) -> Result<()> {
-        let (epoch, entries, readings) = self.source.interval(&running.session)?;
-        let waits = if self.ways.accepts {
-            self.source.waits(&running.session, &entries)?
-        } else {
-            Vec::new()
-        };
-        let interval = self.model.interval(epoch, &entries, &waits, &readings);
-        running.delivered = self.source.delivered();
+        let (entries, interval) = self.listeners.interval(&running.session)?;
+        running.delivered = self.listeners.source.delivered();
         running.unexplained = interval.unexplained;
         self.show_remark(running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));

@@ -8,13 +8,15 @@ use libbpf_rs::num_possible_cpus;
 
 use super::{WATCH, latencies, listeners};
 use crate::count::{By, Counter, Counts, Interval, Part, Shape, Source, Sums};
-use crate::dash::record::{Record, record};
+use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
+use crate::hooks::TCPDASH;
 use crate::inventory::{self, Hz, Inventory, SocketRow};
 use crate::kernel::netns::Netns;
 use crate::kernel::session::{Session, Setup};
+use crate::listen;
 use crate::mib::{Counters, MibRow};
-use crate::report::{Ctx, Row, json_line};
+use crate::report::{Ctx, Row, json_line, json_note};
 use crate::run::{monotonic_now, wall_now};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
@@ -108,6 +110,14 @@ impl Out<'_> {
         }
         Ok(())
     }
+
+    /// Says something to the reader.
+    fn note(&mut self, ts: i64, text: &str) {
+        self.records.push(Record::Note(Note { ts: Ts(ts), text: text.into() }));
+        if let Some(lines) = &mut self.lines {
+            json_note(ts, text, self.ctx, lines);
+        }
+    }
 }
 
 impl Sampler {
@@ -158,6 +168,9 @@ impl Sampler {
             out.put(&row, |listener| Record::Listener(Box::new(listener)))?;
         }
         running.unexplained = unexplained;
+        if let Some(remark) = self.listeners.remark() {
+            out.note(time.0, &format!("{}: {remark}", TCPDASH.name));
+        }
         self.before = now;
         self.sockets(running, &mut out)?;
         out.put(&running.status(false)?, |status| Record::Status(Box::new(status)))?;
@@ -168,7 +181,7 @@ impl Sampler {
 
     /// What has to be done this often between two looks.
     pub fn pause(&self) -> Duration {
-        if self.listeners.is_sampled() { listeners::SAMPLE } else { WATCH }
+        if self.listeners.is_sampled() { listen::SAMPLE } else { WATCH }
     }
 
     /// Does it.
