@@ -1,5 +1,8 @@
 //! What every tool does around its own work: start, report on itself, end.
 
+mod outcome;
+mod status;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -9,14 +12,15 @@ use crate::calls::Calls;
 use crate::cli::Common;
 use crate::hooks::{OWNERS, Spec};
 use crate::kernel::facts::Facts;
-use crate::kernel::refusal::Refusal;
 use crate::kernel::rung::RungKind;
 use crate::kernel::session::{Session, Setup};
 use crate::load::load;
-use crate::report::{Printer, SinkError, Status, Stop};
-use crate::run::{Waiter, Wake, own_cpu_ns, wall_now};
+use crate::report::{Printer, SinkError, Stop};
+use crate::run::{Waiter, Wake};
 use crate::timewait::Account;
 use crate::wire::Stats;
+
+pub use outcome::conclude;
 
 /// How often counters are looked at for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
@@ -29,8 +33,6 @@ const SETTLE: Duration = Duration::from_millis(100);
 
 /// Exit code: something was lost, and `--strict` was given.
 const EXIT_LOSS: u8 = 9;
-/// Exit code: the output cannot be written.
-const EXIT_OUTPUT: u8 = 10;
 
 /// A tool that has started: its programs are attached.
 pub struct Running {
@@ -64,7 +66,7 @@ impl Running {
     /// Loads and attaches, learns who owns the sockets there are, and says so in a status.
     ///
     /// # Errors
-    /// A [`Refusal`] where the user can do something about it.
+    /// A [`Refusal`](crate::kernel::refusal::Refusal) where the user can do something about it.
     pub fn start(
         spec: &'static Spec,
         common: &Common,
@@ -239,50 +241,6 @@ impl Running {
         Ok(())
     }
 
-    /// How the tool is doing.
-    ///
-    /// # Errors
-    /// Counters cannot be read.
-    pub fn status(&self, last: bool) -> Result<Status> {
-        // Read after `delivered`, so that nothing is delivered that was not attempted.
-        let Stats { attempted, lost, filtered, untracked, unreturned, unseen, .. } =
-            self.session.stats()?;
-        let attempted = (attempted + self.account.found).saturating_sub(self.account.void);
-        let filtered = filtered + self.account.filtered;
-        let untracked = untracked + self.account.untracked;
-        let delivered = if self.spec.counts_in_kernel {
-            attempted.saturating_sub(lost + filtered)
-        } else {
-            self.delivered
-        };
-        let probes = self.session.plan().choices.iter().map(|choice| {
-            (choice.hook.name, choice.rung.as_ref().map_or("-", |served| served.kind.name()))
-        });
-        Ok(Status {
-            ts: wall_now(),
-            tool: self.spec.name,
-            kernel: self.facts.release.clone(),
-            probes: probes.collect(),
-            attempted,
-            delivered,
-            lost,
-            filtered,
-            pending: attempted.saturating_sub(delivered + lost + filtered),
-            untracked: Some(untracked),
-            missed: match self.session.missed(&self.facts) {
-                // The kernel does not count every run that it leaves out.
-                Some(counted) => Some(counted.max(unseen)),
-                None => (unseen > 0).then_some(unseen),
-            },
-            unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
-            unexplained: self.unexplained,
-            cpu_ns: Some(own_cpu_ns()),
-            last,
-            untracked_means: self.spec.untracked_means,
-            eventful: self.eventful,
-        })
-    }
-
     /// Takes the programs off their hooks, lets `drain` take what is left, and ends with the
     /// final status. A reader that went away in the middle of the tool's `work` is no failure.
     ///
@@ -316,22 +274,4 @@ fn unless_closed(result: Result<()>) -> Result<()> {
         Err(error) if matches!(error.downcast_ref(), Some(SinkError::Closed)) => Ok(()),
         other => other,
     }
-}
-
-/// Turns the outcome of a tool into its exit code, and into one message where it failed.
-pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
-    let error = match outcome {
-        Ok(code) => return code,
-        Err(error) => error,
-    };
-    match error.downcast_ref() {
-        Some(SinkError::Closed) => return ExitCode::SUCCESS,
-        Some(SinkError::Write(_)) => {
-            eprintln!("{name}: {error}");
-            return ExitCode::from(EXIT_OUTPUT);
-        }
-        None => {}
-    }
-    eprintln!("{name}: {error:#}");
-    ExitCode::from(error.downcast_ref::<Refusal>().map_or(1, Refusal::exit_code))
 }

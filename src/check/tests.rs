@@ -1,0 +1,99 @@
+use anyhow::anyhow;
+
+use super::*;
+use crate::kernel::facts::Lockdown;
+
+type Load = fn(&'static Spec, Option<&'static str>) -> Result<Plan>;
+
+fn facts(name: &str) -> Facts {
+    let path = format!("{}/tests/facts/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn report(facts: Facts, load: Option<Load>) -> Report {
+    Report::new((0, facts, Machine::default()), None, Request::default(), load)
+}
+
+#[test]
+fn without_loading_it_is_a_plan_only() {
+    let report = report(facts("debian-7.2"), None);
+    assert_eq!(report.exit_code(), 0);
+    assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Planned)));
+    let titles: Vec<_> = report.tools.iter().map(ToolReport::title).collect();
+    let all = [
+        "tcpstates",
+        "tcpstates --summary",
+        "tcpcount",
+        "tcplatency",
+        "tcplatency --events",
+        "listenoverflow",
+        "listenoverflow --wait",
+        "tcpdash",
+    ];
+    assert_eq!(titles, all);
+}
+
+/// What did load may be less than what was planned.
+#[test]
+fn hooks_are_those_of_what_was_loaded() {
+    let load: Load = |spec, _| {
+        let refused = [("recv_fexit_4".to_owned(), "R1 !read_ok".to_owned())].into();
+        Ok(spec.plan(&Facts { refused, ..facts("debian-7.2") }, Request::default())?)
+    };
+    let report = report(facts("debian-7.2"), Some(load));
+    assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Loads)));
+    let recv = report.tools[2].hooks.iter().find(|hook| hook.name == "recv").unwrap();
+    assert_eq!(recv.rung, Some(RungKind::Tracepoint));
+    let (rung, reason) = &recv.passed_over[0];
+    assert_eq!(*rung, RungKind::Fentry);
+    assert!(reason.contains("recv_fexit_4") && reason.contains("R1 !read_ok"), "{reason}");
+}
+
+#[test]
+fn the_first_failure_is_the_exit_code() {
+    let load: Load = |spec, _| match spec.name {
+        "tcpcount" => {
+            let (lockdown, detail) = (Lockdown::None, String::new());
+            Err(Refusal::Forbidden { lockdown, detail }.into())
+        }
+        _ => Ok(spec.plan(&facts("debian-6.1"), Request::default())?),
+    };
+    assert_eq!(report(facts("debian-6.1"), Some(load)).exit_code(), 7);
+    let load: Load = |_, _| Err(anyhow!("who knows"));
+    assert_eq!(report(facts("debian-6.1"), Some(load)).exit_code(), 1);
+}
+
+#[test]
+fn whom_the_rights_lack_is_told_what_they_would_bring() {
+    let never: Load = |_, _| unreachable!("nothing is loaded without the rights");
+    let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
+    let inside = Facts { init_userns: false, ..facts("debian-7.2") };
+    for (facts, code) in [(nobody, 3), (inside, 6)] {
+        let report = report(facts, Some(never));
+        assert_eq!(report.exit_code(), code);
+        assert_eq!(report.obstacle.as_ref().map(Refusal::exit_code), Some(code));
+        assert!(report.tools.iter().all(|tool| tool.hooks[0].rung.is_some()));
+    }
+}
+
+/// Names that were not looked up are not missing.
+#[test]
+fn without_btf_nothing_is_said_of_hooks() {
+    let bare =
+        Facts { btf: false, tracepoints: [].into(), functions: [].into(), ..facts("debian-7.2") };
+    let report = report(bare, None);
+    assert_eq!(report.exit_code(), 4);
+    assert!(report.tools.iter().all(|tool| tool.hooks.is_empty()));
+}
+
+#[test]
+fn a_tool_that_cannot_start_shows_the_hooks_that_could_be_served() {
+    let mut poor = facts("hardened-6.18");
+    poor.tracepoints.remove("sock_send_length");
+    let report = report(poor, None);
+    assert_eq!(report.exit_code(), 5);
+    let count = &report.tools[2];
+    let served: Vec<_> = count.hooks.iter().map(|hook| hook.rung.is_some()).collect();
+    assert_eq!(count.hooks[1].name, "send");
+    assert_eq!(served, [true, false, true, true, true, true, true]);
+}
