@@ -26,6 +26,8 @@ pub enum Event {
     Own(Own),
     /// What its programs cost in the kernel.
     Programs(Programs),
+    /// Nothing is recorded any more, and why.
+    Unrecorded(String),
     /// Something for the reader.
     Say(String),
 }

@@ -13,7 +13,7 @@ use ratatui::backend::CrosstermBackend;
 use super::terminal::Guard;
 use super::view::{self, Theme};
 use super::{Control, Dash, Event, Order, Own, input, save};
-use crate::report::Ctx;
+use crate::report::{Ctx, SinkError};
 use crate::run::own_cpu_ns;
 
 /// Events that may wait. Who reads a recording waits for the screen, not the other way round.
@@ -74,7 +74,7 @@ pub fn run(
             match order {
                 Order::Quit => {
                     drop(guard);
-                    return Ok(ExitCode::SUCCESS);
+                    return ended(dash.unrecorded.take());
                 }
                 Order::Suspend => {
                     guard.suspend().context("cannot take the terminal again")?;
@@ -94,6 +94,12 @@ pub fn run(
             }
         }
     }
+}
+
+/// Who asked for a recording must learn that it is not whole.
+fn ended(unrecorded: Option<String>) -> Result<ExitCode> {
+    let why = unrecorded.map(|why| SinkError::Write(io::Error::other(format!("recording: {why}"))));
+    why.map_or(Ok(ExitCode::SUCCESS), |why| Err(why.into()))
 }
 
 /// Has every cell drawn again. `Terminal::clear` would ask the terminal where its cursor is, and

@@ -26,7 +26,11 @@ pub fn save(board: &Board) -> Result<String> {
     for record in board.records() {
         record.line(&mut out);
     }
-    file.write_all(&out).with_context(|| format!("cannot write {name}"))?;
+    if let Err(error) = file.write_all(&out) {
+        // Half of it would be shown as if it were all.
+        let _ = std::fs::remove_file(&name);
+        return Err(error).with_context(|| format!("cannot write {name}"));
+    }
     Ok(format!("saved {name}: tcpdash --replay {name}"))
 }
 

@@ -69,6 +69,10 @@ pub struct Dash {
     pub own: Own,
     /// What a live session's programs cost.
     pub programs: Option<Programs>,
+    /// Why nothing is recorded although it was asked for.
+    pub unrecorded: Option<String>,
+    /// Flags keep out what is not asked for before it comes here.
+    pub by_flags: bool,
     pub(super) stale: bool,
     board: Board,
     frozen: Option<Box<Board>>,
@@ -128,6 +132,7 @@ impl Dash {
             }
             Event::Own(own) => self.own = own,
             Event::Programs(programs) => self.programs = Some(programs),
+            Event::Unrecorded(why) => self.unrecorded = Some(why),
             Event::Say(text) => self.message = Some(text),
         }
         None

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -231,4 +232,39 @@ fn without_a_terminal_it_says_what_to_do() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("--snapshot") && text.contains("--json"), "{text}");
     assert!(output.stdout.is_empty());
+}
+
+/// Keys come from the terminal, whatever the standard input is.
+#[test]
+fn a_quiet_pipe_does_not_hold_up_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    // Opened for both, it neither waits for the other end nor ever ends.
+    let _writer = File::options().read(true).write(true).open(&pipe).unwrap();
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "sh", "-c", "exec \"$0\" --replay - < \"$1\""]);
+    command.arg(env!("CARGO_BIN_EXE_tcpdash")).arg(&pipe);
+    let mut screen = Screen::start(command);
+    screen.wait_for("retransmits");
+    screen.keys.write_all(b"2").unwrap();
+    screen.wait_for("TIME_WAIT");
+    screen.keys.write_all(b"q").unwrap();
+    assert!(screen.given_back().success());
+}
+
+#[test]
+fn what_cannot_be_written_has_its_own_exit_code() {
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let mut frame = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+    frame.args(["--demo", "--snapshot"]).stdout(full());
+    let folder = tempfile::tempdir().unwrap();
+    let mut recording = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+    recording.args(["--snapshot", "--record"]).arg(folder.path());
+    for mut command in [frame, recording] {
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(10), "{text}");
+        assert!(text.starts_with("tcpdash: cannot write") && text.lines().count() == 1, "{text}");
+    }
 }

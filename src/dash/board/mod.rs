@@ -6,6 +6,7 @@ mod drops;
 mod exchanges;
 mod findings;
 mod history;
+mod holders;
 mod interval;
 mod losing;
 mod trails;
@@ -13,11 +14,9 @@ mod trails;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::record::{
-    By, CloseWait, Count, Exchange, Key, Latency, ListenClient, Listener, Mib, Note, Record,
-    Socket, Sockets, ToolStatus,
+    By, CloseWait, Count, Exchange, Latency, ListenClient, Listener, Mib, Note, Record, Socket,
+    Sockets, ToolStatus,
 };
-use crate::tcp_state::TcpState;
-
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::Drops;
 pub use findings::{Finding, Weight, findings, listener_name, process, text};
@@ -186,7 +185,9 @@ impl Board {
     fn exchange(&mut self, row: Exchange) {
         if !self.has_quantiles {
             let over = self.timed.take(&row);
-            over.into_iter().for_each(|row| self.latency(row));
+            for row in over {
+                self.latency(row);
+            }
         }
         remember(&mut self.exchanges, EXCHANGES, row);
     }
@@ -217,7 +218,9 @@ impl Board {
     pub fn settle(&mut self) {
         self.follow_processes();
         let over = self.timed.finish(self.now);
-        over.into_iter().for_each(|row| self.latency(row));
+        for row in over {
+            self.latency(row);
+        }
         let oldest = self.now - STALE;
         self.counts.forget(oldest);
         self.sockets.forget(oldest);
@@ -236,7 +239,9 @@ impl Board {
     /// Nothing comes any more: shows what was still being counted.
     pub fn end(&mut self) {
         let rest = self.timed.finish(i64::MAX);
-        rest.into_iter().for_each(|row| self.latency(row));
+        for row in rest {
+            self.latency(row);
+        }
     }
 
     /// Rows that found no room, of all kinds.
@@ -247,38 +252,6 @@ impl Board {
             + self.listeners.left_out()
             + self.connections.left_out
             + self.timed.left_out
-    }
-
-    /// Sockets in each state, by the kernel's number; `None` where no summary tells.
-    pub fn states(&self) -> Option<[Option<u64>; 13]> {
-        let mut sums = None;
-        for ((by, _), interval) in self.sockets.iter() {
-            if by.is_none() {
-                let sums = sums.get_or_insert([None; 13]);
-                for row in &interval.rows {
-                    if let (Some(state), Some(count)) = (row.state, row.count) {
-                        let sum: &mut Option<u64> = &mut sums[usize::from(state.number())];
-                        *sum = Some(sum.unwrap_or(0) + count);
-                    }
-                }
-            }
-        }
-        sums
-    }
-
-    /// Who has most sockets in a state under a grouping, most first.
-    pub fn holders(&self, state: TcpState, by: By) -> Vec<(Key, u64)> {
-        let groups = self.sockets.iter().filter(|((group, _), _)| *group == Some(by));
-        let rows = groups.flat_map(|(_, interval)| &interval.rows);
-        let mut sums: BTreeMap<_, (Key, u64)> = BTreeMap::new();
-        for row in rows.filter(|row| row.state == Some(state)) {
-            let id = (row.pid, row.comm.clone(), row.raddr, row.lport);
-            sums.entry(id).or_insert_with(|| (Key { netns: None, ..row.key() }, 0)).1 +=
-                row.count.unwrap_or(0);
-        }
-        let mut holders: Vec<_> = sums.into_values().collect();
-        holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        holders
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::dash::record::Ts;
+use crate::tcp_state::TcpState;
 
 fn board(lines: &[&str]) -> Board {
     let mut board = Board::default();

@@ -149,9 +149,9 @@ mod tests {
         };
         let mut trails = Trails::default();
         for ts in 0..60 {
-            (0..30).for_each(|new| {
-                trails.latency(&row(ts, 1_000 + u32::try_from(ts).unwrap() * 30 + new))
-            });
+            for new in 0..30 {
+                trails.latency(&row(ts, 1_000 + u32::try_from(ts).unwrap() * 30 + new));
+            }
             trails.latency(&row(ts, 7));
         }
         assert_eq!(trails.latencies(&row(0, 7)).unwrap().len(), 60);

@@ -5,7 +5,7 @@ mod latencies;
 mod listeners;
 mod sample;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::filter::Filter;
 use crate::hooks::TCPDASH;
 use crate::kernel::netns::Netns;
 use crate::kernel::session::Setup;
-use crate::report::{Ctx, Format, Printer, Sink, Stop};
+use crate::report::{Ctx, Format, Printer, Sink, SinkError, Stop};
 use crate::run::Waiter;
 use crate::tool::Running;
 
@@ -85,6 +85,9 @@ pub fn once(object: &'static [u8], request: &Request) -> Result<Vec<Record>> {
         live.sampler.glance(&live.running)?;
     }
     records.extend(live.look()?);
+    if let (Some(error), Some((path, _))) = (&live.unrecorded, &request.record) {
+        return Err(unwritable(path, error));
+    }
     Ok(records)
 }
 
@@ -101,11 +104,19 @@ pub fn namespace(filter: &Filter) -> Result<Netns> {
     }
 }
 
+/// Ends with the exit code of an output that cannot be written.
+fn unwritable(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let words = format!("{}: {error}", path.display());
+    SinkError::Write(std::io::Error::new(error.kind(), words)).into()
+}
+
 /// A session that runs.
 struct Live {
     running: Running,
     sampler: Sampler,
     recorder: Option<Recorder>,
+    /// Why nothing is recorded any more, until it is told.
+    unrecorded: Option<std::io::Error>,
     interval: Duration,
     run_time: Option<(u64, u64)>,
 }
@@ -113,16 +124,22 @@ struct Live {
 impl Live {
     fn begin(object: &'static [u8], request: &Request) -> Result<Self> {
         let recorder = match &request.record {
-            Some((path, max)) => Some(
-                Recorder::create(path, *max)
-                    .with_context(|| format!("cannot write {}", path.display()))?,
-            ),
+            Some((path, max)) => {
+                Some(Recorder::create(path, *max).map_err(|error| unwritable(path, &error))?)
+            }
             None => None,
         };
         let netns = namespace(&request.filter)?;
         let setup = setup(object, &request.filter, request.max_keys)?;
         let (running, sampler) = running(setup, request, netns)?;
-        Ok(Self { running, sampler, recorder, interval: request.interval, run_time: None })
+        Ok(Self {
+            running,
+            sampler,
+            recorder,
+            unrecorded: None,
+            interval: request.interval,
+            run_time: None,
+        })
     }
 
     /// Looks every interval until nobody listens any more.
@@ -130,8 +147,10 @@ impl Live {
         loop {
             let begun = Instant::now();
             let records = self.look()?;
+            let unrecorded = self.unrecorded.take();
+            let unrecorded = unrecorded.map(|error| Event::Unrecorded(error.to_string()));
             let events = [Event::Programs(self.programs()), Event::Records(records)];
-            for event in events {
+            for event in unrecorded.into_iter().chain(events) {
                 if send.send(Message::Event(event)).is_err() {
                     return Ok(());
                 }
@@ -168,8 +187,12 @@ impl Live {
     fn look(&mut self) -> Result<Vec<Record>> {
         let mut lines = self.recorder.is_some().then(Vec::new);
         let records = self.sampler.look(&mut self.running, lines.as_mut())?;
-        if let (Some(recorder), Some(lines)) = (&mut self.recorder, lines) {
-            recorder.write(&lines).context("cannot write the recording")?;
+        // What is seen is worth seeing, also with a full disk.
+        if let (Some(recorder), Some(lines)) = (&mut self.recorder, lines)
+            && let Err(error) = recorder.write(&lines)
+        {
+            self.unrecorded = Some(error);
+            self.recorder = None;
         }
         Ok(records)
     }

@@ -38,13 +38,20 @@ pub fn head(pen: &mut Pen<'_>, dash: &Dash) {
         let every = pen.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
         say(pen, &format!("every {every}"), pen.theme.faint());
     }
-    if let Some((text, _)) = &dash.filter {
-        // Typed by the reader, and yet a terminal is no place for control characters.
-        let safe = match text.as_str() {
-            "" => "by flags".to_owned(),
-            text => pen.words(Cell::Text(text.as_bytes())),
-        };
-        say(pen, &format!("filter: {safe}"), pen.theme.weight(Weight::Warning));
+    if let Some(why) = &dash.unrecorded {
+        let words = pen.words(Cell::Text(why.as_bytes()));
+        say(pen, &format!("NOT RECORDED: {words}"), pen.theme.weight(Weight::Bad));
+    }
+    // Typed by the reader, and yet a terminal is no place for control characters.
+    let typed = dash.filter.as_ref().map(|(text, _)| pen.words(Cell::Text(text.as_bytes())));
+    let filter = match (typed.as_deref(), dash.by_flags) {
+        (None, false) => None,
+        (None | Some(""), _) => Some("by flags".to_owned()),
+        (Some(text), true) => Some(format!("{text}, and by flags")),
+        (Some(text), false) => Some(text.to_owned()),
+    };
+    if let Some(filter) = filter {
+        say(pen, &format!("filter: {filter}"), pen.theme.weight(Weight::Warning));
     }
     let source = pen.words(Cell::Text(dash.source.as_bytes()));
     say(pen, &source, pen.theme.faint());

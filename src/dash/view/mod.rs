@@ -39,15 +39,15 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     match dash.view {
         View::Overview => overview::draw(&mut pen, dash, layout.body),
         View::Processes => {
-            grid::draw(&mut pen, &dash.tables.processes, layout.table, nothing(dash))
+            grid::draw(&mut pen, &dash.tables.processes, layout.table, nothing(dash));
         }
         View::Connections => {
-            grid::draw(&mut pen, &dash.tables.connections, layout.table, nothing(dash))
+            grid::draw(&mut pen, &dash.tables.connections, layout.table, nothing(dash));
         }
         View::Latency => latency::draw(&mut pen, dash, &layout),
         View::States => states::draw(&mut pen, dash, &layout),
         View::Listeners => {
-            grid::draw(&mut pen, &dash.tables.listeners, layout.table, nothing(dash))
+            grid::draw(&mut pen, &dash.tables.listeners, layout.table, nothing(dash));
         }
         View::Tool => tool::draw(&mut pen, dash, layout.body),
     }

@@ -1,0 +1,85 @@
+//! A recording instead of this machine.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tcpscope::cli::tcpdash::Args;
+use tcpscope::dash::replay::{Input, Lines, Player, play};
+use tcpscope::dash::{Control, Dash, Event, Feed, Message, demo};
+use tcpscope::filter::Filter;
+
+/// Time that may pass at once in a recording that only comes to its end.
+const A_LOT: Duration = Duration::from_secs(1 << 20);
+
+/// A recording. Nothing feeds a snapshot.
+pub fn replay(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Feed>> {
+    let (mut player, source) = open(args)?;
+    dash.source = source;
+    if args.common.filters.any() {
+        dash.set_filter(String::new(), filter);
+    }
+    // Who is asked for one frame of a pipe waits for its end.
+    let to_its_end = args.snapshot.is_some() && args.at.is_none() && !player.can_seek();
+    while to_its_end && !player.progress().ended {
+        for event in player.advance(A_LOT).context("cannot read the recording")? {
+            dash.handle(event);
+        }
+    }
+    let begin = match (args.at, args.snapshot) {
+        (None, Some(_)) if to_its_end => None,
+        (Some(at), _) => Some(Control::Seek(i64::try_from(at.as_nanos()).unwrap_or(i64::MAX))),
+        (None, Some(_)) => Some(Control::End),
+        (None, None) => None,
+    };
+    if let Some(begin) = begin {
+        for event in player.control(begin).context("cannot read the recording")? {
+            dash.handle(event);
+        }
+    }
+    dash.handle(Event::Progress(player.progress().clone()));
+    Ok(args.snapshot.is_none().then(|| feed(player)))
+}
+
+/// The recording, and what to call it.
+fn open(args: &Args) -> Result<(Player, String)> {
+    let (input, name): (Box<dyn Input>, _) = match &args.replay {
+        None => (Box::new(io::Cursor::new(demo::recording()?)), "demo".to_owned()),
+        Some(path) if path == Path::new("-") => {
+            (Box::new(io::stdin()), "standard input".to_owned())
+        }
+        Some(path) => {
+            let file =
+                File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (Box::new(file), name)
+        }
+    };
+    let player = Player::new(Lines::new(input)).context("cannot read the recording")?;
+    Ok((player, name))
+}
+
+/// A thread that plays.
+fn feed(player: Player) -> Feed {
+    let (control, orders) = channel();
+    let (interval, _) = channel();
+    let start = Box::new(move |send: std::sync::mpsc::SyncSender<Message>| {
+        let work = move || {
+            let to = send.clone();
+            let outcome =
+                play(player, &orders, move |event| to.send(Message::Event(event)).is_ok());
+            if let Err(error) = outcome {
+                let error = anyhow::Error::from(error).context("cannot read the recording");
+                // If nobody listens any more, nobody wants to know.
+                let _ = send.send(Message::Failed(error));
+            }
+        };
+        thread::Builder::new().name("replay".into()).spawn(work)?;
+        Ok(())
+    });
+    Feed { start, control, interval }
+}
