@@ -7,6 +7,7 @@
 mod frames;
 mod keys;
 mod random;
+mod recordings;
 mod terminal;
 
 use ratatui::Terminal;

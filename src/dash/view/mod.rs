@@ -17,6 +17,7 @@ use ratatui::buffer::Buffer;
 pub use pen::Pen;
 pub use theme::Theme;
 
+use super::record::By;
 use super::{Area, Dash, Mode, View};
 use crate::report::Ctx;
 
@@ -64,9 +65,12 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
 fn nothing(dash: &Dash) -> &'static str {
     let board = dash.board();
     let told = match dash.view {
-        View::Processes | View::Connections => {
-            !board.counts.is_empty() || !board.sockets.is_empty() || !board.list.is_empty()
+        View::Processes => {
+            board.counts.get(&By::Process).is_some()
+                || board.counts.get(&By::Connection).is_some()
+                || board.sockets.iter().any(|((by, _), _)| *by == Some(By::Process))
         }
+        View::Connections => board.counts.get(&By::Connection).is_some() || !board.list.is_empty(),
         View::Latency => !board.latency.is_empty(),
         View::States => !board.sockets.is_empty(),
         _ => !board.listeners.is_empty(),

@@ -1,0 +1,66 @@
+//! Recordings of each tool: what they have is shown, and what they do not have is not a 0.
+
+use tcpscope::dash::record::Record;
+use tcpscope::dash::{Dash, Event, Progress, View};
+
+use super::text;
+
+const COUNT: &str = include_str!("../golden/count.jsonl");
+const LATENCY: &str = include_str!("../golden/latency.jsonl");
+const LISTEN: &str = include_str!("../golden/listen.jsonl");
+const STATES: &str = include_str!("../golden/states.jsonl");
+const SUMMARY: &str = include_str!("../golden/summary.jsonl");
+
+/// A view of the lines of some kinds, played to their end.
+fn shown(recording: &str, kinds: &[&str], view: View) -> String {
+    let of = |line: &&str| kinds.iter().any(|k| line.starts_with(&format!("{{\"kind\":\"{k}\"")));
+    // The last interval of tcpcount's is one in which nothing happened.
+    let lines = recording.lines().filter(of).filter(|line| !line.contains("03:04:09"));
+    let records: Vec<_> = lines.map(|line| Record::parse(line.as_bytes()).unwrap()).collect();
+    assert!(!records.is_empty(), "{kinds:?}");
+    let now = records.iter().map(Record::ts).max().unwrap();
+    let mut dash = Dash::new("recording".to_owned(), false);
+    dash.handle(Event::Resize(120, 30));
+    dash.handle(Event::Records(records));
+    dash.handle(Event::Progress(Progress { now, ended: true, ..Progress::default() }));
+    dash.show(view);
+    text(&mut dash)
+}
+
+#[test]
+fn every_tool_has_its_view() {
+    for (recording, kind, view, part) in [
+        (COUNT, "count", View::Processes, "nginx"),
+        (STATES, "state", View::Connections, "4242 curl"),
+        (SUMMARY, "sockets", View::States, "TIME_WAIT by"),
+        (SUMMARY, "close_wait", View::States, "≥"),
+        (LATENCY, "latency", View::Latency, "accept "),
+        (LATENCY, "exchange", View::Latency, "response"),
+        (LISTEN, "listener", View::Listeners, "0.0.0.0:80"),
+        (LISTEN, "listen_event", View::Listeners, "0.0.0.0:80"),
+        (LISTEN, "listen_client", View::Overview, "listeners here dropped"),
+    ] {
+        let screen = shown(recording, &[kind], view);
+        assert!(screen.contains(part), "{kind}: no {part}:\n{screen}");
+        assert!(!screen.contains("nothing so far"), "{kind}:\n{screen}");
+    }
+}
+
+#[test]
+fn what_a_tool_does_not_tell_is_unknown() {
+    for (recording, kind, view) in [
+        (COUNT, "count", View::Latency),
+        (COUNT, "count", View::Listeners),
+        (LATENCY, "latency", View::Connections),
+        (LISTEN, "listener", View::Latency),
+        (SUMMARY, "sockets", View::Listeners),
+    ] {
+        let screen = shown(recording, &[kind], view);
+        assert!(screen.contains("nothing so far in this recording"), "{kind}:\n{screen}");
+    }
+    let screen = shown(LISTEN, &["listener"], View::Overview);
+    let graph = |name: &str| screen.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    for name in ["sends", "opens", "retransmits", "sockets", "slowest peer"] {
+        assert_eq!(graph(name).split_whitespace().last(), Some("-"), "{screen}");
+    }
+}
