@@ -19,6 +19,8 @@ type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
 pub struct Drops {
     /// All of them.
     pub total: Option<u64>,
+    /// The accept queue was full, at either moment.
+    pub accept: Option<u64>,
     /// The accept queue was full at the SYN.
     pub accept_syn: Option<u64>,
     /// The accept queue was full at the final ACK.
@@ -32,6 +34,7 @@ pub struct Drops {
 impl Drops {
     const NONE: Self = Self {
         total: Some(0),
+        accept: Some(0),
         accept_syn: Some(0),
         accept_ack: Some(0),
         syn: Some(0),
@@ -43,8 +46,10 @@ impl Drops {
         if row.drops_total == Some(0) {
             return Self::NONE;
         }
+        let parts = row.drops_accept_syn.zip(row.drops_accept_ack);
         Self {
             total: row.drops_total,
+            accept: row.drops_accept.or(parts.map(|(syn, ack)| syn.saturating_add(ack))),
             accept_syn: row.drops_accept_syn,
             accept_ack: row.drops_accept_ack,
             syn: row.drops_syn,
@@ -56,8 +61,12 @@ impl Drops {
     fn of_event(event: &ListenEvent) -> Option<Self> {
         let mut drops = Self { total: event.count, ..Self::NONE };
         match event.cause.as_deref() {
-            Some("accept_queue_syn") => drops.accept_syn = event.count,
-            Some("accept_queue_ack") => drops.accept_ack = event.count,
+            Some("accept_queue_syn") => {
+                (drops.accept, drops.accept_syn) = (event.count, event.count);
+            }
+            Some("accept_queue_ack") => {
+                (drops.accept, drops.accept_ack) = (event.count, event.count);
+            }
             Some("syn_queue") => drops.syn = event.count,
             Some("other") => drops.other = event.count,
             Some(_) => return None,
@@ -70,6 +79,7 @@ impl Drops {
         let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
         Self {
             total: sum(self.total, more.total),
+            accept: sum(self.accept, more.accept),
             accept_syn: sum(self.accept_syn, more.accept_syn),
             accept_ack: sum(self.accept_ack, more.accept_ack),
             syn: sum(self.syn, more.syn),
@@ -77,9 +87,10 @@ impl Drops {
         }
     }
 
-    /// The causes in words, each with how many.
-    pub fn causes(&self) -> [(&'static str, Option<u64>); 4] {
+    /// The causes in words, each with how many; the first is the sum of the two that follow.
+    pub fn causes(&self) -> [(&'static str, Option<u64>); 5] {
         [
+            ("accept queue full", self.accept),
             ("accept queue full at the SYN", self.accept_syn),
             ("accept queue full at the final ACK", self.accept_ack),
             ("SYN queue full", self.syn),
@@ -89,7 +100,9 @@ impl Drops {
 
     /// What most of them are due to, in words.
     pub fn worst(&self) -> Option<&'static str> {
-        let known = self.causes().into_iter().filter(|(_, count)| count.is_some_and(|n| n > 0));
+        let split = self.accept_syn.is_some() && self.accept_ack.is_some();
+        let told = self.causes().into_iter().skip(usize::from(split));
+        let known = told.filter(|(_, count)| count.is_some_and(|n| n > 0));
         known.max_by_key(|(_, count)| *count).map(|(words, _)| words)
     }
 }
@@ -182,6 +195,14 @@ mod tests {
         assert_eq!(minutes.of(&row(0, 0), now + 70 * SECOND), Drops::NONE);
         minutes.forget(now + SECOND);
         assert_eq!(minutes.of(&row(0, 0), now).total, None, "nobody tells any more");
+    }
+
+    #[test]
+    fn a_full_accept_queue_is_a_cause_though_its_moment_is_not_known() {
+        let mut minutes = Minutes::default();
+        let full = Listener { drops_accept: Some(9), ..row(1, Some(9), None) };
+        minutes.take(&full);
+        assert_eq!(minutes.of(&full, SECOND).worst(), Some("accept queue full"));
     }
 
     #[test]

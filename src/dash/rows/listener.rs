@@ -40,7 +40,7 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
     format!("{bar} {numbers}")
 }
 
-static COLUMNS: [Column<ListenerRow>; 16] = [
+static COLUMNS: [Column<ListenerRow>; 17] = [
     Column::left(
         "listener",
         "LISTENER",
@@ -65,6 +65,13 @@ static COLUMNS: [Column<ListenerRow>; 16] = [
         9,
         |r| r.row.accepts.map_or(Cell::Missing, Cell::PerSec),
         "Accepted.",
+    ),
+    Column::right(
+        "drops_accept",
+        "ACC FULL",
+        8,
+        |r| id(r.row.drops_accept),
+        "Accept queue full, at the SYN or at the ACK.",
     ),
     Column::right(
         "drops_accept_syn",
