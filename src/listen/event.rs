@@ -17,9 +17,19 @@ use crate::wire::{
 /// Losses of one listener and one cause within this time, in ns, make one line.
 const BATCH_NS: u64 = 1_000_000;
 
+/// The accept queue was full, at a moment that nobody can tell; no program tells of it.
+const CAUSE_ACCEPT: usize = NR_CAUSES;
+
 /// What JSON calls a cause.
-const NAMES: [&str; NR_CAUSES] =
-    ["other", "accept_queue_syn", "accept_queue_ack", "syn_queue", "cookie", "retransmit"];
+const NAMES: [&str; NR_CAUSES + 1] = [
+    "other",
+    "accept_queue_syn",
+    "accept_queue_ack",
+    "syn_queue",
+    "cookie",
+    "retransmit",
+    "accept_queue",
+];
 
 /// One loss, or several within a millisecond.
 #[derive(Debug, Clone)]
@@ -36,7 +46,8 @@ pub struct EventRow {
     pub pid: u32,
     /// Its name.
     pub comm: [u8; COMM_LEN],
-    /// `CAUSE_…`; `None`: nobody can tell.
+    /// `CAUSE_…`, or one more than these: the accept queue, at a SYN or at a last ACK; `None`: nobody
+    /// can tell.
     pub cause: Option<usize>,
     /// Length of the queue that decided, at the last of them, and its limit.
     pub queue: Option<(u64, u64)>,
@@ -69,14 +80,20 @@ impl EventRow {
                 Some(CAUSE_SYN | CAUSE_COOKIE) => {
                     Some((one.numbers.syn_now, one.numbers.accept_limit))
                 }
-                Some(CAUSE_ACCEPT_SYN) => Some((one.numbers.accept_now, one.numbers.accept_limit)),
+                Some(CAUSE_ACCEPT_SYN | CAUSE_ACCEPT) => {
+                    Some((one.numbers.accept_now, one.numbers.accept_limit))
+                }
                 _ => None,
             },
             count,
             clients: None,
             sampled: true,
         };
+        // Programs tell of lost ACKs, if they know them.
+        let told = losses.accept_ack.unwrap_or(0);
+        let unsplit = losses.accept.filter(|_| losses.accept_syn.is_none());
         let known = [
+            (CAUSE_ACCEPT, unsplit.map(|count| count.saturating_sub(told))),
             (CAUSE_ACCEPT_SYN, losses.accept_syn),
             (CAUSE_SYN, losses.syn),
             (CAUSE_COOKIE, losses.cookies),
@@ -86,11 +103,10 @@ impl EventRow {
             .into_iter()
             .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
             .collect();
-        if losses.accept_syn.is_none() {
-            let rest =
-                losses.total.map(|total| total.saturating_sub(losses.accept_ack.unwrap_or(0)));
-            rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
-        }
+        let drops = rows.iter().filter(|row| row.cause != Some(CAUSE_COOKIE));
+        let causes = told + drops.map(|row| row.count).sum::<u64>();
+        let rest = losses.total.map(|total| total.saturating_sub(causes));
+        rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
         rows
     }
 }

@@ -122,15 +122,16 @@ fn as_the_tools() -> Result<()> {
     compare(&[])
 }
 
-/// Nothing is loaded but the tools: verifying is what takes the time of a guest.
+/// Loading every mode of every tool is what takes the time of a guest. It is spared where the plan,
+/// which cannot know what the kernel will refuse, tells enough.
 fn as_planned() -> Result<()> {
-    let said = check().args(["--json", "--plan-only"]).stdin(Stdio::null()).output()?;
-    let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
-    let plain = tools.iter().filter(|tool| tool["mode"].is_null());
-    for tool in plain {
-        agree(&hooks, tool, &[])?;
-    }
-    Ok(())
+    let all_agree = |flags: &[&str]| -> Result<()> {
+        let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;
+        let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
+        let mut plain = tools.iter().filter(|tool| tool["mode"].is_null());
+        plain.try_for_each(|tool| agree(&hooks, tool, &[]))
+    };
+    all_agree(&["--plan-only"]).or_else(|_| all_agree(&[]))
 }
 
 fn in_a_hash_map() -> Result<()> {

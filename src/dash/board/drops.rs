@@ -67,6 +67,9 @@ impl Drops {
             Some("accept_queue_ack") => {
                 (drops.accept, drops.accept_ack) = (event.count, event.count);
             }
+            Some("accept_queue") => {
+                drops = Self { accept_syn: None, accept_ack: None, accept: event.count, ..drops };
+            }
             Some("syn_queue") => drops.syn = event.count,
             Some("other") => drops.other = event.count,
             Some(_) => return None,
