@@ -134,7 +134,10 @@ class Watch:
     def lost(self):
         """Events that the tool says it lost. A peer that says nothing counts as 0."""
         if self.variant.ours:
-            return self.final_status()["lost"] if self.is_json() else lost_in(self.last_words())
+            if self.is_json():
+                return self.final_status()["lost"]
+            # A tool that no event has reached speaks of none.
+            return lost_in(self.last_words()) if " events: " in self.last_words() else 0
         said = self.err.read_text(errors="replace")
         if "bpftrace" in self.variant.argv[0]:
             said += self.out.read_text(errors="replace")
