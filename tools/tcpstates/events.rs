@@ -53,6 +53,8 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
     let mut work = || -> Result<()> {
         running.printer.begin::<Transition>(&View::default())?;
         changes.print_events(&mut running, false)?;
+        // The first look may take a while.
+        running.printer.flush()?;
         if changes.waits.wants_older() {
             let netns = filter.netns.unwrap_or(0);
             let Changes { ring, waits, looks, .. } = &mut changes;
