@@ -62,6 +62,11 @@ pub fn recv(mut end: &TcpStream, bytes: usize) -> Result<Step> {
     step(|| end.read_exact(&mut vec![0; bytes]).context("receive"))
 }
 
+/// Waits until something can be read, and leaves it there.
+pub fn arrived(end: &TcpStream) -> Result<Step> {
+    step(|| end.peek(&mut [0]).map(drop).context("wait for data"))
+}
+
 pub fn pause() {
     thread::sleep(PAUSE);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::net::{SendFlags, Shutdown, sockopt};
 
-use super::pair::{BYTES, Bounds, PAUSE, Pair, Step, pause, recv, send};
+use super::pair::{BYTES, Bounds, PAUSE, Pair, Step, arrived, pause, recv, send};
 use crate::actor::now_ns;
 
 /// A conversation.
@@ -126,13 +126,13 @@ impl Pair {
     /// Both speak before either listens: each hears the other's words as the answer to its own.
     fn at_once(&mut self) -> Result<()> {
         let asked = send(&self.client)?;
+        // The request lies in the server's socket, unread, though a softirq may bring it late.
+        let there = arrived(&self.server)?;
         let said = send(&self.server)?;
-        let came = recv(&self.server, BYTES)?;
+        recv(&self.server, BYTES)?;
         let read = recv(&self.client, BYTES)?;
-        // By then the request lies in the server's socket, unread.
         self.response(asked, said, read, BYTES);
-        let early = Step { from: asked.to.min(came.from), to: asked.to };
-        self.service(asked, early, said);
+        self.service(asked, there, said);
         self.exchange()
     }
 
