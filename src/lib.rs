@@ -13,7 +13,6 @@
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli` and `run` are what all tools have in common.
 
-pub mod calls;
 pub mod cgroup;
 pub mod check;
 pub mod cli;
@@ -24,16 +23,13 @@ pub mod flow;
 pub mod group;
 pub mod hist;
 pub mod hooks;
-pub mod inventory;
 pub mod kernel;
 pub mod latency;
 pub mod listen;
-pub mod load;
-pub mod mib;
+pub mod nstat;
 pub mod report;
 pub mod run;
 pub mod states;
 pub mod tcp_state;
-pub mod timewait;
 pub mod tool;
 pub mod wire;

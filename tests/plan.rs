@@ -9,9 +9,9 @@ use tcpscope::hooks::{
     LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
     TCPSTATES, TCPSTATES_SUMMARY, tcplatency,
 };
+use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::Request;
-use tcpscope::kernel::rung::RungKind;
 use tcpscope::latency::{Kind, Kinds};
 
 const TOOLS: [&Spec; 8] = [
@@ -60,7 +60,7 @@ fn auto(spec: &Spec, facts: &Facts) -> String {
     decide(spec, facts, Request::default())
 }
 
-fn forced(spec: &Spec, facts: &Facts, kind: RungKind) -> String {
+fn forced(spec: &Spec, facts: &Facts, kind: AttachMethod) -> String {
     decide(spec, facts, Request { forced: Some(kind), use_hash: None })
 }
 
@@ -132,8 +132,8 @@ fn a_hardened_kernel_is_served_by_tracepoints_and_iterators() {
          segment: segment_tracepoint\ndestroy: destroy_tracepoint\nowners: learn_owners\n\
          counts: dump_counts\n"
     );
-    assert_eq!(forced(&TCPCOUNT, &facts, RungKind::Tracepoint), auto(&TCPCOUNT, &facts));
-    for (kind, reason) in [(RungKind::Fentry, why), (RungKind::Kprobe, no_kprobes)] {
+    assert_eq!(forced(&TCPCOUNT, &facts, AttachMethod::Tracepoint), auto(&TCPCOUNT, &facts));
+    for (kind, reason) in [(AttachMethod::Fentry, why), (AttachMethod::Kprobe, no_kprobes)] {
         for spec in [&TCPSTATES, &TCPCOUNT] {
             let refusal = forced(spec, &facts, kind);
             assert!(refusal.starts_with("8: --probe"), "{refusal}");
@@ -150,7 +150,7 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
         let page = if OLD.contains(&kernel) { " sendpage_kretprobe sendpage_kprobe" } else { "" };
         let owners = if kernel == "debian-5.10" { "learn_owners_by_inode" } else { "learn_owners" };
         assert_eq!(
-            forced(&TCPCOUNT, &facts, RungKind::Kprobe),
+            forced(&TCPCOUNT, &facts, AttachMethod::Kprobe),
             format!(
                 "state: state_tracepoint\nsend: send_kretprobe send_kprobe{page}\n\
                  recv: recv_kretprobe {flags} splice_kretprobe splice_kprobe\n\
@@ -163,7 +163,7 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
         let begin =
             if OLD.contains(&kernel) { "timewait_kprobe" } else { "timewait_schedule_kprobe" };
         assert_eq!(
-            forced(&TCPSTATES, &facts, RungKind::Kprobe),
+            forced(&TCPSTATES, &facts, AttachMethod::Kprobe),
             format!(
                 "state: state_tracepoint\naccept: accept_kretprobe\n\
                  time-wait: {begin} timewait_reschedule_kprobe timewait_end_kprobe\n\
@@ -180,10 +180,10 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
 fn tracepoints_alone_serve_tcpstates_everywhere_and_tcpcount_on_newer_kernels() {
     for kernel in DEBIAN {
         let facts = facts(kernel);
-        let states = forced(&TCPSTATES, &facts, RungKind::Tracepoint);
+        let states = forced(&TCPSTATES, &facts, AttachMethod::Tracepoint);
         assert!(states.contains("state: state_tracepoint\n"), "{kernel}: {states}");
         assert!(states.contains("time-wait: dump_sockets\n"), "{kernel}: {states}");
-        let count = forced(&TCPCOUNT, &facts, RungKind::Tracepoint);
+        let count = forced(&TCPCOUNT, &facts, AttachMethod::Tracepoint);
         if OLD.contains(&kernel) {
             assert_eq!(
                 count,
@@ -264,7 +264,7 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
             let seven = kernel == "debian-6.1" && watches_acks;
             assert_eq!(auto(spec, &locked) == auto(spec, &open), !seven, "{kernel}");
         }
-        for kind in [RungKind::Kprobe, RungKind::RawTracepoint] {
+        for kind in [AttachMethod::Kprobe, AttachMethod::RawTracepoint] {
             let refusal = forced(&TCPSTATES, &locked, kind);
             assert!(refusal.starts_with("8: "), "{kernel}: {refusal}");
             assert!(refusal.contains("lockdown=confidentiality refuses"), "{kernel}: {refusal}");
@@ -364,7 +364,7 @@ fn tcplatency_sees_sends_begin_where_it_can() {
     assert!(hardened.contains("send-begin: send_begin_tracepoint\n"), "{hardened}");
     assert!(hardened.contains("segment: data_tracepoint\naccept-return off: "), "{hardened}");
     // Before 6.17 there is no tracepoint where a send begins, before 6.3 none where it returns.
-    let kind = RungKind::Tracepoint;
+    let kind = AttachMethod::Tracepoint;
     assert!(forced(&TCPLATENCY, &facts("debian-7.2"), kind).contains(": send_begin_tracepoint\n"));
     assert!(
         forced(&TCPLATENCY, &facts("debian-6.12"), kind).contains(": send_return_tracepoint\n")
@@ -438,7 +438,7 @@ fn listenoverflow_sees_each_decision_where_functions_can_be_hooked() {
             ),
             "{kernel}"
         );
-        let kprobes = forced(&LISTENOVERFLOW, &facts, RungKind::Kprobe);
+        let kprobes = forced(&LISTENOVERFLOW, &facts, AttachMethod::Kprobe);
         for served in [
             "syn: syn_kretprobe syn_queued_kprobe cookie_v4_kprobe cookie_v6_kprobe syn_kprobe\n",
             "final-ack: ack_v4_kretprobe ack_v6_kretprobe ack_v4_kprobe ack_v6_kprobe\n",
@@ -464,7 +464,7 @@ fn elsewhere_listenoverflow_looks_at_its_listeners() {
     assert!(wait.contains("accept-return: accepted_sys_exit\n"), "{wait}");
     // Before 6.11 the tracepoint did not tell whose a freed segment was.
     for (kernel, told) in [("debian-6.1", false), ("debian-6.12", true)] {
-        let plan = forced(&LISTENOVERFLOW, &facts(kernel), RungKind::Tracepoint);
+        let plan = forced(&LISTENOVERFLOW, &facts(kernel), AttachMethod::Tracepoint);
         let served = plan.contains("final-ack: discard_tracepoint\n");
         assert_eq!(served, told, "{kernel}: {plan}");
         assert!(told || plan.contains("no sk_skb_reason_drop()"), "{kernel}: {plan}");

@@ -7,21 +7,22 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use libbpf_rs::num_possible_cpus;
+use tcpscope::check::Args;
 use tcpscope::check::{
     FactsRow, HookRow, Machine, NAME, Report, Symbols, ToolRow, similar, wanted,
 };
-use tcpscope::cli::{check::Args, listenoverflow, tcpcount, tcplatency, tcpstates};
 use tcpscope::dash::live;
 use tcpscope::filter::Filter;
 use tcpscope::hooks::{LISTENOVERFLOW, Spec, TCPCOUNT, TCPDASH, TCPLATENCY};
 use tcpscope::kernel::facts::Facts;
 use tcpscope::kernel::session::Setup;
 use tcpscope::latency::{entries_for, max_rows};
-use tcpscope::load::trial;
 use tcpscope::report::{Ctx, Format, Printer, Sink, Stop};
 use tcpscope::run::wall_now;
 use tcpscope::tool::conclude;
+use tcpscope::tool::load::trial;
 use tcpscope::wire::Options;
+use tcpscope::{count, latency, listen, states};
 
 const TCPSTATES_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
 const TCPLATENCY_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplatency.bpf.o"));
@@ -79,14 +80,14 @@ fn setup(spec: &Spec, mode: Option<&str>, verbose: bool) -> Result<Setup> {
     }
     let command = [spec.name, "--json"].into_iter().chain(mode);
     let (object, options, map_sizes) = if spec.name == TCPCOUNT.name {
-        let args = tcpcount::Args::try_parse_from(command)?;
+        let args = count::Args::try_parse_from(command)?;
         let cpus = num_possible_cpus().context("cannot count the CPUs")?;
         let mut options = Options::zeroed();
         options.nr_cpus = u32::try_from(cpus)?;
         args.by.configure(&mut options);
         (TCPCOUNT_OBJECT, options, vec![("counts", args.by.max_keys(cpus))])
     } else if spec.name == TCPLATENCY.name {
-        let args = tcplatency::Args::try_parse_from(command)?;
+        let args = latency::Args::try_parse_from(command)?;
         let cpus = num_possible_cpus().context("cannot count the CPUs")?;
         let rows = max_rows(args.by, cpus);
         let mut options = args.options(&filter, rows);
@@ -94,10 +95,10 @@ fn setup(spec: &Spec, mode: Option<&str>, verbose: bool) -> Result<Setup> {
         let maps = ["latencies_even", "latencies_odd"].map(|map| (map, entries_for(rows)));
         (TCPLATENCY_OBJECT, options, [&maps[..], &[("events", args.buffer)]].concat())
     } else if spec.name == LISTENOVERFLOW.name {
-        let args = listenoverflow::Args::try_parse_from(command)?;
+        let args = listen::Args::try_parse_from(command)?;
         (LISTENOVERFLOW_OBJECT, args.options(), args.map_sizes())
     } else {
-        let args = tcpstates::Args::try_parse_from(command)?;
+        let args = states::Args::try_parse_from(command)?;
         (TCPSTATES_OBJECT, args.options(&filter), vec![("events", args.buffer)])
     };
     Ok(Setup { object, filter: filter.to_wire(), options, map_sizes, verbose })

@@ -1,6 +1,7 @@
 //! What this machine offers the tools: how each of their hooks would be served, and what is in
 //! the way. The first thing to ask for in a bug report.
 
+mod args;
 mod machine;
 mod rows;
 mod symbols;
@@ -12,11 +13,12 @@ use crate::hooks::{
     LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
     TCPSTATES, TCPSTATES_SUMMARY,
 };
+use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Choice, Plan, Request, choose};
 use crate::kernel::refusal::Refusal;
-use crate::kernel::rung::RungKind;
 
+pub use args::Args;
 pub use machine::Machine;
 pub use rows::{FactsRow, HookRow, ToolRow};
 pub use symbols::{Symbols, similar};
@@ -60,13 +62,13 @@ pub struct HookReport {
     /// Without it the tool does not start.
     pub required: bool,
     /// The rung that serves it, if any.
-    pub rung: Option<RungKind>,
+    pub rung: Option<AttachMethod>,
     /// What that attaches to.
     pub places: Vec<&'static str>,
     /// The BPF programs.
     pub programs: Vec<&'static str>,
     /// Rungs that do not serve it although they are better, or that none does.
-    pub passed_over: Vec<(RungKind, String)>,
+    pub passed_over: Vec<(AttachMethod, String)>,
 }
 
 /// Whether a tool can start.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{HookReport, NAME, Report, ToolReport, Verdict};
-use crate::kernel::rung::RungKind;
+use crate::kernel::attach::AttachMethod;
 use crate::report::{Cell, Column, Row};
 
 /// What the machine offers. Its `facts` can stand in for the machine in a test.
@@ -68,7 +68,7 @@ impl HookRow {
             mode: tool.mode,
             hook: hook.name,
             required: hook.required,
-            rung: hook.rung.map(RungKind::name),
+            rung: hook.rung.map(AttachMethod::name),
             places: hook.places.clone().into(),
             programs: hook.programs.clone().into(),
             passed_over: passed_over
@@ -118,7 +118,7 @@ static HOOKS: [Column<HookRow>; 8] = [
     Column::json("rung", |r| word(r.rung), "What serves it."),
     Column::json("places", |r| Cell::Json(&r.places), "What that attaches to."),
     Column::json("programs", |r| Cell::Json(&r.programs), "The BPF programs."),
-    Column::json("passed_over", |r| Cell::Json(&r.passed_over), "Better rungs, and why not."),
+    Column::json("passed_over", |r| Cell::Json(&r.passed_over), "Better attach, and why not."),
 ];
 
 static TOOL: [Column<ToolRow>; 6] = [

@@ -43,9 +43,9 @@ fn hooks_are_those_of_what_was_loaded() {
     let report = report(facts("debian-7.2"), Some(load));
     assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Loads)));
     let recv = report.tools[2].hooks.iter().find(|hook| hook.name == "recv").unwrap();
-    assert_eq!(recv.rung, Some(RungKind::Tracepoint));
+    assert_eq!(recv.rung, Some(AttachMethod::Tracepoint));
     let (rung, reason) = &recv.passed_over[0];
-    assert_eq!(*rung, RungKind::Fentry);
+    assert_eq!(*rung, AttachMethod::Fentry);
     assert!(reason.contains("recv_fexit_4") && reason.contains("R1 !read_ok"), "{reason}");
 }
 

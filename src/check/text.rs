@@ -143,12 +143,12 @@ impl Report {
             let known = general.iter().any(|general| general.as_ref() == Some(reason));
             let reason = if known { "see above" } else { reason };
             match reasons.iter_mut().find(|(other, _)| *other == reason) {
-                Some((_, rungs)) => rungs.push(rung.name()),
+                Some((_, attach)) => attach.push(rung.name()),
                 None => reasons.push((reason, vec![rung.name()])),
             }
         }
-        for (reason, rungs) in reasons {
-            page.entry("", &format!("not {}: {reason}", rungs.join(" or ")));
+        for (reason, attach) in reasons {
+            page.entry("", &format!("not {}: {reason}", attach.join(" or ")));
         }
     }
 

@@ -1,12 +1,6 @@
 //! The flags that mean the same in every tool.
 
-pub mod check;
-pub mod listenoverflow;
 pub mod parse;
-pub mod tcpcount;
-pub mod tcpdash;
-pub mod tcplatency;
-pub mod tcpstates;
 
 use std::fmt::Display;
 use std::io;
@@ -18,8 +12,8 @@ use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::Ipv6Net;
 
 use crate::filter::{Cgroup, CommGlob, Family, Filter, netns};
+use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Request;
-use crate::kernel::rung::RungKind;
 use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
 
 /// Every tool has these.
@@ -63,8 +57,8 @@ pub struct OutputArgs {
 #[command(next_help_heading = "How it measures")]
 pub struct MeasureArgs {
     /// Attach in this way only
-    #[arg(long, value_name = "WAY", value_enum, default_value_t = ProbeChoice::Auto)]
-    pub probe: ProbeChoice,
+    #[arg(long, value_name = "WAY", value_enum, default_value_t = AttachChoice::Auto)]
+    pub probe: AttachChoice,
     /// Where the owner and state of each socket are kept
     #[arg(long, value_name = "WHERE", value_enum, default_value_t = Track::Auto)]
     pub track: Track,
@@ -106,7 +100,7 @@ impl Track {
 
 /// The ways to attach that can be asked for.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProbeChoice {
+pub enum AttachChoice {
     /// The cheapest that this kernel offers
     #[default]
     Auto,
@@ -120,15 +114,15 @@ pub enum ProbeChoice {
     RawTracepoint,
 }
 
-impl ProbeChoice {
+impl AttachChoice {
     /// The kind of rung to insist on, if any.
-    pub fn rung(self) -> Option<RungKind> {
+    pub fn rung(self) -> Option<AttachMethod> {
         match self {
             Self::Auto => None,
-            Self::Fentry => Some(RungKind::Fentry),
-            Self::Kprobe => Some(RungKind::Kprobe),
-            Self::Tracepoint => Some(RungKind::Tracepoint),
-            Self::RawTracepoint => Some(RungKind::RawTracepoint),
+            Self::Fentry => Some(AttachMethod::Fentry),
+            Self::Kprobe => Some(AttachMethod::Kprobe),
+            Self::Tracepoint => Some(AttachMethod::Tracepoint),
+            Self::RawTracepoint => Some(AttachMethod::RawTracepoint),
         }
     }
 }
@@ -259,12 +253,12 @@ impl IntervalArgs {
 /// Every tool's command line, for man pages and shell completions.
 pub fn commands() -> Vec<clap::Command> {
     vec![
-        tcpstates::Args::command(),
-        tcpcount::Args::command(),
-        tcplatency::Args::command(),
-        listenoverflow::Args::command(),
-        tcpdash::Args::command(),
-        check::Args::command(),
+        crate::states::Args::command(),
+        crate::count::Args::command(),
+        crate::latency::Args::command(),
+        crate::listen::Args::command(),
+        crate::dash::Args::command(),
+        crate::check::Args::command(),
     ]
 }
 

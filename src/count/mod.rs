@@ -1,5 +1,6 @@
 //! Sums of an interval from the counters of the kernel.
 
+mod args;
 mod interval;
 mod row;
 mod rows;
@@ -8,6 +9,7 @@ mod source;
 use crate::wire::{COMM_LEN, CountValue, GroupKey};
 
 pub use crate::group::{By, Part};
+pub use args::Args;
 pub use interval::{Counts, Interval};
 pub use row::CountRow;
 pub use rows::Shape;

@@ -10,7 +10,7 @@
 //! together what the tables show. `state` with `keys`, `table` and `layout` is the state machine:
 //! pure, it knows no terminal, no file and no clock. `view` draws it.
 
-pub mod board;
+mod args;
 pub mod demo;
 mod events;
 pub mod filter;
@@ -18,6 +18,7 @@ mod input;
 mod keys;
 mod layout;
 pub mod live;
+pub mod model;
 pub mod record;
 mod recorder;
 pub mod replay;
@@ -31,6 +32,7 @@ pub mod terminal;
 pub mod view;
 mod views;
 
+pub use args::Args;
 pub use events::{Control, Event, Order, Own, Programs, Progress};
 pub use keys::{HELP, Key};
 pub use layout::{Area, Layout, Place, columns};

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use super::board::Board;
+use super::model::Board;
 use super::record::{Record, Ts};
 
 /// Writes a new file into the current folder, and says how it is called.

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::board::{Board, Finding, findings};
 use super::events::{Control, Event, Order, Own, Programs, Progress};
 use super::layout::Layout;
+use super::model::{Board, Finding, findings};
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
     listeners, processes,

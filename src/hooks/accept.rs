@@ -1,12 +1,12 @@
 //! The moment at which `accept()` returns, for what depends on when it was.
 
-use super::make::{fentry, kprobe, plain, program, tracepoint};
-use crate::kernel::rung::Part::Needed;
-use crate::kernel::rung::{Hook, Parameters, Rung};
+use crate::kernel::attach::Part::Needed;
+use crate::kernel::attach::{Attach, Hook, Parameters};
+use crate::kernel::builders::{fentry, kprobe, plain, program, tracepoint};
 
 const NAME: &str = "accept-return";
 
-const FUNCTION: Rung = fentry(&[Needed(&[
+const FUNCTION: Attach = fentry(&[Needed(&[
     program(
         "accepted_fexit_4",
         "inet_csk_accept",
@@ -15,17 +15,17 @@ const FUNCTION: Rung = fentry(&[Needed(&[
     program("accepted_fexit_2", "inet_csk_accept", Parameters::Exactly(&["sk", "arg"])),
 ])]);
 
-const PROBES: Rung = kprobe(&[
+const PROBES: Attach = kprobe(&[
     Needed(&[plain("accepted_kretprobe", "inet_csk_accept")]),
     Needed(&[program("accepted_kprobe", "inet_csk_accept", Parameters::Begin(&["sk"]))]),
 ]);
 
 /// `accept()` returned a child of a listener.
-pub static ACCEPT_RETURN: Hook = Hook { name: NAME, rungs: &[FUNCTION, PROBES], required: false };
+pub static ACCEPT_RETURN: Hook = Hook { name: NAME, attach: &[FUNCTION, PROBES], required: false };
 
 /// Likewise at any price: the tracepoint makes every system call of the machine a little slower.
 pub static ACCEPT_RETURN_ASKED: Hook = Hook {
     name: NAME,
-    rungs: &[FUNCTION, tracepoint(&[Needed(&[plain("accepted_sys_exit", "sys_exit")])]), PROBES],
+    attach: &[FUNCTION, tracepoint(&[Needed(&[plain("accepted_sys_exit", "sys_exit")])]), PROBES],
     required: false,
 };

@@ -1,29 +1,25 @@
 //! The places in the kernel that the tools watch, and the programs that can serve them.
 
 mod accept;
-mod data;
-mod latency;
-mod listen;
-mod make;
+mod send_recv;
 mod sockets;
-mod timewait;
 
+use crate::kernel::attach::{Attach, AttachMethod, Hook};
 use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Plan, Request};
 use crate::kernel::refusal::Refusal;
-use crate::kernel::rung::{Hook, Rung, RungKind};
 
-pub use accept::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED};
-pub use data::{COUNTS, RECV, SEGMENT, SEND};
-pub use latency::{
+pub use crate::latency::hooks::{
     LATENCIES, LISTENING, SEGMENT_DATA, SEND_BEGIN, TCPLATENCY, TCPLATENCY_EVENTS, sends_return,
     tcplatency,
 };
-pub use listen::{
+pub use crate::listen::hooks::{
     FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, SYN, SYNACK_RETRANS, WAITS,
 };
+pub use crate::states::timewait::hooks::{TIME_WAIT, TIME_WAIT_CAUSE};
+pub use accept::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED};
+pub use send_recv::{COUNTS, RECV, SEGMENT, SEND};
 pub use sockets::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE};
-pub use timewait::{TIME_WAIT, TIME_WAIT_CAUSE};
 
 /// A tool's name and the hooks it wants.
 #[derive(Debug)]
@@ -50,11 +46,11 @@ const LISTENERS_FORGOTTEN: &str =
     "listeners or waits that found no room to be remembered (use a larger --max-listeners)";
 
 impl Spec {
-    /// What its rungs of some kinds attach to: the names to look for in the kernel.
-    pub fn targets(&self, kinds: &[RungKind]) -> Vec<&'static str> {
+    /// What its attach of some kinds attach to: the names to look for in the kernel.
+    pub fn targets(&self, kinds: &[AttachMethod]) -> Vec<&'static str> {
         let hooks = self.hooks.iter().chain(self.hash_hooks);
-        let rungs = hooks.flat_map(|hook| hook.rungs).filter(|rung| kinds.contains(&rung.kind));
-        let mut targets: Vec<_> = rungs.flat_map(Rung::programs).map(|one| one.target).collect();
+        let attach = hooks.flat_map(|hook| hook.attach).filter(|rung| kinds.contains(&rung.kind));
+        let mut targets: Vec<_> = attach.flat_map(Attach::programs).map(|one| one.target).collect();
         targets.sort_unstable();
         targets.dedup();
         targets
@@ -63,9 +59,9 @@ impl Spec {
     /// Everything to look for in the kernel.
     pub fn wanted(&self) -> Wanted {
         Wanted {
-            tracepoints: self.targets(&[RungKind::Tracepoint, RungKind::RawTracepoint]),
-            iterators: self.targets(&[RungKind::Iterator]),
-            functions: self.targets(&[RungKind::Fentry, RungKind::Kprobe]),
+            tracepoints: self.targets(&[AttachMethod::Tracepoint, AttachMethod::RawTracepoint]),
+            iterators: self.targets(&[AttachMethod::Iterator]),
+            functions: self.targets(&[AttachMethod::Fentry, AttachMethod::Kprobe]),
         }
     }
 

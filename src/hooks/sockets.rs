@@ -1,13 +1,15 @@
 //! The life of sockets and who owns them.
 
-use super::make::{fentry, iterator, kprobe, plain, program, raw_tracepoint, tracepoint};
-use crate::kernel::rung::Part::Needed;
-use crate::kernel::rung::{Hook, Parameters, Program};
+use crate::kernel::attach::Part::Needed;
+use crate::kernel::attach::{Hook, Parameters, Program};
+use crate::kernel::builders::{
+    fentry, iterator, kprobe, plain, program, raw_tracepoint, tracepoint,
+};
 
 /// A socket changes its state.
 pub static STATE: Hook = Hook {
     name: "state",
-    rungs: &[
+    attach: &[
         tracepoint(&[Needed(&[plain("state_tracepoint", "inet_sock_set_state")])]),
         raw_tracepoint(&[Needed(&[plain("state_raw_tracepoint", "inet_sock_set_state")])]),
     ],
@@ -18,7 +20,7 @@ pub static STATE: Hook = Hook {
 /// send or receive tells, and without either the owner is learned later.
 pub static ACCEPT: Hook = Hook {
     name: "accept",
-    rungs: &[
+    attach: &[
         fentry(&[Needed(&[
             program(
                 "accept_fexit_4",
@@ -42,7 +44,7 @@ pub static ACCEPT: Hook = Hook {
 /// `inet_csk_reqsk_queue_add` itself is called for SYN cookies and TCP Fast Open.
 pub static CHILD: Hook = Hook {
     name: "child",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program(
                 "child_fentry",
@@ -74,7 +76,7 @@ pub static CHILD: Hook = Hook {
 /// A socket is gone: what is remembered of it elsewhere goes too.
 pub static DESTROY: Hook = Hook {
     name: "destroy",
-    rungs: &[
+    attach: &[
         tracepoint(&[Needed(&[plain("destroy_tracepoint", "tcp_destroy_sock")])]),
         raw_tracepoint(&[Needed(&[plain("destroy_raw_tracepoint", "tcp_destroy_sock")])]),
     ],
@@ -84,7 +86,7 @@ pub static DESTROY: Hook = Hook {
 /// Who has sockets open: those older than the tool, and those accepted but not used yet.
 pub static OWNERS: Hook = Hook {
     name: "owners",
-    rungs: &[iterator(&[Needed(&[
+    attach: &[iterator(&[Needed(&[
         Program { needs: Some("bpf_sock_from_file"), ..plain("learn_owners", "task_file") },
         plain("learn_owners_by_inode", "task_file"),
     ])])],
@@ -94,6 +96,6 @@ pub static OWNERS: Hook = Hook {
 /// All sockets there are.
 pub static SOCKETS: Hook = Hook {
     name: "sockets",
-    rungs: &[iterator(&[Needed(&[plain("dump_sockets", "tcp")])])],
+    attach: &[iterator(&[Needed(&[plain("dump_sockets", "tcp")])])],
     required: true,
 };

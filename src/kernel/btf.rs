@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use anyhow::{Context, Result, bail, ensure};
 use memchr::memchr_iter;
 
-use super::stream::{Section, Stream};
+use super::section_reader::{Section, Stream};
 
 /// Where the kernel keeps its BTF.
 pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";

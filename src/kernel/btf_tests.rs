@@ -1,7 +1,7 @@
 use std::io::Cursor;
 
 use super::*;
-use crate::kernel::stream::BUFFER_LEN;
+use crate::kernel::section_reader::BUFFER_LEN;
 
 /// BTF made by hand.
 #[derive(Clone, Default)]

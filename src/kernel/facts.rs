@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::btf::{Btf, Function, VMLINUX_BTF};
 use super::probe::fentry_refused;
-use super::told;
+use super::procfs;
 
 /// Bit numbers of capabilities(7).
 mod cap {
@@ -113,7 +113,7 @@ impl Facts {
     /// # Errors
     /// /proc is not readable, or the kernel's BTF is damaged.
     pub fn read(wanted: &Wanted) -> Result<Self> {
-        let lockdown = told::lockdown();
+        let lockdown = procfs::lockdown();
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
             btf: fs::exists(VMLINUX_BTF).unwrap_or(false),
@@ -121,11 +121,11 @@ impl Facts {
             iterators: BTreeSet::new(),
             functions: BTreeMap::new(),
             fentry_refused: Some("not tried: it takes BTF".to_owned()),
-            kprobe_refused: told::kprobe_refused(lockdown),
+            kprobe_refused: procfs::kprobe_refused(lockdown),
             refused: BTreeMap::new(),
-            capabilities: told::effective_capabilities()?,
+            capabilities: procfs::effective_capabilities()?,
             root: rustix::process::geteuid().is_root(),
-            init_userns: told::in_init_userns()?,
+            init_userns: procfs::in_init_userns()?,
             lockdown,
         };
         if facts.btf {
@@ -164,7 +164,7 @@ impl Facts {
     fn try_fentry(&mut self, functions: impl Iterator<Item = u32>) {
         let mut functions = functions.peekable();
         let missing = self.missing_capabilities();
-        self.fentry_refused = if let Some(off) = told::ftrace_off() {
+        self.fentry_refused = if let Some(off) = procfs::ftrace_off() {
             Some(off)
         } else if !self.init_userns {
             Some("not tried: not from inside a user namespace".to_owned())

@@ -4,16 +4,18 @@
 //! kernels are unit tests; `session` carries a plan out and is the only place that calls
 //! libbpf.
 
+pub mod attach;
 pub mod btf;
+pub(crate) mod builders;
 pub mod facts;
 pub mod failure;
-pub mod grace;
+pub mod kretprobe;
 pub mod netns;
 pub mod plan;
 mod probe;
+mod procfs;
+pub mod rcu;
 pub mod refusal;
 pub mod ring;
-pub mod rung;
+mod section_reader;
 pub mod session;
-mod stream;
-mod told;

@@ -1,14 +1,14 @@
 //! Which program serves each hook: pure decisions from facts and request.
 
+use super::attach::{Attach, AttachMethod, Hook, Part, Program};
 use super::facts::{Facts, Lockdown};
 use super::refusal::Refusal;
-use super::rung::{Hook, Part, Program, Rung, RungKind};
 
 /// A rung with the programs that fit this kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Served {
     /// How they attach.
-    pub kind: RungKind,
+    pub kind: AttachMethod,
     /// In the order to attach them.
     pub programs: Vec<&'static Program>,
 }
@@ -29,15 +29,15 @@ pub struct Choice {
     pub hook: &'static Hook,
     /// The rung that serves it, or why none does.
     pub rung: Result<Served, String>,
-    /// Better rungs, and why they do not serve.
-    pub passed_over: Vec<(RungKind, String)>,
+    /// Better attach, and why they do not serve.
+    pub passed_over: Vec<(AttachMethod, String)>,
 }
 
 /// What a user may insist on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Request {
     /// Only this kind of rung, for the hooks that have it.
-    pub forced: Option<RungKind>,
+    pub forced: Option<AttachMethod>,
     /// Sockets in a hash map (true) or in socket storage (false).
     pub use_hash: Option<bool>,
 }
@@ -88,7 +88,7 @@ impl Plan {
             .collect();
         match request.forced {
             _ if unserved.is_empty() => Ok(Self { choices, use_hash }),
-            Some(rung) => Err(Refusal::RungUnavailable { rung: rung.name(), missing: unserved }),
+            Some(rung) => Err(Refusal::MethodUnavailable { rung: rung.name(), missing: unserved }),
             None => Err(Refusal::Unsupported { release: facts.release.clone(), missing: unserved }),
         }
     }
@@ -99,7 +99,7 @@ impl Plan {
     }
 
     /// Programs to load, in attach order.
-    pub fn programs(&self) -> impl Iterator<Item = (RungKind, &'static Program)> {
+    pub fn programs(&self) -> impl Iterator<Item = (AttachMethod, &'static Program)> {
         self.served()
             .flat_map(|served| served.programs.iter().map(|program| (served.kind, *program)))
     }
@@ -112,19 +112,19 @@ impl Plan {
     }
 
     /// Whether some hook is served in this way.
-    pub fn uses(&self, kind: RungKind) -> bool {
+    pub fn uses(&self, kind: AttachMethod) -> bool {
         self.served().any(|served| served.kind == kind)
     }
 
     /// How a hook is served; `None`: it is not.
-    pub fn kind_of(&self, hook: &str) -> Option<RungKind> {
+    pub fn kind_of(&self, hook: &str) -> Option<AttachMethod> {
         let choice = self.choices.iter().find(|choice| choice.hook.name == hook)?;
         choice.rung.as_ref().ok().map(|served| served.kind)
     }
 }
 
 /// What is insisted on must serve some hook, or it is as good as refused.
-fn forcible(choices: &[Choice], forced: Option<RungKind>) -> Result<(), Refusal> {
+fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), Refusal> {
     let Some(kind) = forced else { return Ok(()) };
     let serves = |choice: &Choice| choice.rung.as_ref().is_ok_and(|served| served.kind == kind);
     if choices.iter().any(serves) {
@@ -142,7 +142,7 @@ fn forcible(choices: &[Choice], forced: Option<RungKind>) -> Result<(), Refusal>
             having.into_iter().filter_map(|one| Some((one.hook.name, one.rung.as_ref().err()?)));
         refused.map(|(name, reason)| (name, reason.clone())).collect()
     };
-    Err(Refusal::RungUnavailable { rung: kind.name(), missing })
+    Err(Refusal::MethodUnavailable { rung: kind.name(), missing })
 }
 
 /// Whether sockets are to be kept in a hash map.
@@ -168,10 +168,10 @@ fn storage_or_hash(
 }
 
 /// The decision for one hook by itself.
-pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<RungKind>) -> Choice {
+pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<AttachMethod>) -> Choice {
     let mut passed_over = Vec::new();
     let (fitting, other): (Vec<_>, Vec<_>) =
-        hook.rungs.iter().partition(|rung| fits(rung.kind, hook, forced));
+        hook.attach.iter().partition(|rung| fits(rung.kind, hook, forced));
     for rung in fitting {
         match serve(rung, facts) {
             Ok(programs) => {
@@ -201,16 +201,16 @@ pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<RungKind>) -> C
 
 /// What is insisted on goes for the hooks that have it; the others are served by what every
 /// kernel is expected to have.
-fn fits(kind: RungKind, hook: &Hook, forced: Option<RungKind>) -> bool {
+fn fits(kind: AttachMethod, hook: &Hook, forced: Option<AttachMethod>) -> bool {
     match forced {
         None => true,
         Some(forced) if hook.has(forced) => kind == forced,
-        Some(_) => !matches!(kind, RungKind::Fentry | RungKind::Kprobe),
+        Some(_) => !matches!(kind, AttachMethod::Fentry | AttachMethod::Kprobe),
     }
 }
 
 /// The programs of a rung that fit this kernel, or why it cannot be offered.
-fn serve(rung: &Rung, facts: &Facts) -> Result<Vec<&'static Program>, String> {
+fn serve(rung: &Attach, facts: &Facts) -> Result<Vec<&'static Program>, String> {
     let mut programs = Vec::new();
     for part in rung.parts {
         match part {
@@ -229,7 +229,7 @@ fn present(program: &Program, facts: &Facts) -> bool {
 
 /// The first that fits; else why the last, which is for the newest kernels, does not.
 fn fitting(
-    kind: RungKind,
+    kind: AttachMethod,
     choices: &'static [Program],
     facts: &Facts,
 ) -> Result<&'static Program, String> {
@@ -244,7 +244,7 @@ fn fitting(
 }
 
 /// Why the kernel cannot offer a program its place.
-fn obstacle(kind: RungKind, program: &Program, facts: &Facts) -> Option<String> {
+fn obstacle(kind: AttachMethod, program: &Program, facts: &Facts) -> Option<String> {
     let target = program.target;
     if let Some(words) = facts.refused.get(program.name) {
         return Some(format!("this kernel refused {}: {words}", program.name));
@@ -253,15 +253,21 @@ fn obstacle(kind: RungKind, program: &Program, facts: &Facts) -> Option<String> 
         return Some(format!("this kernel has no {needed}()"));
     }
     match kind {
-        RungKind::Fentry => facts.fentry_refused.clone().or_else(|| wrong_function(program, facts)),
-        RungKind::Kprobe => facts.kprobe_refused.clone().or_else(|| wrong_function(program, facts)),
-        RungKind::Tracepoint | RungKind::RawTracepoint if !facts.tracepoints.contains(target) => {
+        AttachMethod::Fentry => {
+            facts.fentry_refused.clone().or_else(|| wrong_function(program, facts))
+        }
+        AttachMethod::Kprobe => {
+            facts.kprobe_refused.clone().or_else(|| wrong_function(program, facts))
+        }
+        AttachMethod::Tracepoint | AttachMethod::RawTracepoint
+            if !facts.tracepoints.contains(target) =>
+        {
             Some(format!("this kernel has no tracepoint {target}"))
         }
-        RungKind::RawTracepoint if facts.lockdown == Lockdown::Confidentiality => {
+        AttachMethod::RawTracepoint if facts.lockdown == Lockdown::Confidentiality => {
             Some("lockdown=confidentiality refuses to copy kernel memory".to_owned())
         }
-        RungKind::Iterator if !facts.iterators.contains(target) => {
+        AttachMethod::Iterator if !facts.iterators.contains(target) => {
             Some(format!("this kernel has no BPF iterator {target}"))
         }
         _ => None,

@@ -1,19 +1,19 @@
 use super::*;
-use crate::kernel::rung::Parameters;
+use crate::kernel::attach::Parameters;
 
 const fn program(name: &'static str, target: &'static str, parameters: Parameters) -> Program {
     Program { name, target, parameters, needs: None }
 }
 
-const fn rung(kind: RungKind, parts: &'static [Part]) -> Rung {
-    Rung { kind, parts }
+const fn rung(kind: AttachMethod, parts: &'static [Part]) -> Attach {
+    Attach { kind, parts }
 }
 
 static SEND: Hook = Hook {
     name: "send",
-    rungs: &[
+    attach: &[
         rung(
-            RungKind::Fentry,
+            AttachMethod::Fentry,
             &[
                 Part::Needed(&[
                     program("send_3", "tcp_send", Parameters::Exactly(&["sk", "msg", "size"])),
@@ -23,11 +23,11 @@ static SEND: Hook = Hook {
             ],
         ),
         rung(
-            RungKind::Tracepoint,
+            AttachMethod::Tracepoint,
             &[Part::Needed(&[program("send_tp", "send_length", Parameters::Any)])],
         ),
         rung(
-            RungKind::Kprobe,
+            AttachMethod::Kprobe,
             &[Part::Needed(&[program("send_kp", "tcp_send", Parameters::Begin(&["sk"]))])],
         ),
     ],
@@ -35,16 +35,16 @@ static SEND: Hook = Hook {
 };
 static OWNERS: Hook = Hook {
     name: "owners",
-    rungs: &[rung(
-        RungKind::Iterator,
+    attach: &[rung(
+        AttachMethod::Iterator,
         &[Part::Needed(&[program("learn_owners", "task_file", Parameters::Any)])],
     )],
     required: false,
 };
 static DESTROY: Hook = Hook {
     name: "destroy",
-    rungs: &[rung(
-        RungKind::Tracepoint,
+    attach: &[rung(
+        AttachMethod::Tracepoint,
         &[Part::Needed(&[program("destroy_tp", "destroy", Parameters::Any)])],
     )],
     required: true,
@@ -83,7 +83,7 @@ fn auto(facts: &Facts) -> Vec<&'static str> {
     decide(facts, Request::default()).unwrap().programs().map(|(_, one)| one.name).collect()
 }
 
-fn forced(facts: &Facts, kind: RungKind) -> Result<Plan, Refusal> {
+fn forced(facts: &Facts, kind: AttachMethod) -> Result<Plan, Refusal> {
     decide(facts, Request { forced: Some(kind), use_hash: None })
 }
 
@@ -105,7 +105,7 @@ fn an_unknown_prototype_costs_the_rung() {
     assert_eq!(auto(&strange), ["send_tp", "learn_owners"]);
     let plan = decide(&strange, Request::default()).unwrap();
     let (kind, why) = &plan.choices[0].passed_over[0];
-    assert_eq!(*kind, RungKind::Fentry);
+    assert_eq!(*kind, AttachMethod::Fentry);
     assert_eq!(why, "tcp_page has unknown parameters here (page)");
 }
 
@@ -126,29 +126,29 @@ fn what_the_kernel_refused_is_passed_over_with_its_words() {
 
 #[test]
 fn forcing_a_kind_leaves_iterators_alone() {
-    let plan = forced(&facts(), RungKind::Tracepoint).unwrap();
-    assert_eq!(plan.kind_of("send"), Some(RungKind::Tracepoint));
-    assert_eq!(plan.kind_of("owners"), Some(RungKind::Iterator));
+    let plan = forced(&facts(), AttachMethod::Tracepoint).unwrap();
+    assert_eq!(plan.kind_of("send"), Some(AttachMethod::Tracepoint));
+    assert_eq!(plan.kind_of("owners"), Some(AttachMethod::Iterator));
 }
 
 #[test]
 fn a_forced_rung_that_is_missing_names_the_others() {
-    let refusal = forced(&facts(), RungKind::RawTracepoint).unwrap_err();
+    let refusal = forced(&facts(), AttachMethod::RawTracepoint).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
     let text = refusal.to_string();
     assert!(text.ends_with("send: this tool has no raw-tracepoint rung for it"), "{text}");
     let hardened = Facts { fentry_refused: Some("EPERM".to_owned()), ..facts() };
-    let text = forced(&hardened, RungKind::Fentry).unwrap_err().to_string();
+    let text = forced(&hardened, AttachMethod::Fentry).unwrap_err().to_string();
     assert!(text.ends_with("send: EPERM (available: tracepoint, kprobe)"), "{text}");
 }
 
 #[test]
 fn kprobes_keep_sockets_in_a_hash_map() {
     assert!(!decide(&facts(), Request::default()).unwrap().use_hash);
-    let plan = forced(&facts(), RungKind::Kprobe).unwrap();
+    let plan = forced(&facts(), AttachMethod::Kprobe).unwrap();
     assert!(plan.use_hash);
-    assert_eq!(plan.kind_of("destroy"), Some(RungKind::Tracepoint));
-    let storage = Request { forced: Some(RungKind::Kprobe), use_hash: Some(false) };
+    assert_eq!(plan.kind_of("destroy"), Some(AttachMethod::Tracepoint));
+    let storage = Request { forced: Some(AttachMethod::Kprobe), use_hash: Some(false) };
     let refusal = decide(&facts(), storage).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
     assert!(refusal.to_string().contains("send: programs on this rung"), "{refusal}");

@@ -57,10 +57,10 @@ pub enum Refusal {
     },
     /// `--probe` asked for a rung that a hook does not have here.
     #[error("--probe {rung} is not possible here: {}", join_missing(.missing))]
-    RungUnavailable {
+    MethodUnavailable {
         /// What was asked for.
         rung: &'static str,
-        /// Hook and reason, with the rungs there are.
+        /// Hook and reason, with the attach there are.
         missing: Vec<(&'static str, String)>,
     },
     /// `--track storage` where it cannot be had.
@@ -125,7 +125,7 @@ impl Refusal {
             Self::Unsupported { .. } => 5,
             Self::UserNamespace => 6,
             Self::Forbidden { .. } => 7,
-            Self::RungUnavailable { .. } | Self::NoStorage { .. } => 8,
+            Self::MethodUnavailable { .. } | Self::NoStorage { .. } => 8,
         }
     }
 }

@@ -12,10 +12,10 @@ use libbpf_rs::{
     ProgramMut,
 };
 
+use super::attach::AttachMethod;
 use super::facts::Facts;
 use super::failure::{self, Failure, explain};
 use super::plan::Plan;
-use super::rung::RungKind;
 use crate::wire;
 
 /// What a tool writes into its programs before they are loaded.
@@ -168,7 +168,7 @@ impl Session {
     /// that CPU, and returns that a kretprobe did not see; `None` where the kernel does not say
     /// (before 5.12, with kprobes before 6.7), or not to us.
     pub fn missed(&self, facts: &Facts) -> Option<u64> {
-        if self.plan.uses(RungKind::Kprobe) && !facts.counts_kprobe_misses() {
+        if self.plan.uses(AttachMethod::Kprobe) && !facts.counts_kprobe_misses() {
             return None;
         }
         let recursion = self.watching().into_iter().map(|name| {

@@ -1,24 +1,27 @@
 //! How long peers, this host and the network take: histograms by interval, and events.
 
-mod bars;
+mod args;
+mod drain;
 mod event;
+mod heatmap;
+mod hist_chart;
+pub mod hooks;
 mod interval;
 mod kind;
 mod peers;
 mod row;
 mod rows;
-mod shades;
-mod take;
 
-pub use bars::bars;
+pub use args::Args;
+pub use drain::{Taker, learn_listeners};
 pub use event::ExchangeRow;
+pub use heatmap::Shades;
+pub use hist_chart::bars;
 pub use interval::{Interval, Latencies, Record, Sums};
 pub use kind::{Kind, Kinds, Role};
 pub use peers::PEER;
 pub use row::LatencyRow;
 pub use rows::Shape;
-pub use shades::Shades;
-pub use take::{Taker, learn_listeners};
 
 use crate::group::By;
 use crate::wire::{LatencyKey, LatencyValue};

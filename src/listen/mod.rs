@@ -6,31 +6,34 @@
 //! [`check`] holds them against the namespace's own counters.
 
 mod advise;
-mod check;
+mod args;
+mod attribution;
 mod client;
 mod event;
-mod mib;
+mod group;
+pub mod hooks;
 mod model;
-mod pick;
+mod netns;
+mod nstat;
+mod reconcile;
 mod row;
 mod source;
-mod space;
-mod split;
 mod watch;
 
 use crate::wire::ListenerEntry;
 
 pub use advise::{AdviceRow, advise};
-pub use check::{Check, Reading};
+pub use args::Args;
+pub use attribution::{Losses, Ways, split};
 pub use client::{ClientRow, Clients};
 pub use event::{Batches, EventRow};
-pub use mib::{Knobs, Mib};
+pub use group::{group, rows};
 pub use model::{Interval, Listeners, Numbers, One};
-pub use pick::{group, rows};
+pub use netns::{Space, Spaces};
+pub use nstat::{Knobs, Mib};
+pub use reconcile::{Check, Reading};
 pub use row::{ListenerRow, silent};
 pub use source::{Record, Source};
-pub use space::{Space, Spaces};
-pub use split::{Losses, Ways, split};
 pub use watch::{SAMPLE, Watch};
 
 /// A listener among all that there are or were: its address and when it was found.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::check::{Check, Reading};
+use super::reconcile::{Check, Reading};
 use super::{Id, Knobs, Losses, Mib, Ways, split};
 use crate::hist::{Histogram, SUBS};
 use crate::wire::{

@@ -1,5 +1,6 @@
 //! What every tool does around its own work: start, report on itself, end.
 
+pub mod load;
 mod outcome;
 mod status;
 
@@ -8,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::calls::Calls;
 use crate::cli::Common;
 use crate::hooks::{OWNERS, Spec};
+use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::Facts;
-use crate::kernel::rung::RungKind;
+use crate::kernel::kretprobe::Calls;
 use crate::kernel::session::{Session, Setup};
-use crate::load::load;
 use crate::report::{Printer, SinkError, Stop};
 use crate::run::{Waiter, Wake};
-use crate::timewait::Account;
+use crate::states::timewait::Account;
+use crate::tool::load::load;
 use crate::wire::Stats;
 
 pub use outcome::conclude;
@@ -112,7 +113,7 @@ impl Running {
         let eventful = setup.options.quiet == 0;
         let session = load(spec, &mut facts, &common.measure, setup)?;
         // Not every tool has kprobes that come in pairs.
-        let calls = session.plan().uses(RungKind::Kprobe).then(|| session.map("calls").ok());
+        let calls = session.plan().uses(AttachMethod::Kprobe).then(|| session.map("calls").ok());
         let now = Instant::now();
         let mut running = Self {
             calls: calls.flatten().map(Calls::new),

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow, wanted};
 use tcpscope::hooks::Spec;
+use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::{Plan, Request};
 use tcpscope::kernel::refusal::Refusal;
-use tcpscope::kernel::rung::RungKind;
 use tcpscope::report::Format;
 
 use super::{NOW, check, printed, sections};
@@ -97,8 +97,8 @@ fn cases() -> Vec<(&'static str, Report)> {
         ),
         ("inside a user namespace", plan(Facts { init_userns: false, ..facts("debian-7.2") })),
         ("no BTF", plan(Facts { btf: false, functions: [].into(), ..facts("debian-7.2") })),
-        ("--probe kprobe", report(facts("debian-7.2"), forced(RungKind::Kprobe), None)),
-        ("--probe kprobe", report(facts("hardened-6.18"), forced(RungKind::Kprobe), None)),
+        ("--probe kprobe", report(facts("debian-7.2"), forced(AttachMethod::Kprobe), None)),
+        ("--probe kprobe", report(facts("hardened-6.18"), forced(AttachMethod::Kprobe), None)),
         ("hostile facts", plan(hostile())),
     ]
 }

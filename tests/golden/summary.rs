@@ -1,7 +1,7 @@
 //! The summary of all sockets.
 
-use tcpscope::inventory::{By, Hz, Inventory, SocketsRow};
 use tcpscope::report::{Format, View};
+use tcpscope::states::socket_summary::{By, Hz, Inventory, SocketsRow};
 use tcpscope::tcp_state::TcpState::{
     self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
 };

@@ -6,10 +6,11 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tcpscope::cli::{listenoverflow::Args, usage_error};
+use tcpscope::cli::usage_error;
 use tcpscope::filter::Filter;
 use tcpscope::hooks::LISTENOVERFLOW;
 use tcpscope::kernel::session::Setup;
+use tcpscope::listen::Args;
 use tcpscope::listen::{ClientRow, ListenerRow};
 use tcpscope::tool::conclude;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use tcpscope::cli::tcpdash::Args;
+use tcpscope::dash::Args;
 use tcpscope::dash::live::{Sampler, namespace, setup};
 use tcpscope::filter::Filter;
 use tcpscope::hooks::TCPDASH;

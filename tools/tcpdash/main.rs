@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use tcpscope::cli::{tcpdash::Args, usage_error};
+use tcpscope::cli::usage_error;
+use tcpscope::dash::Args;
 use tcpscope::dash::live::{self, Request};
 use tcpscope::dash::view::Theme;
 use tcpscope::dash::{Dash, Event, Feed, run, snapshot, terminal};

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tcpscope::cli::tcpdash::Args;
+use tcpscope::dash::Args;
 use tcpscope::dash::replay::{Input, Lines, Player, play};
 use tcpscope::dash::{Control, Dash, Event, Feed, Message, demo};
 use tcpscope::filter::Filter;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcplatency::Args;
 use tcpscope::filter::Cgroup;
 use tcpscope::kernel::ring::Ring;
+use tcpscope::latency::Args;
 use tcpscope::latency::ExchangeRow;
 use tcpscope::report::View;
 use tcpscope::run::{Wake, WallClock};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcplatency::Args;
 use tcpscope::filter::Cgroup;
+use tcpscope::latency::Args;
 use tcpscope::latency::{Interval, Latencies, Shades, Shape, Taker};
 use tcpscope::report::Ctx;
 use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};

@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use libbpf_rs::num_possible_cpus;
-use tcpscope::cli::{tcplatency::Args, usage_error};
+use tcpscope::cli::usage_error;
 use tcpscope::filter::Filter;
 use tcpscope::hooks::{TCPLATENCY, tcplatency};
 use tcpscope::kernel::session::Setup;
+use tcpscope::latency::Args;
 use tcpscope::latency::{LatencyRow, entries_for, learn_listeners, max_rows};
 use tcpscope::tool::{Running, conclude};
 

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tcpscope::cgroup::CgroupNames;
-use tcpscope::cli::tcpstates::Args;
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::{TCPSTATES, TIME_WAIT};
+use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::ring::Ring;
-use tcpscope::kernel::rung::RungKind;
 use tcpscope::kernel::session::Setup;
 use tcpscope::report::View;
 use tcpscope::run::{Wake, WallClock, monotonic_now};
+use tcpscope::states::Args;
 use tcpscope::states::Transition;
-use tcpscope::timewait::{Looks, Shown, TimeWaits, Wanted};
+use tcpscope::states::timewait::{Looks, Shown, TimeWaits, Wanted};
 use tcpscope::tool::Running;
 use tcpscope::wire::StateEvent;
 
@@ -37,7 +37,7 @@ struct Changes {
 pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
     let wanted = Wanted::of(&setup.options);
     let mut running = Running::start(&TCPSTATES, &args.common, setup, Duration::ZERO)?;
-    let polls = running.session.plan().kind_of(TIME_WAIT.name) == Some(RungKind::Iterator);
+    let polls = running.session.plan().kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator);
     let started = if filter.by_owner() { 0 } else { monotonic_now() };
     let map = running.session.map("events")?;
     running.waiter.watch_ring(map.as_fd())?;

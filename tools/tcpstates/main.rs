@@ -6,11 +6,12 @@ mod summary;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tcpscope::cli::{tcpstates::Args, usage_error};
+use tcpscope::cli::usage_error;
 use tcpscope::filter::Filter;
 use tcpscope::hooks::TCPSTATES;
-use tcpscope::inventory::SocketsRow;
 use tcpscope::kernel::session::Setup;
+use tcpscope::states::Args;
+use tcpscope::states::socket_summary::SocketsRow;
 use tcpscope::tool::conclude;
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));

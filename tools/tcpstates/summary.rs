@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tcpscope::cli::tcpstates::Args;
 use tcpscope::filter::Filter;
 use tcpscope::hooks::TCPSTATES_SUMMARY;
-use tcpscope::inventory::{Hz, Inventory};
 use tcpscope::kernel::netns::Netns;
 use tcpscope::kernel::session::Setup;
 use tcpscope::run::{Ticker, Wake, wall_now};
+use tcpscope::states::Args;
+use tcpscope::states::socket_summary::{Hz, Inventory};
 use tcpscope::tool::Running;
 use tcpscope::wire::SockEntry;
 

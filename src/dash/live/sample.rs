@@ -11,13 +11,13 @@ use crate::count::{By, Counter, Counts, Interval, Part, Shape, Source, Sums};
 use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
 use crate::hooks::TCPDASH;
-use crate::inventory::{self, Hz, Inventory, SocketRow};
 use crate::kernel::netns::Netns;
 use crate::kernel::session::{Session, Setup};
 use crate::listen;
-use crate::mib::{Counters, MibRow};
+use crate::nstat::{Counters, MibRow};
 use crate::report::{Ctx, Row, json_line, json_note};
 use crate::run::{monotonic_now, wall_now};
+use crate::states::socket_summary::{self, Hz, Inventory, SocketRow};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
 use crate::wire::{Flow, GroupKey, Options, SockEntry};
@@ -248,7 +248,7 @@ impl Sampler {
     /// By state alone, by process and by remote, all of the same moment.
     /// And when that was, with single sockets: the busiest, and as many others as there is room for.
     fn inventories(&mut self, session: &Session) -> Result<(i64, [Inventory; 3], Vec<SockEntry>)> {
-        let groupings = [None, Some(inventory::By::Process), Some(inventory::By::Remote)];
+        let groupings = [None, Some(socket_summary::By::Process), Some(socket_summary::By::Remote)];
         let ts = wall_now();
         let mut all = groupings.map(|by| Inventory::new(ts, self.netns.inode(), by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());

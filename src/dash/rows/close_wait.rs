@@ -1,7 +1,7 @@
 //! The oldest sockets in `CLOSE_WAIT`.
 
 use super::{Line, age};
-use crate::dash::board::Ends;
+use crate::dash::model::Ends;
 use crate::dash::record::{CloseWait, Key};
 use crate::report::{Column, Row};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::traffic::{Traffic, bytes, calls};
 use super::{Line, age};
-use crate::dash::board::{Board, Ends, Step};
+use crate::dash::model::{Board, Ends, Step};
 use crate::dash::record::{By, Key};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};

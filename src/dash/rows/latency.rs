@@ -1,7 +1,7 @@
 //! Quantiles of what was measured, by key.
 
 use super::{Line, id, nanos};
-use crate::dash::board::{Board, text};
+use crate::dash::model::{Board, text};
 use crate::dash::record::{By, Key, Latency};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};

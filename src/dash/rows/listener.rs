@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Line, id, nanos};
-use crate::dash::board::{Board, Drops};
+use crate::dash::model::{Board, Drops};
 use crate::dash::record::{Key, Listener};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};

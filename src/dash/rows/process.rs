@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::traffic::{Traffic, bytes, calls};
 use super::{Line, id, nanos};
-use crate::dash::board::Board;
+use crate::dash::model::Board;
 use crate::dash::record::{By, Key};
 use crate::filter::Filter;
 use crate::report::{Column, Row};

@@ -1,6 +1,6 @@
 use super::*;
-use crate::dash::board::Board;
 use crate::dash::filter;
+use crate::dash::model::Board;
 use crate::dash::record::Record;
 use crate::tcp_state::TcpState;
 

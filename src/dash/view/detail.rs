@@ -2,9 +2,9 @@
 
 use ratatui::style::Style;
 
-use super::{Pen, heat};
-use crate::dash::board::{Board, Ends, Step, Trail, Who, listener_name, process};
+use super::{Pen, heatmap};
 use crate::dash::layout::Area;
+use crate::dash::model::{Board, Ends, Step, Trail, Who, listener_name, process};
 use crate::dash::record::Key;
 use crate::dash::rows::{ConnectionRow, ListenerRow, ProcessRow, connections};
 use crate::dash::{Dash, View};
@@ -49,7 +49,7 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
         View::Latency => {
             if let Some(row) = tables.latencies.detail() {
                 title(pen, line, &row.name());
-                heat::draw(pen, board, row, area);
+                heatmap::draw(pen, board, row, area);
             }
         }
         View::Overview | View::Tool => {}

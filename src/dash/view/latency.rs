@@ -1,6 +1,6 @@
 //! Quantiles by key, and below them how those of the selected key went over time.
 
-use super::{Pen, grid, heat, nothing};
+use super::{Pen, grid, heatmap, nothing};
 use crate::dash::Dash;
 use crate::dash::layout::Layout;
 
@@ -10,6 +10,6 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, layout: &Layout) {
     if !dash.has_detail()
         && let Some(row) = dash.tables.latencies.selected()
     {
-        heat::draw(pen, dash.board(), row, layout.below);
+        heatmap::draw(pen, dash.board(), row, layout.below);
     }
 }

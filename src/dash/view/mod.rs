@@ -1,20 +1,20 @@
 //! Draws the state. Nothing is decided here but how it looks.
 
+mod canvas;
+mod chrome;
 mod detail;
-mod foot;
 mod grid;
-mod heat;
+mod heatmap;
 mod help;
 mod latency;
 mod overview;
-mod pen;
 mod states;
 mod theme;
 mod tool;
 
 use ratatui::buffer::Buffer;
 
-pub use pen::Pen;
+pub use canvas::Pen;
 pub use theme::Theme;
 
 use super::record::By;
@@ -36,7 +36,7 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
         return;
     }
     let layout = dash.layout();
-    foot::head(&mut pen, dash);
+    chrome::head(&mut pen, dash);
     match dash.view {
         View::Overview => overview::draw(&mut pen, dash, layout.body),
         View::Processes => {
@@ -55,7 +55,7 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     if dash.has_detail() {
         detail::draw(&mut pen, dash, layout.below);
     }
-    foot::foot(&mut pen, dash, layout.foot);
+    chrome::foot(&mut pen, dash, layout.foot);
     if let Mode::Help(top) = dash.mode {
         help::draw(&mut pen, layout.body, top);
     }

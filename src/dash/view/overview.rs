@@ -4,8 +4,8 @@ use ratatui::style::Style;
 
 use super::Pen;
 use crate::dash::Dash;
-use crate::dash::board::{Board, Series, Weight, float, listener_name, process};
 use crate::dash::layout::Area;
+use crate::dash::model::{Board, Series, Weight, float, listener_name, process};
 use crate::dash::record::By;
 use crate::report::{Align, Cell, human};
 use crate::tcp_state::TcpState;

@@ -4,8 +4,8 @@ use ratatui::style::Style;
 
 use super::overview::number;
 use super::{Pen, grid, nothing};
-use crate::dash::board::{Board, Weight, float, process};
 use crate::dash::layout::{Area, Layout};
+use crate::dash::model::{Board, Weight, float, process};
 use crate::dash::record::{By, Key};
 use crate::dash::{Dash, View};
 use crate::report::Cell;

@@ -5,7 +5,7 @@ use std::env;
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::dash::board::Weight;
+use crate::dash::model::Weight;
 
 /// How things look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

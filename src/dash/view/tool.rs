@@ -3,8 +3,8 @@
 use ratatui::style::Style;
 
 use super::Pen;
-use crate::dash::board::{Tool, Weight, float};
 use crate::dash::layout::Area;
+use crate::dash::model::{Tool, Weight, float};
 use crate::dash::{Dash, Programs};
 use crate::report::{Cell, escape};
 

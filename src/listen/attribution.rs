@@ -3,8 +3,8 @@
 use super::Mib;
 use super::model::Counted;
 use crate::hooks::{ACCEPT_RETURN, FINAL_ACK, SYN};
+use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Plan;
-use crate::kernel::rung::RungKind;
 use crate::wire::{CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_SYN};
 
 /// How the plan lets us know.
@@ -26,12 +26,12 @@ pub struct Ways {
 impl Ways {
     /// Those of a plan. `may_copy`: the queues of a child's listener can be looked at.
     pub fn of(plan: &Plan, may_copy: bool) -> Self {
-        let functions = [RungKind::Fentry, RungKind::Kprobe].map(Some);
+        let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
         let ack = plan.kind_of(FINAL_ACK.name);
         Self {
             syn: functions.contains(&plan.kind_of(SYN.name)),
             ack: functions.contains(&ack),
-            discards: ack == Some(RungKind::Tracepoint),
+            discards: ack == Some(AttachMethod::Tracepoint),
             accepts: plan.kind_of(ACCEPT_RETURN.name).is_some(),
             children: plan.kind_of(crate::hooks::CHILD.name).is_some()
                 || (may_copy && !plan.use_hash),
@@ -224,5 +224,5 @@ fn overflows(losses: &mut [Losses], mib: Option<&Mib>) {
 }
 
 #[cfg(test)]
-#[path = "split_tests.rs"]
+#[path = "attribution_tests.rs"]
 mod tests;

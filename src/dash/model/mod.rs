@@ -9,7 +9,7 @@ mod history;
 mod holders;
 mod interval;
 mod losing;
-mod trails;
+mod series;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,7 +23,7 @@ pub use findings::{Finding, Weight, findings, listener_name, process, text};
 pub use history::{Bucket, History, Series, peak};
 pub use interval::{Groups, Interval};
 pub use losing::Losing;
-pub use trails::{Point, Trail, Trails, Who};
+pub use series::{Point, Trail, Trails, Who};
 
 /// Exchanges that are remembered, newest last.
 const EXCHANGES: usize = 500;

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::mib::values;
+use crate::nstat::values;
 
 /// Counters of TCP listeners (`TcpExt` in /proc/net/netstat).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

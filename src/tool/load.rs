@@ -6,10 +6,10 @@ use crate::cli::MeasureArgs;
 use crate::hooks::{
     ACCEPT_RETURN, CHILD, SEND_BEGIN, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE, sends_return,
 };
+use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::failure::Failure;
 use crate::kernel::plan::Plan;
-use crate::kernel::rung::RungKind;
 use crate::kernel::session::{Session, Setup};
 use crate::latency::Kind;
 use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
@@ -33,8 +33,9 @@ fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     // Where no function tells of a child, its storage does, which is a copy of its listener's.
     options.heirs = u32::from(!plan.use_hash && plan.kind_of(CHILD.name).is_none());
     options.waits = u32::from(plan.kind_of(ACCEPT_RETURN.name).is_some());
-    options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(RungKind::Iterator));
-    let helper = facts.socket_cookie() && plan.kind_of(STATE.name) != Some(RungKind::RawTracepoint);
+    options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator));
+    let helper =
+        facts.socket_cookie() && plan.kind_of(STATE.name) != Some(AttachMethod::RawTracepoint);
     if options.cookie == COOKIE_HELPER && !helper {
         options.cookie = COOKIE_FIELD;
     }
@@ -43,13 +44,13 @@ fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
 /// Entries of the maps that some plans need, and others need not pay for.
 fn map_sizes(plan: &Plan, track_max: u32) -> Vec<(&'static str, u32)> {
     let if_used = |used, entries| if used { entries } else { 1 };
-    let functions = [RungKind::Fentry, RungKind::Kprobe].map(Some);
+    let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
     let timewaits = functions.contains(&plan.kind_of(TIME_WAIT.name));
     vec![
         ("tracked_hash", if_used(plan.use_hash, track_max)),
         ("exchanges_hash", if_used(plan.use_hash, track_max)),
         ("timewaits", if_used(timewaits, track_max)),
-        ("calls", if_used(plan.uses(RungKind::Kprobe), CALLS)),
+        ("calls", if_used(plan.uses(AttachMethod::Kprobe), CALLS)),
         ("unaccepted", if_used(plan.kind_of(ACCEPT_RETURN.name).is_some(), UNACCEPTED)),
     ]
 }

@@ -5,8 +5,8 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthChar;
 
 use super::Theme;
-use crate::dash::board::peak;
 use crate::dash::layout::Area;
+use crate::dash::model::peak;
 use crate::report::{Align, Cell, Ctx};
 
 /// What views draw with.

@@ -5,7 +5,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use super::Latencies;
 use crate::hooks::LISTENING;
-use crate::kernel::grace::Grace;
+use crate::kernel::rcu::Grace;
 use crate::kernel::session::Session;
 use crate::wire::{LatencyKey, LatencyTurn, LatencyValue};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{Common, IntervalArgs, parse};
+use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
 use crate::group::By;
 use crate::latency::{Kind, Kinds, grouping};

@@ -1,10 +1,10 @@
-//! What can be attached where: programs, the rungs they make up, and the hooks these serve.
+//! What can be attached where: programs, the attach they make up, and the hooks these serve.
 
 use std::fmt;
 
 /// A way to reach a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RungKind {
+pub enum AttachMethod {
     /// fentry/fexit on functions.
     Fentry,
     /// kprobe/kretprobe on functions.
@@ -17,7 +17,7 @@ pub enum RungKind {
     Iterator,
 }
 
-impl RungKind {
+impl AttachMethod {
     /// As `--probe` and the status record spell it.
     pub fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl RungKind {
     }
 }
 
-impl fmt::Display for RungKind {
+impl fmt::Display for AttachMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -93,14 +93,14 @@ pub enum Part {
 
 /// One way to serve a hook.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Rung {
+pub struct Attach {
     /// How it attaches.
-    pub kind: RungKind,
+    pub kind: AttachMethod,
     /// In the order to attach them.
     pub parts: &'static [Part],
 }
 
-impl Rung {
+impl Attach {
     /// Every program that some kernel may need.
     pub fn programs(&self) -> impl Iterator<Item = &'static Program> {
         self.parts.iter().flat_map(|part| match part {
@@ -115,14 +115,14 @@ pub struct Hook {
     /// Its name in the status record.
     pub name: &'static str,
     /// Ways to reach it.
-    pub rungs: &'static [Rung],
+    pub attach: &'static [Attach],
     /// Without it the tool does not start; otherwise it goes on with less.
     pub required: bool,
 }
 
 impl Hook {
     /// Whether it has a rung of this kind, on whatever kernel.
-    pub fn has(&self, kind: RungKind) -> bool {
-        self.rungs.iter().any(|rung| rung.kind == kind)
+    pub fn has(&self, kind: AttachMethod) -> bool {
+        self.attach.iter().any(|rung| rung.kind == kind)
     }
 }

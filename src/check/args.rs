@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::MeasureArgs;
+use crate::cli::MeasureArgs;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,8 +1,8 @@
 //! What passes through connections.
 
-use super::make::{fentry, iterator, kprobe, plain, program, tracepoint};
-use crate::kernel::rung::Part::{Needed, WherePresent};
-use crate::kernel::rung::{Hook, Parameters};
+use crate::kernel::attach::Part::{Needed, WherePresent};
+use crate::kernel::attach::{Hook, Parameters};
+use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
 
 /// A process has sent.
 ///
@@ -10,7 +10,7 @@ use crate::kernel::rung::{Hook, Parameters};
 /// kernel keeps room for few calls at once and leaves out the rest.
 pub static SEND: Hook = Hook {
     name: "send",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program(
                 "send_fexit",
@@ -37,7 +37,7 @@ pub static SEND: Hook = Hook {
 /// A process has received.
 pub static RECV: Hook = Hook {
     name: "recv",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[
                 program(
@@ -92,7 +92,7 @@ pub static RECV: Hook = Hook {
 /// had, and half of the truth is none: then the tracepoint serves both.
 pub static SEGMENT: Hook = Hook {
     name: "segment",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program("segment_v4_fentry", "tcp_v4_do_rcv", Parameters::Begin(&["sk"]))]),
             Needed(&[program("segment_v6_fentry", "tcp_v6_do_rcv", Parameters::Begin(&["sk"]))]),
@@ -109,6 +109,6 @@ pub static SEGMENT: Hook = Hook {
 /// Counters, read in one go.
 pub static COUNTS: Hook = Hook {
     name: "counts",
-    rungs: &[iterator(&[Needed(&[plain("dump_counts", "bpf_map_elem")])])],
+    attach: &[iterator(&[Needed(&[plain("dump_counts", "bpf_map_elem")])])],
     required: true,
 };

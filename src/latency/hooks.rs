@@ -1,9 +1,9 @@
 //! What takes time between two ends of a connection.
 
-use super::make::{fentry, iterator, kprobe, plain, program, tracepoint};
-use super::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, STATE, Spec};
-use crate::kernel::rung::Part::{Needed, WherePresent};
-use crate::kernel::rung::{Hook, Parameters, Program};
+use crate::hooks::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, STATE, Spec};
+use crate::kernel::attach::Part::{Needed, WherePresent};
+use crate::kernel::attach::{Hook, Parameters, Program};
+use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
 use crate::latency::{Kind, Kinds};
 
 /// The program that sees sends as they return.
@@ -21,7 +21,7 @@ pub fn sends_return(program: &Program) -> bool {
 /// answer may come before that.
 pub static SEND_BEGIN: Hook = Hook {
     name: "send-begin",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program(
                 "send_begin_fentry",
@@ -55,7 +55,7 @@ pub static SEND_BEGIN: Hook = Hook {
 /// A segment has reached its socket; as [`SEGMENT`](super::SEGMENT), and the segment is looked at.
 pub static SEGMENT_DATA: Hook = Hook {
     name: "segment",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program(
                 "data_v4_fentry",
@@ -87,12 +87,12 @@ pub static SEGMENT_DATA: Hook = Hook {
 
 /// `accept()` returns a child, for those who insist on knowing how long that has waited.
 pub static ACCEPT_WAIT: Hook =
-    Hook { name: ACCEPT_RETURN_ASKED.name, rungs: ACCEPT_RETURN_ASKED.rungs, required: true };
+    Hook { name: ACCEPT_RETURN_ASKED.name, attach: ACCEPT_RETURN_ASKED.attach, required: true };
 
 /// The ports that somebody listens on, which tell the roles of sockets older than the tool.
 pub static LISTENING: Hook = Hook {
     name: "listening",
-    rungs: &[iterator(&[Needed(&[
+    attach: &[iterator(&[Needed(&[
         Program { needs: Some("bpf_sock_from_file"), ..plain("learn_listeners", "task_file") },
         plain("learn_listeners_by_inode", "task_file"),
     ])])],
@@ -102,7 +102,7 @@ pub static LISTENING: Hook = Hook {
 /// Histograms, read in one go.
 pub static LATENCIES: Hook = Hook {
     name: "latencies",
-    rungs: &[iterator(&[Needed(&[plain("dump_latencies", "bpf_map_elem")])])],
+    attach: &[iterator(&[Needed(&[plain("dump_latencies", "bpf_map_elem")])])],
     required: true,
 };
 

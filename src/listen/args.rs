@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use clap::Parser;
 
-use super::{Common, IntervalArgs, parse};
+use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
 use crate::wire::Options;
 

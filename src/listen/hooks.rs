@@ -1,8 +1,8 @@
 //! What becomes of those who knock at a listener.
 
-use super::make::{fentry, iterator, kprobe, plain, program, tracepoint};
-use crate::kernel::rung::Part::{Needed, WherePresent};
-use crate::kernel::rung::{Hook, Parameters, Program};
+use crate::kernel::attach::Part::{Needed, WherePresent};
+use crate::kernel::attach::{Hook, Parameters, Program};
+use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
 
 const SYN_PARAMETERS: Parameters = Parameters::Begin(&["rsk_ops", "af_ops", "sk", "skb"]);
 const MAKE_6: Parameters =
@@ -15,7 +15,7 @@ const MAKE: Parameters = Parameters::Begin(&["sk", "skb", "req"]);
 /// tells, `sk_drops` of each listener does, with the counters of its namespace.
 pub static SYN: Hook = Hook {
     name: "syn",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program("syn_fentry", "tcp_conn_request", SYN_PARAMETERS)]),
             Needed(&[program(
@@ -57,7 +57,7 @@ const fn of_seven(name: &'static str, target: &'static str) -> Program {
 /// that a listener discards, and newer kernels give these a reason of their own.
 pub static FINAL_ACK: Hook = Hook {
     name: "final-ack",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[
                 program("ack_v4_fexit_6", "tcp_v4_syn_recv_sock", MAKE_6),
@@ -85,14 +85,14 @@ pub static FINAL_ACK: Hook = Hook {
 /// A SYN-ACK is sent again, for the client's ACK has not come, or found no room.
 pub static SYNACK_RETRANS: Hook = Hook {
     name: "synack-retransmit",
-    rungs: &[tracepoint(&[Needed(&[plain("retransmit_tracepoint", "tcp_retransmit_synack")])])],
+    attach: &[tracepoint(&[Needed(&[plain("retransmit_tracepoint", "tcp_retransmit_synack")])])],
     required: false,
 };
 
 /// Who has listeners open: those older than the tool.
 pub static FIND_LISTENERS: Hook = Hook {
     name: "find-listeners",
-    rungs: &[iterator(&[Needed(&[
+    attach: &[iterator(&[Needed(&[
         Program { needs: Some("bpf_sock_from_file"), ..plain("find_listeners", "task_file") },
         plain("find_listeners_by_inode", "task_file"),
     ])])],
@@ -102,20 +102,20 @@ pub static FIND_LISTENERS: Hook = Hook {
 /// The queues of listeners of one namespace, for kernels whose memory may not be copied.
 pub static LISTENER_QUEUES: Hook = Hook {
     name: "listener-queues",
-    rungs: &[iterator(&[Needed(&[plain("look_at_listeners", "tcp")])])],
+    attach: &[iterator(&[Needed(&[plain("look_at_listeners", "tcp")])])],
     required: true,
 };
 
 /// All listeners with their queues.
 pub static LISTENERS: Hook = Hook {
     name: "listeners",
-    rungs: &[iterator(&[Needed(&[plain("dump_listeners", "bpf_map_elem")])])],
+    attach: &[iterator(&[Needed(&[plain("dump_listeners", "bpf_map_elem")])])],
     required: true,
 };
 
 /// The waits for `accept()`.
 pub static WAITS: Hook = Hook {
     name: "waits",
-    rungs: &[iterator(&[Needed(&[plain("dump_waits", "bpf_map_elem")])])],
+    attach: &[iterator(&[Needed(&[plain("dump_waits", "bpf_map_elem")])])],
     required: true,
 };

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{Common, IntervalArgs, parse};
+use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
-use crate::inventory::By;
+use crate::states::socket_summary::By;
 use crate::tcp_state::TcpState;
 use crate::wire::{COOKIE_HELPER, COOKIE_NONE, Options};
 

@@ -1,8 +1,8 @@
 //! `TIME_WAIT`, which is a socket of another kind.
 
-use super::make::{fentry, iterator, kprobe, plain, program};
-use crate::kernel::rung::Part::Needed;
-use crate::kernel::rung::{Hook, Parameters};
+use crate::kernel::attach::Part::Needed;
+use crate::kernel::attach::{Hook, Parameters};
+use crate::kernel::builders::{fentry, iterator, kprobe, plain, program};
 
 /// A timewait socket takes over a connection, moves on to `TIME_WAIT`, and is killed; by polling
 /// they are found in the inventory.
@@ -10,7 +10,7 @@ use crate::kernel::rung::{Hook, Parameters};
 /// Not `tcp_time_wait` itself: it is also called where no timewait socket can be had.
 pub static TIME_WAIT: Hook = Hook {
     name: "time-wait",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[
                 program("timewait_fentry", "inet_twsk_hashdance", Parameters::Begin(&["tw", "sk"])),
@@ -51,7 +51,7 @@ pub static TIME_WAIT: Hook = Hook {
 /// What may end a timewait socket before its time.
 pub static TIME_WAIT_CAUSE: Hook = Hook {
     name: "time-wait-cause",
-    rungs: &[
+    attach: &[
         fentry(&[
             Needed(&[program(
                 "timewait_segment_fentry",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{Common, parse};
+use crate::cli::{Common, parse};
 use crate::dash::View;
 
 const EXAMPLES: &str = "\

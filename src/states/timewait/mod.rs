@@ -9,11 +9,12 @@
 //!
 //! [`TimeWaits`] judges what the looks find; [`Looks`] takes them.
 
-mod looks;
-mod space;
+mod filter;
+pub mod hooks;
+mod netns;
+mod poller;
 #[cfg(test)]
 mod tests;
-mod wanted;
 
 use std::collections::HashMap;
 use std::mem;
@@ -21,10 +22,10 @@ use std::mem;
 use crate::tcp_state::TcpState::{FinWait2, TimeWait};
 use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
 
-use space::{Held, Known, Space, began, reopened, stamp};
+use netns::{Held, Known, Space, began, reopened, stamp};
 
-pub use looks::Looks;
-pub use wanted::Wanted;
+pub use filter::Wanted;
+pub use poller::Looks;
 
 /// So many connections are remembered, held ones included; if there are as many, in up to 100 MB.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).

@@ -1,8 +1,8 @@
 //! What is around every view: tabs and what is being shown above, keys and remarks below.
 
 use super::Pen;
-use crate::dash::board::Weight;
 use crate::dash::layout::Area;
+use crate::dash::model::Weight;
 use crate::dash::{Dash, Mode, Progress, View};
 use crate::report::Cell;
 

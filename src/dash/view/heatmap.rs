@@ -5,8 +5,8 @@
 use ratatui::style::Style;
 
 use super::Pen;
-use crate::dash::board::{Board, float};
 use crate::dash::layout::Area;
+use crate::dash::model::{Board, float};
 use crate::dash::record::Latency;
 use crate::dash::rows::LatencyRow;
 use crate::report::Cell;
