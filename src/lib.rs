@@ -11,11 +11,12 @@
 //! `kernel` finds out what the running kernel offers, plans which program serves which hook,
 //! and loads it. `wire` decodes records. The models (`states`, `timewait`, `inventory`, `count`, `latency`) turn
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
-//! columns are declared once. `cli` and `run` are what all tools have in common.
+//! columns are declared once. `cli`, `clock` and `wait` are what all tools have in common.
 
 pub mod cgroup;
 pub mod check;
 pub mod cli;
+pub mod clock;
 pub mod count;
 pub mod dash;
 pub mod filter;
@@ -28,8 +29,8 @@ pub mod latency;
 pub mod listen;
 pub mod nstat;
 pub mod report;
-pub mod run;
 pub mod states;
 pub mod tcp_state;
 pub mod tool;
+pub mod wait;
 pub mod wire;

@@ -9,13 +9,14 @@ use clap::Parser;
 use libbpf_rs::num_possible_cpus;
 use tcpscope::cgroup::CgroupNames;
 use tcpscope::cli::usage_error;
+use tcpscope::clock::{Ticker, monotonic_now, wall_now};
 use tcpscope::count::Args;
-use tcpscope::count::{By, CountRow, Counts, Shape, Source};
+use tcpscope::count::{self, By, CountRow, Counts, Shape, Source};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
-use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::{Running, conclude};
+use tcpscope::wait::Wake;
 use tcpscope::wire::Options;
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
@@ -38,7 +39,7 @@ fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
     options.nr_cpus = u32::try_from(cpus)?;
     options.want_netns = u32::from(filter.netns.is_some());
     args.by.configure(&mut options);
-    let keys = args.max_keys.unwrap_or_else(|| args.by.max_keys(cpus));
+    let keys = args.max_keys.unwrap_or_else(|| count::max_keys(args.by, cpus));
     Ok(Setup {
         object: OBJECT,
         filter: filter.to_wire(),

@@ -11,6 +11,7 @@ use tcpscope::check::Args;
 use tcpscope::check::{
     FactsRow, HookRow, Machine, NAME, Report, Symbols, ToolRow, similar, wanted,
 };
+use tcpscope::clock::wall_now;
 use tcpscope::dash::live;
 use tcpscope::filter::Filter;
 use tcpscope::hooks::{LISTENOVERFLOW, Spec, TCPCOUNT, TCPDASH, TCPLATENCY};
@@ -18,7 +19,6 @@ use tcpscope::kernel::facts::Facts;
 use tcpscope::kernel::session::Setup;
 use tcpscope::latency::{entries_for, max_rows};
 use tcpscope::report::{Ctx, Format, Printer, Sink, Stop};
-use tcpscope::run::wall_now;
 use tcpscope::tool::conclude;
 use tcpscope::tool::load::trial;
 use tcpscope::wire::Options;
@@ -85,7 +85,7 @@ fn setup(spec: &Spec, mode: Option<&str>, verbose: bool) -> Result<Setup> {
         let mut options = Options::zeroed();
         options.nr_cpus = u32::try_from(cpus)?;
         args.by.configure(&mut options);
-        (TCPCOUNT_OBJECT, options, vec![("counts", args.by.max_keys(cpus))])
+        (TCPCOUNT_OBJECT, options, vec![("counts", count::max_keys(args.by, cpus))])
     } else if spec.name == TCPLATENCY.name {
         let args = latency::Args::try_parse_from(command)?;
         let cpus = num_possible_cpus().context("cannot count the CPUs")?;

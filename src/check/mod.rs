@@ -14,9 +14,9 @@ use crate::hooks::{
     TCPSTATES, TCPSTATES_SUMMARY,
 };
 use crate::kernel::attach::AttachMethod;
+use crate::kernel::error::StartError;
 use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Choice, Plan, Request, choose};
-use crate::kernel::refusal::Refusal;
 
 pub use args::Args;
 pub use machine::Machine;
@@ -112,7 +112,7 @@ pub struct Report {
     /// `None` where /proc/kallsyms or BTF cannot be read.
     pub symbols: Option<Symbols>,
     /// What keeps every tool from starting. The plans are those of a user with the rights.
-    pub obstacle: Option<Refusal>,
+    pub obstacle: Option<StartError>,
     /// Every mode of every tool.
     pub tools: Vec<ToolReport>,
 }
@@ -131,7 +131,7 @@ impl Report {
             let planned = spec.plan(&able, request);
             let mut hooks = match &planned {
                 Ok(plan) => plan.choices.iter().map(HookReport::new).collect(),
-                Err(Refusal::NoBtf) => Vec::new(),
+                Err(StartError::NoBtf) => Vec::new(),
                 Err(_) => one_by_one(spec, &able, request),
             };
             let verdict = match (spec.plan(&facts, request).err(), planned, &mut load) {
@@ -165,7 +165,7 @@ impl ToolReport {
         match &self.verdict {
             Verdict::Loads | Verdict::Planned => 0,
             Verdict::Refused { error, .. } => {
-                error.downcast_ref::<Refusal>().map_or(1, Refusal::exit_code)
+                error.downcast_ref::<StartError>().map_or(1, StartError::exit_code)
             }
         }
     }

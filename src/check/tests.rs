@@ -54,7 +54,7 @@ fn the_first_failure_is_the_exit_code() {
     let load: Load = |spec, _| match spec.name {
         "tcpcount" => {
             let (lockdown, detail) = (Lockdown::None, String::new());
-            Err(Refusal::Forbidden { lockdown, detail }.into())
+            Err(StartError::Forbidden { lockdown, detail }.into())
         }
         _ => Ok(spec.plan(&facts("debian-6.1"), Request::default())?),
     };
@@ -71,7 +71,7 @@ fn whom_the_rights_lack_is_told_what_they_would_bring() {
     for (facts, code) in [(nobody, 3), (inside, 6)] {
         let report = report(facts, Some(never));
         assert_eq!(report.exit_code(), code);
-        assert_eq!(report.obstacle.as_ref().map(Refusal::exit_code), Some(code));
+        assert_eq!(report.obstacle.as_ref().map(StartError::exit_code), Some(code));
         assert!(report.tools.iter().all(|tool| tool.hooks[0].rung.is_some()));
     }
 }

@@ -21,13 +21,11 @@ const MAP_BYTES: usize = 64 << 20;
 const MAX_CONNECTIONS: u32 = 65_536;
 const MAX_OTHERS: u32 = 16_384;
 
-impl By {
-    /// Keys that the kernel's map has room for, each with a value for every one of `cpus` CPUs.
-    pub fn max_keys(self, cpus: usize) -> u32 {
-        let wanted = if self == Self::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
-        let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<GroupKey>());
-        wanted.min(u32::try_from(fits).unwrap_or(wanted))
-    }
+/// Keys that the kernel's map has room for, each with a value for every one of `cpus` CPUs.
+pub fn max_keys(by: By, cpus: usize) -> u32 {
+    let wanted = if by == By::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
+    let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<GroupKey>());
+    wanted.min(u32::try_from(fits).unwrap_or(wanted))
 }
 
 /// The numbers of one row.
@@ -156,9 +154,9 @@ mod tests {
 
     #[test]
     fn many_cpus_leave_room_for_fewer_keys() {
-        assert_eq!(By::Connection.max_keys(2), MAX_CONNECTIONS);
-        assert_eq!(By::Process.max_keys(2), MAX_OTHERS);
-        let keys = usize::try_from(By::Connection.max_keys(512)).unwrap();
+        assert_eq!(max_keys(By::Connection, 2), MAX_CONNECTIONS);
+        assert_eq!(max_keys(By::Process, 2), MAX_OTHERS);
+        let keys = usize::try_from(max_keys(By::Connection, 512)).unwrap();
         assert!(keys < 2_000 && keys * 512 * size_of::<CountValue>() <= MAP_BYTES, "{keys}");
     }
 }

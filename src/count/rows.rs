@@ -62,7 +62,7 @@ impl Interval {
             .collect();
         rows.sort_by(|a, b| {
             // The key settles ties, or rows would swap places between intervals.
-            let key = |row: &CountRow| (Reverse(row.bytes()), row.subject.pid);
+            let key = |row: &CountRow| (Reverse(bytes(row)), row.subject.pid);
             key(a).cmp(&key(b)).then_with(|| a.subject.key.as_bytes().cmp(b.subject.key.as_bytes()))
         });
         if let Some(column) = shape.sort {
@@ -96,11 +96,9 @@ impl Shape {
     }
 }
 
-impl CountRow {
-    /// Sent and received.
-    fn bytes(&self) -> u64 {
-        self.sums.tx_bytes.saturating_add(self.sums.rx_bytes)
-    }
+/// Sent and received.
+fn bytes(row: &CountRow) -> u64 {
+    row.sums.tx_bytes.saturating_add(row.sums.rx_bytes)
 }
 
 #[cfg(test)]

@@ -108,3 +108,14 @@ pub enum Order {
     /// Look so often.
     Interval(Duration),
 }
+
+/// What the threads send.
+#[derive(Debug)]
+pub enum Message {
+    /// For the state machine.
+    Event(Event),
+    /// For the loop.
+    Order(Order),
+    /// A thread has ended and should not have.
+    Failed(anyhow::Error),
+}

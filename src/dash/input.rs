@@ -13,9 +13,8 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
 use super::keys::Key;
-use super::run::Message;
 use super::terminal;
-use super::{Event, Order};
+use super::{Event, Message, Order};
 
 /// A screen that takes no more characters must not keep the program from its end.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -33,11 +33,11 @@ pub mod view;
 mod views;
 
 pub use args::Args;
-pub use events::{Control, Event, Order, Own, Programs, Progress};
+pub use events::{Control, Event, Message, Order, Own, Programs, Progress};
 pub use keys::{HELP, Key};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::Recorder;
-pub use run::{Feed, Message, run};
+pub use run::{Feed, run};
 pub use save::save;
 pub use snapshot::snapshot;
 pub use state::{Dash, Mode, Tables};

@@ -12,25 +12,14 @@ use ratatui::backend::CrosstermBackend;
 
 use super::terminal::Guard;
 use super::view::{self, Theme};
-use super::{Control, Dash, Event, Order, Own, input, save};
+use super::{Control, Dash, Event, Message, Order, Own, input, save};
+use crate::clock::own_cpu_ns;
 use crate::report::{Ctx, SinkError};
-use crate::run::own_cpu_ns;
 
 /// Events that may wait. Who reads a recording waits for the screen, not the other way round.
 const WAITING: usize = 64;
 /// The dashboard's own cost is looked at so often.
 const OWN: Duration = Duration::from_secs(2);
-
-/// What the threads send.
-#[derive(Debug)]
-pub enum Message {
-    /// For the state machine.
-    Event(Event),
-    /// For the loop.
-    Order(Order),
-    /// A thread has ended and should not have.
-    Failed(anyhow::Error),
-}
 
 /// Where records come from: it is given a way to send events, which says whether anybody still
 /// listens.

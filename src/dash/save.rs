@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::model::Board;
-use super::record::{Record, Ts};
+use super::record::Ts;
 
 /// Writes a new file into the current folder, and says how it is called.
 ///
@@ -34,32 +34,10 @@ pub fn save(board: &Board) -> Result<String> {
     Ok(format!("saved {name}: tcpdash --replay {name}"))
 }
 
-impl Board {
-    /// The last interval of everything, in the order of time.
-    pub fn records(&self) -> Vec<Record> {
-        let mut records: Vec<Record> = Vec::new();
-        records
-            .extend(self.tools.values().map(|tool| Record::Status(Box::new(tool.status.clone()))));
-        records.extend(self.counts.rows().map(|row| Record::Count(Box::new(row.clone()))));
-        records.extend(self.sockets.rows().map(|row| Record::Sockets(row.clone())));
-        records.extend(self.list.rows().map(|row| Record::Socket(Box::new(row.clone()))));
-        records.extend(self.close_wait.rows().map(|row| Record::CloseWait(row.clone())));
-        records.extend(self.latency.rows().map(|row| Record::Latency(Box::new(row.clone()))));
-        records.extend(self.listeners.rows().map(|row| Record::Listener(Box::new(row.clone()))));
-        let losses = self.losing.events().cloned();
-        records.extend(losses.map(|loss| Record::ListenEvent(Box::new(loss))));
-        records.extend(self.clients.rows().map(|row| Record::ListenClient(row.clone())));
-        records.extend(self.mibs.rows().map(|row| Record::Mib(row.clone())));
-        records.extend(self.exchanges.iter().map(|row| Record::Exchange(Box::new(row.clone()))));
-        records.extend(self.notes.iter().map(|note| Record::Note(note.clone())));
-        records.sort_by_key(Record::ts);
-        records
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dash::record::Record;
 
     #[test]
     fn what_is_saved_shows_the_same_again() {

@@ -5,9 +5,9 @@ mod send_recv;
 mod sockets;
 
 use crate::kernel::attach::{Attach, AttachMethod, Hook};
+use crate::kernel::error::StartError;
 use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Plan, Request};
-use crate::kernel::refusal::Refusal;
 
 pub use crate::latency::hooks::{
     LATENCIES, LISTENING, SEGMENT_DATA, SEND_BEGIN, TCPLATENCY, TCPLATENCY_EVENTS, sends_return,
@@ -69,7 +69,7 @@ impl Spec {
     ///
     /// # Errors
     /// As of [`Plan::decide`].
-    pub fn plan(&self, facts: &Facts, request: Request) -> Result<Plan, Refusal> {
+    pub fn plan(&self, facts: &Facts, request: Request) -> Result<Plan, StartError> {
         Plan::decide(self.name, self.hooks, self.hash_hooks, facts, request)
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::btf::{Btf, Function, VMLINUX_BTF};
 use super::probe::fentry_refused;
 use super::procfs;
+pub use super::procfs::Lockdown;
 
 /// Bit numbers of capabilities(7).
 mod cap {
@@ -16,18 +17,6 @@ mod cap {
     pub const SYS_RESOURCE: u32 = 24;
     pub const PERFMON: u32 = 38;
     pub const BPF: u32 = 39;
-}
-
-/// How far the kernel is locked down, see `kernel_lockdown(7)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lockdown {
-    /// Not at all, or the kernel does not say.
-    None,
-    /// User space may not change the running kernel.
-    Integrity,
-    /// Nor read its memory.
-    Confidentiality,
 }
 
 /// What decides a plan. A fixture file may stand in for a kernel.

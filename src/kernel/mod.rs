@@ -7,15 +7,14 @@
 pub mod attach;
 pub mod btf;
 pub(crate) mod builders;
+pub mod error;
 pub mod facts;
-pub mod failure;
 pub mod kretprobe;
 pub mod netns;
 pub mod plan;
 mod probe;
 mod procfs;
 pub mod rcu;
-pub mod refusal;
 pub mod ring;
 mod section_reader;
 pub mod session;

@@ -1,8 +1,8 @@
 //! Which program serves each hook: pure decisions from facts and request.
 
 use super::attach::{Attach, AttachMethod, Hook, Part, Program};
+use super::error::StartError;
 use super::facts::{Facts, Lockdown};
-use super::refusal::Refusal;
 
 /// A rung with the programs that fit this kernel.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,23 +56,23 @@ impl Plan {
     /// map.
     ///
     /// # Errors
-    /// The [`Refusal`] that names what is missing.
+    /// The [`StartError`] that names what is missing.
     pub fn decide(
         tool: &'static str,
         hooks: &[&'static Hook],
         hash_hooks: &[&'static Hook],
         facts: &Facts,
         request: Request,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, StartError> {
         if !facts.init_userns {
-            return Err(Refusal::UserNamespace);
+            return Err(StartError::UserNamespace);
         }
         let missing = facts.missing_capabilities();
         if !missing.is_empty() {
-            return Err(Refusal::Capabilities { missing, tool, root: facts.root });
+            return Err(StartError::Capabilities { missing, tool, root: facts.root });
         }
         if !facts.btf {
-            return Err(Refusal::NoBtf);
+            return Err(StartError::NoBtf);
         }
         let decide = |hook: &&'static Hook| choose(hook, facts, request.forced);
         let mut choices: Vec<_> = hooks.iter().map(decide).collect();
@@ -88,8 +88,12 @@ impl Plan {
             .collect();
         match request.forced {
             _ if unserved.is_empty() => Ok(Self { choices, use_hash }),
-            Some(rung) => Err(Refusal::MethodUnavailable { rung: rung.name(), missing: unserved }),
-            None => Err(Refusal::Unsupported { release: facts.release.clone(), missing: unserved }),
+            Some(rung) => {
+                Err(StartError::MethodUnavailable { rung: rung.name(), missing: unserved })
+            }
+            None => {
+                Err(StartError::Unsupported { release: facts.release.clone(), missing: unserved })
+            }
         }
     }
 
@@ -124,7 +128,7 @@ impl Plan {
 }
 
 /// What is insisted on must serve some hook, or it is as good as refused.
-fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), Refusal> {
+fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), StartError> {
     let Some(kind) = forced else { return Ok(()) };
     let serves = |choice: &Choice| choice.rung.as_ref().is_ok_and(|served| served.kind == kind);
     if choices.iter().any(serves) {
@@ -142,7 +146,7 @@ fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), Refu
             having.into_iter().filter_map(|one| Some((one.hook.name, one.rung.as_ref().err()?)));
         refused.map(|(name, reason)| (name, reason.clone())).collect()
     };
-    Err(Refusal::MethodUnavailable { rung: kind.name(), missing })
+    Err(StartError::MethodUnavailable { rung: kind.name(), missing })
 }
 
 /// Whether sockets are to be kept in a hash map.
@@ -150,7 +154,7 @@ fn storage_or_hash(
     choices: &[Choice],
     facts: &Facts,
     wanted: Option<bool>,
-) -> Result<bool, Refusal> {
+) -> Result<bool, StartError> {
     let probing = choices
         .iter()
         .find(|choice| choice.rung.as_ref().is_ok_and(|served| served.kind.probes_memory()));
@@ -162,7 +166,7 @@ fn storage_or_hash(
         None => None,
     };
     match (wanted, obstacle) {
-        (Some(false), Some(obstacle)) => Err(Refusal::NoStorage { obstacle }),
+        (Some(false), Some(obstacle)) => Err(StartError::NoStorage { obstacle }),
         (wanted, obstacle) => Ok(wanted.unwrap_or(obstacle.is_some())),
     }
 }

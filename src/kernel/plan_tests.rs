@@ -75,7 +75,7 @@ fn facts() -> Facts {
     }
 }
 
-fn decide(facts: &Facts, request: Request) -> Result<Plan, Refusal> {
+fn decide(facts: &Facts, request: Request) -> Result<Plan, StartError> {
     Plan::decide("tool", &[&SEND, &OWNERS], &[&DESTROY], facts, request)
 }
 
@@ -83,7 +83,7 @@ fn auto(facts: &Facts) -> Vec<&'static str> {
     decide(facts, Request::default()).unwrap().programs().map(|(_, one)| one.name).collect()
 }
 
-fn forced(facts: &Facts, kind: AttachMethod) -> Result<Plan, Refusal> {
+fn forced(facts: &Facts, kind: AttachMethod) -> Result<Plan, StartError> {
     decide(facts, Request { forced: Some(kind), use_hash: None })
 }
 

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
-use super::facts::Lockdown;
+use serde::{Deserialize, Serialize};
 
 /// Kinds of events that can be counted; kprobes are one where the kernel has them.
 const EVENT_SOURCES: &str = "/sys/bus/event_source/devices";
@@ -19,6 +18,18 @@ const KPROBES: Switch<'_> = Switch {
     path: "/sys/kernel/debug/kprobes/enabled",
     off: "kprobes are switched off (/sys/kernel/debug/kprobes/enabled): none would ever run",
 };
+
+/// How far the kernel is locked down, see `kernel_lockdown(7)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lockdown {
+    /// Not at all, or the kernel does not say.
+    None,
+    /// User space may not change the running kernel.
+    Integrity,
+    /// Nor read its memory.
+    Confidentiality,
+}
 
 /// A file that holds 0 or 1.
 struct Switch<'a> {

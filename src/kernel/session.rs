@@ -13,8 +13,8 @@ use libbpf_rs::{
 };
 
 use super::attach::AttachMethod;
+use super::error::{self, LoadError, explain};
 use super::facts::Facts;
-use super::failure::{self, Failure, explain};
 use super::plan::Plan;
 use crate::wire;
 
@@ -51,15 +51,15 @@ impl Session {
     /// Loads and attaches what the plan says.
     ///
     /// # Errors
-    /// A [`Failure`]: with [`Forbidden`](super::refusal::Refusal::Forbidden) where rights explain it; else libbpf's own words.
-    pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
+    /// A [`LoadError`]: with [`Forbidden`](super::error::StartError::Forbidden) where rights explain it; else libbpf's own words.
+    pub fn start(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, LoadError> {
         let mut session = Self::load(plan, facts, setup)?;
         session.attach(facts)?;
         Ok(session)
     }
 
-    fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, Failure> {
-        failure::listen(setup.verbose);
+    fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, LoadError> {
+        error::listen(setup.verbose);
         let mut open = ObjectBuilder::default()
             .open_memory(setup.object)
             .context("cannot open the compiled BPF object")?;
@@ -71,7 +71,7 @@ impl Session {
         Ok(session)
     }
 
-    fn attach(&mut self, facts: &Facts) -> Result<(), Failure> {
+    fn attach(&mut self, facts: &Facts) -> Result<(), LoadError> {
         for name in self.watching() {
             let attached = self.program(name)?.attach();
             self.links.push(attached.map_err(|error| explain(&error, Some(name), facts))?);

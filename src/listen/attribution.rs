@@ -1,11 +1,39 @@
 //! What the listeners of a namespace have lost in an interval, by cause.
 
 use super::Mib;
-use super::model::Counted;
 use crate::hooks::{ACCEPT_RETURN, FINAL_ACK, SYN};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Plan;
-use crate::wire::{CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_SYN};
+use crate::wire::{
+    CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_SYN, NR_CAUSES,
+};
+
+/// What one listener has counted in an interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// By `CAUSE_…`, where programs see it.
+    pub dropped: [u64; NR_CAUSES],
+    /// `sk_drops`.
+    pub sk_drops: u64,
+    /// Segments discarded, where programs see them.
+    pub discarded: u64,
+    /// Handshakes done, where storage tells whose child it is.
+    pub established: u64,
+    /// Children that `accept()` returned, where programs see it.
+    pub accepted: u64,
+    /// Lost ACKs have a drop reason of their own.
+    pub knows_ack: bool,
+}
+
+impl Counted {
+    fn unsplit(&self, total: Option<u64>, accept_ack: Option<u64>) -> Losses {
+        if total == Some(0) {
+            return Losses { discards: Some(self.sk_drops), ..Losses::NONE };
+        }
+        let discards = total.map(|total| self.sk_drops.saturating_sub(total));
+        Losses { accept_ack, total, discards, ..Losses::default() }
+    }
+}
 
 /// How the plan lets us know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +102,31 @@ impl Losses {
         discards: Some(0),
     };
 
+    /// Of two listeners together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            accept: add(self.accept, other.accept),
+            accept_syn: add(self.accept_syn, other.accept_syn),
+            accept_ack: add(self.accept_ack, other.accept_ack),
+            syn: add(self.syn, other.syn),
+            cookies: add(self.cookies, other.cookies),
+            other: add(self.other, other.other),
+            total: add(self.total, other.total),
+            discards: add(self.discards, other.discards),
+        }
+    }
+
     /// How often the accept queue was full is known, but not when.
     pub fn is_sum_alone(&self) -> bool {
         self.accept.is_some_and(|count| count > 0)
             && (self.accept_syn.is_none() || self.accept_ack.is_none())
     }
+}
+
+/// What is not known of one is not known of both.
+pub fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    Some(a? + b?)
 }
 
 /// Splits up what the listeners of one namespace have dropped. `mib` is what the namespace counted
@@ -164,16 +212,6 @@ fn acks(one: &Counted, total: Option<u64>, mib: Option<&Mib>, ways: Ways) -> Opt
         return Some(one.dropped[CAUSE_ACCEPT_ACK]);
     }
     (one.sk_drops == total).then_some(0)
-}
-
-impl Counted {
-    fn unsplit(&self, total: Option<u64>, accept_ack: Option<u64>) -> Losses {
-        if total == Some(0) {
-            return Losses { discards: Some(self.sk_drops), ..Losses::NONE };
-        }
-        let discards = total.map(|total| self.sk_drops.saturating_sub(total));
-        Losses { accept_ack, total, discards, ..Losses::default() }
-    }
 }
 
 /// What is dropped when SYNs come. If the namespace has counted one cause alone, it is that for

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use super::row::listener_text;
 use super::{Id, One};
+use crate::clock::WallClock;
 use crate::flow::ip;
 use crate::report::{Cell, Column, Row};
-use crate::run::WallClock;
 use crate::states::{comm, id};
 use crate::wire::{
     CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_RETRANS, CAUSE_SYN, COMM_LEN, Flow,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::model::{Interval, Numbers, One};
 use super::row::listener_text;
-use super::{ListenerRow, Losses, Ways};
-use crate::hist::Histogram;
+use super::{ListenerRow, Ways};
 use crate::wire::{LISTENER_MATCHES, LISTENER_V6ONLY};
 
 /// The listeners that pass the filters; idle ones only with `all`.
@@ -48,74 +47,28 @@ pub fn group(rows: Vec<ListenerRow>) -> Vec<ListenerRow> {
         let key = (row.flow.netns, row.flow.laddr, row.flow.lport, row.flags & LISTENER_V6ONLY);
         match groups.get_mut(&key) {
             None => drop(groups.insert(key, row)),
-            Some(group) => group.join(row),
+            Some(group) => join(group, row),
         }
     }
     groups.into_values().collect()
 }
 
-impl ListenerRow {
-    fn join(&mut self, other: Self) {
-        self.members += other.members;
-        self.flags &= other.flags | !crate::wire::LISTENER_GONE;
-        if self.pid != other.pid {
-            self.pid = 0;
-        }
-        let sums = self.numbers.plus(&other.numbers);
-        if other.numbers.fullness() > self.numbers.fullness() {
-            self.numbers = other.numbers;
-        }
-        self.numbers = Numbers {
-            accepts: sums.accepts,
-            losses: sums.losses,
-            synack_retrans: sums.synack_retrans,
-            waits: sums.waits,
-            ..self.numbers.clone()
-        };
+/// Adds a listener to its group.
+fn join(group: &mut ListenerRow, other: ListenerRow) {
+    group.members += other.members;
+    group.flags &= other.flags | !crate::wire::LISTENER_GONE;
+    if group.pid != other.pid {
+        group.pid = 0;
     }
-}
-
-impl Numbers {
-    /// How near to its limit the accept queue came.
-    fn fullness(&self) -> (u64, u64) {
-        let share = self.accept_peak * 1_000_000 / (self.accept_limit + 1);
-        (share, self.syn_peak)
+    let sums = group.numbers.plus(&other.numbers);
+    if other.numbers.fullness() > group.numbers.fullness() {
+        group.numbers = other.numbers;
     }
-
-    fn plus(&self, other: &Self) -> Self {
-        let merge = |a: &Histogram, b: &Histogram| {
-            let mut both = a.clone();
-            both.merge(b);
-            both
-        };
-        Self {
-            accepts: add(self.accepts, other.accepts),
-            losses: self.losses.plus(other.losses),
-            synack_retrans: add(self.synack_retrans, other.synack_retrans),
-            waits: self.waits.as_ref().zip(other.waits.as_ref()).map(|(a, b)| merge(a, b)),
-            ..self.clone()
-        }
-    }
-}
-
-/// What is not known of one is not known of both.
-fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    Some(a? + b?)
-}
-
-impl Losses {
-    /// Of two listeners together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            accept: add(self.accept, other.accept),
-            accept_syn: add(self.accept_syn, other.accept_syn),
-            accept_ack: add(self.accept_ack, other.accept_ack),
-            syn: add(self.syn, other.syn),
-            cookies: add(self.cookies, other.cookies),
-            other: add(self.other, other.other),
-            total: add(self.total, other.total),
-            discards: add(self.discards, other.discards),
-        }
-    }
+    group.numbers = Numbers {
+        accepts: sums.accepts,
+        losses: sums.losses,
+        synack_retrans: sums.synack_retrans,
+        waits: sums.waits,
+        ..group.numbers.clone()
+    };
 }

@@ -2,30 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::attribution::{Counted, add};
 use super::reconcile::{Check, Reading};
-use super::{Id, Knobs, Losses, Mib, Ways, split};
+use super::{Id, Knobs, Losses, Ways, split};
 use crate::hist::{Histogram, SUBS};
 use crate::wire::{
-    CAUSE_RETRANS, LISTENER_GONE, LISTENER_KNOWS_ACK, Listener, ListenerEntry, NR_CAUSES, WaitKey,
-    WaitSlots,
+    CAUSE_RETRANS, LISTENER_GONE, LISTENER_KNOWS_ACK, Listener, ListenerEntry, WaitKey, WaitSlots,
 };
-
-/// What one listener has counted in an interval.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// By `CAUSE_…`, where programs see it.
-    pub dropped: [u64; NR_CAUSES],
-    /// `sk_drops`.
-    pub sk_drops: u64,
-    /// Segments discarded, where programs see them.
-    pub discarded: u64,
-    /// Handshakes done, where storage tells whose child it is.
-    pub established: u64,
-    /// Children that `accept()` returned, where programs see it.
-    pub accepted: u64,
-    /// Lost ACKs have a drop reason of their own.
-    pub knows_ack: bool,
-}
 
 /// The numbers of a listener in an interval; `None`: nobody can tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -267,6 +250,28 @@ fn now_is(entry: &ListenerEntry, epoch: u32) -> bool {
 }
 
 impl Numbers {
+    /// How near to its limit the accept queue came.
+    pub(super) fn fullness(&self) -> (u64, u64) {
+        let share = self.accept_peak * 1_000_000 / (self.accept_limit + 1);
+        (share, self.syn_peak)
+    }
+
+    /// Sums of two listeners; the queues of `self`.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let merge = |a: &Histogram, b: &Histogram| {
+            let mut both = a.clone();
+            both.merge(b);
+            both
+        };
+        Self {
+            accepts: add(self.accepts, other.accepts),
+            losses: self.losses.plus(other.losses),
+            synack_retrans: add(self.synack_retrans, other.synack_retrans),
+            waits: self.waits.as_ref().zip(other.waits.as_ref()).map(|(a, b)| merge(a, b)),
+            ..self.clone()
+        }
+    }
+
     /// Nothing has happened, and nobody waits.
     pub fn is_idle(&self) -> bool {
         let Losses { accept, accept_syn, accept_ack, syn, cookies, other, total, discards } =
@@ -277,13 +282,6 @@ impl Numbers {
             && self.accepts.unwrap_or(0) == 0
             && self.synack_retrans.unwrap_or(0) == 0
             && lost.iter().all(|count| count.unwrap_or(0) == 0)
-    }
-}
-
-impl Reading {
-    /// The counters, if they stood still while the listeners were read.
-    pub fn settled(&self) -> Option<Mib> {
-        (self.before == self.after).then_some(self.after)
     }
 }
 

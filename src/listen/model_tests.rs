@@ -1,4 +1,5 @@
 use super::*;
+use crate::listen::Mib;
 
 const LOOKING: Ways =
     Ways { syn: false, ack: false, discards: true, accepts: false, children: true };

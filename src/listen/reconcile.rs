@@ -13,6 +13,13 @@ pub struct Reading {
     pub knobs: Option<Knobs>,
 }
 
+impl Reading {
+    /// The counters, if they stood still while the listeners were read.
+    pub fn settled(&self) -> Option<Mib> {
+        (self.before == self.after).then_some(self.after)
+    }
+}
+
 /// Sums since the start.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {

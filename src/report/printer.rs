@@ -1,6 +1,6 @@
 //! One place that every line of a tool goes through.
 
-use crate::run::wall_now;
+use crate::clock::wall_now;
 
 use super::{Ctx, Row, Sink, SinkError, Status, Table, Term, View, json};
 

@@ -7,8 +7,8 @@ use crate::hooks::{
     ACCEPT_RETURN, CHILD, SEND_BEGIN, STATE, Spec, TIME_WAIT, TIME_WAIT_CAUSE, sends_return,
 };
 use crate::kernel::attach::AttachMethod;
+use crate::kernel::error::LoadError;
 use crate::kernel::facts::{Facts, Lockdown};
-use crate::kernel::failure::Failure;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
 use crate::latency::Kind;
@@ -77,7 +77,7 @@ pub fn load(
         setup.map_sizes.extend(map_sizes(&plan, measure.track_max));
         match Session::start(plan, facts, &setup) {
             Ok(session) => return Ok(session),
-            Err(Failure { program: Some(program), words, error })
+            Err(LoadError { program: Some(program), words, error })
                 if !facts.refused.contains_key(&program) =>
             {
                 facts.refused.insert(program, words);

@@ -16,9 +16,9 @@ use crate::kernel::facts::Facts;
 use crate::kernel::kretprobe::Calls;
 use crate::kernel::session::{Session, Setup};
 use crate::report::{Printer, SinkError, Stop};
-use crate::run::{Waiter, Wake};
 use crate::states::timewait::Account;
 use crate::tool::load::load;
+use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
 
 pub use outcome::conclude;
@@ -67,7 +67,7 @@ impl Running {
     /// Loads and attaches, learns who owns the sockets there are, and says so in a status.
     ///
     /// # Errors
-    /// A [`Refusal`](crate::kernel::refusal::Refusal) where the user can do something about it.
+    /// A [`StartError`](crate::kernel::error::StartError) where the user can do something about it.
     pub fn start(
         spec: &'static Spec,
         common: &Common,

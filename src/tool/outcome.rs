@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::kernel::refusal::Refusal;
+use crate::kernel::error::StartError;
 use crate::report::SinkError;
 
 /// Exit code: the output cannot be written.
@@ -25,5 +25,5 @@ pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
         None => {}
     }
     eprintln!("{name}: {error:#}");
-    ExitCode::from(error.downcast_ref::<Refusal>().map_or(1, Refusal::exit_code))
+    ExitCode::from(error.downcast_ref::<StartError>().map_or(1, StartError::exit_code))
 }

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::Running;
+use crate::clock::{own_cpu_ns, wall_now};
 use crate::report::Status;
-use crate::run::{own_cpu_ns, wall_now};
 use crate::wire::Stats;
 
 impl Running {

@@ -4,9 +4,9 @@ use anyhow::Result;
 use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow, wanted};
 use tcpscope::hooks::Spec;
 use tcpscope::kernel::attach::AttachMethod;
+use tcpscope::kernel::error::StartError;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::{Plan, Request};
-use tcpscope::kernel::refusal::Refusal;
 use tcpscope::report::Format;
 
 use super::{NOW, check, printed, sections};
@@ -52,7 +52,7 @@ fn failing() -> Report {
         let kernel = facts("debian-6.12");
         if spec.name == "tcpcount" {
             let detail = "Operation not permitted (os error 1)".to_owned();
-            return Err(Refusal::Forbidden { lockdown: kernel.lockdown, detail }.into());
+            return Err(StartError::Forbidden { lockdown: kernel.lockdown, detail }.into());
         }
         let refused = [("accept_fexit_2".to_owned(), "R1 invalid mem access 'scalar'".to_owned())];
         Ok(spec.plan(&Facts { refused: refused.into(), ..kernel }, Request::default())?)
@@ -64,7 +64,7 @@ fn failing() -> Report {
 fn forbidden() -> Report {
     let load: Load = |_, _| {
         let detail = "Operation not permitted (os error 1)".to_owned();
-        Err(Refusal::Forbidden { lockdown: Lockdown::None, detail }.into())
+        Err(StartError::Forbidden { lockdown: Lockdown::None, detail }.into())
     };
     report(facts("hardened-6.18"), Request::default(), Some(load))
 }

@@ -1,12 +1,12 @@
 //! The views of an interval.
 
 use anyhow::Result;
+use tcpscope::clock::{monotonic_now, wall_now};
 use tcpscope::hooks::LISTENOVERFLOW;
 use tcpscope::listen::{
     self, ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, rows, silent,
 };
 use tcpscope::report::{View, sort};
-use tcpscope::run::{monotonic_now, wall_now};
 use tcpscope::tool::Running;
 use tcpscope::wire::LISTENER_MATCHES;
 

@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tcpscope::clock::{Ticker, monotonic_now, wall_now};
 use tcpscope::filter::Filter;
 use tcpscope::hooks::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::kernel::session::{Session, Setup};
 use tcpscope::listen::Args;
 use tcpscope::listen::{self, Batches, Clients, EventRow, Id, SAMPLE, Source};
 use tcpscope::report::View;
-use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::Running;
+use tcpscope::wait::Wake;
 use tcpscope::wire::{LISTENER_MATCHES, Listener};
 
 /// What is known.

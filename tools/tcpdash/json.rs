@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use tcpscope::clock::Ticker;
 use tcpscope::dash::Args;
 use tcpscope::dash::live::{Sampler, namespace, setup};
 use tcpscope::filter::Filter;
 use tcpscope::hooks::TCPDASH;
-use tcpscope::run::{Ticker, Wake};
 use tcpscope::tool::Running;
+use tcpscope::wait::Wake;
 
 /// Prints what a dashboard would show, every interval.
 pub fn print(object: &'static [u8], args: &Args, filter: &Filter) -> Result<ExitCode> {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tcpscope::cgroup::CgroupNames;
+use tcpscope::clock::WallClock;
 use tcpscope::filter::Cgroup;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::latency::Args;
 use tcpscope::latency::ExchangeRow;
 use tcpscope::report::View;
-use tcpscope::run::{Wake, WallClock};
 use tcpscope::tool::Running;
+use tcpscope::wait::Wake;
 use tcpscope::wire::LatencyEvent;
 
 /// Events are printed this long after they happened, at the latest twice that.

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tcpscope::cgroup::CgroupNames;
+use tcpscope::clock::{Ticker, monotonic_now, wall_now};
 use tcpscope::filter::Cgroup;
 use tcpscope::latency::Args;
 use tcpscope::latency::{Interval, Latencies, Shades, Shape, Taker};
 use tcpscope::report::Ctx;
-use tcpscope::run::{Ticker, Wake, monotonic_now, wall_now};
 use tcpscope::tool::Running;
+use tcpscope::wait::Wake;
 
 /// In long intervals the kernel's maps are emptied so often: its counters have 32 bits.
 const LONGEST: Duration = Duration::from_secs(10);

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tcpscope::cgroup::CgroupNames;
+use tcpscope::clock::{WallClock, monotonic_now};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::{TCPSTATES, TIME_WAIT};
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::kernel::session::Setup;
 use tcpscope::report::View;
-use tcpscope::run::{Wake, WallClock, monotonic_now};
 use tcpscope::states::Args;
 use tcpscope::states::Transition;
 use tcpscope::states::timewait::{Looks, Shown, TimeWaits, Wanted};
 use tcpscope::tool::Running;
+use tcpscope::wait::Wake;
 use tcpscope::wire::StateEvent;
 
 /// Events are printed this long after they happened, at the latest twice that.

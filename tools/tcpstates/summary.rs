@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use tcpscope::clock::{Ticker, wall_now};
 use tcpscope::filter::Filter;
 use tcpscope::hooks::TCPSTATES_SUMMARY;
 use tcpscope::kernel::netns::Netns;
 use tcpscope::kernel::session::Setup;
-use tcpscope::run::{Ticker, Wake, wall_now};
 use tcpscope::states::Args;
 use tcpscope::states::socket_summary::{Hz, Inventory};
 use tcpscope::tool::Running;
+use tcpscope::wait::Wake;
 use tcpscope::wire::SockEntry;
 
 /// The two clocks must be seen this far apart to tell how long a jiffy is.

@@ -20,8 +20,8 @@ use crate::hooks::TCPDASH;
 use crate::kernel::netns::Netns;
 use crate::kernel::session::Setup;
 use crate::report::{Ctx, Format, Printer, Sink, SinkError, Stop};
-use crate::run::Waiter;
 use crate::tool::Running;
+use crate::wait::Waiter;
 
 pub use sample::{Sampler, setup};
 

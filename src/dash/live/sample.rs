@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use libbpf_rs::num_possible_cpus;
 
 use super::{WATCH, latencies, listeners};
-use crate::count::{By, Counter, Counts, Interval, Part, Shape, Source, Sums};
+use crate::clock::{monotonic_now, wall_now};
+use crate::count::{self, By, Counter, Counts, Interval, Part, Shape, Source, Sums};
 use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
 use crate::hooks::TCPDASH;
@@ -16,7 +17,6 @@ use crate::kernel::session::{Session, Setup};
 use crate::listen;
 use crate::nstat::{Counters, MibRow};
 use crate::report::{Ctx, Row, json_line, json_note};
-use crate::run::{monotonic_now, wall_now};
 use crate::states::socket_summary::{self, Hz, Inventory, SocketRow};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
@@ -53,7 +53,7 @@ pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> R
     options.wake_bytes = u64::from(RING);
     By::Connection.configure(&mut options);
     let latencies = latencies::configure(&mut options, cpus);
-    let keys = max_keys.unwrap_or_else(|| By::Connection.max_keys(cpus));
+    let keys = max_keys.unwrap_or_else(|| count::max_keys(By::Connection, cpus));
     Ok(Setup {
         object,
         filter: filter.to_wire(),

@@ -6,7 +6,6 @@ mod drops;
 mod exchanges;
 mod findings;
 mod history;
-mod holders;
 mod interval;
 mod losing;
 mod series;
@@ -14,9 +13,11 @@ mod series;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::record::{
-    By, CloseWait, Count, Exchange, Latency, ListenClient, Listener, Mib, Note, Record, Socket,
-    Sockets, ToolStatus,
+    By, CloseWait, Count, Exchange, Key, Latency, ListenClient, Listener, Mib, Note, Record,
+    Socket, Sockets, ToolStatus,
 };
+use crate::tcp_state::TcpState;
+
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::Drops;
 pub use findings::{Finding, Weight, findings, listener_name, process, text};
@@ -252,6 +253,59 @@ impl Board {
             + self.listeners.left_out()
             + self.connections.left_out
             + self.timed.left_out
+    }
+
+    /// The last interval of everything, in the order of time.
+    pub fn records(&self) -> Vec<Record> {
+        let mut records: Vec<Record> = Vec::new();
+        records
+            .extend(self.tools.values().map(|tool| Record::Status(Box::new(tool.status.clone()))));
+        records.extend(self.counts.rows().map(|row| Record::Count(Box::new(row.clone()))));
+        records.extend(self.sockets.rows().map(|row| Record::Sockets(row.clone())));
+        records.extend(self.list.rows().map(|row| Record::Socket(Box::new(row.clone()))));
+        records.extend(self.close_wait.rows().map(|row| Record::CloseWait(row.clone())));
+        records.extend(self.latency.rows().map(|row| Record::Latency(Box::new(row.clone()))));
+        records.extend(self.listeners.rows().map(|row| Record::Listener(Box::new(row.clone()))));
+        let losses = self.losing.events().cloned();
+        records.extend(losses.map(|loss| Record::ListenEvent(Box::new(loss))));
+        records.extend(self.clients.rows().map(|row| Record::ListenClient(row.clone())));
+        records.extend(self.mibs.rows().map(|row| Record::Mib(row.clone())));
+        records.extend(self.exchanges.iter().map(|row| Record::Exchange(Box::new(row.clone()))));
+        records.extend(self.notes.iter().map(|note| Record::Note(note.clone())));
+        records.sort_by_key(Record::ts);
+        records
+    }
+
+    /// Sockets in each state, by the kernel's number; `None` where no summary tells.
+    pub fn states(&self) -> Option<[Option<u64>; 13]> {
+        let mut sums = None;
+        for ((by, _), interval) in self.sockets.iter() {
+            if by.is_none() {
+                let sums = sums.get_or_insert([None; 13]);
+                for row in &interval.rows {
+                    if let (Some(state), Some(count)) = (row.state, row.count) {
+                        let sum: &mut Option<u64> = &mut sums[usize::from(state.number())];
+                        *sum = Some(sum.unwrap_or(0) + count);
+                    }
+                }
+            }
+        }
+        sums
+    }
+
+    /// Who has most sockets in a state under a grouping, most first.
+    pub fn holders(&self, state: TcpState, by: By) -> Vec<(Key, u64)> {
+        let groups = self.sockets.iter().filter(|((group, _), _)| *group == Some(by));
+        let rows = groups.flat_map(|(_, interval)| &interval.rows);
+        let mut sums: BTreeMap<_, (Key, u64)> = BTreeMap::new();
+        for row in rows.filter(|row| row.state == Some(state)) {
+            let id = (row.pid, row.comm.clone(), row.raddr, row.lport);
+            sums.entry(id).or_insert_with(|| (Key { netns: None, ..row.key() }, 0)).1 +=
+                row.count.unwrap_or(0);
+        }
+        let mut holders: Vec<_> = sums.into_values().collect();
+        holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        holders
     }
 }
 

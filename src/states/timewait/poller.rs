@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 
 use super::TimeWaits;
+use crate::clock::{Ticker, monotonic_now};
 use crate::kernel::netns::{Namespaces, Netns};
 use crate::kernel::session::Session;
-use crate::run::{Ticker, monotonic_now};
 use crate::wire::SockEntry;
 
 /// So many sockets are read at a stretch, in half a millisecond or so: the ring buffer does not

@@ -1,0 +1,67 @@
+//! The clocks of kernel records, of lines and of intervals.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Turns `CLOCK_MONOTONIC` times of the kernel into wall-clock times.
+#[derive(Debug, Clone, Copy)]
+pub struct WallClock {
+    offset: i64,
+}
+
+impl WallClock {
+    /// The offset of this moment; take it anew for every batch, for clocks are stepped.
+    pub fn now() -> Self {
+        Self { offset: clock_ns(ClockId::Realtime) - clock_ns(ClockId::Monotonic) }
+    }
+
+    /// ns since the epoch.
+    pub fn at(self, monotonic_ns: u64) -> i64 {
+        i64::try_from(monotonic_ns).unwrap_or(i64::MAX).saturating_add(self.offset)
+    }
+}
+
+/// ns since the epoch, now.
+pub fn wall_now() -> i64 {
+    clock_ns(ClockId::Realtime)
+}
+
+/// `CLOCK_MONOTONIC` ns, the clock of the kernel's records.
+pub fn monotonic_now() -> u64 {
+    u64::try_from(clock_ns(ClockId::Monotonic)).unwrap_or(0)
+}
+
+/// CPU time this process has used, in ns.
+pub fn own_cpu_ns() -> u64 {
+    u64::try_from(clock_ns(ClockId::ProcessCPUTime)).unwrap_or(0)
+}
+
+fn clock_ns(clock: ClockId) -> i64 {
+    let time = clock_gettime(clock);
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+}
+
+/// The moments at which an interval ends, without drift: a late one does not delay the next.
+#[derive(Debug)]
+pub struct Ticker {
+    end: Instant,
+    interval: Duration,
+}
+
+impl Ticker {
+    /// The first tick comes one interval from now.
+    pub fn new(interval: Duration) -> Self {
+        Self { end: Instant::now() + interval, interval }
+    }
+
+    /// When the interval ends that is under way, for waiting; after that the next one begins.
+    /// Intervals that nobody waited for are left out.
+    pub fn next_end(&mut self) -> Instant {
+        let now = Instant::now();
+        while self.end <= now {
+            self.end += self.interval;
+        }
+        self.end
+    }
+}
