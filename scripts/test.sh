@@ -64,6 +64,8 @@ live_tests() {
 	cargo test --release --no-fail-fast --test live
 }
 
+# A snapshot that differs fails its test and leaves no file behind.
+export INSTA_UPDATE=${INSTA_UPDATE:-no}
 kind=${1:-test}
 scripts/setup.sh "$kind"
 step 'Rust format' cargo fmt --check

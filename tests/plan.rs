@@ -391,6 +391,40 @@ fn kinds_that_nobody_asked_for_have_no_hooks() {
     assert_eq!(tcplatency(Kinds::DEFAULT, false, false).hooks.len(), TCPLATENCY.hooks.len());
 }
 
+/// How a hook is served does not depend on the tool: what holds of these hooks in the tools below
+/// holds in every tool and mode.
+#[test]
+fn every_hook_of_tcpdash_and_of_each_mode_is_one_of_a_tool_tested_here() {
+    let tested = [&TCPSTATES, &TCPCOUNT, &TCPLATENCY, &LISTENOVERFLOW, &LISTENOVERFLOW_WAIT];
+    let tested: Vec<_> =
+        tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
+    let hooks = TOOLS.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
+    let other: BTreeSet<_> = hooks
+        .filter(|hook| !tested.iter().any(|one| std::ptr::eq(**one, **hook)))
+        .map(|hook| hook.name)
+        .collect();
+    assert_eq!(other, BTreeSet::from(["sockets"]));
+    for kernel in DEBIAN.into_iter().chain([HARDENED]) {
+        let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));
+        assert!(plan.contains("sockets: dump_sockets\n"), "{kernel}: {plan}");
+    }
+}
+
+/// The order of the hooks is that of the status record.
+#[test]
+fn hooks_of_modes_and_of_tcpdash_stand_in_this_order() {
+    let names = |spec: &Spec| spec.hooks.iter().map(|hook| hook.name).collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&TCPSTATES_SUMMARY), "state accept owners sockets");
+    assert_eq!(names(&TCPLATENCY_EVENTS), "state send-begin segment owners listening");
+    assert_eq!(names(&LISTENOVERFLOW_WAIT), names(&LISTENOVERFLOW));
+    assert_eq!(
+        names(&TCPDASH),
+        "state send send-begin recv segment destroy syn final-ack synack-retransmit child \
+         accept-return owners listening find-listeners listener-queues counts latencies listeners \
+         waits sockets"
+    );
+}
+
 /// A name misspelt in a hook would pass for a feature that no kernel has.
 #[test]
 fn some_kernel_has_every_name_that_hooks_attach_to() {

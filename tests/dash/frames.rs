@@ -1,8 +1,5 @@
 //! Every view at three sizes.
 
-use std::fs;
-use std::path::Path;
-
 use ratatui::style::Color;
 use tcpscope::dash::View;
 use tcpscope::dash::view::Theme;
@@ -21,22 +18,13 @@ const STATES: [(&str, &str); 7] = [
 ];
 
 fn check(name: &str, got: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dash").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, got).unwrap();
-        return;
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
-    let first = old.iter().zip(&new).position(|(a, b)| a != b).unwrap_or(old.len().min(new.len()));
-    let around = first.saturating_sub(2);
-    assert!(
-        expected == got,
-        "{name} differs from line {} on; expected:\n{}\ngot:\n{}",
-        first + 1,
-        old[around.min(old.len())..old.len().min(first + 9)].join("\n"),
-        new[around.min(new.len())..new.len().min(first + 9)].join("\n"),
-    );
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dash"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, got);
+    });
 }
 
 fn frames(width: u16, height: u16, ascii: bool) -> String {
@@ -58,17 +46,17 @@ fn frames(width: u16, height: u16, ascii: bool) -> String {
 
 #[test]
 fn smallest() {
-    check("frames-60x15.txt", &frames(60, 15, false));
+    check("frames-60x15", &frames(60, 15, false));
 }
 
 #[test]
 fn usual() {
-    check("frames-100x30.txt", &frames(100, 30, false));
+    check("frames-100x30", &frames(100, 30, false));
 }
 
 #[test]
 fn large() {
-    check("frames-200x60.txt", &frames(200, 60, false));
+    check("frames-200x60", &frames(200, 60, false));
 }
 
 #[test]
@@ -76,7 +64,7 @@ fn ascii() {
     let frames = frames(80, 24, true);
     let foreign: Vec<_> = frames.chars().filter(|c| !c.is_ascii()).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
-    check("frames-ascii.txt", &frames);
+    check("frames-ascii", &frames);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The dashboard on a screen in memory: frames as they must look, keys and what they do, and a
 //! hundred thousand of them without sense. And the real terminal, taken and given back.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test dash` writes the frames anew: read the diff.
+//! `INSTA_UPDATE=always cargo test --test dash` writes the frames: read the diff.
 #![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 mod frames;

@@ -5,11 +5,11 @@ use tcpscope::dash::{Dash, Event, Progress, View};
 
 use super::text;
 
-const COUNT: &str = include_str!("../golden/count.jsonl");
-const LATENCY: &str = include_str!("../golden/latency.jsonl");
-const LISTEN: &str = include_str!("../golden/listen.jsonl");
-const STATES: &str = include_str!("../golden/states.jsonl");
-const SUMMARY: &str = include_str!("../golden/summary.jsonl");
+const COUNT: &str = include_str!("../golden/count.jsonl.snap");
+const LATENCY: &str = include_str!("../golden/latency.jsonl.snap");
+const LISTEN: &str = include_str!("../golden/listen.jsonl.snap");
+const STATES: &str = include_str!("../golden/states.jsonl.snap");
+const SUMMARY: &str = include_str!("../golden/summary.jsonl.snap");
 
 /// A view of the lines of some kinds, played to their end.
 fn shown(recording: &str, kinds: &[&str], view: View) -> String {

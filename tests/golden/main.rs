@@ -1,5 +1,5 @@
-//! Records typed by hand go through the models and the printer; what comes out must be what lies
-//! beside this file. `UPDATE_GOLDEN=1 cargo test --test golden` writes it anew: read the diff.
+//! Records typed by hand go through the models and the printer; the output must be the snapshots
+//! beside this file. `INSTA_UPDATE=always cargo test --test golden` writes them: read the diff.
 #![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 mod check;
@@ -10,10 +10,9 @@ mod states;
 mod status;
 mod summary;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::net::SocketAddr;
-use std::path::Path;
 
 use tcpscope::report::{Ctx, Format, Printer, Row, Sink, Stop, Table, Term, View};
 use tcpscope::wire::{COMM_LEN, Flow};
@@ -60,60 +59,21 @@ fn sections(parts: impl IntoIterator<Item = (String, String)>) -> String {
     parts.into_iter().map(section).collect::<Vec<_>>().concat()
 }
 
-/// Compares with a file of this folder, or writes it if `UPDATE_GOLDEN` is set.
+/// Compares with `NAME.snap` of this folder.
 fn check(name: &str, got: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if name.ends_with("jsonl") {
         for line in got.lines() {
             let value: serde_json::Value = serde_json::from_str(line).expect(line);
             assert!(value["kind"].is_string() && value["ts"].is_string(), "{line}");
         }
     }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, got).unwrap();
-        return;
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        expected == got,
-        "{} is not what was printed (-: expected, +: printed):\n{}",
-        path.display(),
-        diff(&expected, got)
-    );
-}
-
-/// The lines that only one of them has, each group below the number of its first line.
-fn diff(expected: &str, got: &str) -> String {
-    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), got.lines().collect());
-    // common[i][j]: how many lines old[i..] and new[j..] have in common, in order
-    let mut common = vec![vec![0; new.len() + 1]; old.len() + 1];
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            common[i][j] = if old[i] == new[j] {
-                common[i + 1][j + 1] + 1
-            } else {
-                common[i + 1][j].max(common[i][j + 1])
-            };
-        }
-    }
-    let (mut i, mut j, mut same, mut text) = (0, 0, true, Vec::new());
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            (i, j, same) = (i + 1, j + 1, true);
-            continue;
-        }
-        if std::mem::replace(&mut same, false) {
-            text.push(format!("@@ line {} @@\n", i + 1));
-        }
-        if j == new.len() || (i < old.len() && common[i + 1][j] >= common[i][j + 1]) {
-            text.push(format!("- {}\n", old[i]));
-            i += 1;
-        } else {
-            text.push(format!("+ {}\n", new[j]));
-            j += 1;
-        }
-    }
-    text.concat()
+    insta::with_settings!({
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"),
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_snapshot!(name, got);
+    });
 }
 
 /// A name as the kernel keeps it: cut, or filled up with NUL.
@@ -138,13 +98,4 @@ fn flow(local: &str, remote: &str) -> Flow {
         rport: remote.port(),
         netns: 4_026_531_840,
     }
-}
-
-#[test]
-fn a_difference_shows_its_lines_only() {
-    let (old, new) = ("a\nb\nc\nd\ne\n", "a\nB\nc\nd\nmore\n");
-    assert_eq!(diff(old, new), "@@ line 2 @@\n- b\n+ B\n@@ line 5 @@\n- e\n+ more\n");
-    assert_eq!(diff("a\n", "a\nb\n"), "@@ line 2 @@\n+ b\n");
-    assert_eq!(diff("a\na\n", "a\n"), "@@ line 2 @@\n- a\n");
-    assert_eq!(diff("", ""), "");
 }
