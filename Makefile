@@ -4,7 +4,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 OUT     ?=
 KERNEL  ?=
-PROBE   ?=
+ATTACH  ?=
 
 .PHONY: help build demo test quick lab bench install uninstall fmt clean
 
@@ -15,7 +15,7 @@ help:
 	@echo 'make uninstall  remove what install copied'
 	@echo 'make test       everything: format, lints, unit, golden, plan, layout, live tests, the lab'
 	@echo 'make quick      format, lints and every test that needs no root'
-	@echo 'make lab        live tests on kernels 5.10 to 7.x in QEMU; KERNEL=6.1 PROBE=kprobe runs one'
+	@echo 'make lab        live tests on kernels 5.10 to 7.x in QEMU; KERNEL=6.1 ATTACH=kprobe runs one'
 	@echo '                cell, UPDATE=1 records the findings in docs/kernels.md'
 	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter'
 	@echo 'make fmt        format Rust and C in place'
@@ -34,7 +34,7 @@ quick:
 	@scripts/test.sh quick
 
 lab:
-	@KERNEL='$(KERNEL)' PROBE='$(PROBE)' UPDATE='$(UPDATE)' scripts/lab.sh
+	@KERNEL='$(KERNEL)' ATTACH='$(ATTACH)' UPDATE='$(UPDATE)' scripts/lab.sh
 
 bench:
 	@OUT='$(OUT)' scripts/bench.sh $(if $(QUICK),--quick)

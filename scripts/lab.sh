@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the live tests on other kernels and on this one: KERNEL=… PROBE=… UPDATE=… scripts/lab.sh
+# Runs the live tests on other kernels and on this one: KERNEL=… ATTACH=… UPDATE=… scripts/lab.sh
 #
 # KERNEL  one of the series of the lab, or "native"; all of them otherwise
-# PROBE   one cell: auto fentry tracepoint kprobe user integrity confidentiality; all otherwise
+# ATTACH  one cell: auto fentry tracepoint kprobe user integrity confidentiality; all otherwise
 # UPDATE  not empty: record the findings in docs/kernels.md and tests/lab/verifier.tsv
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -15,12 +15,12 @@ verifier auto fentry tracepoint peers'
 NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
 GUESTS_AT_ONCE=3
 
-kernel=${KERNEL:-} probe=${PROBE:-} update=${UPDATE:-}
+kernel=${KERNEL:-} attach=${ATTACH:-} update=${UPDATE:-}
 
 # What each guest has to do, a line each: the steps, then the kernel.
 guests() {
 	local boots=$GUEST_STEPS boot one
-	[ -z "$probe" ] || boots=$probe
+	[ -z "$attach" ] || boots=$attach
 	while read -r boot; do
 		while read -r one; do
 			echo "${boot// /,} $one"
@@ -65,15 +65,15 @@ run_native() {
 	say "This machine: $(uname -r)"
 	# shellcheck disable=SC2086 # the steps are words
 	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" \
-		sh scripts/lab/cells.sh ${probe:-$NATIVE_STEPS}
+		sh scripts/lab/cells.sh ${attach:-$NATIVE_STEPS}
 	as_root chmod 644 "$work/native.results"
 	printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$work/native.results"
 }
 
 [ "$(uname -m)" = x86_64 ] || die 'the lab has kernels for x86_64 only'
-case ${probe:-auto} in
+case ${attach:-auto} in
 auto | fentry | tracepoint | kprobe | user | integrity | confidentiality) ;;
-*) die "PROBE=$probe: there are auto, fentry, tracepoint, kprobe, user, integrity, confidentiality" ;;
+*) die "unknown ATTACH=$attach; valid: auto, fentry, tracepoint, kprobe, user, integrity, confidentiality" ;;
 esac
 case " $LAB_SERIES native " in
 *" ${kernel:-native} "*) ;;
@@ -85,7 +85,7 @@ chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 pack "$work/lab"
 [ "$kernel" = native ] || run_guests
-case ${kernel:-native}-$probe in
+case ${kernel:-native}-$attach in
 native-integrity | native-confidentiality) ;;
 native-*) run_native ;;
 esac

@@ -136,7 +136,7 @@ fn a_hardened_kernel_is_served_by_tracepoints_and_iterators() {
     for (kind, reason) in [(AttachMethod::Fentry, why), (AttachMethod::Kprobe, no_kprobes)] {
         for spec in [&TCPSTATES, &TCPCOUNT] {
             let refusal = forced(spec, &facts, kind);
-            assert!(refusal.starts_with("8: --probe"), "{refusal}");
+            assert!(refusal.starts_with("8: --attach"), "{refusal}");
             assert!(refusal.contains(&reason), "{refusal}");
         }
     }
@@ -187,7 +187,7 @@ fn tracepoints_alone_serve_tcpstates_everywhere_and_tcpcount_on_newer_kernels() 
         if OLD.contains(&kernel) {
             assert_eq!(
                 count,
-                "8: --probe tracepoint is not possible here: send: this kernel has no tracepoint \
+                "8: --attach tracepoint is not possible here: send: this kernel has no tracepoint \
                  sock_send_length (available: fentry, kprobe); recv: this kernel has no \
                  tracepoint sock_recv_length (available: fentry, kprobe)"
             );

@@ -35,10 +35,10 @@ last_words() {
 
 # Makes the machine what a cell wants it to be; lockdown stays raised for ever.
 enter() {
-	unset TCPSCOPE_PROBE
+	unset TCPSCOPE_ATTACH
 	export TCPSCOPE_RUNNER=
 	case $1 in
-	fentry | tracepoint | kprobe) export TCPSCOPE_PROBE="$1" ;;
+	fentry | tracepoint | kprobe) export TCPSCOPE_ATTACH="$1" ;;
 	user)
 		export TCPSCOPE_RUNNER="$USER_RUNNER"
 		# Up to 5.10 maps are charged to it, and an ordinary user may not raise it.
@@ -60,7 +60,7 @@ starts() {
 	[ "$2" != tcpscope-check ] || watch=--plan-only
 	# shellcheck disable=SC2086 # the runner is words
 	timeout "$TEST_LIMIT" $TCPSCOPE_RUNNER "$LAB_DIR/$2" \
-		${TCPSCOPE_PROBE:+--probe "$TCPSCOPE_PROBE"} --json $watch \
+		${TCPSCOPE_ATTACH:+--attach "$TCPSCOPE_ATTACH"} --json $watch \
 		>"$work/out" 2>"$work/err" </dev/null
 	code=$?
 	[ "$2" != tcpscope-check ] || ! grep -q '"kind":"tool"' "$work/out" || code=0

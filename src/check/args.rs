@@ -6,27 +6,26 @@ use crate::cli::MeasureArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  tcpscope-check                  what to put into a bug report
-  tcpscope-check --plan-only      without loading anything into the kernel
-  tcpscope-check --probe kprobe   could every tool do with kprobes?
+  tcpscope-check                   attach this output to a bug report
+  tcpscope-check --plan-only       do not load anything into the kernel
+  tcpscope-check --attach kprobe   does every tool work with kprobes only?
   tcpscope-check --json | jq -c 'select(.kind == \"tool\") | [.tool, .mode, .starts]'
 ";
 
-/// Tell what this machine offers the tools: which way each hook of each tool is served, what is
-/// off and why, and which right is missing
+/// Show what works on this machine: the attach method of each hook, missing features and why
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tcpscope-check", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Print JSON Lines instead of text
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Show what libbpf and the verifier say about the programs
+    /// Print the libbpf and verifier logs
     #[arg(short, long, help_heading = "Output", conflicts_with = "plan_only")]
     pub verbose: bool,
-    /// Load no programs, only say which would be
-    #[arg(long, help_heading = "How it measures")]
+    /// Show the plan without loading programs
+    #[arg(long, help_heading = "Measurement")]
     pub plan_only: bool,
-    /// How the tools would get at the facts.
+    /// How the tools would measure.
     #[command(flatten)]
     pub measure: MeasureArgs,
 }

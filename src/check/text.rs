@@ -135,7 +135,7 @@ impl Report {
             None => page.entry(hook.name, "off (the tool can do without)"),
         }
         if hook.rung.is_none() && hook.passed_over.is_empty() {
-            page.entry("", "--probe leaves no way to it");
+            page.entry("", "--attach leaves no way to it");
         }
         let general = [&self.facts.fentry_refused, &self.facts.kprobe_refused];
         let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();

@@ -19,18 +19,18 @@ use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
 /// Every tool has these.
 #[derive(Args, Clone, Debug)]
 pub struct Common {
-    /// What to look at.
+    /// Which sockets.
     #[command(flatten)]
     pub filters: FilterArgs,
-    /// How to show it.
+    /// How results are shown.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// How to get at it.
+    /// How they are measured.
     #[command(flatten)]
     pub measure: MeasureArgs,
 }
 
-/// How a tool shows what it finds, and when it ends.
+/// How a tool shows results, and when it ends.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 #[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
@@ -41,54 +41,54 @@ pub struct OutputArgs {
     /// Show times in UTC, as JSON always does
     #[arg(long)]
     pub utc: bool,
-    /// Stop after this time, like 30, 1.5s or 10m
+    /// Stop after this time, e.g. 30, 1.5s or 10m
     #[arg(short, long, value_name = "TIME", value_parser = parse::duration)]
     pub duration: Option<Duration>,
     /// Exit with 9 if anything was lost, missed or untracked
     #[arg(long)]
     pub strict: bool,
-    /// Explain what the tool does, with the kernel's own words when it refuses
+    /// Print each step, and the kernel's log if it rejects a program
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// How a tool gets at the facts.
+/// How a tool measures.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "How it measures")]
+#[command(next_help_heading = "Measurement")]
 pub struct MeasureArgs {
-    /// Attach in this way only
-    #[arg(long, value_name = "WAY", value_enum, default_value_t = AttachChoice::Auto)]
-    pub probe: AttachChoice,
-    /// Where the owner and state of each socket are kept
+    /// Use only this attach method
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = AttachChoice::Auto)]
+    pub attach: AttachChoice,
+    /// Choose where to keep the owner and state of each socket
     #[arg(long, value_name = "WHERE", value_enum, default_value_t = Track::Auto)]
     pub track: Track,
-    /// Sockets that fit where --track hash keeps them
+    /// Set the size of the socket hash map (--track hash)
     #[arg(long, value_name = "N", default_value_t = 65_536,
         value_parser = parse::entries)]
     pub track_max: u32,
 }
 
 impl MeasureArgs {
-    /// What the plan has to respect.
+    /// The constraints of the plan.
     pub fn request(&self) -> Request {
-        Request { forced: self.probe.rung(), use_hash: self.track.use_hash() }
+        Request { forced: self.attach.method(), use_hash: self.track.use_hash() }
     }
 }
 
-/// Where the programs keep what they know of a socket.
+/// Where the programs keep the state of a socket.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Track {
-    /// In the sockets where the kernel allows it, else in a hash map
+    /// BPF socket storage if the kernel allows it, else a hash map
     #[default]
     Auto,
-    /// In the sockets
+    /// BPF socket storage
     Storage,
-    /// In a hash map by address of the socket
+    /// Hash map keyed by socket address
     Hash,
 }
 
 impl Track {
-    /// Whether a hash map is insisted on, or storage.
+    /// Whether a hash map or storage is forced.
     pub fn use_hash(self) -> Option<bool> {
         match self {
             Self::Auto => None,
@@ -98,10 +98,10 @@ impl Track {
     }
 }
 
-/// The ways to attach that can be asked for.
+/// The attach methods a user can choose.
 #[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttachChoice {
-    /// The cheapest that this kernel offers
+    /// The cheapest that this kernel supports
     #[default]
     Auto,
     /// fentry and fexit
@@ -115,8 +115,8 @@ pub enum AttachChoice {
 }
 
 impl AttachChoice {
-    /// The kind of rung to insist on, if any.
-    pub fn rung(self) -> Option<AttachMethod> {
+    /// The only method to use, if one was given.
+    pub fn method(self) -> Option<AttachMethod> {
         match self {
             Self::Auto => None,
             Self::Fentry => Some(AttachMethod::Fentry),
@@ -127,11 +127,11 @@ impl AttachChoice {
     }
 }
 
-/// Tools that print by interval, with their order and length.
+/// Flags of tools that print each interval.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct IntervalArgs {
-    /// Print every so many seconds; fractions are allowed [default: 1]
+    /// Set the seconds between reports; fractions allowed [default: 1]
     #[arg(short, long, value_name = "SECS", value_parser = parse::interval)]
     pub interval: Option<Duration>,
     /// Print only the first N rows of each interval
@@ -142,62 +142,62 @@ pub struct IntervalArgs {
     pub sort: Option<String>,
 }
 
-/// What to look at. Several values of one flag widen it, several flags narrow it.
+/// Which sockets. Several values of one flag widen the selection, several flags narrow it.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Filters")]
 pub struct FilterArgs {
-    /// Processes by number
+    /// Match process IDs
     #[arg(short, long = "pid", value_name = "PID[,…]", value_delimiter = ',',
         value_parser = parse::pid)]
     pids: Vec<u32>,
-    /// Processes by name; * ? [a-z] [!a-z] stand for any characters, one, one of these, one of others
+    /// Match the process name; glob with * ? [a-z] [!a-z]
     #[arg(short, long, value_name = "GLOB")]
     comm: Option<CommGlob>,
-    /// Ports on this side
+    /// Match local ports
     #[arg(long = "lport", value_name = "PORT[-PORT][,…]", value_delimiter = ',',
         value_parser = parse::ports)]
     lports: Vec<RangeInclusive<u16>>,
-    /// Ports on the other side
+    /// Match remote ports
     #[arg(long = "rport", value_name = "PORT[-PORT][,…]", value_delimiter = ',',
         value_parser = parse::ports)]
     rports: Vec<RangeInclusive<u16>>,
-    /// Ports on either side
+    /// Match local or remote ports
     #[arg(long = "port", value_name = "PORT[-PORT][,…]", value_delimiter = ',',
         value_parser = parse::ports)]
     ports: Vec<RangeInclusive<u16>>,
-    /// Addresses on this side
+    /// Match local addresses
     #[arg(long = "laddr", value_name = "CIDR[,…]", value_delimiter = ',',
         value_parser = parse::network)]
     laddrs: Vec<Ipv6Net>,
-    /// Addresses on the other side
+    /// Match remote addresses
     #[arg(long = "raddr", value_name = "CIDR[,…]", value_delimiter = ',',
         value_parser = parse::network)]
     raddrs: Vec<Ipv6Net>,
-    /// Addresses on either side
+    /// Match local or remote addresses
     #[arg(long = "addr", value_name = "CIDR[,…]", value_delimiter = ',',
         value_parser = parse::network)]
     addrs: Vec<Ipv6Net>,
-    /// IPv4 only
+    /// Match IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
-    /// IPv6 only
+    /// Match IPv6 only
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// One network namespace, by inode number, process or path
+    /// Match one network namespace, by inode number, PID or path
     #[arg(long, value_name = "NETNS", value_parser = netns)]
     netns: Option<u32>,
-    /// One cgroup and those below it
+    /// Match a cgroup and its descendants
     #[arg(long, value_name = "PATH", value_parser = Cgroup::find)]
     cgroup: Option<Cgroup>,
 }
 
 impl FilterArgs {
-    /// Whether any was given.
+    /// Whether any filter was given.
     pub fn any(&self) -> bool {
         self.filter().is_ok_and(|filter| filter.by_owner() || filter.by_ends())
     }
 
-    /// The filter asked for; an error names the flags that cannot be served.
+    /// The filter asked for; an error names the flags that cannot be used.
     pub fn filter(&self) -> Result<Filter, String> {
         let args = self.clone();
         let filter = Filter {
@@ -222,8 +222,8 @@ impl FilterArgs {
 }
 
 impl OutputArgs {
-    /// A printer to the standard output in the format asked for. Rates are per `interval`; at
-    /// zero sums are shown.
+    /// A printer to standard output in the requested format. Rates are per `interval`; zero
+    /// shows sums.
     pub fn printer(&self, interval: Duration, stop: &Stop) -> io::Result<Printer> {
         let format = if self.json { Format::Json } else { Format::Table };
         let ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
@@ -243,7 +243,7 @@ impl IntervalArgs {
         self.top.map_or(usize::MAX, |top| usize::try_from(top.get()).unwrap_or(usize::MAX))
     }
 
-    /// The column to sort rows `R` by, if one was asked for; an error lists those there are.
+    /// The column to sort rows `R` by, if given; an error lists the valid columns.
     pub fn sort_column<R: Row>(&self) -> Result<Option<&'static Column<R>>, String> {
         let by = self.sort.as_deref().map(find).transpose();
         by.map_err(|error| format!("--sort: {error}"))
@@ -262,7 +262,7 @@ pub fn commands() -> Vec<clap::Command> {
     ]
 }
 
-/// What clap says of a wrong command line `C`, for what clap itself cannot see. Exits with 2.
+/// A usage error of command line `C` for a check that clap cannot do. Exits with 2.
 pub fn usage_error<C: CommandFactory>(message: impl Display) -> clap::Error {
     C::command().error(ErrorKind::ValueValidation, message)
 }
@@ -289,7 +289,7 @@ mod tests {
     fn the_flags_hold_together() {
         Tool::command().debug_assert();
         let help = Tool::command().render_help().to_string();
-        for heading in ["Filters:", "Output:", "How it measures:"] {
+        for heading in ["Filters:", "Output:", "Measurement:"] {
             assert!(help.contains(heading), "{help}");
         }
     }
@@ -316,7 +316,7 @@ mod tests {
             ("-d soon", "'soon'", "10ms"),
             ("-c [a", "'[a'", "without its ]"),
             ("--netns 4194304", "'4194304'", "no process 4194304"),
-            ("--probe magic", "'magic'", "tracepoint"),
+            ("--attach magic", "'magic'", "tracepoint"),
             ("-4 -6", "--ipv6", "cannot be used with"),
             ("--top 0", "'0'", "at least 1"),
         ] {

@@ -12,17 +12,16 @@ const EXAMPLES: &str = "\
 Examples:
   tcpdash                              this machine, now
   tcpdash -i 5 --comm nginx            only nginx, every five seconds
-  tcpdash --json -d 60 > FILE          a minute of everything, without a screen
-  tcpdash --record FILE                and keep what is seen, to be shown again
-  tcpdash --demo                       a recording that ships inside; no root needed
-  tcpdash --replay FILE                any recording of the kit's --json, of any tool
-  tcpcount --json | tcpdash --replay - the same while it is made, also from another host over ssh
-  tcpdash --replay FILE -c nginx       the processes called nginx
+  tcpdash --json -d 60 > FILE          record one minute without a screen
+  tcpdash --record FILE                also record to FILE
+  tcpdash --demo                       built-in recording; no root needed
+  tcpdash --replay FILE                replay --json output of any tool
+  tcpcount --json | tcpdash --replay - replay live output, also over ssh
+  tcpdash --replay FILE -c nginx       only processes named nginx
   tcpdash --replay FILE --at 30 --snapshot processes
 ";
 
-/// Show everything at once: who sends, which sockets are in which state, which listener overflows,
-/// how slow peers are
+/// Show traffic, socket states, listener queues and latency on one screen
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tcpdash", version, after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
@@ -30,55 +29,54 @@ pub struct Args {
     /// Flags of every tool.
     #[command(flatten)]
     pub common: Common,
-    /// Look every so many seconds; fractions are allowed
+    /// Set the seconds between reports; fractions allowed
     #[arg(short, long, value_name = "SECS", value_parser = parse::interval, default_value = "1",
-        help_heading = "How it measures")]
+        help_heading = "Measurement")]
     pub interval: Duration,
-    /// Connections counted one by one; the others share the row (other)
+    /// Set the maximum number of connections; the rest are summed in (other)
     #[arg(long, value_name = "N", value_parser = parse::entries,
-        help_heading = "How it measures")]
+        help_heading = "Measurement")]
     pub max_keys: Option<u32>,
-    /// Write what is seen to this file, as JSON Lines
+    /// Record to this file as JSON Lines
     #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "demo"],
         help_heading = "Recordings")]
     pub record: Option<PathBuf>,
-    /// Room for the recording: it and the one before it, FILE.1, stay below this
+    /// Limit the size of the recording; FILE and FILE.1 together stay below it
     #[arg(long, value_name = "SIZE", value_parser = parse::file_size, default_value = "64M",
         requires = "record", help_heading = "Recordings")]
     pub record_max: u64,
-    /// Show a recording: JSON Lines of any tool of this kit; - is the standard input
+    /// Replay a recording: JSON Lines of any tool; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "demo", help_heading = "Recordings")]
     pub replay: Option<PathBuf>,
-    /// Show the recording that ships inside
+    /// Replay the built-in recording
     #[arg(long, help_heading = "Recordings")]
     pub demo: bool,
-    /// Begin so long after the beginning of the recording, like 30, 90s or 2m
+    /// Start at this offset of the recording, e.g. 30, 90s or 2m
     #[arg(long, value_name = "TIME", value_parser = parse::duration, conflicts_with = "record",
         help_heading = "Recordings")]
     pub at: Option<Duration>,
-    /// Print one frame as plain text and exit; VIEW is overview, processes, connections, latency,
-    /// states, listeners or tool
+    /// Print one frame of VIEW as plain text and exit
     #[arg(long, value_name = "VIEW", num_args = 0..=1, default_missing_value = "overview",
         value_parser = view, help_heading = "Screen")]
     pub snapshot: Option<View>,
-    /// Begin with this view
+    /// Start with this view: overview, processes, connections, latency, states, listeners or tool
     #[arg(long, value_name = "VIEW", value_parser = view, conflicts_with = "snapshot",
         help_heading = "Screen")]
     pub view: Option<View>,
-    /// Columns and lines of a snapshot [default: the terminal's, else 100x30]
+    /// Set columns and lines of the snapshot [default: the terminal's, else 100x30]
     #[arg(long, value_name = "COLSxLINES", value_parser = size, requires = "snapshot",
         help_heading = "Screen")]
     pub size: Option<(u16, u16)>,
     /// Draw with ASCII only
     #[arg(long, help_heading = "Screen")]
     pub ascii: bool,
-    /// Leave the mouse to the terminal, to mark and copy text
+    /// Do not capture the mouse
     #[arg(long, help_heading = "Screen")]
     pub no_mouse: bool,
 }
 
 impl Args {
-    /// What clap itself cannot see.
+    /// Checks that clap cannot do.
     ///
     /// # Errors
     /// A message that names the flag.
@@ -89,9 +87,11 @@ impl Args {
             let screen = self.snapshot.is_some() || self.view.is_some() || self.record.is_some();
             return match (live, screen) {
                 (false, _) => {
-                    Err("--json is for a live session: a recording is JSON already".into())
+                    Err("--json needs a live session; a recording already is JSON".into())
                 }
-                (_, true) => Err("--json has no screen and needs no --record: redirect it".into()),
+                (_, true) => {
+                    Err("--json has no screen and no --record; redirect its output".into())
+                }
                 _ => Ok(()),
             };
         }
@@ -101,7 +101,7 @@ impl Args {
             (output.verbose, "--verbose"),
         ] {
             if given {
-                return Err(format!("{flag} needs --json: a screen is left with q"));
+                return Err(format!("{flag} needs --json; press q to leave the screen"));
             }
         }
         Ok(())
@@ -110,11 +110,11 @@ impl Args {
 
 fn view(text: &str) -> Result<View, String> {
     View::named(text).ok_or_else(|| {
-        "the views are overview, processes, connections, latency, states, listeners and tool".into()
+        "valid views: overview, processes, connections, latency, states, listeners, tool".into()
     })
 }
 
-/// `80x24`; what no screen has is refused.
+/// `80x24`; sizes that no screen has are rejected.
 fn size(text: &str) -> Result<(u16, u16), String> {
     let parts = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     parts

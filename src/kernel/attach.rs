@@ -18,7 +18,7 @@ pub enum AttachMethod {
 }
 
 impl AttachMethod {
-    /// As `--probe` and the status record spell it.
+    /// As `--attach` and the status record spell it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fentry => "fentry",

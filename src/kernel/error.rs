@@ -60,8 +60,8 @@ pub enum StartError {
         /// What was refused.
         detail: String,
     },
-    /// `--probe` asked for a rung that a hook does not have here.
-    #[error("--probe {rung} is not possible here: {}", join_missing(.missing))]
+    /// `--attach` asked for a rung that a hook does not have here.
+    #[error("--attach {rung} is not possible here: {}", join_missing(.missing))]
     MethodUnavailable {
         /// What was asked for.
         rung: &'static str,

@@ -14,17 +14,17 @@ use crate::wire::Options;
 const EXAMPLES: &str = "\
 Examples:
   tcplatency                                  every kind, by process, every second
-  tcplatency --kind response --by remote      how slow is each peer
-  tcplatency --kind service --by port         how slow are we, service by service
-  tcplatency --kind rtt --by remote:24 -i 5   how slow is the network
-  tcplatency --kind connect,accept            how slow is opening
+  tcplatency --kind response --by remote      response time of each peer
+  tcplatency --kind service --by port         our own service time, by local port
+  tcplatency --kind rtt --by remote:24 -i 5   network round-trip time
+  tcplatency --kind connect,accept            connection setup time
   tcplatency --events --slower 10ms           every exchange that took longer than 10 ms
   tcplatency --kind response --hist -n 1 -i 10
   tcplatency --kind service --lport 443 --heatmap
   tcplatency --json | jq -c 'select(.what == \"service\") | [.comm, .p99_ns]'
 ";
 
-/// Show where the time goes, by socket: peers' answers, our own, round trips, connects, accepts
+/// Measure response, service, round-trip, connect and accept times of each socket
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tcplatency", version, after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
@@ -39,60 +39,60 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
         value_parser = parse::at_least_one)]
     pub count: Option<NonZeroU64>,
-    /// What to measure: response, service, rtt, connect, accept [default: all that are cheap here,
-    /// with --events response and service]
+    /// Measure response, service, rtt, connect, accept [default: the cheap ones; --events: the first two]
     #[arg(long = "kind", value_name = "KIND[,…]", value_delimiter = ',',
         help_heading = "Output", value_parser = Kind::parse)]
     pub kinds: Vec<Kind>,
-    /// What a row stands for: process, connection, remote, remote:PREFIX, port (of the service),
-    /// cgroup or total
-    #[arg(long, value_name = "WHAT", help_heading = "Output", default_value = "process",
+    /// Group rows by process, connection, remote[:PREFIX], port (of the service), cgroup or total
+    #[arg(long, value_name = "GROUP", help_heading = "Output", default_value = "process",
         value_parser = grouping)]
     pub by: By,
-    /// Print every latency, not sums
+    /// Print every latency, not histograms
     #[arg(long, help_heading = "Output", conflicts_with_all = ["by", "hist", "heatmap", "buckets"])]
     pub events: bool,
-    /// Only latencies of at least this time, like 10ms; needs --events
+    /// Show only latencies of at least this time, e.g. 10ms (with --events)
     #[arg(long, value_name = "TIME", value_parser = parse::duration, help_heading = "Filters")]
     pub slower: Option<Duration>,
     /// Draw the histogram of each row
     #[arg(long, help_heading = "Output", conflicts_with = "heatmap")]
     pub hist: bool,
-    /// Draw one line of shaded cells an interval: time down, latency across
+    /// Draw a heatmap: one line per interval, latency across
     #[arg(long, help_heading = "Output")]
     pub heatmap: bool,
-    /// Put the histograms into the JSON output
+    /// Include the histograms in JSON
     #[arg(long, help_heading = "Output", requires = "json")]
     pub buckets: bool,
-    /// Rows kept apart in an interval; the others share rows called (other)
-    #[arg(long, value_name = "N", help_heading = "How it measures",
+    /// Set the maximum number of keys; the rest are summed in (other)
+    #[arg(long, value_name = "N", help_heading = "Measurement",
         value_parser = parse::entries)]
     pub max_keys: Option<u32>,
-    /// Room for events that wait to be printed, like 512K or 4M
-    #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
+    /// Set the ring buffer size, e.g. 512K or 4M
+    #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "2M",
         value_parser = parse::buffer_size)]
     pub buffer: u32,
 }
 
 impl Args {
-    /// What clap itself cannot see.
+    /// Checks that clap cannot do.
     ///
     /// # Errors
     /// A message that names the flag.
     pub fn check(&self) -> Result<(), String> {
         if self.slower.is_some() && !self.events {
-            return Err("--slower needs --events: it picks single latencies, and a histogram \
-                 without the fast ones would be a false one"
-                .into());
+            return Err(
+                "--slower needs --events: a histogram without the fast latencies would be \
+                 wrong"
+                    .into(),
+            );
         }
         let ordered = self.interval.top.is_some() || self.interval.sort.is_some();
         if self.events && ordered {
-            return Err("--top and --sort go with intervals; --events come in their own order, \
-                 -n N stops after N of them"
-                .into());
+            return Err(
+                "--top and --sort have no effect with --events; -n N stops after N lines".into()
+            );
         }
         if self.heatmap && ordered {
-            return Err("--heatmap has no rows for --top or --sort to choose".into());
+            return Err("--top and --sort have no effect with --heatmap: it has no rows".into());
         }
         Ok(())
     }
@@ -111,12 +111,12 @@ impl Args {
         if self.heatmap { By::Total } else { self.by }
     }
 
-    /// Whether JSON has the histograms: where they are asked for, and in place of drawings.
+    /// Whether JSON has the histograms: on request, and in place of drawings.
     pub fn with_buckets(&self) -> bool {
         self.buckets || self.hist || self.heatmap
     }
 
-    /// What the programs have to know; `rows` are kept apart.
+    /// Options of the programs; `rows` is the maximum number of keys.
     pub fn options(&self, filter: &Filter, rows: u32) -> Options {
         let mut options = Options::zeroed();
         let json = self.common.output.json;

@@ -10,16 +10,16 @@ use crate::wire::Options;
 
 const EXAMPLES: &str = "\
 Examples:
-  listenoverflow                    listeners with somebody at the door, every second
+  listenoverflow                    listeners with a non-empty queue, every second
   listenoverflow --all --sort accept_peak
   listenoverflow --lport 80,443 --advise
-  listenoverflow --events           a line for each loss, or each millisecond full of them
-  listenoverflow --clients --top 10 who suffers
-  listenoverflow --wait             how long connections wait for accept(), on any kernel
+  listenoverflow --events           one line per drop, or per millisecond of drops
+  listenoverflow --clients --top 10 clients that lost most
+  listenoverflow --wait             accept() waits, on every kernel
   listenoverflow --json | jq -c 'select(.drops_total > 0)'
 ";
 
-/// Show which listeners lose connections, through which full queue, and how full they are
+/// Show the queues of each listener, and the connections dropped because one was full
 #[derive(Parser, Clone, Debug)]
 #[command(name = "listenoverflow", version, after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
@@ -37,37 +37,36 @@ pub struct Args {
     /// Show idle listeners too
     #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
     pub all: bool,
-    /// One row for all listeners of an address (`SO_REUSEPORT`), with the queues of the fullest
+    /// Merge listeners of one address (`SO_REUSEPORT`); show the queues of the fullest
     #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
     pub group: bool,
-    /// A line for each loss; several within a millisecond share one
+    /// Print a line per drop; drops within one millisecond share a line
     #[arg(long, help_heading = "Output", conflicts_with = "clients")]
     pub events: bool,
-    /// The remote addresses that lost most, every interval
+    /// Show the clients that lost most
     #[arg(long, help_heading = "Output")]
     pub clients: bool,
-    /// Below the table: the arithmetic of each overflow, and what to change
+    /// Explain each overflow below the table, and what to change
     #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
     pub advise: bool,
-    /// Measure the wait for `accept()` at any price: where functions cannot be hooked, every system
-    /// call of the machine gets a little slower
-    #[arg(long, help_heading = "How it measures")]
+    /// Measure `accept()` waits even where every system call must be traced
+    #[arg(long, help_heading = "Measurement")]
     pub wait: bool,
-    /// Room for losses that wait to be printed, like 512K or 4M
-    #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
+    /// Set the ring buffer size, e.g. 512K or 4M
+    #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "2M",
         value_parser = parse::buffer_size)]
     pub buffer: u32,
-    /// Listeners that are told apart
-    #[arg(long, value_name = "N", help_heading = "How it measures", default_value_t = 4_096,
+    /// Set the maximum number of listeners
+    #[arg(long, value_name = "N", help_heading = "Measurement", default_value_t = 4_096,
         value_parser = parse::entries)]
     pub max_listeners: u32,
 }
 
-/// Octaves of waits that a listener has on average.
+/// Average number of wait octaves per listener.
 const OCTAVES: u32 = 4;
 
 impl Args {
-    /// What the programs have to know.
+    /// Options of the programs.
     pub fn options(&self) -> Options {
         let mut options = Options::zeroed();
         options.quiet = u32::from(!self.events && !self.clients);
@@ -82,23 +81,21 @@ impl Args {
         vec![("events", self.buffer), ("listeners", self.max_listeners), ("waits", waits)]
     }
 
-    /// What clap itself cannot see.
+    /// Checks that clap cannot do.
     ///
     /// # Errors
     /// A message that names the flag.
     pub fn check(&self, filter: &Filter) -> Result<(), String> {
         let remote = !filter.rports.is_empty() || !filter.raddrs.is_empty();
         if remote && !self.events && !self.clients {
-            return Err("--rport and --raddr need --events or --clients: a listener has no other \
-                 side"
-                .into());
-        }
-        if self.events && (self.interval.sort.is_some() || self.interval.top.is_some()) {
             return Err(
-                "--events shows losses in their own order: there is nothing for --sort or \
-                 --top to do"
+                "--rport and --raddr need --events or --clients: a listener has no remote \
+                 address"
                     .into(),
             );
+        }
+        if self.events && (self.interval.sort.is_some() || self.interval.top.is_some()) {
+            return Err("--top and --sort have no effect with --events".into());
         }
         Ok(())
     }
@@ -115,10 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_together_is_refused() {
+    fn conflicting_flags_are_rejected() {
         for (args, hint) in [
             ("--rport 80", "--events or --clients"),
-            ("--events --sort pid", "--sort or"),
+            ("--events --sort pid", "no effect"),
             ("--events --clients", "cannot be used with"),
             ("--advise --events", "cannot be used with"),
         ] {

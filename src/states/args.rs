@@ -16,17 +16,16 @@ Examples:
   tcpstates                              every state change of every TCP socket
   tcpstates -c 'nginx*' --lport 443      of nginx's connections on port 443
   tcpstates --state SYN_SENT --slower 1s connects that took longer than a second
-  tcpstates --state CLOSE_WAIT -n 20     the next 20 that come into or out of CLOSE_WAIT
-  tcpstates --summary                    how many sockets in each state, every second
-  tcpstates --summary --by process       who holds them; --by remote: to whom
+  tcpstates --state CLOSE_WAIT -n 20     the next 20 changes to or from CLOSE_WAIT
+  tcpstates --summary                    sockets in each state, every second
+  tcpstates --summary --by process       by owner; --by remote: by peer
   tcpstates --json | jq -c 'select(.new == \"CLOSE\")'
 ";
 
 const INTERVAL: &str = "\
-With --summary, print every so many seconds; otherwise look so often for TIME_WAIT, where the kernel \
-does not report it. Fractions are allowed [default: 1]";
+Set the seconds between reports (--summary) or TIME_WAIT polls; fractions allowed [default: 1]";
 
-/// Show every TCP state change: whose socket, from which state to which, and how long it took
+/// Show every TCP state change with owner, old and new state, and time in the old state
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tcpstates", version, after_help = EXAMPLES)]
 #[command(mut_arg("interval", |arg| arg.help(INTERVAL)))]
@@ -34,14 +33,14 @@ pub struct Args {
     /// Flags of every tool.
     #[command(flatten)]
     pub common: Common,
-    /// Flags of tools with an interval; without `--summary` it is that of looking for `TIME_WAIT`.
+    /// Flags of tools with an interval; without `--summary` it is the `TIME_WAIT` poll interval.
     #[command(flatten)]
     pub interval: IntervalArgs,
     /// Stop after N state changes, or with --summary after N intervals
     #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
         value_parser = parse::at_least_one)]
     pub count: Option<NonZeroU64>,
-    /// Only changes from or to these states, as `ss` or the kernel spell them
+    /// Show only changes to or from these states, spelled as in ss or the kernel
     #[arg(
         long = "state",
         value_name = "STATE[,…]",
@@ -50,24 +49,24 @@ pub struct Args {
         conflicts_with = "summary"
     )]
     pub states: Vec<TcpState>,
-    /// Only sockets that were in the old state for at least this time, like 10ms
+    /// Show only changes after at least this time in the old state, e.g. 10ms
     #[arg(long, value_name = "TIME", value_parser = parse::duration,
         help_heading = "Filters", conflicts_with = "summary")]
     pub slower: Option<Duration>,
     /// Count the sockets in each state, every interval
     #[arg(long, help_heading = "Output")]
     pub summary: bool,
-    /// Count by who holds them, by their peer or by local port
+    /// Group the summary by owner, remote address or local port
     #[arg(long, value_enum, help_heading = "Output", requires = "summary")]
     pub by: Option<By>,
-    /// Room for events that wait to be printed, like 512K or 4M
-    #[arg(long, value_name = "SIZE", help_heading = "How it measures", default_value = "2M",
+    /// Set the ring buffer size, e.g. 512K or 4M
+    #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "2M",
         value_parser = parse::buffer_size)]
     pub buffer: u32,
 }
 
 impl Args {
-    /// What the programs have to know.
+    /// Options of the programs.
     pub fn options(&self, filter: &Filter) -> Options {
         let mut options = Options::zeroed();
         let json = self.common.output.json;
@@ -82,19 +81,19 @@ impl Args {
         options
     }
 
-    /// What clap itself cannot see.
+    /// Checks that clap cannot do.
     ///
     /// # Errors
     /// A message that names the flag.
     pub fn check(&self) -> Result<(), String> {
         if !self.summary && self.interval.sort.is_some() {
-            return Err("--sort needs --summary: state changes come in their own order".into());
+            return Err("--sort needs --summary: state changes are printed as they happen".into());
         }
         if !self.summary && self.interval.top.is_some() {
             return Err("--top needs --summary; -n N stops after N state changes".into());
         }
         if self.states.contains(&TcpState::NewSynRecv) {
-            return Err("--state NEW_SYN_RECV: the kernel reports no change into or out of it; \
+            return Err("--state NEW_SYN_RECV: the kernel does not report changes to or from it; \
                  tcpstates --summary counts these sockets"
                 .into());
         }

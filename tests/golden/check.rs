@@ -98,12 +98,12 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Report)> {
         ("inside a user namespace", two, plan(contained)),
         ("no BTF", two, plan(no_btf)),
         (
-            "--probe kprobe",
+            "--attach kprobe",
             &["tcpcount", "tcplatency", "listenoverflow"],
             report(facts("debian-7.2"), kprobe, None),
         ),
         (
-            "--probe kprobe",
+            "--attach kprobe",
             &["tcpcount", "listenoverflow"],
             report(facts("hardened-6.18"), kprobe, None),
         ),

@@ -140,7 +140,7 @@ fn in_a_hash_map() -> Result<()> {
 
 fn forced() -> Result<()> {
     for rung in ["fentry", "kprobe", "tracepoint", "raw-tracepoint"] {
-        compare(&["--probe", rung])?;
+        compare(&["--attach", rung])?;
     }
     Ok(())
 }
@@ -216,7 +216,7 @@ fn no_btf() -> Result<()> {
 
 fn jq() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    for flags in [&[][..], &["--plan-only"], &["--probe", "fentry"]] {
+    for flags in [&[][..], &["--plan-only"], &["--attach", "fentry"]] {
         let path = folder.path().join("out");
         check().arg("--json").args(flags).stdout(fs::File::create(&path)?).status()?;
         output(Command::new("jq").args(["-e", ".kind"]).arg(&path))?;

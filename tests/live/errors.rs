@@ -54,7 +54,7 @@ fn bad_values() -> Result<()> {
         ("--lport 9-5", "9-5"),
         ("--netns /no/such/netns", "/no/such/netns"),
         ("--cgroup /no/such/cgroup", "/no/such/cgroup"),
-        ("--probe magic", "magic"),
+        ("--attach magic", "magic"),
     ];
     let own = [
         ("tcpstates", "--state NO_STATE", "NO_STATE"),
@@ -138,14 +138,14 @@ fn forced_rung() -> Result<()> {
     for tool in TOOLS {
         for rung in ["fentry", "kprobe"] {
             let mut command = Command::new(path_of(tool));
-            let (code, message) = ends(command.args(["-d", "1", "--probe", rung]))?;
+            let (code, message) = ends(command.args(["-d", "1", "--attach", rung]))?;
             // Other kernels have them; where they are refused, it is said so.
             let said = code == Some(8) && message.contains(rung) && message.contains("tracepoint");
-            ensure!(said || code == Some(0), "{tool} --probe {rung}: {code:?}: {message}");
+            ensure!(said || code == Some(0), "{tool} --attach {rung}: {code:?}: {message}");
         }
         let mut command = Command::new(path_of(tool));
-        let (code, message) = ends(command.args(["-d", "0.2", "--probe", "tracepoint"]))?;
-        ensure!(code == Some(0), "{tool} --probe tracepoint: {code:?}: {message}");
+        let (code, message) = ends(command.args(["-d", "0.2", "--attach", "tracepoint"]))?;
+        ensure!(code == Some(0), "{tool} --attach tracepoint: {code:?}: {message}");
     }
     Ok(())
 }

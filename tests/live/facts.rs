@@ -158,7 +158,7 @@ fn ftrace_off() -> Result<()> {
     }
     for rung in ["fentry", "kprobe"] {
         let mut command = Command::new(path_of("tcpcount"));
-        let ended = command.args(["-d", "1", "--probe", rung]).output()?;
+        let ended = command.args(["-d", "1", "--attach", rung]).output()?;
         ensure!(ended.status.code() == Some(8), "{rung}: {ended:?}");
     }
     drop(switch);

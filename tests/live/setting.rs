@@ -4,7 +4,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `TCPSCOPE_BIN_DIR` | folder of the tools and of `examples/tcpload` |
-//! | `TCPSCOPE_PROBE` | every tool started gets `--probe` with this value |
+//! | `TCPSCOPE_ATTACH` | every tool started gets `--attach` with this value |
 //! | `TCPSCOPE_RUNNER` | a command that starts the tool named after it, with other rights |
 //! | `TCPSCOPE_TEST_SCALE` | emulated and slow: divide amounts of traffic by this |
 
@@ -55,8 +55,8 @@ pub fn tool_command(before: &[&str], tool: &str) -> Command {
     words.push(path_of(tool).into());
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
-    if let Some(way) = env::var_os("TCPSCOPE_PROBE") {
-        command.arg("--probe").arg(way);
+    if let Some(way) = env::var_os("TCPSCOPE_ATTACH") {
+        command.arg("--attach").arg(way);
     }
     command
 }

@@ -24,7 +24,7 @@ const OLDEST: usize = 10;
 /// How the summary groups sockets of a state.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// The process that holds them
+    /// The process that owns them
     Process,
     /// The remote address
     Remote,
