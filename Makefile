@@ -47,7 +47,7 @@ uninstall:
 
 fmt:
 	cargo fmt
-	clang-format -i $(filter-out bpf/vmlinux.h,$(wildcard bpf/*.[ch]))
+	clang-format -i $$(find bpf -name "*.[ch]" ! -name vmlinux.h)
 
 clean:
 	cargo clean

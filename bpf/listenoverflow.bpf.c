@@ -1,79 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * listenoverflow: what each listening socket loses for full queues, how full they are and were,
- * and how long connections wait for accept(). Here the programs are attached; listen.h and
- * decide.h have the work, listeners.h the list of all listeners.
+ * listenoverflow: what each listening socket loses because a queue is full, how full its queues
+ * are and were, and how long connections wait for accept().
  *
  * Where functions can be hooked, the programs see the kernel decide about each SYN
- * (tcp_conn_request) and each last ACK (final_ack.h). Elsewhere
+ * (tcp_conn_request) and each final ACK (tcp_v4_syn_recv_sock, tcp_v6_syn_recv_sock). Elsewhere
  * they see how often a listener has dropped something (sk_drops), and user space finds the cause
  * in the counters of the namespace.
  *
  * Cannot see: why a connection was dropped that no queue had a part in.
  */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_tracing.h>
-#include "wire.h"
-#include "reach.h"
-#include "compat.h"
-#include "emit.h"
-#include "sock.h"
-#include "filter.h"
-#include "ring.h"
-#include "owner.h"
-#include "calls.h"
-#include "hist.h"
-#include "accepted.h"
-#include "listeners.h"
-#include "listen.h"
-#include "decide.h"
-#include "final_ack.h"
-#include "knock.h"
-#include "queued.h"
+#include "lib/accept_fexit_hooks.bpf.h"
+#include "lib/accept_kprobe_hooks.bpf.h"
+#include "lib/accept_syscall_hooks.bpf.h"
+#include "lib/accept_wait.h"
+#include "lib/child_hooks.bpf.h"
+#include "lib/state_hooks.bpf.h"
+#include "listen/listener_hooks.bpf.h"
+#include "listen/syn_hooks.bpf.h"
+#include "listen/syn_recv_sock_hooks.bpf.h"
+
+static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
+					  enum access how)
+{
+	struct stats *st;
+
+	listen_on_transition(sk, old_state, new_state, how);
+	if (!options.waits || !accept_wait_concerns(old_state, new_state) || !is_tcp(sk, how))
+		return;
+	st = stats_here();
+	if (st)
+		accept_wait_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st);
+}
+
+static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)
+{
+	listen_on_child(listener, how);
+}
+
+static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how)
+{
+	listen_on_accept(listener, accept_wait_end(child, bpf_ktime_get_ns(), how));
+}
 
 /* known to BTF by these alone */
 struct listener_entry listener_entry_type SEC(".types");
 struct listen_event listen_event_type SEC(".types");
-
-static __always_inline void at_child(struct sock *listener, struct sock *child, enum reach how)
-{
-	listener_queues(listener, how);
-}
-
-static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
-					    enum reach how)
-{
-	listener_accepts(listener, accept_wait(child, bpf_ktime_get_ns(), how));
-}
-
-static __always_inline void at_transition(struct sock *sk, int old_state, int new_state,
-					  enum reach how)
-{
-	struct stats *st;
-
-	listener_transition(sk, old_state, new_state, how);
-	if (!options.waits || !accept_concerns(old_state, new_state) || !is_tcp(sk, how))
-		return;
-	st = stats_here();
-	if (st)
-		accept_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
-{
-	at_transition(sk, old_state, new_state, TRUSTED);
-	return 0;
-}
-
-SEC("raw_tp/inet_sock_set_state")
-int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
-{
-	at_transition(sk, old_state, new_state, PROBED);
-	return 0;
-}
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,120 +1,80 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * tcpdash: the handlers of all tools in one set of programs, so that each hook runs one program
- * and each socket is remembered once. Counts by connection (count.h), the inventory of sockets
- * with ages and owners (states.h, inventory.h), latencies by process and remote address
- * (latency.h) and listeners (listen.h, decide.h), all without events.
+ * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
+ * and each socket is remembered once. Counts by connection, all sockets with ages and owners,
+ * latencies by process and remote address, and listeners; no events but of closed listeners.
  *
  * Where sends are seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the
  * tracepoint sock_send_length has two programs: one counts, one measures.
  */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_tracing.h>
-#include "wire.h"
-#include "reach.h"
-#include "compat.h"
-#include "emit.h"
-#include "sock.h"
-#include "filter.h"
-#include "ring.h"
-#include "owner.h"
-#include "inherit.h"
-#include "calls.h"
-#include "inventory.h"
-#include "transition.h"
-#include "timewait.h"
-#include "states.h"
-#include "group.h"
-#include "count.h"
-#include "hist.h"
-#include "accepted.h"
-#include "latencies.h"
-#include "batch.h"
-#include "exchange.h"
-#include "rtt.h"
-#include "opening.h"
-#include "payload.h"
-#include "latency.h"
-#include "listeners.h"
-#include "listen.h"
-#include "decide.h"
-#include "parts.h"
+#include "count/count_hooks.bpf.h"
+#include "dash/tcpdash_transition.bpf.h"
+#include "latency/latency_hooks.bpf.h"
+#include "lib/accept_fexit_hooks.bpf.h"
+#include "lib/accept_kprobe_hooks.bpf.h"
+#include "lib/child_hooks.bpf.h"
+#include "lib/destroy_hooks.bpf.h"
+#include "lib/owner_hooks.bpf.h"
+#include "lib/owner_inherit.h"
+#include "lib/segment_hooks.bpf.h"
+#include "lib/send_recv_hooks.bpf.h"
+#include "lib/state_hooks.bpf.h"
+#include "listen/listener_hooks.bpf.h"
+#include "listen/syn_hooks.bpf.h"
+#include "listen/syn_recv_sock_hooks.bpf.h"
+#include "states/socket_summary_hooks.bpf.h"
 
-static __always_inline void at_send(struct sock *sk, int ret, enum reach how)
+static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
+					  enum access how)
 {
-	handle_send(sk, ret, how);
+	if (how == BTF_PTR)
+		all_on_transition_btf_ptr(sk, old_state, new_state);
+	else
+		all_on_transition_probe_read(sk, old_state, new_state);
 }
 
-static __always_inline void at_receive(struct sock *sk, int ret, int flags, enum reach how)
+static __always_inline void on_send(struct sock *sk, int ret, enum access how)
 {
-	handle_receive(sk, ret, flags, how);
+	count_on_send(sk, ret, how);
 }
 
-static __always_inline void at_data(struct sock *sk, const struct sk_buff *skb, enum reach how)
+static __always_inline void on_recv(struct sock *sk, int ret, int flags, enum access how)
+{
+	count_on_recv(sk, ret, flags, how);
+}
+
+static __always_inline void on_segment(struct sock *sk, const struct sk_buff *skb, enum access how)
 {
 	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
-		handle_segment(sk, how);
-	exchange_segment(sk, skb, how);
+		count_on_segment(sk, how);
+	latency_on_segment(sk, skb, how);
 }
 
-static __always_inline void at_child(struct sock *listener, struct sock *child, enum reach how)
+static __always_inline void on_tcp_probe(struct sock *sk, const struct sk_buff *skb)
+{
+	on_segment(sk, skb, BTF_PTR);
+}
+
+static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how)
+{
+	__u64 wait = accept_wait_end(child, bpf_ktime_get_ns(), how);
+
+	latency_on_accept(child, wait, how);
+	listen_on_accept(listener, wait);
+}
+
+static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)
 {
 	if (options.use_hash)
-		handle_child(listener, child);
-	listener_queues(listener, how);
+		owner_on_child(listener, child);
+	listen_on_child(listener, how);
 }
 
-static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
-					    enum reach how)
+static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	__u64 wait = accept_wait(child, bpf_ktime_get_ns(), how);
-
-	process_accepts(child, wait, how);
-	listener_accepts(listener, wait);
-}
-
-static __always_inline void at_destroy(struct sock *sk, enum reach how)
-{
-	handle_destroy(sk, how);
+	count_on_destroy(sk, how);
 	if (options.use_hash)
 		exchange_forget(sk);
-}
-
-#include "data.h"
-#include "exchanges.h"
-#include "final_ack.h"
-#include "knock.h"
-#include "queued.h"
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
-{
-	at_transition_trusted(sk, old_state, new_state);
-	return 0;
-}
-
-SEC("raw_tp/inet_sock_set_state")
-int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
-{
-	at_transition_probed(sk, old_state, new_state);
-	return 0;
-}
-
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(destroy_tracepoint, struct sock *sk)
-{
-	at_destroy(sk, TRUSTED);
-	return 0;
-}
-
-SEC("raw_tp/tcp_destroy_sock")
-int BPF_PROG(destroy_raw_tracepoint, struct sock *sk)
-{
-	at_destroy(sk, PROBED);
-	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -3,50 +3,23 @@
  * tcplatency: how long peers take to answer, how long we take, round trips, connects and waits
  * for accept(), by socket. Sends are seen as they begin (tcp_sendmsg_locked: the function, or
  * the tracepoint from 6.17 on), segments as they reach their socket (tcp_v4_do_rcv and
- * tcp_v6_do_rcv, or tcp_probe), the rest at transitions and at accept(). latency.h has the work.
+ * tcp_v6_do_rcv, or tcp_probe), the rest at transitions and at accept().
  *
  * Cannot see: data in the SYN; through tcp_probe, what comes after either end has sent its FIN.
  */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_tracing.h>
-#include "wire.h"
-#include "reach.h"
-#include "compat.h"
-#include "emit.h"
-#include "sock.h"
-#include "filter.h"
-#include "ring.h"
-#include "owner.h"
-#include "child.h"
-#include "calls.h"
-#include "accepted.h"
-#include "group.h"
-#include "hist.h"
-#include "latencies.h"
-#include "batch.h"
-#include "exchange.h"
-#include "rtt.h"
-#include "opening.h"
-#include "payload.h"
-#include "latency.h"
-#include "exchanges.h"
+#include "latency/latency_hooks.bpf.h"
+#include "lib/accept_fexit_hooks.bpf.h"
+#include "lib/accept_kprobe_hooks.bpf.h"
+#include "lib/accept_syscall_hooks.bpf.h"
+#include "lib/child_hooks.bpf.h"
+#include "lib/destroy_hooks.bpf.h"
+#include "lib/owner_hooks.bpf.h"
+#include "lib/owner_inherit.h"
+#include "lib/segment_hooks.bpf.h"
+#include "lib/state_hooks.bpf.h"
 
-static __always_inline void at_data(struct sock *sk, const struct sk_buff *skb, enum reach how)
-{
-	exchange_segment(sk, skb, how);
-}
-
-static __always_inline void handle_accepted(struct sock *listener, struct sock *child,
-					    enum reach how)
-{
-	process_accepts(child, accept_wait(child, bpf_ktime_get_ns(), how), how);
-}
-
-static __always_inline void at_transition(struct sock *sk, int old_state, int new_state,
-					  enum reach how)
+static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
+					  enum access how)
 {
 	struct stats *st = stats_here();
 	struct track *track;
@@ -58,44 +31,36 @@ static __always_inline void at_transition(struct sock *sk, int old_state, int ne
 		owner_on_transition(track, sk, old_state, new_state, st, how);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
-	wait_transition(sk, old_state, new_state, st, how);
-	latency_transition(sk, old_state, new_state, st, how);
+	latency_wait_on_transition(sk, old_state, new_state, st, how);
+	latency_on_transition(sk, old_state, new_state, st, how);
 }
 
-static __always_inline void at_destroy(struct sock *sk)
+static __always_inline void on_segment(struct sock *sk, const struct sk_buff *skb, enum access how)
+{
+	latency_on_segment(sk, skb, how);
+}
+
+static __always_inline void on_tcp_probe(struct sock *sk, const struct sk_buff *skb)
+{
+	latency_on_segment(sk, skb, BTF_PTR);
+}
+
+static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how)
+{
+	latency_on_accept(child, accept_wait_end(child, bpf_ktime_get_ns(), how), how);
+}
+
+static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)
+{
+	owner_on_child(listener, child);
+}
+
+static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
 	if (!options.use_hash)
 		return;
 	untrack(sk);
 	exchange_forget(sk);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
-{
-	at_transition(sk, old_state, new_state, TRUSTED);
-	return 0;
-}
-
-SEC("raw_tp/inet_sock_set_state")
-int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
-{
-	at_transition(sk, old_state, new_state, PROBED);
-	return 0;
-}
-
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(destroy_tracepoint, struct sock *sk)
-{
-	at_destroy(sk);
-	return 0;
-}
-
-SEC("raw_tp/tcp_destroy_sock")
-int BPF_PROG(destroy_raw_tracepoint, struct sock *sk)
-{
-	at_destroy(sk);
-	return 0;
 }
 
 /* Used through pointers alone, records would be left out of BTF and of its tests. */

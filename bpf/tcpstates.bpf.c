@@ -2,196 +2,52 @@
 /*
  * tcpstates: every TCP state transition with its socket, its owner and the time spent in
  * the old state (sock:inet_sock_set_state, and for timewait sockets the functions that
- * make, reschedule and kill them), and an inventory of all sockets (iter/tcp).
+ * make, reschedule and kill them), and a summary of all sockets (iter/tcp).
  *
  * Cannot see: NEW_SYN_RECV as a transition, for that is another kind of socket; the local
  * port at CLOSE -> SYN_SENT when the kernel has yet to choose it; TIME_WAIT where functions
- * cannot be hooked (then user space finds it in the inventory).
+ * cannot be hooked (then user space finds it among all sockets).
  */
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_tracing.h>
-#include "wire.h"
-#include "reach.h"
-#include "compat.h"
-#include "emit.h"
-#include "sock.h"
-#include "filter.h"
-#include "ring.h"
-#include "owner.h"
-#include "child.h"
-#include "inventory.h"
-#include "transition.h"
-#include "timewait.h"
-#include "states.h"
+#include "lib/child_hooks.bpf.h"
+#include "lib/destroy_hooks.bpf.h"
+#include "lib/owner_hooks.bpf.h"
+#include "lib/owner_inherit.h"
+#include "lib/send_recv_tracepoints.bpf.h"
+#include "lib/state_hooks.bpf.h"
+#include "states/accept_hooks.bpf.h"
+#include "states/socket_summary_hooks.bpf.h"
+#include "states/states.bpf.h"
+#include "states/timewait_hooks.bpf.h"
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(state_tracepoint, struct sock *sk, int old_state, int new_state)
+static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
+					  enum access how)
 {
-	handle_transition(sk, old_state, new_state, TRUSTED);
-	return 0;
+	states_on_transition(sk, old_state, new_state, how);
 }
 
-SEC("raw_tp/inet_sock_set_state")
-int BPF_PROG(state_raw_tracepoint, struct sock *sk, int old_state, int new_state)
+static __always_inline void on_send(struct sock *sk, int ret, enum access how)
 {
-	handle_transition(sk, old_state, new_state, PROBED);
-	return 0;
+	states_on_use(sk, how);
 }
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(send_tracepoint, struct sock *sk)
+static __always_inline void on_recv(struct sock *sk, int ret, int flags, enum access how)
 {
-	handle_use(sk);
-	return 0;
+	states_on_use(sk, how);
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(recv_tracepoint, struct sock *sk)
+static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how)
 {
-	handle_use(sk);
-	return 0;
+	owner_on_accept(child);
 }
 
-/* up to 6.9 */
-SEC("fexit/inet_csk_accept")
-int BPF_PROG(accept_fexit_4, struct sock *sk, int flags, int *err, bool kern, struct sock *child)
+static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)
 {
-	handle_accept(child);
-	return 0;
+	owner_on_child(listener, child);
 }
 
-/* 6.10 and newer */
-SEC("fexit/inet_csk_accept")
-int BPF_PROG(accept_fexit_2, struct sock *sk, void *arg, struct sock *child)
-{
-	handle_accept(child);
-	return 0;
-}
-
-SEC("kretprobe/inet_csk_accept")
-int BPF_KRETPROBE(accept_kretprobe, struct sock *child)
-{
-	handle_accept(child);
-	return 0;
-}
-
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(destroy_tracepoint, struct sock *sk)
+static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
 	untrack(sk);
-	return 0;
-}
-
-SEC("raw_tp/tcp_destroy_sock")
-int BPF_PROG(destroy_raw_tracepoint, struct sock *sk)
-{
-	untrack(sk);
-	return 0;
-}
-
-/* up to 6.9 */
-SEC("fentry/inet_twsk_hashdance")
-int BPF_PROG(timewait_fentry, struct inet_timewait_sock *tw, struct sock *sk)
-{
-	timewait_begin(tw, sk, TRUSTED);
-	return 0;
-}
-
-/* 6.10 and newer */
-SEC("fentry/inet_twsk_hashdance_schedule")
-int BPF_PROG(timewait_schedule_fentry, struct inet_timewait_sock *tw, struct sock *sk)
-{
-	timewait_begin(tw, sk, TRUSTED);
-	return 0;
-}
-
-SEC("fentry/__inet_twsk_schedule")
-int BPF_PROG(timewait_reschedule_fentry, struct inet_timewait_sock *tw)
-{
-	timewait_reschedule(tw, TRUSTED);
-	return 0;
-}
-
-SEC("fentry/inet_twsk_kill")
-int BPF_PROG(timewait_end_fentry, struct inet_timewait_sock *tw)
-{
-	timewait_end(tw, TRUSTED);
-	return 0;
-}
-
-SEC("fentry/tcp_timewait_state_process")
-int BPF_PROG(timewait_segment_fentry, struct inet_timewait_sock *tw, struct sk_buff *skb,
-	     struct tcphdr *th)
-{
-	timewait_segment(tw, th, TRUSTED);
-	return 0;
-}
-
-SEC("fentry/tcp_twsk_unique")
-int BPF_PROG(timewait_reuse_fentry, struct sock *sk, struct sock *tw)
-{
-	timewait_seen(tw, END_REUSED_CONNECT);
-	return 0;
-}
-
-SEC("fentry/inet_twsk_deschedule_put")
-int BPF_PROG(timewait_deschedule_fentry, struct inet_timewait_sock *tw)
-{
-	timewait_deschedule(tw);
-	return 0;
-}
-
-SEC("kprobe/inet_twsk_hashdance")
-int BPF_KPROBE(timewait_kprobe, struct inet_timewait_sock *tw, struct sock *sk)
-{
-	timewait_begin(tw, sk, PROBED);
-	return 0;
-}
-
-SEC("kprobe/inet_twsk_hashdance_schedule")
-int BPF_KPROBE(timewait_schedule_kprobe, struct inet_timewait_sock *tw, struct sock *sk)
-{
-	timewait_begin(tw, sk, PROBED);
-	return 0;
-}
-
-SEC("kprobe/__inet_twsk_schedule")
-int BPF_KPROBE(timewait_reschedule_kprobe, struct inet_timewait_sock *tw)
-{
-	timewait_reschedule(tw, PROBED);
-	return 0;
-}
-
-SEC("kprobe/inet_twsk_kill")
-int BPF_KPROBE(timewait_end_kprobe, struct inet_timewait_sock *tw)
-{
-	timewait_end(tw, PROBED);
-	return 0;
-}
-
-SEC("kprobe/tcp_timewait_state_process")
-int BPF_KPROBE(timewait_segment_kprobe, struct inet_timewait_sock *tw, struct sk_buff *skb,
-	       struct tcphdr *th)
-{
-	timewait_segment(tw, th, PROBED);
-	return 0;
-}
-
-SEC("kprobe/tcp_twsk_unique")
-int BPF_KPROBE(timewait_reuse_kprobe, struct sock *sk, struct sock *tw)
-{
-	timewait_seen(tw, END_REUSED_CONNECT);
-	return 0;
-}
-
-SEC("kprobe/inet_twsk_deschedule_put")
-int BPF_KPROBE(timewait_deschedule_kprobe, struct inet_timewait_sock *tw)
-{
-	timewait_deschedule(tw);
-	return 0;
 }
 
 /* Used through pointers alone, records would be left out of BTF and of its tests. */

@@ -7,8 +7,9 @@
  * host order, times are CLOCK_MONOTONIC nanoseconds. 0 stands for an unknown pid, port,
  * cgroup or cookie: none of them is ever 0 for a socket that has one.
  */
-#ifndef TCPSCOPE_WIRE_H
-#define TCPSCOPE_WIRE_H
+#pragma once
+
+#include "lib/vmlinux.h"
 
 #define COMM_LEN	 16
 #define ADDR_LEN	 16
@@ -402,5 +403,3 @@ _Static_assert(sizeof(struct latency_event) == 104, "latency_event has padding")
 _Static_assert(sizeof(struct listener) == 208, "listener has padding");
 _Static_assert(sizeof(struct listen_event) == 80, "listen_event has padding");
 _Static_assert(sizeof(struct wait_key) == 24, "wait_key has padding");
-
-#endif /* TCPSCOPE_WIRE_H */

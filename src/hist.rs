@@ -1,4 +1,4 @@
-//! Log-linear histograms of durations, as `bpf/hist.h` fills them.
+//! Log-linear histograms of durations, as `bpf/lib/hist.h` fills them.
 //!
 //! A slot is as wide as 1/16 of its octave's beginning, and stands for the value in its middle: any
 //! quantile from 512 ns to 275 s is off by at most 1/32 (3.2 %). Shorter and longer durations are

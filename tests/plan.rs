@@ -345,16 +345,14 @@ fn latency(send: &str, segment: &str, accept: &str) -> String {
 
 #[test]
 fn tcplatency_sees_sends_begin_where_it_can() {
-    let functions = "data_v4_fentry data_v6_fentry";
-    for (kernel, accept) in
-        [("debian-6.12", "accepted_fexit_2"), ("debian-7.2", "accepted_fexit_2")]
-    {
+    let functions = "segment_v4_fentry segment_v6_fentry";
+    for (kernel, accept) in [("debian-6.12", "accept_fexit_2"), ("debian-7.2", "accept_fexit_2")] {
         let accept = format!("accept-return: {accept}");
         let plan = latency("send_begin_fentry", functions, &accept);
         assert_eq!(auto(&TCPLATENCY, &facts(kernel)), plan, "{kernel}");
     }
     let plan =
-        latency("send_begin_fentry sendpages_fentry", functions, "accept-return: accepted_fexit_4");
+        latency("send_begin_fentry sendpages_fentry", functions, "accept-return: accept_fexit_4");
     assert_eq!(auto(&TCPLATENCY, &facts("debian-6.1")), plan);
     let in_hash = "child: child_fentry child_queued_fentry\ndestroy: destroy_tracepoint\n";
     let oldest = before_5_11(&plan)
@@ -362,7 +360,7 @@ fn tcplatency_sees_sends_begin_where_it_can() {
     assert_eq!(auto(&TCPLATENCY, &facts("debian-5.10")), oldest + in_hash);
     let hardened = auto(&TCPLATENCY, &facts(HARDENED));
     assert!(hardened.contains("send-begin: send_begin_tracepoint\n"), "{hardened}");
-    assert!(hardened.contains("segment: data_tracepoint\naccept-return off: "), "{hardened}");
+    assert!(hardened.contains("segment: segment_tracepoint\naccept-return off: "), "{hardened}");
     // Before 6.17 there is no tracepoint where a send begins, before 6.3 none where it returns.
     let kind = AttachMethod::Tracepoint;
     assert!(forced(&TCPLATENCY, &facts("debian-7.2"), kind).contains(": send_begin_tracepoint\n"));
@@ -381,10 +379,10 @@ fn kinds_that_nobody_asked_for_have_no_hooks() {
         |kinds: &[Kind], events| auto(tcplatency(Kinds::of(kinds), true, events), &facts(HARDENED));
     assert_eq!(plan(&[Kind::Connect], true), "state: state_tracepoint\nowners: learn_owners\n");
     let accept = plan(&[Kind::Accept], false);
-    assert!(accept.contains("accept-return: accepted_sys_exit\n"), "{accept}");
+    assert!(accept.contains("accept-return: accept_sys_exit\n"), "{accept}");
     assert!(!accept.contains("segment") && !accept.contains("send-begin"), "{accept}");
     let rtt = plan(&[Kind::Rtt], false);
-    assert!(rtt.contains("segment: data_tracepoint\n") && !rtt.contains("send-begin"), "{rtt}");
+    assert!(rtt.contains("segment: segment_tracepoint\n") && !rtt.contains("send-begin"), "{rtt}");
     let service = plan(&[Kind::Service], true);
     assert!(service.contains("send-begin: send_begin_tracepoint\n"), "{service}");
     assert!(service.contains("listening: learn_listeners\n"), "{service}");
@@ -468,7 +466,7 @@ fn listenoverflow_sees_each_decision_where_functions_can_be_hooked() {
                 "state: state_tracepoint\nsyn: syn_fentry syn_queued_fentry cookie_v4_fentry \
                  cookie_v6_fentry syn_fexit\nfinal-ack: {make}\n\
                  synack-retransmit: retransmit_tracepoint\nchild: child_fentry \
-                 child_queued_fentry\naccept-return: accepted_fexit_{accept}\n{listeners}"
+                 child_queued_fentry\naccept-return: accept_fexit_{accept}\n{listeners}"
             ),
             "{kernel}"
         );
@@ -495,7 +493,7 @@ fn elsewhere_listenoverflow_looks_at_its_listeners() {
         assert!(plan.contains(served), "{plan}");
     }
     let wait = auto(&LISTENOVERFLOW_WAIT, &facts(HARDENED));
-    assert!(wait.contains("accept-return: accepted_sys_exit\n"), "{wait}");
+    assert!(wait.contains("accept-return: accept_sys_exit\n"), "{wait}");
     // Before 6.11 the tracepoint did not tell whose a freed segment was.
     for (kernel, told) in [("debian-6.1", false), ("debian-6.12", true)] {
         let plan = forced(&LISTENOVERFLOW, &facts(kernel), AttachMethod::Tracepoint);

@@ -6,18 +6,19 @@ use crate::kernel::builders::{fentry, kprobe, plain, program, tracepoint};
 
 const NAME: &str = "accept-return";
 
-const FUNCTION: Attach = fentry(&[Needed(&[
+/// The function, by prototype: up to 6.9, and newer.
+pub(super) const FUNCTION: Attach = fentry(&[Needed(&[
     program(
-        "accepted_fexit_4",
+        "accept_fexit_4",
         "inet_csk_accept",
         Parameters::Exactly(&["sk", "flags", "err", "kern"]),
     ),
-    program("accepted_fexit_2", "inet_csk_accept", Parameters::Exactly(&["sk", "arg"])),
+    program("accept_fexit_2", "inet_csk_accept", Parameters::Exactly(&["sk", "arg"])),
 ])]);
 
 const PROBES: Attach = kprobe(&[
-    Needed(&[plain("accepted_kretprobe", "inet_csk_accept")]),
-    Needed(&[program("accepted_kprobe", "inet_csk_accept", Parameters::Begin(&["sk"]))]),
+    Needed(&[plain("accept_kretprobe", "inet_csk_accept")]),
+    Needed(&[program("accept_kprobe", "inet_csk_accept", Parameters::Begin(&["sk"]))]),
 ]);
 
 /// `accept()` returned a child of a listener.
@@ -26,6 +27,6 @@ pub static ACCEPT_RETURN: Hook = Hook { name: NAME, attach: &[FUNCTION, PROBES],
 /// Likewise at any price: the tracepoint makes every system call of the machine a little slower.
 pub static ACCEPT_RETURN_ASKED: Hook = Hook {
     name: NAME,
-    attach: &[FUNCTION, tracepoint(&[Needed(&[plain("accepted_sys_exit", "sys_exit")])]), PROBES],
+    attach: &[FUNCTION, tracepoint(&[Needed(&[plain("accept_sys_exit", "sys_exit")])]), PROBES],
     required: false,
 };

@@ -10,8 +10,7 @@ use crate::kernel::facts::{Facts, Wanted};
 use crate::kernel::plan::{Plan, Request};
 
 pub use crate::latency::hooks::{
-    LATENCIES, LISTENING, SEGMENT_DATA, SEND_BEGIN, TCPLATENCY, TCPLATENCY_EVENTS, sends_return,
-    tcplatency,
+    LATENCIES, LISTENING, SEND_BEGIN, TCPLATENCY, TCPLATENCY_EVENTS, sends_return, tcplatency,
 };
 pub use crate::listen::hooks::{
     FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, SYN, SYNACK_RETRANS, WAITS,
@@ -100,7 +99,7 @@ pub static TCPDASH: Spec = Spec {
         &SEND,
         &SEND_BEGIN,
         &RECV,
-        &SEGMENT_DATA,
+        &SEGMENT,
         &DESTROY,
         &SYN,
         &FINAL_ACK,

@@ -88,19 +88,35 @@ pub static RECV: Hook = Hook {
     required: true,
 };
 
-/// A segment has reached an established socket. Where IPv6 is a module, its function is not to be
-/// had, and half of the truth is none: then the tracepoint serves both.
+/// A segment has reached its socket. If IPv6 is a module, `tcp_v6_do_rcv` is not in the kernel's own
+/// BTF: then the tracepoint serves both families.
 pub static SEGMENT: Hook = Hook {
     name: "segment",
     attach: &[
         fentry(&[
-            Needed(&[program("segment_v4_fentry", "tcp_v4_do_rcv", Parameters::Begin(&["sk"]))]),
-            Needed(&[program("segment_v6_fentry", "tcp_v6_do_rcv", Parameters::Begin(&["sk"]))]),
+            Needed(&[program(
+                "segment_v4_fentry",
+                "tcp_v4_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
+            Needed(&[program(
+                "segment_v6_fentry",
+                "tcp_v6_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
         ]),
         tracepoint(&[Needed(&[plain("segment_tracepoint", "tcp_probe")])]),
         kprobe(&[
-            Needed(&[program("segment_v4_kprobe", "tcp_v4_do_rcv", Parameters::Begin(&["sk"]))]),
-            Needed(&[program("segment_v6_kprobe", "tcp_v6_do_rcv", Parameters::Begin(&["sk"]))]),
+            Needed(&[program(
+                "segment_v4_kprobe",
+                "tcp_v4_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
+            Needed(&[program(
+                "segment_v6_kprobe",
+                "tcp_v6_do_rcv",
+                Parameters::Begin(&["sk", "skb"]),
+            )]),
         ]),
     ],
     required: true,

@@ -1,5 +1,6 @@
 //! The life of sockets and who owns them.
 
+use super::accept;
 use crate::kernel::attach::Part::Needed;
 use crate::kernel::attach::{Hook, Parameters, Program};
 use crate::kernel::builders::{
@@ -21,14 +22,7 @@ pub static STATE: Hook = Hook {
 pub static ACCEPT: Hook = Hook {
     name: "accept",
     attach: &[
-        fentry(&[Needed(&[
-            program(
-                "accept_fexit_4",
-                "inet_csk_accept",
-                Parameters::Exactly(&["sk", "flags", "err", "kern"]),
-            ),
-            program("accept_fexit_2", "inet_csk_accept", Parameters::Exactly(&["sk", "arg"])),
-        ])]),
+        accept::FUNCTION,
         tracepoint(&[
             Needed(&[plain("send_tracepoint", "sock_send_length")]),
             Needed(&[plain("recv_tracepoint", "sock_recv_length")]),

@@ -9,7 +9,7 @@ use libbpf_rs::{MapCore, MapHandle};
 /// Inode of the first pid namespace (`PROC_PID_INIT_INO`), whose numbers BPF programs see.
 const INIT_PID_NS: u64 = 0xEFFF_FFFC;
 
-/// The calls that have begun, by thread, as `bpf/calls.h` keeps them.
+/// The calls that have begun, by thread, as `bpf/lib/kretprobe_args.h` keeps them.
 #[derive(Debug)]
 pub struct Calls {
     map: MapHandle,

@@ -1,6 +1,8 @@
 //! What takes time between two ends of a connection.
 
-use crate::hooks::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, STATE, Spec};
+use crate::hooks::{
+    ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, SEGMENT, STATE, Spec,
+};
 use crate::kernel::attach::Part::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters, Program};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
@@ -52,39 +54,6 @@ pub static SEND_BEGIN: Hook = Hook {
     required: true,
 };
 
-/// A segment has reached its socket; as [`SEGMENT`](super::SEGMENT), and the segment is looked at.
-pub static SEGMENT_DATA: Hook = Hook {
-    name: "segment",
-    attach: &[
-        fentry(&[
-            Needed(&[program(
-                "data_v4_fentry",
-                "tcp_v4_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-            Needed(&[program(
-                "data_v6_fentry",
-                "tcp_v6_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-        ]),
-        tracepoint(&[Needed(&[plain("data_tracepoint", "tcp_probe")])]),
-        kprobe(&[
-            Needed(&[program(
-                "data_v4_kprobe",
-                "tcp_v4_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-            Needed(&[program(
-                "data_v6_kprobe",
-                "tcp_v6_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-        ]),
-    ],
-    required: true,
-};
-
 /// `accept()` returns a child, for those who insist on knowing how long that has waited.
 pub static ACCEPT_WAIT: Hook =
     Hook { name: ACCEPT_RETURN_ASKED.name, attach: ACCEPT_RETURN_ASKED.attach, required: true };
@@ -112,7 +81,7 @@ const UNTRACKED: &str = "latencies of sockets or rows that found no room: not me
 /// tcplatency by interval.
 pub static TCPLATENCY: Spec = Spec {
     name: "tcplatency",
-    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT_DATA, &ACCEPT_RETURN, &OWNERS, &LISTENING, &LATENCIES],
+    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT, &ACCEPT_RETURN, &OWNERS, &LISTENING, &LATENCIES],
     hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: UNTRACKED,
     counts_in_kernel: true,
@@ -121,7 +90,7 @@ pub static TCPLATENCY: Spec = Spec {
 /// tcplatency --events.
 pub static TCPLATENCY_EVENTS: Spec = Spec {
     name: "tcplatency",
-    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT_DATA, &OWNERS, &LISTENING],
+    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT, &OWNERS, &LISTENING],
     hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: UNTRACKED,
     counts_in_kernel: false,
@@ -137,7 +106,7 @@ pub fn tcplatency(kinds: Kinds, chosen: bool, events: bool) -> &'static Spec {
     let exchanges = kinds.has(Kind::Response) || kinds.has(Kind::Service);
     let wanted = |hook: &&'static Hook| match hook.name {
         name if name == SEND_BEGIN.name || name == LISTENING.name => exchanges,
-        name if name == SEGMENT_DATA.name => exchanges || kinds.has(Kind::Rtt),
+        name if name == SEGMENT.name => exchanges || kinds.has(Kind::Rtt),
         name => name != ACCEPT_RETURN.name,
     };
     let mut hooks: Vec<_> = base.hooks.iter().copied().filter(wanted).collect();

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What tcpcount does at each hook, whatever program brings it there. */
+#pragma once
+
+#include "lib/group.h"
+#include "lib/owner.h"
+
+#define EAGAIN	     11
+#define MSG_PEEK     0x2
+#define MSG_ERRQUEUE 0x2000
+
+/* Per CPU, for the hot path must not share cache lines; sized at start by CPUs and memory. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct group_key);
+	__type(value, struct count_value);
+} counts SEC(".maps");
+
+/* What found no room in counts; with BY_TOTAL, everything. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct count_value);
+} other SEC(".maps");
+
+static __always_inline struct count_value *other_here(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&other, &zero);
+}
+
+/* This CPU's counters for a socket, or those of (other). */
+static __always_inline struct count_value *value_for(const struct flow *flow,
+						     const struct owner *owner, struct stats *st)
+{
+	static const struct count_value fresh;
+	struct group_key key = {};
+	struct count_value *value;
+
+	if (options.by == BY_TOTAL)
+		return other_here();
+	key_fill(&key, options.by, flow, owner);
+	value = bpf_map_lookup_elem(&counts, &key);
+	if (!value) {
+		bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(&counts, &key);
+	}
+	if (!value) {
+		st->untracked++;
+		return other_here();
+	}
+	if (has_process(options.by) && value->pid != owner->pid) {
+		value->pid = owner->pid;
+		__builtin_memcpy(value->comm, owner->comm, COMM_LEN);
+	}
+	return value;
+}
+
+/*
+ * Where an event of a socket is to be counted, NULL if nowhere. by_process: the caller is
+ * the process that uses the socket, which makes it the owner.
+ */
+static __always_inline struct count_value *account(struct sock *sk, bool by_process,
+						   enum access how)
+{
+	struct stats *st = stats_here();
+	struct owner local = {}, *owner = &local;
+	struct track *track = NULL;
+	struct flow flow = {};
+
+	if (!st)
+		return NULL;
+	st->attempted++;
+	if (reads_owner(options.by)) {
+		track = by_process ? track_make(sk) : track_find(sk);
+		if (track)
+			owner = &track->owner;
+		if (by_process && (owner->pid != bpf_get_current_pid_tgid() >> 32 ||
+				   owner->flags & OWNER_INHERITED))
+			owner_settle(owner, st);
+	}
+	if (reads_flow(options.by))
+		flow_read(&flow, &sk->__sk_common, how);
+	if ((owner_filtered() && !(owner->flags & OWNER_MATCHES)) || !flow_matches(&flow)) {
+		st->filtered++;
+		return NULL;
+	}
+	return value_for(&flow, owner, st);
+}
+
+static __always_inline void count_error(struct count_value *value, int ret)
+{
+	value->errors++;
+	if (ret == -EAGAIN)
+		value->eagain++;
+}
+
+static __always_inline void count_on_send(struct sock *sk, int ret, enum access how)
+{
+	struct count_value *value;
+
+	if (!is_tcp(sk, how))
+		return;
+	value = account(sk, true, how);
+	if (!value)
+		return;
+	if (ret < 0) {
+		count_error(value, ret);
+		return;
+	}
+	value->tx_calls++;
+	value->tx_bytes += (__u32)ret;
+}
+
+/* A look at the data (MSG_PEEK) or at the error queue takes nothing from the stream. */
+static __always_inline void count_on_recv(struct sock *sk, int ret, int flags, enum access how)
+{
+	struct count_value *value;
+
+	if (!is_tcp(sk, how) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+		return;
+	value = account(sk, true, how);
+	if (!value)
+		return;
+	if (ret < 0) {
+		count_error(value, ret);
+		return;
+	}
+	if (ret > 0) {
+		value->rx_calls++;
+		value->rx_bytes += (__u32)ret;
+	}
+}
+
+static __always_inline void count_on_segment(struct sock *sk, enum access how)
+{
+	struct count_value *value = account(sk, false, how);
+
+	if (value)
+		value->segs_in++;
+}
+
+/* connect() and listen() name the owner before the first segment comes. */
+static __always_inline void count_on_transition(struct sock *sk, int old_state, int new_state,
+						enum access how)
+{
+	struct stats *st = stats_here();
+	struct track *track;
+
+	if (!st || !is_tcp(sk, how))
+		return;
+	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
+	if (track)
+		owner_on_transition(track, sk, old_state, new_state, st, how);
+}
+
+/* Marks the counters of an ended connection, so that its place in the map is free soon. */
+static __always_inline void count_on_destroy(struct sock *sk, enum access how)
+{
+	struct group_key key = {};
+	struct count_value *value;
+
+	if (options.use_hash)
+		untrack(sk);
+	if (options.by != BY_CONNECTION)
+		return;
+	flow_read_closing(&key.flow, sk, how);
+	value = bpf_map_lookup_elem(&counts, &key);
+	if (value)
+		value->closed = 1;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What a state transition means to each subject of tcpdash.
+ *
+ * A function for each: together they need more stack than one program has. Before 6.13 all
+ * functions that have not returned share 512 bytes.
+ */
+#pragma once
+
+#include "latency/latency.bpf.h"
+#include "listen/listen.bpf.h"
+#include "states/states.bpf.h"
+
+static __noinline int states_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	states_on_transition(sk, old_state, new_state, BTF_PTR);
+	return 0;
+}
+
+static __noinline int states_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	states_on_transition(sk, old_state, new_state, PROBE_READ);
+	return 0;
+}
+
+static __noinline int latency_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_on_transition(sk, old_state, new_state, st, BTF_PTR);
+	return 0;
+}
+
+static __noinline int latency_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_on_transition(sk, old_state, new_state, st, PROBE_READ);
+	return 0;
+}
+
+static __noinline int accept_wait_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_wait_on_transition(sk, old_state, new_state, st, BTF_PTR);
+	return 0;
+}
+
+static __noinline int accept_wait_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_wait_on_transition(sk, old_state, new_state, st, PROBE_READ);
+	return 0;
+}
+
+static __noinline int listen_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	listen_on_transition(sk, old_state, new_state, BTF_PTR);
+	return 0;
+}
+
+static __noinline int listen_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	listen_on_transition(sk, old_state, new_state, PROBE_READ);
+	return 0;
+}
+
+/* states is first: it learns the owner for the others. */
+static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	if (!is_tcp(sk, BTF_PTR))
+		return;
+	states_btf_ptr(sk, old_state, new_state);
+	listen_btf_ptr(sk, old_state, new_state);
+	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
+		return;
+	accept_wait_btf_ptr(sk, old_state, new_state);
+	latency_btf_ptr(sk, old_state, new_state);
+}
+
+static __always_inline void all_on_transition_probe_read(struct sock *sk, int old_state,
+							 int new_state)
+{
+	if (!is_tcp(sk, PROBE_READ))
+		return;
+	states_probe_read(sk, old_state, new_state);
+	listen_probe_read(sk, old_state, new_state);
+	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
+		return;
+	accept_wait_probe_read(sk, old_state, new_state);
+	latency_probe_read(sk, old_state, new_state);
+}

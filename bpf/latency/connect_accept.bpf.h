@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* How long it takes to open a connection, at either end. */
+#pragma once
+
+#include "latency/exchange.bpf.h"
+#include "lib/owner.h"
+
+#define ECONNREFUSED 111
+#define ETIMEDOUT    110
+
+static __always_inline __u8 connect_outcome(const struct sock *sk, int new_state, enum access how)
+{
+	int error = READ(how, sk, sk_err);
+
+	if (new_state != TCP_CLOSE)
+		return OUTCOME_DONE;
+	if (error == ECONNREFUSED)
+		return OUTCOME_REFUSED;
+	return error == ETIMEDOUT ? OUTCOME_TIMED_OUT : OUTCOME_FAILED;
+}
+
+static __always_inline void connect_ended(struct batch *batch, struct sock *sk,
+					  const struct exchange *ex, struct tcp_sock *tp,
+					  int new_state, __u64 now, enum access how)
+{
+	struct latency lat = {
+		.ns = now - ex->entered,
+		.retrans = READ(how, tp, total_retrans),
+		.kind = LATENCY_CONNECT,
+		.role = ROLE_CLIENT,
+		.outcome = connect_outcome(sk, new_state, how),
+	};
+
+	if (ex->entered)
+		batch_add(batch, &lat);
+}
+
+static __always_inline void record_wait(struct sock *sk, __u64 wait, const struct owner *owner,
+					enum access how)
+{
+	struct latency lat = {.ns = wait, .kind = LATENCY_ACCEPT, .role = ROLE_SERVER};
+	struct batch batch = {};
+
+	batch_add(&batch, &lat);
+	if (wait != DURATION_UNKNOWN)
+		batch_record(sk, &batch, owner, how);
+}
+
+/* The current process has accepted, and owns the child from now on. */
+static __always_inline void latency_on_accept(struct sock *child, __u64 wait, enum access how)
+{
+	struct stats *st = stats_here();
+	struct owner owner = {};
+
+	if (!st)
+		return;
+	owner_settle(&owner, st);
+	record_wait(child, wait, &owner, how);
+	/* an address alone finds no socket storage */
+	if (how == BTF_PTR || options.use_hash)
+		owner_on_accept(child);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What is remembered of a socket's exchange with its peer. All of it changes under the
+ * socket's lock, which orders sends, segments and transitions; only where sends are seen as
+ * they return (options.send_returns) they are not under it.
+ */
+#pragma once
+
+#include "latency/latency_record.bpf.h"
+#include "lib/sock.h"
+
+/* Kept in exchange.flags */
+#define EXCHANGE_SEEN	  1  /* base_seq, srtt and mdev are those of an earlier look */
+#define EXCHANGE_OLD	  2  /* older than the tool, no send was seen since */
+#define EXCHANGE_UNREAD	  4  /* a child of which no data was seen */
+#define EXCHANGE_ASKING	  8  /* a request is being sent: retrans is from its beginning */
+#define EXCHANGE_FINISHED 16 /* our FIN has, or will have, a place in write_seq */
+#define EXCHANGE_CLEAN	  32 /* at the last look, nothing in flight had been sent again */
+#define EXCHANGE_OWNED	  64 /* its process is known */
+
+struct exchange {
+	__u64 begun;	  /* the last send, until it is known whether TCP accepted it; 0 */
+	__u64 sent;	  /* the last send accepted since the last answer; 0 */
+	__u64 asked;	  /* first data of the request that we have not answered; 0 */
+	__u64 again;	  /* likewise of the next one, where sends are seen as they return */
+	__u64 entered;	  /* SYN_SENT, or a child's ESTABLISHED; 0 */
+	__u32 begun_seq;  /* write_seq at begun */
+	__u32 begun_left; /* bytes that the send had yet to take then; 0 = not known */
+	__u32 base_seq;	  /* write_seq when the last answer came */
+	__u32 asked_seq;  /* write_seq when the request came */
+	__u32 sent_seq;	  /* write_seq at sent, where sends are seen as they return */
+	__u32 rx_bytes;	  /* of the request so far */
+	__u32 retrans;	  /* total_retrans when the request began */
+	__u32 srtt;
+	__u32 mdev;
+	__u32 una; /* snd_una at the last look */
+	__u8 role; /* enum socket_role */
+	__u8 flags;
+	__u8 reserved[6];
+};
+
+/* Lives and dies with the socket. A child is not the copy of its listener. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct exchange);
+} exchanges SEC(".maps");
+
+/* By address of the socket, see tracked_hash. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct exchange);
+} exchanges_hash SEC(".maps");
+
+/* A port that somebody listens on. */
+struct listening {
+	__u32 netns;
+	__u32 port;
+};
+
+/* Those of the start: they tell the roles of sockets that were there already. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct listening);
+	__type(value, __u8);
+} listening SEC(".maps");
+
+static __always_inline struct exchange *exchange_find(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	if (!options.use_hash)
+		return bpf_sk_storage_get(&exchanges, sk, NULL, 0);
+	return bpf_map_lookup_elem(&exchanges_hash, &key);
+}
+
+static __always_inline struct exchange *exchange_make(struct sock *sk)
+{
+	static const struct exchange fresh;
+	struct exchange *ex;
+	__u64 key = (__u64)sk;
+
+	if (!options.use_hash) {
+		ex = bpf_sk_storage_get(&exchanges, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		return ex ?: bpf_sk_storage_get(&exchanges, sk, NULL, 0);
+	}
+	ex = bpf_map_lookup_elem(&exchanges_hash, &key);
+	if (ex)
+		return ex;
+	bpf_map_update_elem(&exchanges_hash, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&exchanges_hash, &key);
+}
+
+static __always_inline void exchange_forget(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	bpf_map_delete_elem(&exchanges_hash, &key);
+}
+
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
+{
+	return how == BTF_PTR ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
+}
+
+/* Up to where the application has written; a FIN is not its data. */
+static __always_inline __u32 written(const struct exchange *ex, struct tcp_sock *tp,
+				     enum access how)
+{
+	__u32 seq = READ(how, tp, write_seq);
+
+	return ex->flags & EXCHANGE_FINISHED ? seq - 1 : seq;
+}
+
+/* The first look at a socket, which begins with what it has: nothing of it was measured. */
+static __always_inline void exchange_init(struct exchange *ex, struct tcp_sock *tp, enum access how)
+{
+	if (ex->flags & EXCHANGE_SEEN)
+		return;
+	ex->flags |= EXCHANGE_SEEN;
+	ex->base_seq = READ(how, tp, write_seq);
+	if (ex->entered)
+		return;
+	ex->flags |= EXCHANGE_OLD;
+	ex->srtt = READ(how, tp, srtt_us);
+	ex->mdev = READ(how, tp, mdev_us);
+	ex->una = READ(how, tp, snd_una);
+}
+
+static __always_inline bool listens(__u32 netns, __u16 port)
+{
+	struct listening key = {.netns = netns, .port = port};
+
+	return bpf_map_lookup_elem(&listening, &key);
+}
+
+/* The peer is on this host: it has our own address, or one of 127.0.0.0/8. */
+static __always_inline bool peer_is_local(const struct flow *flow)
+{
+	const __u64 *laddr = (const __u64 *)flow->laddr, *raddr = (const __u64 *)flow->raddr;
+
+	return (laddr[0] == raddr[0] && laddr[1] == raddr[1]) ||
+	       (is_mapped_v4(flow->raddr) && flow->raddr[12] == 127);
+}
+
+/* Of a socket that nobody saw open it is guessed; false: too early for that. */
+static __always_inline bool role_known(struct exchange *ex, struct sock *sk, enum access how)
+{
+	struct flow flow = {};
+	__u32 netns;
+
+	if (ex->role != ROLE_UNKNOWN)
+		return true;
+	if (!turn.ready)
+		return false;
+	flow_read(&flow, &sk->__sk_common, how);
+	netns = READ(how, sk, __sk_common.skc_net.net, ns.inum);
+	if (listens(netns, flow.lport))
+		ex->role = ROLE_SERVER;
+	else if (peer_is_local(&flow) && listens(netns, flow.rport))
+		ex->role = ROLE_CLIENT;
+	return true;
+}
+
+static __always_inline void listening_learn(struct sock *sk, enum access how)
+{
+	struct listening key = {};
+	__u8 there = 1;
+
+	if (!is_tcp(sk, how) || READ(how, sk, __sk_common.skc_state) != TCP_LISTEN)
+		return;
+	key.netns = READ(how, sk, __sk_common.skc_net.net, ns.inum);
+	key.port = READ(how, sk, __sk_common.skc_num);
+	bpf_map_update_elem(&listening, &key, &there, BPF_ANY);
+}
+
+static __always_inline void exchange_measured(struct batch *batch, const struct exchange *ex,
+					      enum latency_kind kind, __u64 ns, __u32 tx_bytes,
+					      __u32 rx_bytes, __u32 retrans)
+{
+	struct latency lat = {
+		.ns = ns,
+		.tx_bytes = tx_bytes,
+		.rx_bytes = rx_bytes,
+		.retrans = retrans,
+		.kind = kind,
+		.role = ex->role,
+	};
+
+	batch_add(batch, &lat);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Where a latency goes once it is measured: into its row's histogram, or to user space. */
+#pragma once
+
+#include "lib/group.h"
+#include "lib/hist.h"
+#include "lib/ring.h"
+#include "wire.h"
+
+/* Every kind, role, octave and head, in both epochs. */
+#define MAX_OTHERS (2 * LATENCY_KINDS * SOCKET_ROLES * (HIST_OCTAVES + 1))
+
+/*
+ * Histograms by octave, for most rows have few of them. Per CPU, for the hot path must not share
+ * cache lines. Two maps: one is filled while user space reads and empties the other, so that an
+ * interval has its own shortest and longest, and nothing is counted twice or never. A map only
+ * grows while it is filled: a row that found no room once has none until the next interval.
+ */
+struct latency_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct latency_key);
+	__type(value, struct latency_value);
+} latencies_even SEC(".maps"), latencies_odd SEC(".maps");
+
+/* Rows that found no room, together; with BY_TOTAL, everything. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, MAX_OTHERS);
+	__type(key, struct latency_key);
+	__type(value, struct latency_value);
+} latencies_other SEC(".maps");
+
+/* By epoch: one way through the verifier for both. To fill a place takes a grace period of RCU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct latency_map);
+} latencies SEC(".maps") = {.values = {&latencies_even, &latencies_odd}};
+
+volatile struct latency_turn turn SEC(".data.turn") = {};
+
+struct latency {
+	__u64 ns; /* or DURATION_UNKNOWN */
+	__u32 tx_bytes;
+	__u32 rx_bytes;
+	__u32 retrans;
+	__u8 kind;
+	__u8 role;
+	__u8 outcome;
+	__u8 measured;
+};
+
+static __always_inline bool measures(enum latency_kind kind)
+{
+	return options.kinds & 1 << kind;
+}
+
+static __always_inline void *latency_make(void *map, const struct latency_key *key)
+{
+	static const struct latency_value fresh;
+
+	bpf_map_update_elem(map, key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
+}
+
+/* A row begins with its head, of which there are as many as the user allows. */
+static __always_inline struct latency_head *head_make(void *map, const struct latency_key *key,
+						      bool other)
+{
+	__u32 epoch = key->epoch & 1;
+
+	if (!other) {
+		if (turn.rows[epoch] >= options.max_keys)
+			return NULL;
+		__sync_fetch_and_add(&turn.rows[epoch], 1);
+	}
+	return latency_make(map, key);
+}
+
+static __always_inline struct latency_head *head_of(void *map, struct latency_key *key,
+						    const struct owner *owner, bool other)
+{
+	struct latency_head *head;
+
+	key->octave = LATENCY_HEAD;
+	head = bpf_map_lookup_elem(map, key) ?: head_make(map, key, other);
+	if (head && !other && has_process(options.latency_by) && head->pid != owner->pid) {
+		head->pid = owner->pid;
+		__builtin_memcpy(head->comm, owner->comm, COMM_LEN);
+	}
+	return head;
+}
+
+/* Global, so that the verifier follows its branches once and not once for every way here. */
+__noinline __u32 slot_of(__u64 ns)
+{
+	return hist_slot(ns);
+}
+
+/*
+ * A softirq may run between two instructions of a program that is at work on the same counter,
+ * hence the atomic additions.
+ */
+static __always_inline bool octave_add(void *map, struct latency_key *key,
+				       const struct latency *lat, const struct owner *owner,
+				       bool other)
+{
+	/* an entry without a longest has none at all */
+	__u64 ns = lat->ns ?: 1;
+	__u32 slot = slot_of(ns);
+	struct latency_value *value;
+	struct latency_head *head;
+
+	key->octave = slot / HIST_SUBS;
+	value = bpf_map_lookup_elem(map, key);
+	if (!value) {
+		head = head_of(map, key, owner, other);
+		if (!head)
+			return false;
+		key->octave = slot / HIST_SUBS;
+		value = latency_make(map, key);
+		if (!value) {
+			head->partial = 1;
+			return false;
+		}
+	}
+	slot &= HIST_SUBS - 1;
+	barrier_var(slot);
+	if (slot < HIST_SUBS)
+		__sync_fetch_and_add(&value->slots[slot], 1);
+	if (!value->max || ns < value->min)
+		value->min = ns;
+	if (ns > value->max)
+		value->max = ns;
+	return true;
+}
+
+/* What has no duration, or needs more than one to be told. */
+static __always_inline bool head_add(void *map, struct latency_key *key, const struct latency *lat,
+				     const struct owner *owner, bool other)
+{
+	struct latency_head *head = head_of(map, key, owner, other);
+
+	if (!head)
+		return false;
+	if (lat->outcome == OUTCOME_REFUSED)
+		__sync_fetch_and_add(&head->refused, 1);
+	else if (lat->outcome == OUTCOME_TIMED_OUT)
+		__sync_fetch_and_add(&head->timed_out, 1);
+	else if (lat->outcome == OUTCOME_FAILED)
+		__sync_fetch_and_add(&head->failed, 1);
+	else if (lat->ns == DURATION_UNKNOWN)
+		__sync_fetch_and_add(&head->untimed, 1);
+	if (lat->kind == LATENCY_CONNECT)
+		__sync_fetch_and_add(&head->syn_retries, lat->retrans);
+	else
+		__sync_fetch_and_add(&head->retrans, lat->retrans);
+	return true;
+}
+
+static __always_inline bool latency_add(struct latency_key *key, const struct latency *lat,
+					const struct owner *owner, bool other)
+{
+	__u32 epoch = key->epoch;
+	void *map = other ? (void *)&latencies_other : bpf_map_lookup_elem(&latencies, &epoch);
+	bool timed = lat->outcome == OUTCOME_DONE && lat->ns != DURATION_UNKNOWN;
+
+	if (!map)
+		return false;
+	if (timed && !octave_add(map, key, lat, owner, other))
+		return false;
+	if (timed && !lat->retrans)
+		return true;
+	/* has a head by now if it has an octave */
+	return head_add(map, key, lat, owner, other);
+}
+
+static __always_inline void latency_count(const struct latency *lat, const struct flow *flow,
+					  const struct owner *owner, struct stats *st)
+{
+	struct latency_key key = {.kind = lat->kind, .role = lat->role, .epoch = turn.epoch & 1};
+
+	if (options.latency_by == BY_TOTAL) {
+		latency_add(&key, lat, owner, true);
+		return;
+	}
+	key_fill(&key.group, options.latency_by, flow, owner);
+	/* the port of the service, at whichever end it is */
+	if (options.latency_by == BY_PORT && lat->role == ROLE_CLIENT) {
+		key.group.flow.lport = 0;
+		key.group.flow.rport = flow->rport;
+	}
+	if (latency_add(&key, lat, owner, false))
+		return;
+	__sync_fetch_and_add(&st->untracked, 1);
+	__builtin_memset(&key.group, 0, sizeof(key.group));
+	latency_add(&key, lat, owner, true);
+}
+
+static __always_inline void latency_send(const struct latency *lat, const struct flow *flow,
+					 const struct owner *owner, struct stats *st)
+{
+	struct latency_event *ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
+
+	if (!ev) {
+		__sync_fetch_and_add(&st->lost, 1);
+		return;
+	}
+	__builtin_memset(ev, 0, sizeof(*ev));
+	ev->ts = bpf_ktime_get_ns();
+	ev->duration = lat->ns;
+	ev->cgroup = owner->cgroup;
+	ev->flow = *flow;
+	ev->pid = owner->pid;
+	ev->tx_bytes = lat->tx_bytes;
+	ev->rx_bytes = lat->rx_bytes;
+	ev->retrans = lat->retrans;
+	__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
+	ev->kind = lat->kind;
+	ev->role = lat->role;
+	ev->outcome = lat->outcome;
+	bpf_ringbuf_submit(ev, ring_wake_flags());
+}
+
+/* An unknown duration is not known to be slower. */
+static __always_inline bool latency_wanted(const struct latency *lat, const struct flow *flow,
+					   const struct owner *owner)
+{
+	if (owner_filtered() && !(owner->flags & OWNER_MATCHES))
+		return false;
+	if (options.slower && (lat->ns == DURATION_UNKNOWN || lat->ns < options.slower))
+		return false;
+	return flow_matches(flow);
+}
+
+static __always_inline bool wants_flow(void)
+{
+	return options.events || reads_flow(options.latency_by);
+}
+
+static __always_inline bool wants_owner(void)
+{
+	return options.events || reads_owner(options.latency_by);
+}

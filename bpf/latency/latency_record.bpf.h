@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What one run of a program has measured, recorded at one go: owner and flow are the same. */
+#pragma once
+
+#include "latency/latency_map.bpf.h"
+#include "lib/owner.h"
+
+/* What one run of a program has measured of one socket; no two of these share a place. */
+#define BATCH_PLACES 3
+
+struct batch {
+	struct latency all[BATCH_PLACES];
+};
+
+static __always_inline void batch_add(struct batch *batch, const struct latency *lat)
+{
+	/* kinds are known when compiling */
+	struct latency *to = &batch->all[lat->kind % BATCH_PLACES];
+
+	if (!measures(lat->kind))
+		return;
+	*to = *lat;
+	to->measured = 1;
+}
+
+/* Its own function, so that its ways do not multiply with those of the next. */
+static __noinline int latency_record(const struct latency *lat, const struct flow *flow,
+				     const struct owner *owner, struct stats *st)
+{
+	__sync_fetch_and_add(&st->attempted, 1);
+	if (!latency_wanted(lat, flow, owner))
+		__sync_fetch_and_add(&st->filtered, 1);
+	else if (options.events)
+		latency_send(lat, flow, owner, st);
+	else
+		latency_count(lat, flow, owner, st);
+	return 0;
+}
+
+/* owner may be NULL: not known. */
+static __always_inline void batch_record(struct sock *sk, const struct batch *batch,
+					 const struct owner *owner, enum access how)
+{
+	struct stats *st = stats_here();
+	struct owner nobody = {};
+	struct flow flow = {};
+
+	if (!st)
+		return;
+	if (!owner)
+		owner = &nobody;
+	if (wants_flow())
+		flow_read_closing(&flow, sk, how);
+	for (__u32 i = 0; i < BATCH_PLACES; i++)
+		if (batch->all[i].measured)
+			latency_record(&batch->all[i], &flow, owner, st);
+}
+
+static __always_inline const struct owner *owner_of(struct sock *sk)
+{
+	struct track *track = wants_owner() ? track_find(sk) : NULL;
+
+	return track ? &track->owner : NULL;
+}
+
+/* Functions of their own: the rest of the program is not looked at again for each of their ways. */
+static __noinline int record_btf_ptr(struct sock *sk, const struct batch *batch)
+{
+	batch_record(sk, batch, owner_of(sk), BTF_PTR);
+	return 0;
+}
+
+static __noinline int record_probe_read(struct sock *sk, const struct batch *batch)
+{
+	batch_record(sk, batch, owner_of(sk), PROBE_READ);
+	return 0;
+}
+
+static __always_inline void record(struct sock *sk, const struct batch *batch, enum access how)
+{
+	if (!batch->all[0].measured && !batch->all[1].measured && !batch->all[2].measured)
+		return;
+	if (how == BTF_PTR)
+		record_btf_ptr(sk, batch);
+	else
+		record_probe_read(sk, batch);
+}

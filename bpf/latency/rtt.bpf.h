@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The kernel's samples of the round trip, worked back from what its estimator made of them. */
+#pragma once
+
+#include "latency/exchange.bpf.h"
+
+/*
+ * The estimator moves srtt (in 1/8 us) by the sample less the old mean, so that the sample
+ * follows from two successive values. One that equals the mean moves nothing, but what was
+ * acknowledged and never sent again always gives a sample. There is at most one a segment.
+ * net/ipv4/tcp_input.c: tcp_rtt_estimator(), tcp_clean_rtx_queue()
+ */
+static __always_inline void rtt_sample(struct batch *batch, struct exchange *ex,
+				       struct tcp_sock *tp, enum access how)
+{
+	__u32 srtt, mdev, una, before = ex->srtt, sample;
+	bool moved, equal;
+
+	if (!measures(LATENCY_RTT))
+		return;
+	srtt = READ(how, tp, srtt_us);
+	mdev = READ(how, tp, mdev_us);
+	una = READ(how, tp, snd_una);
+	moved = srtt != before || mdev != ex->mdev;
+	equal = una != ex->una && ex->flags & EXCHANGE_CLEAN;
+	ex->srtt = srtt;
+	ex->mdev = mdev;
+	ex->una = una;
+	ex->flags &= ~EXCHANGE_CLEAN;
+	if (!READ(how, tp, retrans_out) && !READ(how, tp, lost_out))
+		ex->flags |= EXCHANGE_CLEAN;
+	if (!srtt || (!moved && !equal))
+		return;
+	sample = before ? srtt - before + (before >> 3) : srtt >> 3;
+	exchange_measured(batch, ex, LATENCY_RTT, (__u64)sample * 1000, 0, 0, 0);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The filters every tool shares. Values are known when a program is loaded, so the
+ * verifier drops whatever was not asked for.
+ */
+#pragma once
+
+#include "lib/bpf.h"
+#include "wire.h"
+
+const volatile struct filter filter SEC(".rodata.filter") = {};
+
+static __always_inline bool ports_match(const volatile struct ports_filter *want, __u16 port)
+{
+	for (__u32 i = 0; i < MAX_PORT_RANGES && i < want->nr; i++)
+		if (port >= want->ranges[i].first && port <= want->ranges[i].last)
+			return true;
+	return false;
+}
+
+static __always_inline bool addrs_match(const volatile struct addrs_filter *want, const __u8 *addr)
+{
+	const __u64 *have = (const __u64 *)addr;
+
+	for (__u32 i = 0; i < MAX_CIDRS && i < want->nr; i++) {
+		const volatile struct cidr *net = &want->nets[i];
+
+		if ((have[0] & net->mask[0]) == net->addr[0] &&
+		    (have[1] & net->mask[1]) == net->addr[1])
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool is_mapped_v4(const __u8 *addr)
+{
+	const __u32 *word = (const __u32 *)addr;
+
+	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
+}
+
+/* A port that is not known yet (0) matches no port filter. */
+static __always_inline bool flow_matches(const struct flow *flow)
+{
+	if (filter.netns && flow->netns != filter.netns)
+		return false;
+	if (filter.family && (filter.family == 4) != is_mapped_v4(flow->laddr))
+		return false;
+	if (filter.lport.nr && !ports_match(&filter.lport, flow->lport))
+		return false;
+	if (filter.rport.nr && !ports_match(&filter.rport, flow->rport))
+		return false;
+	if (filter.port.nr && !ports_match(&filter.port, flow->lport) &&
+	    !ports_match(&filter.port, flow->rport))
+		return false;
+	if (filter.laddr.nr && !addrs_match(&filter.laddr, flow->laddr))
+		return false;
+	if (filter.raddr.nr && !addrs_match(&filter.raddr, flow->raddr))
+		return false;
+	if (filter.addr.nr && !addrs_match(&filter.addr, flow->laddr) &&
+	    !addrs_match(&filter.addr, flow->raddr))
+		return false;
+	return true;
+}
+
+/* One step of the automaton a byte; see CommGlob in src/filter.rs. */
+static __always_inline bool comm_matches(const __u8 *comm)
+{
+	__u32 reached = 1;
+
+	for (int i = 0; i < COMM_LEN; i++) {
+		__u8 c = comm[i];
+
+		if (!c)
+			break;
+		reached = ((reached & filter.comm_step[c]) << 1) | (reached & filter.comm_stay);
+	}
+	return reached & filter.comm_accept;
+}
+
+static __always_inline bool pids_match(__u32 pid)
+{
+	for (__u32 i = 0; i < MAX_PIDS && i < filter.nr_pids; i++)
+		if (filter.pids[i] == pid)
+			return true;
+	return false;
+}
+
+static __always_inline bool owner_filtered(void)
+{
+	return filter.nr_pids || filter.comm_on || filter.cgroup;
+}
+
+/* Deeper cgroups than any system has. */
+#define MAX_CGROUP_DEPTH 64
+
+/*
+ * Up the tree to the level of the wanted cgroup. The array of ancestors would be one step,
+ * but the verifier lets nobody read it where it lies in the padding of struct cgroup.
+ */
+static __always_inline bool cgroup_matches(struct cgroup *cgrp)
+{
+	for (int i = 0; i < MAX_CGROUP_DEPTH && cgrp; i++) {
+		if ((__u32)cgrp->level <= filter.cgroup_level)
+			return cgrp->kn->id == filter.cgroup;
+		cgrp = cgrp->self.parent->cgroup;
+	}
+	return false;
+}
+
+/* Asked once when an owner is learned, not once an event; cgrp is the owner's. */
+static __always_inline bool owner_matches(const struct owner *owner, struct cgroup *cgrp)
+{
+	if (filter.nr_pids && !pids_match(owner->pid))
+		return false;
+	if (filter.comm_on && !comm_matches(owner->comm))
+		return false;
+	if (filter.cgroup && !cgroup_matches(cgrp))
+		return false;
+	return true;
+}
+
+/* Likewise of the current task, where programs may not look into it. */
+static __always_inline bool owner_matches_by_helpers(const struct owner *owner)
+{
+	if (filter.nr_pids && !pids_match(owner->pid))
+		return false;
+	if (filter.comm_on && !comm_matches(owner->comm))
+		return false;
+	if (filter.cgroup &&
+	    bpf_get_current_ancestor_cgroup_id(filter.cgroup_level) != filter.cgroup)
+		return false;
+	return true;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The two ways to read kernel memory. */
+#pragma once
+
+#include "lib/bpf.h"
+
+/*
+ * fentry, BTF tracepoint and iterator programs are handed pointers whose type the verifier
+ * knows: they are followed like any pointer, under every lockdown. kprobes and raw
+ * tracepoints are handed mere numbers, behind which memory is copied.
+ */
+enum access { BTF_PTR, PROBE_READ };
+
+/* READ(how, sk, a, b.c) is sk->a->b.c; how must be known when compiling. */
+#define READ(how, from, ...)                                                                       \
+	((how) == PROBE_READ ? BPF_CORE_READ(from, __VA_ARGS__) : ___arrow(from, __VA_ARGS__))

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What the attach points of accept() call. */
+#pragma once
+
+#include "lib/mem_access.h"
+
+/*
+ * Each object defines what it does when accept() has returned child, never NULL. With PROBE_READ
+ * both sockets may be gone already: their addresses are good as keys alone.
+ */
+static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The iterators of the hook "owners": sockets older than the tool, and children that were
+ * accepted but not used yet. The kernel visits one task for each table of files; of several
+ * holders of a socket the first, usually the oldest, becomes its owner.
+ */
+#pragma once
+
+#include "lib/compat.h"
+#include "lib/owner.h"
+
+SEC("iter/task_file")
+int learn_owners(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	sk = sock_of_file(file, BTF_PTR);
+	if (sk && is_tcp(sk, BTF_PTR))
+		owner_from_file(sk, task);
+	return 0;
+}
+
+/* before 5.11 */
+SEC("iter/task_file")
+int learn_owners_by_inode(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	sk = sock_of_file(file, PROBE_READ);
+	if (sk && is_tcp(sk, PROBE_READ))
+		owner_from_file(sk, task);
+	return 0;
+}

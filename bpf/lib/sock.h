@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* struct sock to struct flow, in one place. */
+#pragma once
+
+#include "lib/mem_access.h"
+#include "lib/options.h"
+
+#define AF_INET	 2
+#define AF_INET6 10
+
+static __always_inline bool is_tcp(const struct sock *sk, enum access how)
+{
+	__u16 family = READ(how, sk, __sk_common.skc_family);
+
+	return READ(how, sk, sk_protocol) == IPPROTO_TCP &&
+	       (family == AF_INET || family == AF_INET6);
+}
+
+static __always_inline void map_v4(__u8 *to, __be32 addr)
+{
+	__u32 *word = (__u32 *)to;
+
+	word[0] = 0;
+	word[1] = 0;
+	word[2] = bpf_htonl(0xffff);
+	word[3] = addr;
+}
+
+static __always_inline void flow_read_v6(struct flow *flow, const struct sock_common *skc,
+					 enum access how)
+{
+	if (how == PROBE_READ) {
+		BPF_CORE_READ_INTO(&flow->laddr, skc, skc_v6_rcv_saddr.in6_u.u6_addr8);
+		BPF_CORE_READ_INTO(&flow->raddr, skc, skc_v6_daddr.in6_u.u6_addr8);
+	} else {
+		__builtin_memcpy(flow->laddr, skc->skc_v6_rcv_saddr.in6_u.u6_addr32, ADDR_LEN);
+		__builtin_memcpy(flow->raddr, skc->skc_v6_daddr.in6_u.u6_addr32, ADDR_LEN);
+	}
+}
+
+/* Works for full, request and timewait sockets: all of them begin with sock_common. */
+static __always_inline void flow_read(struct flow *flow, const struct sock_common *skc,
+				      enum access how)
+{
+	if (READ(how, skc, skc_family) == AF_INET6) {
+		flow_read_v6(flow, skc, how);
+	} else {
+		map_v4(flow->laddr, READ(how, skc, skc_rcv_saddr));
+		map_v4(flow->raddr, READ(how, skc, skc_daddr));
+	}
+	flow->lport = READ(how, skc, skc_num);
+	flow->rport = bpf_ntohs(READ(how, skc, skc_dport));
+	flow->netns = options.want_netns ? READ(how, skc, skc_net.net, ns.inum) : 0;
+}
+
+/*
+ * A closing socket has given its port back (inet_put_port clears skc_num) before the
+ * state changes; inet_sport still holds it.
+ */
+static __always_inline void flow_read_closing(struct flow *flow, struct sock *sk, enum access how)
+{
+	struct tcp_sock *tp;
+
+	flow_read(flow, &sk->__sk_common, how);
+	if (flow->lport)
+		return;
+	if (how == PROBE_READ) {
+		flow->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+		return;
+	}
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		flow->lport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+}
+
+static __always_inline __u64 cookie_of(struct sock *sk, enum access how)
+{
+	switch (options.cookie) {
+	case COOKIE_HELPER:
+		return how == BTF_PTR ? bpf_get_socket_cookie(sk) : 0;
+	case COOKIE_FIELD:
+		return READ(how, sk, __sk_common.skc_cookie.counter);
+	}
+	return 0;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What listenoverflow does at each hook, whatever program brings it there. */
+#pragma once
+
+#include "lib/hist.h"
+#include "lib/ring.h"
+#include "listen/listener_map.bpf.h"
+
+#define ETH_P_IP 0x0800
+
+/* Where in the headers the client stands. */
+#define IP4_SADDR  12
+#define IP6_SADDR  8
+#define TCP_SOURCE 0
+
+/* Who waited how long for accept(), by listener and octave. Preallocated; sized at start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct wait_key);
+	__type(value, struct wait_slots);
+} waits SEC(".maps");
+
+/* The client of a SYN, as its headers name it. */
+static __always_inline void client_of_skb(struct flow *flow, const struct sk_buff *skb)
+{
+	unsigned char *head, *ip;
+
+	if (!options.may_copy)
+		return;
+	head = BPF_CORE_READ(skb, head);
+	ip = head + BPF_CORE_READ(skb, network_header);
+	if (BPF_CORE_READ(skb, protocol) == bpf_htons(ETH_P_IP)) {
+		__be32 saddr = 0;
+
+		bpf_probe_read_kernel(&saddr, sizeof(saddr), ip + IP4_SADDR);
+		map_v4(flow->raddr, saddr);
+	} else {
+		bpf_probe_read_kernel(flow->raddr, ADDR_LEN, ip + IP6_SADDR);
+	}
+	bpf_probe_read_kernel(&flow->rport, sizeof(flow->rport),
+			      head + BPF_CORE_READ(skb, transport_header) + TCP_SOURCE);
+	flow->rport = bpf_ntohs(flow->rport);
+}
+
+/* A request socket has the address that the client knows the listener by. */
+static __always_inline void client_of_request(struct flow *flow, const struct request_sock *req,
+					      enum access how)
+{
+	struct flow both;
+
+	flow_read(&both, &req->__req_common, how);
+	__builtin_memcpy(flow->raddr, both.raddr, ADDR_LEN);
+	flow->rport = both.rport;
+}
+
+static __always_inline void event_send(const struct listener *l, __u64 sk, const struct flow *flow,
+				       enum listen_cause cause, const struct queues *q,
+				       struct stats *st)
+{
+	bool of_syns = cause == CAUSE_SYN || cause == CAUSE_COOKIE || cause == CAUSE_RETRANS;
+	struct listen_event *ev;
+
+	st->attempted++;
+	if (!flow_matches(flow) || (owner_filtered() && !(l->owner.flags & OWNER_MATCHES))) {
+		st->filtered++;
+		return;
+	}
+	ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
+	if (!ev) {
+		st->lost++;
+		return;
+	}
+	ev->ts = bpf_ktime_get_ns();
+	ev->sk = sk;
+	ev->born = l->born;
+	ev->flow = *flow;
+	ev->cause = cause;
+	ev->queue = of_syns ? q->syn : q->accept;
+	ev->limit = q->limit;
+	ev->reserved = 0;
+	bpf_ringbuf_submit(ev, ring_wake_flags());
+}
+
+static __always_inline void count_cause(struct listener *l, enum listen_cause cause)
+{
+	__sync_fetch_and_add(&l->dropped[cause], 1);
+}
+
+/* inet_csk_complete_hashdance, or what it calls, is about to queue a child. */
+static __always_inline void listen_on_child(struct sock *sk, enum access how)
+{
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct queues q;
+
+	if (!st)
+		return;
+	l = listener_get(sk, st, how);
+	if (!l || !queues_read(&q, sk, how))
+		return;
+	listener_sample(l, &q);
+	peak_note(l, q.accept + 1, q.syn);
+}
+
+/* Whether this kernel knows a drop reason, and it is this one. */
+#define REASON_IS(reason, name)                                                                    \
+	(bpf_core_enum_value_exists(enum skb_drop_reason, name) &&                                 \
+	 (reason) == bpf_core_enum_value(enum skb_drop_reason, name))
+
+/*
+ * Segments that a listener answers with a reset, and those with bad cookies, are freed like what
+ * it discards, but sk_drops does not count them.
+ */
+static __always_inline bool is_uncounted(__u32 reason)
+{
+	return REASON_IS(reason, SKB_DROP_REASON_TCP_FLAGS) ||
+	       REASON_IS(reason, SKB_DROP_REASON_NO_SOCKET) ||
+	       REASON_IS(reason, SKB_DROP_REASON_TCP_CSUM) ||
+	       REASON_IS(reason, SKB_DROP_REASON_SECURITY_HOOK) ||
+	       REASON_IS(reason, SKB_DROP_REASON_IP_OUTNOROUTES);
+}
+
+/* kfree_skb of a segment that reached a listener, or a request of one. */
+static __always_inline void listen_on_discard(struct sk_buff *skb, struct sock *sk, __u32 reason)
+{
+	__u64 key = (__u64)sk;
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct queues q;
+	struct flow flow;
+
+	if (!st || !is_listening(sk, BTF_PTR) || is_uncounted(reason))
+		return;
+	l = bpf_map_lookup_elem(&listeners, &key);
+	if (!l)
+		return;
+	__sync_fetch_and_add(&l->discarded, 1);
+	if (!REASON_IS(reason, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW))
+		return;
+	count_cause(l, CAUSE_ACCEPT_ACK);
+	if (options.quiet || !queues_read(&q, sk, BTF_PTR))
+		return;
+	flow = l->flow;
+	client_of_skb(&flow, skb);
+	event_send(l, key, &flow, CAUSE_ACCEPT_ACK, &q, st);
+}
+
+/* tcp_retransmit_synack */
+static __always_inline void listen_on_synack_retransmit(struct sock *sk,
+							const struct request_sock *req)
+{
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct queues q;
+	struct flow flow;
+
+	if (!st || !is_listening(sk, BTF_PTR))
+		return;
+	l = listener_get(sk, st, BTF_PTR);
+	if (!l || !queues_read(&q, sk, BTF_PTR))
+		return;
+	listener_sample(l, &q);
+	count_cause(l, CAUSE_RETRANS);
+	if (options.quiet)
+		return;
+	flow = l->flow;
+	client_of_request(&flow, req, BTF_PTR);
+	event_send(l, (__u64)sk, &flow, CAUSE_RETRANS, &q, st);
+}
+
+static __always_inline void wait_add(__u64 sk, __u64 born, __u64 ns, struct stats *st)
+{
+	static const struct wait_slots fresh;
+	__u32 slot = hist_slot(ns);
+	struct wait_key key = {.sk = sk, .born = born, .octave = slot / HIST_SUBS};
+	struct wait_slots *slots = bpf_map_lookup_elem(&waits, &key);
+
+	if (!slots) {
+		bpf_map_update_elem(&waits, &key, &fresh, BPF_NOEXIST);
+		slots = bpf_map_lookup_elem(&waits, &key);
+	}
+	if (!slots) {
+		st->untracked++;
+		return;
+	}
+	slot &= HIST_SUBS - 1;
+	barrier_var(slot);
+	__sync_fetch_and_add(&slots->counts[slot & (HIST_SUBS - 1)], 1);
+}
+
+/* accept() has returned a child that had waited so many ns, or DURATION_UNKNOWN. */
+static __always_inline void listen_on_accept(struct sock *listener, __u64 wait)
+{
+	__u64 key = (__u64)listener;
+	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
+	struct stats *st = stats_here();
+
+	if (!l || !st)
+		return;
+	__sync_fetch_and_add(&l->accepted, 1);
+	if (wait != DURATION_UNKNOWN)
+		wait_add(key, l->born, wait, st);
+}
+
+/* The handshake of a child is done, and it is in the accept queue. */
+static __always_inline void listener_established(struct sock *sk)
+{
+	struct child_listener *link;
+	struct listener *l;
+	struct queues q;
+
+	if (!options.heirs)
+		return;
+	link = bpf_sk_storage_get(&child_listeners, sk, NULL, 0);
+	if (!link)
+		return;
+	l = bpf_map_lookup_elem(&listeners, &link->listener);
+	if (!l || l->born != link->born)
+		return;
+	__sync_fetch_and_add(&l->established, 1);
+	/* whoever completes the handshake holds the listener */
+	if (options.may_copy && queues_read(&q, (struct sock *)link->listener, PROBE_READ))
+		listener_sample(l, &q);
+}
+
+/* Nobody will ask the map for it again, and its place is soon another's. */
+static __always_inline void listener_end(struct sock *sk, struct stats *st, enum access how)
+{
+	__u64 key = (__u64)sk;
+	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
+	struct listener_entry *last;
+	struct queues q;
+
+	set_child_listener(sk, 0);
+	if (!l)
+		return;
+	if (queues_read(&q, sk, how))
+		listener_sample(l, &q);
+	l->flags |= LISTENER_GONE;
+	if (flow_matches(&l->flow) && (!owner_filtered() || l->owner.flags & OWNER_MATCHES))
+		l->flags |= LISTENER_MATCHES;
+	st->attempted++;
+	last = bpf_ringbuf_reserve(&events, sizeof(*last), 0);
+	if (last) {
+		last->sk = key;
+		last->listener = *l;
+		bpf_ringbuf_submit(last, ring_wake_flags());
+	} else {
+		st->lost++;
+	}
+	bpf_map_delete_elem(&listeners, &key);
+}
+
+/* Most transitions mean nothing here, and are many. */
+static __always_inline void listen_on_transition(struct sock *sk, int old_state, int new_state,
+						 enum access how)
+{
+	bool begins = new_state == TCP_LISTEN;
+	bool ends = old_state == TCP_LISTEN && new_state == TCP_CLOSE;
+	bool child_done = old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED;
+	struct listener *l;
+	struct stats *st;
+
+	if ((!begins && !ends && !child_done) || !is_tcp(sk, how))
+		return;
+	st = stats_here();
+	if (!st)
+		return;
+	if (begins) {
+		l = listener_get(sk, st, how);
+		if (l)
+			owner_settle(&l->owner, st);
+	} else if (ends) {
+		listener_end(sk, st, how);
+	} else {
+		listener_established(sk);
+	}
+}

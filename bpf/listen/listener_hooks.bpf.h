@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* The iterators of the hooks "find-listeners", "listener-queues", "listeners" and "waits". */
+#pragma once
+
+#include "lib/compat.h"
+#include "listen/listen.bpf.h"
+#include "listen/listener_map.bpf.h"
+
+/*
+ * Each listener of every namespace. Its address is followed by copying: an entry ends with its
+ * listener, and if one had escaped us, there would be no listener at the place.
+ */
+SEC("iter/bpf_map_elem")
+int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u64 *at = ctx->key, key;
+	struct listener *l;
+	struct queues q;
+	struct sock *sk;
+
+	if (!at)
+		return 0;
+	/* the iterator's own view of the value is not for variable offsets */
+	key = *at;
+	l = bpf_map_lookup_elem(&listeners, &key);
+	if (!l || !l->born)
+		return 0;
+	if (options.may_copy) {
+		sk = (struct sock *)key;
+		if (is_listening(sk, PROBE_READ)) {
+			queues_read(&q, sk, PROBE_READ);
+			listener_sample(l, &q);
+			/* listen() finds a port for who has none after it has told of its state */
+			if (!l->flow.lport)
+				listener_name(l, sk, PROBE_READ);
+		} else if (bpf_ktime_get_ns() - l->born > JUST_BORN_NS) {
+			l->flags |= LISTENER_GONE;
+		}
+	}
+	listener_write(ctx->meta->seq, &key, l);
+	return 0;
+}
+
+/* Those of the reader's network namespace, with a look at their queues. */
+SEC("iter/tcp")
+int look_at_listeners(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct stats *st = stats_here();
+	struct listener *l;
+	struct tcp_sock *tp;
+	struct queues q;
+	struct sock *sk;
+
+	if (!skc || !st || skc->skc_state != TCP_LISTEN)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp)
+		return 0;
+	sk = (struct sock *)tp;
+	l = listener_get(sk, st, BTF_PTR);
+	if (!l)
+		return 0;
+	if (!l->flow.lport)
+		listener_name(l, sk, BTF_PTR);
+	if (queues_read(&q, sk, BTF_PTR))
+		listener_sample(l, &q);
+	return 0;
+}
+
+SEC("iter/task_file")
+int find_listeners(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	sk = sock_of_file(file, BTF_PTR);
+	if (sk)
+		listener_from_file(sk, task, BTF_PTR);
+	return 0;
+}
+
+/* before 5.11 */
+SEC("iter/task_file")
+int find_listeners_by_inode(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	sk = sock_of_file(file, PROBE_READ);
+	if (sk)
+		listener_from_file(sk, task, PROBE_READ);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int dump_waits(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct wait_key *key = ctx->key;
+	struct wait_slots *slots = ctx->value;
+
+	if (!key || !slots)
+		return 0;
+	bpf_seq_write(ctx->meta->seq, key, sizeof(*key));
+	bpf_seq_write(ctx->meta->seq, slots, sizeof(*slots));
+	return 0;
+}

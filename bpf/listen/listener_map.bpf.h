@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * All listening sockets: found at the start among the open files, then as they begin and end to
+ * listen, and read from here with their queues as they are at that moment.
+ */
+#pragma once
+
+#include "lib/owner.h"
+#include "lib/sock.h"
+
+/* By address; an entry ends with its listener. Preallocated; sized at start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct listener);
+} listeners SEC(".maps");
+
+/* The interval that peaks belong to; user space counts it up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} epoch SEC(".maps");
+
+/* Whose child a socket is: a copy of what its listener has, made with the child. */
+struct child_listener {
+	__u64 listener;
+	__u64 born;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct child_listener);
+} child_listeners SEC(".maps");
+
+struct queues {
+	__u32 accept;
+	__u32 limit;
+	__u32 syn;
+	__u32 drops;
+};
+
+static __always_inline bool queues_read(struct queues *q, const struct sock *sk, enum access how)
+{
+	struct tcp_sock *tp;
+
+	if (how == PROBE_READ) {
+		const struct inet_connection_sock *icsk = (const void *)sk;
+
+		q->syn = BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
+	} else {
+		tp = bpf_skc_to_tcp_sock((void *)sk);
+		if (!tp)
+			return false;
+		q->syn = tp->inet_conn.icsk_accept_queue.qlen.counter;
+	}
+	q->accept = READ(how, sk, sk_ack_backlog);
+	q->limit = READ(how, sk, sk_max_ack_backlog);
+	q->drops = READ(how, sk, sk_drops.counter);
+	return true;
+}
+
+static __always_inline bool is_listening(const struct sock *sk, enum access how)
+{
+	return READ(how, sk, __sk_common.skc_state) == TCP_LISTEN;
+}
+
+/* CPUs that do this at the same moment may forget the smaller of two values. */
+static __always_inline void peak_note(struct listener *l, __u32 accept, __u32 syn)
+{
+	__u32 zero = 0, *now = bpf_map_lookup_elem(&epoch, &zero), at;
+
+	if (!now)
+		return;
+	at = *now & 1;
+	if (l->peak_epoch[at] != *now) {
+		l->peak_epoch[at] = *now;
+		l->accept_peak[at] = accept;
+		l->syn_peak[at] = syn;
+		return;
+	}
+	if (accept > l->accept_peak[at])
+		l->accept_peak[at] = accept;
+	if (syn > l->syn_peak[at])
+		l->syn_peak[at] = syn;
+}
+
+/* Takes a look at the queues. */
+static __always_inline void listener_sample(struct listener *l, const struct queues *q)
+{
+	l->accept_now = q->accept;
+	l->accept_limit = q->limit;
+	l->syn_now = q->syn;
+	l->drops = q->drops;
+	peak_note(l, q->accept, q->syn);
+}
+
+static __always_inline void listener_name(struct listener *l, struct sock *sk, enum access how)
+{
+	flow_read(&l->flow, &sk->__sk_common, how);
+	if (how == PROBE_READ ? BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_ipv6only)
+			      : BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_ipv6only))
+		l->flags |= LISTENER_V6ONLY;
+}
+
+static __always_inline void set_child_listener(struct sock *sk, __u64 born)
+{
+	struct child_listener *link;
+
+	if (!options.heirs)
+		return;
+	link = bpf_sk_storage_get(&child_listeners, sk, NULL,
+				  born ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!link)
+		return;
+	link->listener = (__u64)sk;
+	link->born = born;
+}
+
+/* A listener that was not known. NULL: it is of no interest, or there is no room. */
+static __always_inline struct listener *listener_add(struct sock *sk, struct stats *st,
+						     enum access how)
+{
+	static const struct listener fresh;
+	__u64 key = (__u64)sk, now = bpf_ktime_get_ns();
+	struct listener *l;
+	struct queues q;
+
+	if (filter.netns && READ(how, sk, __sk_common.skc_net.net, ns.inum) != filter.netns)
+		return NULL;
+	if (!queues_read(&q, sk, how))
+		return NULL;
+	bpf_map_update_elem(&listeners, &key, &fresh, BPF_NOEXIST);
+	l = bpf_map_lookup_elem(&listeners, &key);
+	if (!l) {
+		st->untracked++;
+		return NULL;
+	}
+	listener_name(l, sk, how);
+	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW))
+		l->flags |= LISTENER_KNOWS_ACK;
+	l->drops_before = q.drops;
+	l->accept_before = q.accept;
+	listener_sample(l, &q);
+	l->born = now;
+	set_child_listener(sk, now);
+	return l;
+}
+
+/* One that nobody has open, a kernel's, is found by what happens to it. */
+static __always_inline struct listener *listener_get(struct sock *sk, struct stats *st,
+						     enum access how)
+{
+	__u64 key = (__u64)sk;
+	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
+
+	return l ?: listener_add(sk, st, how);
+}
+
+static __always_inline void listener_write(struct seq_file *seq, const __u64 *key,
+					   struct listener *l)
+{
+	l->flags &= ~LISTENER_MATCHES;
+	if (flow_matches(&l->flow) && (!owner_filtered() || l->owner.flags & OWNER_MATCHES))
+		l->flags |= LISTENER_MATCHES;
+	bpf_seq_write(seq, key, sizeof(*key));
+	bpf_seq_write(seq, l, sizeof(*l));
+}
+
+/* The kernel tells of a state before the socket has it. */
+#define JUST_BORN_NS 1000000000ULL
+
+static __always_inline void listener_from_file(struct sock *sk, struct task_struct *task,
+					       enum access how)
+{
+	struct stats *st = stats_here();
+	struct listener *l;
+
+	if (!st || !is_tcp(sk, how) || !is_listening(sk, how))
+		return;
+	l = listener_get(sk, st, how);
+	/* the first holder, mostly the eldest, is taken */
+	if (l && !l->owner.pid)
+		owner_learn(&l->owner, task);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* All TCP sockets of the reader's network namespace, one sock_entry each (iter/tcp). */
+#pragma once
+
+#include "lib/compat.h"
+#include "lib/owner.h"
+
+/* Who closed a connection that lives on as a timewait socket, which has no owner. */
+struct closer {
+	struct owner owner;
+	__u64 since;
+};
+
+/* The oldest give way; a timewait socket that is not found here has no known owner. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct flow);
+	__type(value, struct closer);
+} closers SEC(".maps");
+
+static __always_inline void remember_closer(const struct flow *flow, const struct owner *owner,
+					    __u64 now)
+{
+	struct closer closer = {.owner = *owner, .since = now};
+
+	bpf_map_update_elem(&closers, flow, &closer, BPF_ANY);
+}
+
+static __always_inline void entry_owner(struct sock_entry *entry, const struct owner *owner)
+{
+	entry->pid = owner->pid;
+	__builtin_memcpy(entry->comm, owner->comm, COMM_LEN);
+}
+
+static __always_inline bool summary_timewait(struct sock_entry *entry,
+					     const struct tcp_timewait_sock *tcptw, __u64 now)
+{
+	__u32 began_ms = timewait_entry_ms(tcptw);
+	struct closer *closer;
+
+	entry->state = tcptw->tw_sk.tw_substate;
+	entry->timewait = 1;
+	entry->ktime = now;
+	if (began_ms)
+		entry->age = (__u64)((__u32)(now / 1000000) - began_ms) * 1000000;
+	/* the reader has the transitions, and from them the owners */
+	if (options.timewait_only)
+		return true;
+	closer = bpf_map_lookup_elem(&closers, &entry->flow);
+	if (!closer)
+		return !owner_filtered();
+	entry_owner(entry, &closer->owner);
+	if (!began_ms)
+		entry->age = now - closer->since;
+	return !owner_filtered() || closer->owner.flags & OWNER_MATCHES;
+}
+
+/*
+ * The last acknowledgement arrived in this state or made it: the state is at least as old.
+ * Not so in states that our own close() begins.
+ */
+static __always_inline bool ack_bounds_age(__u8 state)
+{
+	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT2;
+}
+
+static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_sock *tp, __u64 now)
+{
+	struct track *track = track_find((struct sock *)tp);
+	__u32 last_ack = tp->rcv_tstamp;
+
+	if (last_ack && ack_bounds_age(entry->state))
+		entry->idle_jiffies = (__u32)((__u32)bpf_jiffies64() - last_ack);
+	if (!track)
+		return !owner_filtered();
+	entry_owner(entry, &track->owner);
+	if (track->since)
+		entry->age = now - track->since;
+	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
+}
+
+/* Both clocks at one moment: two such lines tell the reader how long a jiffy is. */
+static __always_inline void write_clocks(struct seq_file *seq, __u64 now)
+{
+	struct sock_entry clocks = {.ktime = now, .jiffies = bpf_jiffies64()};
+
+	bpf_seq_write(seq, &clocks, sizeof(clocks));
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What tcpstates does when a full socket changes its state, or is used for the first time. */
+#pragma once
+
+#include "lib/owner.h"
+#include "states/socket_summary.bpf.h"
+#include "states/transition.bpf.h"
+
+/* A reset, and nothing else, leaves an error behind. */
+static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state,
+					 enum access how)
+{
+	return new_state == TCP_CLOSE && !READ(how, sk, sk_err) &&
+	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
+}
+
+/* Its connection was handed to a timewait socket: that it closes is no transition. */
+static __always_inline bool handed_over(struct track *track, int new_state)
+{
+	if (!track || new_state != TCP_CLOSE || !(track->marks & TRACK_TIMEWAIT))
+		return false;
+	track->marks &= ~TRACK_TIMEWAIT;
+	return true;
+}
+
+/*
+ * On 6.12 and older a child gets its addresses after this, and from a hash map its owner: both are
+ * there at its next transition, which tells of this one too.
+ */
+static __always_inline bool defer_transition(struct track *track, const struct sock *sk,
+					     int old_state, int new_state, enum access how)
+{
+	if (!track || !is_child(old_state, new_state))
+		return false;
+	if (!options.use_hash && READ(how, sk, __sk_common.skc_dport))
+		return false;
+	track->marks |= TRACK_UNNAMED;
+	return true;
+}
+
+/* The transition that was put off; since is when it happened. */
+static __always_inline void emit_deferred_transition(struct track *track, struct transition *tr,
+						     __u64 since, struct stats *st)
+{
+	struct transition child = *tr;
+
+	if (!track || !(track->marks & TRACK_UNNAMED))
+		return;
+	track->marks &= ~TRACK_UNNAMED;
+	child.ts = since;
+	child.duration = DURATION_UNKNOWN;
+	child.old_state = TCP_LISTEN;
+	child.new_state = TCP_SYN_RECV;
+	child.flags = 0;
+	transition_emit(&child, st);
+}
+
+/*
+ * The kernel may leave out a run of this program, and does not always say so. Then nobody
+ * knows since when the socket was in its old state.
+ */
+static __always_inline void note_gap(struct track *track, int old_state, int new_state,
+				     struct stats *st)
+{
+	if (track->state && track->state != (__u32)old_state) {
+		st->unseen++;
+		track->since = 0;
+	}
+	track->state = new_state;
+}
+
+static __always_inline void states_on_transition(struct sock *sk, int old_state, int new_state,
+						 enum access how)
+{
+	__u64 now = bpf_ktime_get_ns(), duration = DURATION_UNKNOWN, since = 0;
+	struct stats *st = stats_here();
+	struct transition tr = {};
+	struct track *track;
+	struct flow flow;
+
+	if (!st || !is_tcp(sk, how))
+		return;
+	track = track_make(sk);
+	if (track) {
+		note_gap(track, old_state, new_state, st);
+		/* a child is a copy of its listener: the time in LISTEN is not its own */
+		if (track->since && !is_child(old_state, new_state))
+			duration = now - track->since;
+		since = track->since;
+		track->since = now;
+		owner_on_transition(track, sk, old_state, new_state, st, how);
+	}
+	if (handed_over(track, new_state) || defer_transition(track, sk, old_state, new_state, how))
+		return;
+
+	flow_read_closing(&flow, sk, how);
+	if (!track && flow_matches(&flow))
+		st->untracked++;
+	if (options.quiet) {
+		if (track && new_state == TCP_CLOSE)
+			remember_closer(&flow, &track->owner, now);
+		return;
+	}
+	tr.flow = &flow;
+	tr.owner = track ? &track->owner : NULL;
+	tr.ts = now;
+	tr.duration = duration;
+	tr.cookie = cookie_of(sk, how);
+	tr.old_state = old_state;
+	tr.new_state = new_state;
+	if (options.mark_closing && may_timewait(sk, old_state, new_state, how))
+		tr.flags = STATE_MAY_TIMEWAIT;
+	emit_deferred_transition(track, &tr, since, st);
+	transition_emit(&tr, st);
+}
+
+/* A child's first send or receive tells which process accepted it. */
+static __always_inline void states_on_use(struct sock *sk, enum access how)
+{
+	struct track *track;
+	struct stats *st;
+
+	if (!is_tcp(sk, how))
+		return;
+	track = track_find(sk);
+	if (!track || owner_settled(&track->owner))
+		return;
+	st = stats_here();
+	if (st)
+		owner_settle(&track->owner, st);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* One state transition of one socket, filtered and sent to user space. */
+#pragma once
+
+#include "lib/filter.h"
+#include "lib/options.h"
+#include "lib/ring.h"
+#include "wire.h"
+
+struct transition {
+	const struct flow *flow;
+	const struct owner *owner; /* NULL: not known */
+	__u64 ts;
+	__u64 duration; /* in the old state; DURATION_UNKNOWN */
+	__u64 cookie;
+	__u8 old_state;
+	__u8 new_state;
+	__u8 flags;
+	__u8 end_cause;
+};
+
+/* What becomes of a marked transition, and how long it took, is for the reader to find out. */
+static __always_inline bool transition_wanted(const struct transition *tr)
+{
+	__u32 states = 1 << tr->old_state | 1 << tr->new_state;
+	bool marked = tr->flags & STATE_MAY_TIMEWAIT;
+
+	if (owner_filtered() && !(tr->owner && tr->owner->flags & OWNER_MATCHES))
+		return false;
+	if (marked)
+		states |= 1 << TCP_TIME_WAIT;
+	if (options.state_mask && !(options.state_mask & states))
+		return false;
+	/* an unknown duration is not known to be slower */
+	if (options.slower && !marked &&
+	    (tr->duration == DURATION_UNKNOWN || tr->duration < options.slower))
+		return false;
+	return true;
+}
+
+static __always_inline void transition_send(const struct transition *tr, struct stats *st)
+{
+	struct state_event *ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
+
+	if (!ev) {
+		st->lost++;
+		return;
+	}
+	ev->ts = tr->ts;
+	ev->duration = tr->duration;
+	ev->cookie = tr->cookie;
+	ev->flow = *tr->flow;
+	ev->old_state = tr->old_state;
+	ev->new_state = tr->new_state;
+	ev->flags = tr->flags;
+	ev->end_cause = tr->end_cause;
+	if (tr->owner) {
+		ev->cgroup = tr->owner->cgroup;
+		ev->pid = tr->owner->pid;
+		__builtin_memcpy(ev->comm, tr->owner->comm, COMM_LEN);
+	} else {
+		ev->cgroup = 0;
+		ev->pid = 0;
+		__builtin_memset(ev->comm, 0, COMM_LEN);
+	}
+	bpf_ringbuf_submit(ev, ring_wake_flags());
+}
+
+static __always_inline void transition_emit(const struct transition *tr, struct stats *st)
+{
+	st->attempted++;
+	if (flow_matches(tr->flow) && transition_wanted(tr))
+		transition_send(tr, st);
+	else
+		st->filtered++;
+}
