@@ -77,7 +77,7 @@ impl fmt::Display for TcpState {
 
 /// A word that names no TCP state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no TCP state is called so; the states are {}", TcpState::ALL.map(TcpState::name).join(" "))]
+#[error("unknown TCP state; valid states: {}", TcpState::ALL.map(TcpState::name).join(" "))]
 pub struct UnknownState;
 
 impl FromStr for TcpState {

@@ -49,7 +49,7 @@ impl Report {
                 if self.facts.socket_storage() {
                     "yes"
                 } else {
-                    "no: what is known of sockets is kept in a hash map"
+                    "no: socket state is kept in a hash map"
                 },
             );
             page.entry("socket cookies", yes(self.facts.socket_cookie()));
@@ -64,7 +64,7 @@ impl Report {
         page.entry("user", if self.facts.root { "root" } else { "not root" });
         page.entry(
             "user namespace",
-            if self.facts.init_userns { "the first" } else { "an unprivileged one" },
+            if self.facts.init_userns { "initial" } else { "unprivileged" },
         );
         let missing = self.facts.missing_capabilities();
         for capability in ["CAP_BPF", "CAP_PERFMON"] {
@@ -73,24 +73,24 @@ impl Report {
                 match (missing.contains(&capability), self.facts.init_userns) {
                     (true, _) => "no",
                     (false, true) => "yes",
-                    (false, false) => "inside this namespace only",
+                    (false, false) => "only inside this namespace",
                 },
             );
         }
         if self.machine.seccomp == Some(true) {
-            page.entry("seccomp", "a filter is in force: a container's, mostly");
+            page.entry("seccomp", "a filter is active, usually a container's");
         }
         if let (true, Some(bytes)) = (self.facts.counts_locked_memory(), self.machine.memlock_bytes)
         {
             let how = if self.facts.has_sys_resource() {
                 "the tools raise it"
             } else {
-                "raise it (ulimit -l) if that is too little, or run the tools as root"
+                "raise it (ulimit -l) if too small, or run the tools as root"
             };
             let kib = bytes >> 10;
             page.entry(
                 "locked memory",
-                &format!("{kib} KiB, which maps count against here: {how}"),
+                &format!("{kib} KiB; BPF maps count against it here: {how}"),
             );
         }
         if let Some(refusal) = &self.obstacle {
@@ -104,20 +104,22 @@ impl Report {
         let code = tool.exit_code();
         let verdict = match (&tool.verdict, &self.obstacle) {
             (Verdict::Loads, _) => "can start, its programs load".to_owned(),
-            (Verdict::Planned, _) => "can start by its plan, nothing was loaded".to_owned(),
+            (Verdict::Planned, _) => {
+                "can start according to its plan; nothing was loaded".to_owned()
+            }
             (Verdict::Refused { .. }, None) => format!("cannot start (exit code {code})"),
             (Verdict::Refused { .. }, Some(_)) if tool.hooks.is_empty() => {
                 format!("cannot start (exit code {code}), see above")
             }
             (Verdict::Refused { .. }, Some(_)) => {
-                format!("cannot start (exit code {code}), see above; apart from that, at least:")
+                format!("cannot start (exit code {code}), see above; otherwise at least:")
             }
         };
         page.title(&format!("{}: {verdict}", tool.title()));
         if let (Verdict::Refused { error, .. }, None) = (&tool.verdict, &self.obstacle) {
             let message = format!("{error:#}");
             if said.as_ref() == Some(&message) {
-                page.message("for the same reason");
+                page.message("same reason");
             } else {
                 page.message(&message);
             }
@@ -132,10 +134,10 @@ impl Report {
         match hook.rung {
             Some(rung) => page.entry(hook.name, &format!("{rung}: {}", hook.places.join(", "))),
             None if hook.required => page.entry(hook.name, "missing"),
-            None => page.entry(hook.name, "off (the tool can do without)"),
+            None => page.entry(hook.name, "off (optional)"),
         }
         if hook.rung.is_none() && hook.passed_over.is_empty() {
-            page.entry("", "--attach leaves no way to it");
+            page.entry("", "--attach excludes every method for it");
         }
         let general = [&self.facts.fentry_refused, &self.facts.kprobe_refused];
         let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -156,7 +158,7 @@ impl Report {
         let Some(symbols) = self.symbols.as_ref().filter(|symbols| !symbols.is_empty()) else {
             return;
         };
-        page.title("Functions that BTF does not describe here");
+        page.title("Functions missing from this kernel's BTF");
         let absent: Vec<_> =
             symbols.iter().filter(|(_, like)| like.is_empty()).map(|(name, _)| *name).collect();
         if !absent.is_empty() {
@@ -172,7 +174,7 @@ impl Report {
         let failing: Vec<_> = self.tools.iter().filter(|tool| tool.exit_code() != 0).collect();
         if failing.is_empty() {
             let planned = self.tools.iter().any(|tool| matches!(tool.verdict, Verdict::Planned));
-            let how = if planned { ", as far as a plan can tell" } else { "" };
+            let how = if planned { " according to its plan" } else { "" };
             return format!("Every tool can start{how}.");
         }
         if failing.len() == self.tools.len() {

@@ -314,7 +314,7 @@ mod tests {
             ("-i 0", "'0'", "0.5"),
             ("-i NaN", "'NaN'", "0.5"),
             ("-d soon", "'soon'", "10ms"),
-            ("-c [a", "'[a'", "without its ]"),
+            ("-c [a", "'[a'", "matching ]"),
             ("--netns 4194304", "'4194304'", "no process 4194304"),
             ("--attach magic", "'magic'", "tracepoint"),
             ("-4 -6", "--ipv6", "cannot be used with"),

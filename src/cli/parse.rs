@@ -19,7 +19,7 @@ const SMALLEST_FILE: u64 = 64 << 10;
 
 /// A time above 0: `200us`, `10ms`, `1.5s`, `2m`, `1h`, or seconds without a unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let hint = "write a time above 0 like 200us, 10ms, 1.5s, 2m or 1h";
+    let hint = "write a time above 0, e.g. 200us, 10ms, 1.5s, 2m or 1h";
     let time = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => text.parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()),
@@ -29,7 +29,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// An interval: a time of at least a millisecond.
 pub fn interval(text: &str) -> Result<Duration, String> {
-    let time = duration(text).map_err(|_| "write seconds above 0, like 1, 0.5 or 10".to_owned())?;
+    let time = duration(text).map_err(|_| "write seconds above 0, e.g. 1, 0.5 or 10".to_owned())?;
     if time < MIN_INTERVAL {
         return Err("the shortest interval is 1ms".to_owned());
     }
@@ -53,7 +53,7 @@ pub fn entries(text: &str) -> Result<u32, String> {
 pub fn pid(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(pid @ 1..=0x7fff_ffff) => Ok(pid),
-        _ => Err("write the number of a process; --comm takes names".to_owned()),
+        _ => Err("write a process ID; --comm takes names".to_owned()),
     }
 }
 
@@ -61,7 +61,7 @@ pub fn pid(text: &str) -> Result<u32, String> {
 pub fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let port = |text: &str| match text.parse() {
         Ok(port @ 1..) => Ok(port),
-        _ => Err("ports are 1 to 65535; write 80 or a range like 8000-8099".to_owned()),
+        _ => Err("ports are 1 to 65535; write 80 or a range, e.g. 8000-8099".to_owned()),
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let range = port(first)?..=port(last)?;
@@ -83,8 +83,8 @@ pub fn network(text: &str) -> Result<Ipv6Net, String> {
     } else if let Ok(v6) = addr.parse::<Ipv6Addr>() {
         (v6, 128)
     } else {
-        return Err("write an address or network like 192.0.2.1, 10.0.0.0/8 or fd00::/8; \
-                    names are not looked up"
+        return Err("write an address or network, e.g. 192.0.2.1, 10.0.0.0/8 or fd00::/8; \
+                    host names are not resolved"
             .to_owned());
     };
     let prefix = match prefix.map(str::parse::<u8>) {
@@ -92,7 +92,7 @@ pub fn network(text: &str) -> Result<Ipv6Net, String> {
         Some(Ok(prefix)) if prefix <= bits => prefix,
         Some(_) => {
             let family = if bits == 32 { "IPv4" } else { "IPv6" };
-            return Err(format!("prefixes of {family} are /0 to /{bits}"));
+            return Err(format!("{family} prefixes are /0 to /{bits}"));
         }
     };
     let offset = if bits == 32 { V4_OFFSET } else { 0 };
@@ -106,14 +106,14 @@ pub fn buffer_size(text: &str) -> Result<u32, String> {
     bytes(text)
         .filter(|size| BUFFER_SIZES.contains(size))
         .and_then(|size| u32::try_from(size.next_power_of_two()).ok())
-        .ok_or_else(|| "write a size from 4K to 1G, like 512K or 4M".to_owned())
+        .ok_or_else(|| "write a size from 4K to 1G, e.g. 512K or 4M".to_owned())
 }
 
 /// The size of a file in bytes: `64M`, `1G`.
 pub fn file_size(text: &str) -> Result<u64, String> {
     bytes(text)
         .filter(|size| *size >= SMALLEST_FILE)
-        .ok_or_else(|| "write a size of at least 64K, like 64M or 1G".to_owned())
+        .ok_or_else(|| "write a size of at least 64K, e.g. 64M or 1G".to_owned())
 }
 
 /// A number of bytes with a unit of 1024: `512K`, `4MiB`.
@@ -174,8 +174,8 @@ mod tests {
         assert_eq!(ok("0.0.0.0/0"), "::ffff:0.0.0.0/96");
         assert_eq!(ok("fd00::1/8"), "fd00::/8");
         assert_eq!(ok("::1"), "::1/128");
-        assert_eq!(network("10.0.0.0/33").unwrap_err(), "prefixes of IPv4 are /0 to /32");
-        assert_eq!(network("::/129").unwrap_err(), "prefixes of IPv6 are /0 to /128");
+        assert_eq!(network("10.0.0.0/33").unwrap_err(), "IPv4 prefixes are /0 to /32");
+        assert_eq!(network("::/129").unwrap_err(), "IPv6 prefixes are /0 to /128");
         for text in ["", "10.0.0", "localhost", "10.0.0.0/", "10.0.0.0/x"] {
             assert!(network(text).is_err(), "{text}");
         }

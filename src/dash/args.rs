@@ -119,7 +119,7 @@ fn size(text: &str) -> Result<(u16, u16), String> {
     let parts = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     parts
         .filter(|(width, height)| (20..=1000).contains(width) && (5..=1000).contains(height))
-        .ok_or_else(|| "write columns and lines like 100x30".to_owned())
+        .ok_or_else(|| "write columns and lines, e.g. 100x30".to_owned())
 }
 
 #[cfg(test)]

@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line() {
+    fn errors_are_one_line() {
         for (text, part) in [
             ("--port 70000", "65535"),
             ("--magic", "--magic"),
-            ("--comm [a", "without its ]"),
+            ("--comm [a", "no matching ]"),
             ("--comm", "a value is required"),
             ("'a", "not closed"),
             ("a b", "cannot be used multiple times"),

@@ -27,24 +27,24 @@ pub enum Key {
 pub const HELP: [(&str, &str); 20] = [
     ("1 … 7, Tab", "another view"),
     ("↑ ↓ PgUp PgDn Home End", "select a row; k j g G do the same"),
-    ("← →", "columns that do not fit"),
-    ("Enter", "details of the selected row"),
-    ("< >", "sort by the column before, after; or click on a heading"),
+    ("← →", "scroll columns that do not fit"),
+    ("Enter", "show details of the selected row"),
+    ("< >", "sort by the previous, next column; or click a heading"),
     ("r", "reverse the order"),
     ("/", "filter: --comm nginx --rport 443, or just nginx, 443, 10.0.0.0/8"),
-    ("s", "save what is shown as JSON Lines, for tcpdash --replay"),
+    ("s", "save the view as JSON Lines, for tcpdash --replay"),
     ("Space", "pause, go on"),
-    ("+ -", "a longer, a shorter interval"),
+    ("+ -", "lengthen, shorten the interval"),
     ("", ""),
     ("in a recording", ""),
     ("[ ]", "slower, faster"),
-    ("n", "step to the next moment"),
+    ("n", "step to the next sample"),
     (", .", "10 seconds back, ahead"),
     ("( )", "a minute back, ahead"),
-    ("0 $", "to the beginning, the end"),
+    ("0 $", "go to the start, the end"),
     ("", ""),
     ("h ?", "this help"),
-    ("q Esc Ctrl-C", "quit; Esc first closes what is open. Ctrl-Z suspends"),
+    ("q Esc Ctrl-C", "quit; Esc closes an open panel first. Ctrl-Z suspends"),
 ];
 
 #[allow(clippy::cast_possible_truncation, reason = "a few lines")]
@@ -157,7 +157,7 @@ impl Dash {
             _ => return None,
         };
         if self.progress.is_none() {
-            self.message = Some("only a recording has a past and a speed".to_owned());
+            self.message = Some("seek and speed need a recording".to_owned());
             return None;
         }
         Some(Order::Play(control))

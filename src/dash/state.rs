@@ -228,7 +228,7 @@ impl Dash {
     pub(super) fn change_interval(&mut self, longer: bool) -> Option<Order> {
         if self.progress.is_some() {
             self.message =
-                Some("a recording keeps its interval; [ and ] change the speed".to_owned());
+                Some("a recording has a fixed interval; [ and ] change the speed".to_owned());
             return None;
         }
         let mut choices = INTERVALS.into_iter().map(Duration::from_millis);

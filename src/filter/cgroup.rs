@@ -31,10 +31,10 @@ impl Cgroup {
 
     fn find_in(mounts: &[PathBuf], text: &str) -> Result<Self, String> {
         let Some(first) = mounts.first() else {
-            return Err("no cgroup2 file system is mounted here".to_owned());
+            return Err("no cgroup2 file system is mounted".to_owned());
         };
         if text.is_empty() {
-            return Err("an empty path names no cgroup; / is the root".to_owned());
+            return Err("empty path; / is the root cgroup".to_owned());
         }
         let within = mounts.iter().map(|mount| (mount, mount.join(text.trim_start_matches('/'))));
         let as_given = mounts.iter().map(|mount| (mount, PathBuf::from(text)));

@@ -30,13 +30,13 @@ pub enum GlobError {
     #[error("the pattern is too long: process names have at most 15 bytes")]
     TooLong,
     /// A `[` that no `]` ends.
-    #[error("a [ is without its ]; write \\[ for the character itself")]
+    #[error("a [ has no matching ]; write \\[ for a literal [")]
     OpenClass,
     /// A range like `[z-a]`.
-    #[error("the range {0}-{1} is empty; write it the other way round")]
+    #[error("the range {0}-{1} is empty; swap its ends")]
     BackwardRange(char, char),
     /// A backslash with nothing after it.
-    #[error("a \\ at the end stands before nothing; write \\\\ for the character itself")]
+    #[error("nothing follows the \\ at the end; write \\\\ for a literal \\")]
     OpenEscape,
 }
 

@@ -91,7 +91,7 @@ impl Filter {
         let clash = given.iter().find(|(_, family)| *family != given[0].1);
         match clash {
             Some((flag, _)) => Err(format!(
-                "{} and {flag} exclude each other: one is met by IPv4 only, the other by IPv6 only",
+                "{} and {flag} exclude each other: one matches only IPv4, the other only IPv6",
                 given[0].0
             )),
             None => Ok(()),

@@ -19,8 +19,8 @@ pub fn netns(text: &str) -> Result<u32, String> {
         return inode(Path::new(text)).map_err(|error| format!("{text}: {error}"));
     }
     let number: u32 = text.parse().map_err(|_| {
-        "not an inode number, process number or path; \
-         namespaces of 'ip netns' are files in /run/netns/"
+        "not an inode number, PID or path; \
+         'ip netns' namespaces are files in /run/netns/"
             .to_owned()
     })?;
     match inode(Path::new(&format!("/proc/{number}/ns/net"))) {
@@ -29,7 +29,7 @@ pub fn netns(text: &str) -> Result<u32, String> {
         Err(Error::Gone) => {
             Err(format!("no process {number} is running; inode numbers are those of 'lsns -t net'"))
         }
-        Err(error) => Err(format!("cannot see the namespace of process {number}: {error}")),
+        Err(error) => Err(format!("cannot read the namespace of process {number}: {error}")),
     }
 }
 

@@ -35,14 +35,13 @@ pub struct Spec {
     pub counts_in_kernel: bool,
 }
 
-const FORGOTTEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
-     (use a larger --track-max)";
+const FORGOTTEN: &str = "events without owner or duration: socket table full (raise --track-max)";
 
-const UNSEEN: &str = "events of sockets that found no room to be remembered, so without owner and duration \
-     (use a larger --track-max), or shown as CLOSE when it may have been TIME_WAIT";
+const UNSEEN: &str = "events without owner or duration, or CLOSE shown for TIME_WAIT: socket table full \
+     (raise --track-max)";
 
 const LISTENERS_FORGOTTEN: &str =
-    "listeners or waits that found no room to be remembered (use a larger --max-listeners)";
+    "listeners or waits not counted: table full (raise --max-listeners)";
 
 impl Spec {
     /// What its attach of some kinds attach to: the names to look for in the kernel.
@@ -117,8 +116,8 @@ pub static TCPDASH: Spec = Spec {
         &SOCKETS,
     ],
     hash_hooks: &[],
-    untracked_means: "events, sockets or listeners that found no room to be counted or remembered (use a \
-                      larger --max-keys or --track-max)",
+    untracked_means: "events, sockets or listeners not counted: table full (raise --max-keys or \
+                      --track-max)",
     counts_in_kernel: true,
 };
 
@@ -127,7 +126,7 @@ pub static TCPCOUNT: Spec = Spec {
     name: "tcpcount",
     hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
     hash_hooks: &[&CHILD],
-    untracked_means: "events counted as (other) for want of room (use a larger --max-keys)",
+    untracked_means: "events counted as (other): table full (raise --max-keys)",
     counts_in_kernel: true,
 };
 

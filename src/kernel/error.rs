@@ -28,9 +28,9 @@ pub enum StartError {
     },
     /// The kernel does not describe its types.
     #[error(
-        "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing): programs cannot be fitted \
-         to it.\nUse a kernel built with CONFIG_DEBUG_INFO_BTF=y; distribution kernels from 5.8 on \
-         mostly are."
+        "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing): programs cannot be \
+         relocated for it.\nUse a kernel built with CONFIG_DEBUG_INFO_BTF=y; most distribution \
+         kernels since 5.8 are."
     )]
     NoBtf,
     /// Something that every rung of a hook needs does not exist here.
@@ -44,7 +44,7 @@ pub enum StartError {
     /// Root in a user namespace is not root of the kernel.
     #[error(
         "this is an unprivileged user namespace (a rootless container, or unshare -U): \
-         the kernel allows no tracing from inside it, whatever capabilities are shown.\n\
+         the kernel does not allow tracing from inside it, even with these capabilities.\n\
          Run it in the host's user namespace."
     )]
     UserNamespace,
@@ -69,9 +69,7 @@ pub enum StartError {
         missing: Vec<(&'static str, String)>,
     },
     /// `--track storage` where it cannot be had.
-    #[error(
-        "--track storage is not possible here: {obstacle}\nUse --track hash, or leave it to the tool."
-    )]
+    #[error("--track storage is not possible here: {obstacle}\nUse --track hash or --track auto.")]
     NoStorage {
         /// What is in the way.
         obstacle: String,
@@ -93,8 +91,8 @@ fn join_missing(missing: &[(&'static str, String)]) -> String {
 
 fn how_to_get_capabilities(tool: &str, root: bool) -> String {
     if root {
-        "You are root, but something has taken them away: a container's settings mostly. \
-         Start it with them\n(docker run --cap-add BPF --cap-add PERFMON …), or run the tool on \
+        "You are root, but they were dropped, usually by container settings. \
+         Start the container with them\n(docker run --cap-add BPF --cap-add PERFMON …), or run the tool on \
          the host."
             .to_owned()
     } else {
@@ -112,11 +110,11 @@ fn why_forbidden(lockdown: Lockdown) -> &'static str {
         }
         Lockdown::Integrity => {
             "A security module or a seccomp filter forbids it, or lockdown=integrity (see \
-             kernel_lockdown(7)),\nwhich this tool can mostly live with."
+             kernel_lockdown(7)),\nwhich the tools usually tolerate."
         }
         Lockdown::None => {
             "A security module, a seccomp filter (a container's?) or a locked-down kernel forbids \
-             it; the last is told by\n/sys/kernel/security/lockdown, where securityfs is mounted."
+             it.\n/sys/kernel/security/lockdown shows the lockdown level if securityfs is mounted."
         }
     }
 }
@@ -197,7 +195,7 @@ pub(super) fn explain(error: &libbpf_rs::Error, program: Option<&str>, facts: &F
     } else {
         anyhow!(
             "the kernel refused to load the programs: {detail}\n\
-             Run again with -v for the whole story."
+             Run again with -v for the full log."
         )
     };
     LoadError { program, words, error }

@@ -109,7 +109,7 @@ impl Facts {
             tracepoints: BTreeSet::new(),
             iterators: BTreeSet::new(),
             functions: BTreeMap::new(),
-            fentry_refused: Some("not tried: it takes BTF".to_owned()),
+            fentry_refused: Some("not tried: it needs BTF".to_owned()),
             kprobe_refused: procfs::kprobe_refused(lockdown),
             refused: BTreeMap::new(),
             capabilities: procfs::effective_capabilities()?,
@@ -156,11 +156,11 @@ impl Facts {
         self.fentry_refused = if let Some(off) = procfs::ftrace_off() {
             Some(off)
         } else if !self.init_userns {
-            Some("not tried: not from inside a user namespace".to_owned())
+            Some("not tried: inside a user namespace".to_owned())
         } else if !missing.is_empty() {
-            Some(format!("not tried: it takes {}", missing.join(" and ")))
+            Some(format!("not tried: it needs {}", missing.join(" and ")))
         } else if functions.peek().is_none() {
-            Some("not tried: BTF has no function to try it with".to_owned())
+            Some("not tried: no suitable function in BTF".to_owned())
         } else {
             fentry_refused(functions)
         };

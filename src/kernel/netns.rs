@@ -62,7 +62,7 @@ impl Netns {
             .with_context(|| format!("cannot enter network namespace {}", self.inode))?;
         let result = inside();
         move_into_link_name_space(home.file.as_fd(), network)
-            .context("cannot come back from a network namespace")?;
+            .context("cannot return from a network namespace")?;
         result
     }
 }
@@ -92,8 +92,8 @@ impl Namespaces {
             }
         }
         bail!(
-            "network namespace {inode} cannot be entered: no process that we may look at is in \
-             it, and /run/netns has no name for it"
+            "network namespace {inode} cannot be entered: no accessible process is in it, and \
+             /run/netns has no name for it"
         )
     }
 }

@@ -139,7 +139,7 @@ fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), Star
     let missing = if having.is_empty() {
         let required = lacking.into_iter().filter(|choice| choice.hook.required);
         required
-            .map(|choice| (choice.hook.name, format!("this tool has no {kind} rung for it")))
+            .map(|choice| (choice.hook.name, format!("this tool cannot attach it by {kind}")))
             .collect()
     } else {
         let refused =
@@ -159,7 +159,9 @@ fn storage_or_hash(
         .iter()
         .find(|choice| choice.rung.as_ref().is_ok_and(|served| served.kind.probes_memory()));
     let obstacle = match probing {
-        Some(choice) => Some(format!("{}: programs on this rung cannot use it", choice.hook.name)),
+        Some(choice) => {
+            Some(format!("{}: programs attached this way cannot use it", choice.hook.name))
+        }
         None if !facts.socket_storage() => {
             Some("this kernel refuses it to tracing programs".to_owned())
         }

@@ -136,7 +136,7 @@ fn a_forced_rung_that_is_missing_names_the_others() {
     let refusal = forced(&facts(), AttachMethod::RawTracepoint).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
     let text = refusal.to_string();
-    assert!(text.ends_with("send: this tool has no raw-tracepoint rung for it"), "{text}");
+    assert!(text.ends_with("send: this tool cannot attach it by raw-tracepoint"), "{text}");
     let hardened = Facts { fentry_refused: Some("EPERM".to_owned()), ..facts() };
     let text = forced(&hardened, AttachMethod::Fentry).unwrap_err().to_string();
     assert!(text.ends_with("send: EPERM (available: tracepoint, kprobe)"), "{text}");
@@ -151,7 +151,7 @@ fn kprobes_keep_sockets_in_a_hash_map() {
     let storage = Request { forced: Some(AttachMethod::Kprobe), use_hash: Some(false) };
     let refusal = decide(&facts(), storage).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
-    assert!(refusal.to_string().contains("send: programs on this rung"), "{refusal}");
+    assert!(refusal.to_string().contains("send: programs attached this way"), "{refusal}");
 }
 
 #[test]

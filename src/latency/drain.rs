@@ -31,7 +31,7 @@ pub struct Taker {
 pub fn learn_listeners(session: &Session) -> Result<()> {
     if let Some(program) = session.plan().programs_of(LISTENING.name).next() {
         let learned = session.iterate(program.name, 1, |_| ());
-        learned.context("cannot learn who listens")?;
+        learned.context("cannot find listeners")?;
     }
     turn_to(&session.map(".data.turn")?, 0)
 }
@@ -39,7 +39,7 @@ pub fn learn_listeners(session: &Session) -> Result<()> {
 fn turn_to(map: &MapHandle, epoch: u32) -> Result<()> {
     let turn = LatencyTurn { epoch, rows: [0; 2], ready: 1 };
     map.update(&0u32.to_ne_bytes(), turn.as_bytes(), MapFlags::ANY)
-        .context("cannot turn to the other map")
+        .context("cannot switch to the other map")
 }
 
 impl Taker {

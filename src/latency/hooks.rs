@@ -75,8 +75,8 @@ pub static LATENCIES: Hook = Hook {
     required: true,
 };
 
-const UNTRACKED: &str = "latencies of sockets or rows that found no room: not measured, or summed up as (other) \
-     (use a larger --track-max or --max-keys)";
+const UNTRACKED: &str = "latencies not measured or counted as (other): table full (raise --track-max or \
+     --max-keys)";
 
 /// tcplatency by interval.
 pub static TCPLATENCY: Spec = Spec {

@@ -48,7 +48,7 @@ impl Kind {
     pub fn parse(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
-            format!("the kinds are {names}")
+            format!("valid kinds: {names}")
         })
     }
 }
@@ -123,7 +123,7 @@ mod tests {
         }
         assert_eq!(Kind::from_number(5), None);
         let error = Kind::parse("latency").unwrap_err();
-        assert_eq!(error, "the kinds are response, service, rtt, connect, accept");
+        assert_eq!(error, "valid kinds: response, service, rtt, connect, accept");
     }
 
     #[test]

@@ -21,7 +21,7 @@ enum Bound {
 /// Why the accept queue was full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    NobodyAccepts,
+    NoAccept,
     SlowAccept,
     ShortQueue,
 }
@@ -29,7 +29,7 @@ enum Verdict {
 impl Verdict {
     fn name(self) -> &'static str {
         match self {
-            Self::NobodyAccepts => "nobody_accepts",
+            Self::NoAccept => "no_accept",
             Self::SlowAccept => "slow_accept",
             Self::ShortQueue => "short_queue",
         }
@@ -88,7 +88,7 @@ pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
 fn verdict(one: &One, needed: u64, interval_ns: u64) -> Option<Verdict> {
     let numbers = &one.numbers;
     let Some(full) = emptied(one, numbers.accept_limit + 1, interval_ns) else {
-        return numbers.accepts.map(|_| Verdict::NobodyAccepts);
+        return numbers.accepts.map(|_| Verdict::NoAccept);
     };
     let median = numbers.waits.as_ref().and_then(|waits| waits.quantile(500));
     let slow = match median {
@@ -117,7 +117,7 @@ fn number(count: Option<u64>) -> String {
 impl AdviceRow {
     fn words(&self, one: &One, losses: &Losses, interval_ns: u64) -> String {
         let mut text = format!(
-            "{}: {} dropped in {}: accept queue full {} ({} at SYN, {} at the last ACK); SYN queue \
+            "{}: {} dropped in {}: accept queue full {} ({} at SYN, {} at the final ACK); SYN queue \
              full {} dropped, {} cookies\n",
             listener_text(&self.flow, one.listener.flags),
             number(losses.total),
@@ -129,7 +129,7 @@ impl AdviceRow {
             number(losses.cookies),
         );
         if losses.accept.is_none() {
-            text.push_str("  the cause is not known: nobody can tell them apart here\n");
+            text.push_str("  cause unknown: this kernel does not expose it\n");
         }
         self.accept_queue(one, interval_ns, &mut text);
         self.syn_queue(one, losses, &mut text);
@@ -143,22 +143,22 @@ impl AdviceRow {
         let _ = match (self.bound, self.knobs) {
             (Some(Bound::Somaxconn), Some(knobs)) => writeln!(
                 text,
-                "  limit {limit} = min(backlog, net.core.somaxconn {}): somaxconn bounds it; raise \
-                 both, and have the program listen again",
+                "  limit {limit} = min(backlog, net.core.somaxconn {}): somaxconn is the lower \
+                 one; raise both, then restart the program",
                 knobs.somaxconn
             ),
             (Some(Bound::Backlog), Some(knobs)) => writeln!(
                 text,
-                "  limit {limit} = min(backlog, net.core.somaxconn {}): the backlog of listen() \
-                 bounds it; raise it in the program",
+                "  limit {limit} = min(backlog, net.core.somaxconn {}): the listen() backlog is \
+                 the lower one; raise it in the program",
                 knobs.somaxconn
             ),
             _ => writeln!(text, "  limit {limit} = min(backlog, net.core.somaxconn)"),
         };
         let _ = writeln!(
             text,
-            "  peak {} + {} lost: a limit of {needed} would have held them all; it is an upper \
-             bound, for every retry counts",
+            "  peak {} + {} lost: a limit of {needed} would have been enough; this is an upper \
+             bound: every retry counts as a connection",
             one.numbers.accept_peak,
             needed - one.numbers.accept_peak
         );
@@ -173,20 +173,20 @@ impl AdviceRow {
         });
         let waits = waits.unwrap_or_default();
         let _ = match self.verdict {
-            None => writeln!(text, "  whether accept() is slow is not known here: try --wait"),
-            Some(Verdict::NobodyAccepts) => writeln!(
+            None => writeln!(text, "  unknown whether accept() is slow; try --wait"),
+            Some(Verdict::NoAccept) => writeln!(
                 text,
-                "  nobody called accept(): no queue is long enough; look at the program"
+                "  accept() was not called in this interval; a longer queue will not help"
             ),
             Some(Verdict::SlowAccept) => writeln!(
                 text,
-                "  accept() is slow: a full queue takes {} to empty{waits}; a longer one only makes \
+                "  accept() is slow: a full queue takes {} to empty{waits}; a longer queue only makes \
                  connections wait longer",
                 emptied(limit + 1)
             ),
             Some(Verdict::ShortQueue) => writeln!(
                 text,
-                "  the queue is short: at the rate of accept() the last of {needed} would have waited \
+                "  the queue is too short: at this accept() rate the last of {needed} would have waited \
                  {}{waits}",
                 emptied(needed)
             ),
@@ -197,9 +197,9 @@ impl AdviceRow {
                 "  net.ipv4.tcp_abort_on_overflow = {}: {}",
                 u8::from(knobs.abort_on_overflow),
                 if knobs.abort_on_overflow {
-                    "a client whose last ACK finds no room gets an RST"
+                    "a client whose final ACK is dropped gets an RST"
                 } else {
-                    "a client whose last ACK finds no room believes to be connected"
+                    "a client whose final ACK is dropped thinks it is connected"
                 }
             );
         }
@@ -213,7 +213,7 @@ impl AdviceRow {
         let limit = knobs.syn_limit(one.listener.accept_limit);
         let _ = writeln!(
             text,
-            "  SYN queue: {} under way, limit {limit}; net.ipv4.tcp_syncookies = {}, \
+            "  SYN queue: {} half-open, limit {limit}; net.ipv4.tcp_syncookies = {}, \
              net.ipv4.tcp_max_syn_backlog = {}",
             one.numbers.syn_peak, knobs.syncookies, knobs.max_syn_backlog
         );
@@ -225,9 +225,10 @@ impl AdviceRow {
                     "SYNs are dropped: set tcp_syncookies = 1, or raise backlog, somaxconn and \
                       tcp_max_syn_backlog",
                 1 =>
-                    "cookies hold the listener open; clients that never answer are a flood or an \
-                      asymmetric route",
-                _ => "cookies are sent always (tcp_syncookies = 2), be the queue full or not",
+                    "SYN cookies keep accepting; clients that never complete the handshake are a \
+                      flood or an asymmetric route",
+                _ =>
+                    "SYN cookies are always sent (tcp_syncookies = 2), even if the queue is not full",
             }
         );
     }

@@ -23,9 +23,9 @@ fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Verdic
 
 #[test]
 fn a_queue_is_short_or_accept_is_slow() {
-    use Verdict::{NobodyAccepts, ShortQueue, SlowAccept};
+    use Verdict::{NoAccept, ShortQueue, SlowAccept};
     assert_eq!(told(9, None, None), None);
-    assert_eq!(told(9, Some(0), None), Some(NobodyAccepts));
+    assert_eq!(told(9, Some(0), None), Some(NoAccept));
     // 107 at 10,000 a second take 11 ms; 105 at 100 a second more than one.
     assert_eq!(told(102, Some(10_000), None), Some(ShortQueue));
     assert_eq!(told(100, Some(100), None), Some(SlowAccept));

@@ -29,7 +29,7 @@ impl Mib {
     pub fn here() -> Result<Self> {
         const PATH: &str = "/proc/thread-self/net/netstat";
         let text = fs::read_to_string(PATH).with_context(|| format!("cannot read {PATH}"))?;
-        Self::parse(&text).with_context(|| format!("{PATH} lacks a counter of listeners"))
+        Self::parse(&text).with_context(|| format!("{PATH} has no listener counters"))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -88,7 +88,7 @@ impl Knobs {
         let of = |name: &str| -> Result<u32> {
             let path = format!("/proc/sys/net/{name}");
             let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-            text.trim().parse().with_context(|| format!("{path} is no number"))
+            text.trim().parse().with_context(|| format!("{path} is not a number"))
         };
         Ok(Self {
             somaxconn: of("core/somaxconn")?,

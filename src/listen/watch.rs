@@ -59,6 +59,6 @@ impl Watch {
     /// What cannot be told of other namespaces and why, once.
     pub fn remark(&mut self) -> Option<String> {
         let why = self.source.spaces.remark()?;
-        Some(format!("losses of other namespaces are not told apart: {why}"))
+        Some(format!("drop causes in other network namespaces are unknown: {why}"))
     }
 }

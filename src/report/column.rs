@@ -91,7 +91,7 @@ pub trait Row: Sized + 'static {
 
 /// A name given to `--sort` that no column has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no column is called '{name}'; the columns are {known}")]
+#[error("unknown column '{name}'; valid columns: {known}")]
 pub struct UnknownColumn {
     name: String,
     known: String,
@@ -181,10 +181,7 @@ pub(super) mod tests {
     #[test]
     fn an_unknown_column_lists_the_columns() {
         let error = find::<Sample>("nope").err().unwrap().to_string();
-        assert_eq!(
-            error,
-            "no column is called 'nope'; the columns are time pid comm tx_calls family"
-        );
+        assert_eq!(error, "unknown column 'nope'; valid columns: time pid comm tx_calls family");
         assert!(find::<Sample>("").is_err());
     }
 }

@@ -97,13 +97,13 @@ impl Status {
             parts.push(format!("{n} {}", self.untracked_means));
         }
         if let Some(n @ 1..) = self.missed {
-            parts.push(format!("the kernel skipped {n} runs of our programs"));
+            parts.push(format!("the kernel skipped {n} program runs"));
         }
         if let (None, Some(n @ 1..)) = (self.missed, self.unreturned) {
-            parts.push(format!("at least {n} calls were not counted, for this kernel has room for few kretprobes at once"));
+            parts.push(format!("at least {n} calls not counted: kretprobe instance limit reached"));
         }
         if let Some(n @ 1..) = self.unexplained {
-            parts.push(format!("{n} unexplained: the kernel's own counters say otherwise"));
+            parts.push(format!("the kernel counts {n} drops (ListenDrops) that match no listener"));
         }
         (!parts.is_empty()).then(|| format!("{}: {}", self.tool, parts.join("; ")))
     }

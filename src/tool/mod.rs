@@ -92,7 +92,7 @@ impl Running {
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
         let printer =
-            common.output.printer(interval, &stop).context("cannot use the standard output")?;
+            common.output.printer(interval, &stop).context("cannot use standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
         Self::start_on((printer, waiter), spec, common, setup, look)
     }
@@ -236,7 +236,7 @@ impl Running {
             return Ok(());
         };
         let before = Instant::now();
-        self.session.iterate(program.name, 1, |_| ()).context("cannot learn owners")?;
+        self.session.iterate(program.name, 1, |_| ()).context("cannot find owners")?;
         let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
         self.next_sweep = Instant::now() + pause;
         Ok(())

@@ -134,7 +134,7 @@ fn advice() -> Result<()> {
         ensure!(!rows.is_empty(), "no advice");
         for row in rows {
             ensure!(row["bound_by"] == bound && row["accept_limit"] == limit, "{row}");
-            ensure!(row["verdict"] == "nobody_accepts", "{row}");
+            ensure!(row["verdict"] == "no_accept", "{row}");
             ensure!(row["somaxconn"] == somaxconn && row["abort_on_overflow"] == false, "{row}");
         }
     }

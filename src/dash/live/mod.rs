@@ -65,7 +65,7 @@ pub fn start(object: &'static [u8], request: Request) -> Result<Feed> {
         }
     };
     thread::Builder::new().name("live".into()).spawn(work).context("cannot start a thread")?;
-    outcome.recv().unwrap_or_else(|_| Err(anyhow!("the session ended at once")))?;
+    outcome.recv().unwrap_or_else(|_| Err(anyhow!("the session ended immediately")))?;
     let start =
         Box::new(move |send| listener.send(send).map_err(|_| anyhow!("the session has ended")));
     Ok(Feed { start, control, interval })

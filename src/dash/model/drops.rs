@@ -97,7 +97,7 @@ impl Drops {
             ("accept queue full at the SYN", self.accept_syn),
             ("accept queue full at the final ACK", self.accept_ack),
             ("SYN queue full", self.syn),
-            ("neither queue was full", self.other),
+            ("other causes", self.other),
         ]
     }
 

@@ -73,7 +73,7 @@ fn losses(board: &Board, found: &mut Vec<Finding>) {
     }
     let left_out = board.left_out();
     if left_out > 0 {
-        let text = format!("{left_out} rows found no room on this board");
+        let text = format!("{left_out} rows did not fit and are not shown");
         found.push(Finding { weight: Weight::Remark, text });
     }
 }
@@ -100,9 +100,9 @@ fn listeners(board: &Board, found: &mut Vec<Finding>) {
 fn clients(board: &Board, found: &mut Vec<Finding>) {
     let Some(worst) = board.clients.rows().max_by_key(|client| client.lost) else { return };
     let Some(lost @ 1..) = worst.lost else { return };
-    let who = worst.raddr.map_or("clients unknown".to_owned(), |raddr| raddr.to_string());
+    let who = worst.raddr.map_or("unknown clients".to_owned(), |raddr| raddr.to_string());
     let time = worst.interval_ns.map_or(String::new(), |ns| format!(" in {}", nanos(ns)));
-    let text = format!("listeners here dropped {lost} connections of {who}{time}");
+    let text = format!("listeners dropped {lost} connections from {who}{time}");
     found.push(Finding { weight: Weight::Bad, text });
 }
 
@@ -124,7 +124,7 @@ fn close_wait(board: &Board, found: &mut Vec<Finding>) {
     };
     let bound = if oldest.age_ns.is_some() { "" } else { "at least " };
     let text = format!(
-        "{} has not closed {sockets} whose peer has; the oldest for {bound}{}",
+        "{} holds {sockets} in CLOSE_WAIT (peer closed, process did not); the oldest for {bound}{}",
         process(&oldest.key()),
         nanos(age(&oldest).unwrap_or(0)),
     );
@@ -156,7 +156,7 @@ fn retransmits(board: &Board, found: &mut Vec<Finding>) {
         if let (Some(again), Some(sent @ 1..)) = (mib.retrans_segs, mib.out_segs) {
             let percent = super::float(again) * 100.0 / super::float(sent);
             if percent >= MANY_RETRANSMITS {
-                let text = format!("{percent:.1} % of segments are sent again ({again} of {sent})");
+                let text = format!("{percent:.1} % of segments retransmitted ({again} of {sent})");
                 found.push(Finding { weight: Weight::Warning, text });
             }
         }

@@ -46,9 +46,9 @@ fn findings_name_the_culprit_worst_first() {
             "0.0.0.0:80 of nginx (3) dropped 21 connections in the last minute: accept queue full at the SYN",
             "tcpstates: 40 lost of 100 events: its numbers are too low",
             "[::]:81 of nginx (3): accept queue at 4 of 5",
-            "leaky (9) has not closed a socket whose peer has; the oldest for at least 40.0s",
+            "leaky (9) holds a socket in CLOSE_WAIT (peer closed, process did not); the oldest for at least 40.0s",
             "12001 sockets in TIME_WAIT, 11000 of curl (7)",
-            "2.5 % of segments are sent again (25 of 1000)",
+            "2.5 % of segments retransmitted (25 of 1000)",
         ]
     );
     assert_eq!(findings(&Board::default()), []);

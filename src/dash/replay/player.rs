@@ -191,7 +191,7 @@ impl Player {
         let ahead = ts.saturating_sub(self.progress.now);
         if !(0..=BEFORE).contains(&ahead) {
             if !self.lines.can_seek() {
-                return Ok(vec![Event::Say("a pipe can only be read on".to_owned())]);
+                return Ok(vec![Event::Say("a pipe cannot seek backwards".to_owned())]);
             }
             let here = self.lines.find(ts)?;
             let before = self.lines.find(ts - BEFORE)?;

@@ -80,7 +80,7 @@ fn way(ascii: bool, progress: &Progress) -> String {
     };
     let speed = match progress.speed {
         _ if progress.ended => "end".to_owned(),
-        speed if speed.is_infinite() => "as fast as it comes".to_owned(),
+        speed if speed.is_infinite() => "maximum speed".to_owned(),
         speed => format!("{speed}×"),
     };
     format!("{bar} {speed}")

@@ -99,8 +99,9 @@ fn of_process(pen: &mut Pen<'_>, board: &Board, row: &ProcessRow, area: Area) {
     });
     let (_, below) = below.split(1);
     let title = match own.len() {
-        0 => "none of its connections is known".to_owned(),
-        known => format!("{known} connections known, busiest first"),
+        0 => "no known connections".to_owned(),
+        1 => "1 connection".to_owned(),
+        known => format!("{known} connections, busiest first"),
     };
     pen.text(below, 0, 0, &title, pen.theme.strong());
     for (y, one) in (1..below.height).zip(&own) {
@@ -142,13 +143,10 @@ fn without_steps(dash: &Dash) -> &'static str {
     let recorded = dash.board().connections.iter().next().is_some();
     match (&dash.progress, recorded) {
         (None, _) => {
-            "How it came to its state is not watched live, for what that costs: record tcpstates \
-             --json, and show it with --replay."
+            "State changes are not recorded live (too costly). Record tcpstates --json and replay it."
         }
-        (Some(_), true) => "No change of its state has been recorded so far.",
-        (Some(_), false) => {
-            "How it came to its state is not in this recording: tcpstates --json has it."
-        }
+        (Some(_), true) => "No state change recorded so far.",
+        (Some(_), false) => "State changes are not in this recording; record tcpstates --json.",
     }
 }
 
@@ -176,7 +174,7 @@ fn of_listener(pen: &mut Pen<'_>, board: &Board, row: &ListenerRow, area: Area) 
     let y = pen.flow(below, 0, 0, drops.collect::<Vec<_>>());
     let r = &row.row;
     let others = [("accepted", r.accepts), ("cookies sent", r.cookies)];
-    let others = others.into_iter().chain([("SYN-ACKs sent again", r.synack_retrans)]);
+    let others = others.into_iter().chain([("retransmitted SYN-ACKs", r.synack_retrans)]);
     let others = others.map(|(words, count)| plain(format!("{words} {}", number(count))));
     let title = ("in the last interval:".to_owned(), pen.theme.strong());
     pen.flow(below, 0, y, std::iter::once(title).chain(others));

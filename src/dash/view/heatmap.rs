@@ -16,7 +16,7 @@ const SCALE: u16 = 8;
 
 /// Draws the intervals of a row's key.
 pub fn draw(pen: &mut Pen<'_>, board: &Board, row: &LatencyRow, area: Area) {
-    let title = format!("{} over time: dark is where most of them are", row.name());
+    let title = format!("{} over time: darker = more", row.name());
     pen.text(area, 0, 0, &title, pen.theme.strong());
     let (_, area) = area.split(1);
     let Some(intervals) = board.trails.latencies(&row.row) else { return };

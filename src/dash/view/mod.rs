@@ -61,10 +61,10 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     }
 }
 
-/// What to say of a table without rows: what is unknown is not nothing.
+/// Text for a table without rows: unknown is not the same as none.
 fn nothing(dash: &Dash) -> &'static str {
     let board = dash.board();
-    let told = match dash.view {
+    let known = match dash.view {
         View::Processes => {
             board.counts.get(&By::Process).is_some()
                 || board.counts.get(&By::Connection).is_some()
@@ -76,10 +76,10 @@ fn nothing(dash: &Dash) -> &'static str {
         _ => !board.listeners.is_empty(),
     };
     match (&dash.filter, &dash.progress) {
-        (Some(_), _) if told => "nothing passes the filter",
-        (None, _) if told => "none",
-        (_, None) => "nothing so far",
-        (_, Some(_)) => "nothing so far in this recording",
+        (Some(_), _) if known => "no rows match the filter",
+        (None, _) if known => "none",
+        (_, None) => "no data yet",
+        (_, Some(_)) => "not in this recording so far",
     }
 }
 

@@ -153,7 +153,7 @@ fn slowest(pen: &mut Pen<'_>, board: &Board, area: Area) {
 
 fn findings(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
     if dash.findings.is_empty() {
-        pen.text(area, 0, 0, "Nothing looks wrong.", pen.theme.faint());
+        pen.text(area, 0, 0, "No problems found.", pen.theme.faint());
         return;
     }
     let mut y = 0;

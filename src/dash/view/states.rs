@@ -60,7 +60,7 @@ fn bars(pen: &mut Pen<'_>, board: &Board, area: Area) {
         && namespaces.all(|other| other == one)
         && usize::from(area.height) > TcpState::ALL.len()
     {
-        let text = format!("all of network namespace {one}");
+        let text = format!("all in network namespace {one}");
         pen.text(area, 0, area.height - 1, &text, pen.theme.faint());
     }
 }

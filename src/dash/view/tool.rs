@@ -15,7 +15,7 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
         y = one(pen, tool, area, y) + 1;
     }
     if dash.board().tools.is_empty() {
-        pen.text(area, 0, y, "No status of any tool yet.", pen.theme.faint());
+        pen.text(area, 0, y, "No tool status yet.", pen.theme.faint());
         y += 1;
     }
     if let Some(progress) = &dash.progress

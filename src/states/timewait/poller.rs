@@ -74,8 +74,9 @@ impl Looks {
         let mut remark = None;
         for netns in waits.namespaces() {
             if let Some(obstacle) = self.look(session, waits, netns, meanwhile)? {
-                remark =
-                    Some(format!("TIME_WAIT is not shown where nobody can look: {obstacle:#}"));
+                remark = Some(format!(
+                    "TIME_WAIT is not shown in namespaces that cannot be entered: {obstacle:#}"
+                ));
             }
         }
         Ok(remark.filter(|_| !mem::replace(&mut self.told, true)))
