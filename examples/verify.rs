@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel, set_print};
 use tcpscope::check::wanted;
-use tcpscope::group::By;
+use tcpscope::group::GroupBy;
 use tcpscope::kernel::facts::Facts;
 use tcpscope::latency::Kinds;
 use tcpscope::wire::Options;
@@ -38,7 +38,7 @@ fn keep(level: PrintLevel, text: String) {
 /// Whatever makes programs longer.
 fn options(facts: &Facts, use_hash: bool) -> Options {
     let mut options = Options::zeroed();
-    By::Connection.configure(&mut options);
+    GroupBy::Connection.configure(&mut options);
     options.use_hash = u32::from(use_hash);
     options.heirs = u32::from(!use_hash);
     options.task_by_helpers = u32::from(!facts.current_task());

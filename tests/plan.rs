@@ -11,8 +11,8 @@ use tcpscope::hooks::{
 };
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::facts::{Facts, Lockdown};
-use tcpscope::kernel::plan::Request;
-use tcpscope::latency::{Kind, Kinds};
+use tcpscope::kernel::plan::PlanRequest;
+use tcpscope::latency::{Kinds, LatencyKind};
 
 const TOOLS: [&Spec; 8] = [
     &TCPSTATES,
@@ -36,7 +36,7 @@ fn facts(name: &str) -> Facts {
 }
 
 /// A plan in words, one line a hook; or the refusal after its exit code.
-fn decide(spec: &Spec, facts: &Facts, request: Request) -> String {
+fn decide(spec: &Spec, facts: &Facts, request: PlanRequest) -> String {
     let plan = match spec.plan(facts, request) {
         Ok(plan) => plan,
         Err(refusal) => return format!("{}: {refusal}", refusal.exit_code()),
@@ -57,11 +57,11 @@ fn decide(spec: &Spec, facts: &Facts, request: Request) -> String {
 }
 
 fn auto(spec: &Spec, facts: &Facts) -> String {
-    decide(spec, facts, Request::default())
+    decide(spec, facts, PlanRequest::default())
 }
 
 fn forced(spec: &Spec, facts: &Facts, kind: AttachMethod) -> String {
-    decide(spec, facts, Request { forced: Some(kind), use_hash: None })
+    decide(spec, facts, PlanRequest { forced: Some(kind), use_hash: None })
 }
 
 const STATES_FENTRY_NEW: &str = "\
@@ -275,7 +275,7 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
 #[test]
 fn a_hash_map_of_sockets_wants_to_know_of_their_end() {
     let mut facts = facts("debian-7.2");
-    let in_hash = Request { forced: None, use_hash: Some(true) };
+    let in_hash = PlanRequest { forced: None, use_hash: Some(true) };
     assert_eq!(decide(&TCPSTATES, &facts, in_hash), format!("{STATES_FENTRY_NEW}{IN_HASH}"));
     facts.tracepoints.remove("tcp_destroy_sock");
     assert_eq!(auto(&TCPSTATES, &facts), STATES_FENTRY_NEW);
@@ -375,15 +375,19 @@ fn tcplatency_sees_sends_begin_where_it_can() {
 
 #[test]
 fn kinds_that_nobody_asked_for_have_no_hooks() {
-    let plan =
-        |kinds: &[Kind], events| auto(tcplatency(Kinds::of(kinds), true, events), &facts(HARDENED));
-    assert_eq!(plan(&[Kind::Connect], true), "state: state_tracepoint\nowners: learn_owners\n");
-    let accept = plan(&[Kind::Accept], false);
+    let plan = |kinds: &[LatencyKind], events| {
+        auto(tcplatency(Kinds::of(kinds), true, events), &facts(HARDENED))
+    };
+    assert_eq!(
+        plan(&[LatencyKind::Connect], true),
+        "state: state_tracepoint\nowners: learn_owners\n"
+    );
+    let accept = plan(&[LatencyKind::Accept], false);
     assert!(accept.contains("accept-return: accept_sys_exit\n"), "{accept}");
     assert!(!accept.contains("segment") && !accept.contains("send-begin"), "{accept}");
-    let rtt = plan(&[Kind::Rtt], false);
+    let rtt = plan(&[LatencyKind::Rtt], false);
     assert!(rtt.contains("segment: segment_tracepoint\n") && !rtt.contains("send-begin"), "{rtt}");
-    let service = plan(&[Kind::Service], true);
+    let service = plan(&[LatencyKind::Service], true);
     assert!(service.contains("send-begin: send_begin_tracepoint\n"), "{service}");
     assert!(service.contains("listening: learn_listeners\n"), "{service}");
     assert_eq!(tcplatency(Kinds::DEFAULT, false, false).hooks.len(), TCPLATENCY.hooks.len());

@@ -11,7 +11,7 @@ use tcpscope::cgroup::CgroupNames;
 use tcpscope::cli::usage_error;
 use tcpscope::clock::{Ticker, monotonic_now, wall_now};
 use tcpscope::count::Args;
-use tcpscope::count::{self, By, CountRow, Counts, Shape, Source};
+use tcpscope::count::{self, CountRow, CountRowOptions, CountSource, Counts, GroupBy};
 use tcpscope::filter::{Cgroup, Filter};
 use tcpscope::hooks::TCPCOUNT;
 use tcpscope::kernel::session::Setup;
@@ -50,8 +50,8 @@ fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
 }
 
 /// How an interval of `length` ns that ends now is shown.
-fn shape(args: &Args, length: u64) -> Shape {
-    Shape {
+fn shape(args: &Args, length: u64) -> CountRowOptions {
+    CountRowOptions {
         ts: wall_now(),
         interval_ns: length,
         by: args.by,
@@ -65,17 +65,17 @@ fn count(args: &Args, filter: &Filter) -> Result<ExitCode> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
     let shown = if args.cumulative { Duration::ZERO } else { args.interval.interval() };
     let mut running = Running::start(&TCPCOUNT, &args.common, setup(args, filter, cpus)?, shown)?;
-    let source = Source::of(&running.session, cpus)?;
+    let source = CountSource::of(&running.session, cpus)?;
     let work = watch(&mut running, &source, args);
     running.finish(work, |_| Ok(()))
 }
 
-fn watch(running: &mut Running, source: &Source, args: &Args) -> Result<()> {
+fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()> {
     let mut model = Counts::new(args.cumulative);
     let mut cgroups = CgroupNames::new(Cgroup::mount());
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
-    if args.by == By::Total {
+    if args.by == GroupBy::Total {
         running.printer.begin::<CountRow>(&CountRow::view(args.by))?;
     }
     let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);

@@ -15,8 +15,8 @@ use crate::hooks::{
 };
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::StartError;
-use crate::kernel::facts::{Facts, Wanted};
-use crate::kernel::plan::{Choice, Plan, Request, choose};
+use crate::kernel::facts::{Facts, SymbolNames};
+use crate::kernel::plan::{Choice, Plan, PlanRequest, choose};
 
 pub use args::Args;
 pub use machine::Machine;
@@ -39,10 +39,10 @@ pub static TOOLS: [(&Spec, Option<&str>); 8] = [
 ];
 
 /// Everything that some tool looks for in the kernel.
-pub fn wanted() -> Wanted {
-    let mut all = Wanted::default();
+pub fn wanted() -> SymbolNames {
+    let mut all = SymbolNames::default();
     for (spec, _) in TOOLS {
-        let Wanted { tracepoints, iterators, functions } = spec.wanted();
+        let SymbolNames { tracepoints, iterators, functions } = spec.wanted();
         all.tracepoints.extend(tracepoints);
         all.iterators.extend(iterators);
         all.functions.extend(functions);
@@ -122,10 +122,10 @@ impl Report {
     pub fn new(
         (ts, facts, machine): (i64, Facts, Machine),
         symbols: Option<Symbols>,
-        request: Request,
+        request: PlanRequest,
         mut load: Option<impl FnMut(&'static Spec, Option<&'static str>) -> Result<Plan>>,
     ) -> Self {
-        let obstacle = Plan::decide(NAME, &[], &[], &facts, Request::default()).err();
+        let obstacle = Plan::decide(NAME, &[], &[], &facts, PlanRequest::default()).err();
         let able = Facts { capabilities: u64::MAX, init_userns: true, ..facts.clone() };
         let report = |(spec, mode): (&'static Spec, Option<&'static str>)| {
             let planned = spec.plan(&able, request);
@@ -194,7 +194,7 @@ impl HookReport {
 }
 
 /// A tool without a plan still has hooks that could be served.
-fn one_by_one(spec: &Spec, facts: &Facts, request: Request) -> Vec<HookReport> {
+fn one_by_one(spec: &Spec, facts: &Facts, request: PlanRequest) -> Vec<HookReport> {
     let hooks = spec.hooks.iter().copied();
     hooks.map(|hook| HookReport::new(&choose(hook, facts, request.forced))).collect()
 }

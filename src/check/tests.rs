@@ -11,7 +11,7 @@ fn facts(name: &str) -> Facts {
 }
 
 fn report(facts: Facts, load: Option<Load>) -> Report {
-    Report::new((0, facts, Machine::default()), None, Request::default(), load)
+    Report::new((0, facts, Machine::default()), None, PlanRequest::default(), load)
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn without_loading_it_is_a_plan_only() {
 fn hooks_are_those_of_what_was_loaded() {
     let load: Load = |spec, _| {
         let refused = [("recv_fexit_4".to_owned(), "R1 !read_ok".to_owned())].into();
-        Ok(spec.plan(&Facts { refused, ..facts("debian-7.2") }, Request::default())?)
+        Ok(spec.plan(&Facts { refused, ..facts("debian-7.2") }, PlanRequest::default())?)
     };
     let report = report(facts("debian-7.2"), Some(load));
     assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Loads)));
@@ -56,7 +56,7 @@ fn the_first_failure_is_the_exit_code() {
             let (lockdown, detail) = (Lockdown::None, String::new());
             Err(StartError::Forbidden { lockdown, detail }.into())
         }
-        _ => Ok(spec.plan(&facts("debian-6.1"), Request::default())?),
+        _ => Ok(spec.plan(&facts("debian-6.1"), PlanRequest::default())?),
     };
     assert_eq!(report(facts("debian-6.1"), Some(load)).exit_code(), 7);
     let load: Load = |_, _| Err(anyhow!("who knows"));

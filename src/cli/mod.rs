@@ -13,7 +13,7 @@ use ipnet::Ipv6Net;
 
 use crate::filter::{Cgroup, CommGlob, Family, Filter, netns};
 use crate::kernel::attach::AttachMethod;
-use crate::kernel::plan::Request;
+use crate::kernel::plan::PlanRequest;
 use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
 
 /// Every tool has these.
@@ -70,8 +70,8 @@ pub struct MeasureArgs {
 
 impl MeasureArgs {
     /// The constraints of the plan.
-    pub fn request(&self) -> Request {
-        Request { forced: self.attach.method(), use_hash: self.track.use_hash() }
+    pub fn request(&self) -> PlanRequest {
+        PlanRequest { forced: self.attach.method(), use_hash: self.track.use_hash() }
     }
 }
 

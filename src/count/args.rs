@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use clap::Parser;
 
 use crate::cli::{Common, IntervalArgs, parse};
-use crate::group::By;
+use crate::group::GroupBy;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,8 +34,8 @@ pub struct Args {
     pub count: Option<NonZeroU64>,
     /// Group rows by process, connection, remote[:PREFIX], port (local), cgroup, netns or total
     #[arg(long, value_name = "GROUP", help_heading = "Output", default_value = "process",
-        value_parser = By::parse)]
-    pub by: By,
+        value_parser = GroupBy::parse)]
+    pub by: GroupBy,
     /// Show totals since the start, not per interval
     #[arg(long, help_heading = "Output")]
     pub cumulative: bool,
@@ -51,7 +51,7 @@ impl Args {
     /// # Errors
     /// A message that names the flag.
     pub fn check(&self) -> Result<(), String> {
-        let one_row = self.by == By::Total;
+        let one_row = self.by == GroupBy::Total;
         if one_row && (self.interval.top.is_some() || self.interval.sort.is_some()) {
             return Err("--top and --sort have no effect with --by total".into());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Counter, Sums};
+use super::{CountSums, Counter};
 use crate::wire::GroupKey;
 
 /// How long a key must have been idle before it may lose its place in a crowded map, in ns.
@@ -14,9 +14,9 @@ const MAX_REMEMBERED: usize = 65_536;
 #[derive(Debug)]
 struct Past {
     /// Sums from earlier lives of the key in the map (cumulative counts only).
-    before: Sums,
+    before: CountSums,
     /// The kernel's sums when last read.
-    last: Sums,
+    last: CountSums,
     /// When they last grew, monotonic ns.
     active: u64,
     /// The last counter read, for rows of keys that are gone.
@@ -28,20 +28,20 @@ struct Past {
 pub struct Counts {
     cumulative: bool,
     past: HashMap<[u8; size_of::<GroupKey>()], Past>,
-    other: Sums,
+    other: CountSums,
     /// Sums of keys that a cumulative count had to forget.
-    forgotten: Sums,
+    forgotten: CountSums,
 }
 
 /// The sums of one interval.
 #[derive(Debug)]
-pub struct Interval {
+pub struct CountInterval {
     /// Every key that was not idle.
-    pub keys: Vec<(Counter, Sums)>,
+    pub keys: Vec<(Counter, CountSums)>,
     /// All keys that found no room.
-    pub other: Sums,
+    pub other: CountSums,
     /// Everything: keys and other, to the unit.
-    pub total: Sums,
+    pub total: CountSums,
 }
 
 impl Counts {
@@ -50,8 +50,8 @@ impl Counts {
         Self {
             cumulative,
             past: HashMap::new(),
-            other: Sums::default(),
-            forgotten: Sums::default(),
+            other: CountSums::default(),
+            forgotten: CountSums::default(),
         }
     }
 
@@ -68,11 +68,16 @@ impl Counts {
 
     /// The interval that ends at the monotonic time `now` (ns), from everything that the map
     /// holds and `other`.
-    pub fn interval(&mut self, counters: Vec<Counter>, other: Sums, now: u64) -> Interval {
-        let mut interval = Interval {
+    pub fn interval(
+        &mut self,
+        counters: Vec<Counter>,
+        other: CountSums,
+        now: u64,
+    ) -> CountInterval {
+        let mut interval = CountInterval {
             keys: Vec::with_capacity(counters.len()),
             other: other.since(self.other),
-            total: Sums::default(),
+            total: CountSums::default(),
         };
         self.other = other;
         for counter in counters {
@@ -92,10 +97,10 @@ impl Counts {
     }
 
     /// Remembers a counter and returns what it grew by.
-    fn account(&mut self, counter: Counter, now: u64) -> Sums {
+    fn account(&mut self, counter: Counter, now: u64) -> CountSums {
         let past = self.past.entry(id_of(&counter.key)).or_insert(Past {
-            before: Sums::default(),
-            last: Sums::default(),
+            before: CountSums::default(),
+            last: CountSums::default(),
             active: now,
             counter,
         });
@@ -107,7 +112,7 @@ impl Counts {
         past.counter = counter;
         if counter.gone {
             past.before = past.before.plus(past.last);
-            past.last = Sums::default();
+            past.last = CountSums::default();
             let before = past.before;
             if !self.cumulative {
                 self.past.remove(&id_of(&counter.key));
@@ -135,7 +140,7 @@ mod tests {
         key.pid = pid;
         Counter {
             key,
-            sums: Sums { tx_bytes, ..Sums::default() },
+            sums: CountSums { tx_bytes, ..CountSums::default() },
             pid,
             comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
             closed: false,
@@ -143,11 +148,11 @@ mod tests {
         }
     }
 
-    fn other(tx_bytes: u64) -> Sums {
-        Sums { tx_bytes, ..Sums::default() }
+    fn other(tx_bytes: u64) -> CountSums {
+        CountSums { tx_bytes, ..CountSums::default() }
     }
 
-    fn bytes(interval: &Interval) -> Vec<(u32, u64)> {
+    fn bytes(interval: &CountInterval) -> Vec<(u32, u64)> {
         let mut rows: Vec<_> = interval.keys.iter().map(|(c, s)| (c.pid, s.tx_bytes)).collect();
         rows.sort_unstable();
         rows

@@ -8,12 +8,12 @@ mod source;
 
 use crate::wire::{COMM_LEN, CountValue, GroupKey};
 
-pub use crate::group::{By, Part};
+pub use crate::group::{GroupBy, RowPart};
 pub use args::Args;
-pub use interval::{Counts, Interval};
+pub use interval::{CountInterval, Counts};
 pub use row::CountRow;
-pub use rows::Shape;
-pub use source::Source;
+pub use rows::CountRowOptions;
+pub use source::CountSource;
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;
@@ -22,15 +22,15 @@ const MAX_CONNECTIONS: u32 = 65_536;
 const MAX_OTHERS: u32 = 16_384;
 
 /// Keys that the kernel's map has room for, each with a value for every one of `cpus` CPUs.
-pub fn max_keys(by: By, cpus: usize) -> u32 {
-    let wanted = if by == By::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
+pub fn max_keys(by: GroupBy, cpus: usize) -> u32 {
+    let wanted = if by == GroupBy::Connection { MAX_CONNECTIONS } else { MAX_OTHERS };
     let fits = MAP_BYTES / (cpus * size_of::<CountValue>() + size_of::<GroupKey>());
     wanted.min(u32::try_from(fits).unwrap_or(wanted))
 }
 
 /// The numbers of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sums {
+pub struct CountSums {
     /// Sends that succeeded.
     pub tx_calls: u64,
     /// Bytes accepted.
@@ -47,7 +47,7 @@ pub struct Sums {
     pub eagain: u64,
 }
 
-impl Sums {
+impl CountSums {
     /// The counters of one CPU, or of several added up.
     pub fn of(value: &CountValue) -> Self {
         Self {
@@ -98,7 +98,7 @@ pub struct Counter {
     /// What it counts.
     pub key: GroupKey,
     /// Sums since the key appeared.
-    pub sums: Sums,
+    pub sums: CountSums,
     /// Process, where the grouping has one.
     pub pid: u32,
     /// Its name.
@@ -114,14 +114,14 @@ impl Counter {
     pub fn read<'a>(key: &[u8], cpus: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
         let mut counter = Self {
             key: GroupKey::read(key)?,
-            sums: Sums::default(),
+            sums: CountSums::default(),
             pid: 0,
             comm: [0; COMM_LEN],
             closed: false,
             gone: false,
         };
         for value in cpus.into_iter().filter_map(CountValue::read) {
-            counter.sums = counter.sums.plus(Sums::of(&value));
+            counter.sums = counter.sums.plus(CountSums::of(&value));
             counter.closed |= value.closed != 0;
             // CPUs that never saw the key have no name for it.
             if value.pid != 0 {
@@ -154,9 +154,9 @@ mod tests {
 
     #[test]
     fn many_cpus_leave_room_for_fewer_keys() {
-        assert_eq!(max_keys(By::Connection, 2), MAX_CONNECTIONS);
-        assert_eq!(max_keys(By::Process, 2), MAX_OTHERS);
-        let keys = usize::try_from(max_keys(By::Connection, 512)).unwrap();
+        assert_eq!(max_keys(GroupBy::Connection, 2), MAX_CONNECTIONS);
+        assert_eq!(max_keys(GroupBy::Process, 2), MAX_OTHERS);
+        let keys = usize::try_from(max_keys(GroupBy::Connection, 512)).unwrap();
         assert!(keys < 2_000 && keys * 512 * size_of::<CountValue>() <= MAP_BYTES, "{keys}");
     }
 }

@@ -1,8 +1,8 @@
 //! The rows of tcpcount.
 
-use super::{By, Sums};
-use crate::group::{Part, Subject};
-use crate::report::{Cell, Column, Row, View};
+use super::{CountSums, GroupBy};
+use crate::group::{RowGroup, RowPart};
+use crate::report::{Cell, Column, Row, TableView};
 
 /// One row of an interval.
 #[derive(Debug, Clone)]
@@ -12,15 +12,15 @@ pub struct CountRow {
     /// Length of the interval in ns.
     pub interval_ns: u64,
     /// What it stands for.
-    pub subject: Subject,
+    pub subject: RowGroup,
     /// The numbers.
-    pub sums: Sums,
+    pub sums: CountSums,
 }
 
 impl CountRow {
     /// The table of a grouping shows the columns of its key.
-    pub fn view(by: By) -> View<'static> {
-        View { hide: Subject::hidden(by), ..View::default() }
+    pub fn view(by: GroupBy) -> TableView<'static> {
+        TableView { hide: RowGroup::hidden(by), ..TableView::default() }
     }
 }
 
@@ -28,13 +28,13 @@ static COLUMNS: [Column<CountRow>; 29] = [
     Column::left("time", "TIME", 12, |r: &CountRow| Cell::Time(r.ts), "End of the interval.")
         .table_only(),
     Column::right("pid", "PID", 7, |r| r.subject.pid(), "Process."),
-    Column::left("comm", "COMM", 15, |r: &CountRow| r.subject.label(Subject::comm), "Its name.")
+    Column::left("comm", "COMM", 15, |r: &CountRow| r.subject.label(RowGroup::comm), "Its name.")
         .table_only(),
     Column::left(
         "raddr",
         "RADDR",
         39,
-        |r: &CountRow| r.subject.label(Subject::remote),
+        |r: &CountRow| r.subject.label(RowGroup::remote),
         "Remote address or network.",
     )
     .table_only(),
@@ -42,7 +42,7 @@ static COLUMNS: [Column<CountRow>; 29] = [
         "lport",
         "LPORT",
         7,
-        |r: &CountRow| r.subject.label(Subject::lport),
+        |r: &CountRow| r.subject.label(RowGroup::lport),
         "Local port.",
     )
     .table_only(),
@@ -50,7 +50,7 @@ static COLUMNS: [Column<CountRow>; 29] = [
         "cgroup",
         "CGROUP",
         32,
-        |r: &CountRow| r.subject.label(Subject::cgroup),
+        |r: &CountRow| r.subject.label(RowGroup::cgroup),
         "Path of the cgroup.",
     )
     .table_only(),
@@ -58,7 +58,7 @@ static COLUMNS: [Column<CountRow>; 29] = [
         "netns",
         "NETNS",
         10,
-        |r: &CountRow| r.subject.label(Subject::netns),
+        |r: &CountRow| r.subject.label(RowGroup::netns),
         "Network namespace's inode.",
     )
     .table_only(),
@@ -82,12 +82,12 @@ static COLUMNS: [Column<CountRow>; 29] = [
     Column::json("by", |r| Cell::Word(r.subject.by.name()), "The grouping."),
     Column::json(
         "other",
-        |r| Cell::Flag(r.subject.part == Part::Other),
+        |r| Cell::Flag(r.subject.part == RowPart::Other),
         "All keys that found no room.",
     ),
     Column::json(
         "total",
-        |r| Cell::Flag(r.subject.part == Part::Total),
+        |r| Cell::Flag(r.subject.part == RowPart::Total),
         "Everything of the interval.",
     ),
     Column::json("comm", |r| r.subject.comm(), "Name of the process."),

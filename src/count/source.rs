@@ -3,19 +3,19 @@
 use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use super::{Counter, Counts, Sums};
+use super::{CountSums, Counter, Counts};
 use crate::kernel::session::Session;
 use crate::wire::{CountValue, GroupKey};
 
 /// The counters in the kernel of a session whose programs count.
 #[derive(Debug)]
-pub struct Source {
+pub struct CountSource {
     counts: MapHandle,
     other: MapHandle,
     cpus: usize,
 }
 
-impl Source {
+impl CountSource {
     /// Those of a session; `cpus` is how many each key has values of.
     ///
     /// # Errors
@@ -62,9 +62,9 @@ impl Source {
     ///
     /// # Errors
     /// The map cannot be read.
-    pub fn other(&self) -> Result<Sums> {
+    pub fn other(&self) -> Result<CountSums> {
         let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)?;
         let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));
-        Ok(values.fold(Sums::default(), |sums, value| sums.plus(Sums::of(&value))))
+        Ok(values.fold(CountSums::default(), |sums, value| sums.plus(CountSums::of(&value))))
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::keys::Key;
+use super::keys::KeyPress;
 use super::record::Record;
 
 /// What comes in.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A key.
-    Key(Key),
+    Key(KeyPress),
     /// A click: column, line.
     Click(u16, u16),
     /// The wheel, by so many lines.
@@ -23,7 +23,7 @@ pub enum Event {
     /// The recording goes back: what was shown has not happened yet.
     Rewind,
     /// What the dashboard itself costs.
-    Own(Own),
+    SelfCost(SelfCost),
     /// What its programs cost in the kernel.
     Programs(Programs),
     /// Nothing is recorded any more, and why.
@@ -34,7 +34,7 @@ pub enum Event {
 
 /// What the dashboard itself costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Own {
+pub struct SelfCost {
     /// CPU time over the last seconds, as a part of one CPU.
     pub cpu: Option<f64>,
     /// Resident memory, bytes.
@@ -94,7 +94,7 @@ pub enum Control {
 
 /// What the loop shall do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Order {
+pub enum Action {
     /// End.
     Quit,
     /// Give the terminal back to the shell.
@@ -115,7 +115,7 @@ pub enum Message {
     /// For the state machine.
     Event(Event),
     /// For the loop.
-    Order(Order),
+    Action(Action),
     /// A thread has ended and should not have.
     Failed(anyhow::Error),
 }

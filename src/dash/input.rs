@@ -12,9 +12,9 @@ use crossterm::event::{
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 
-use super::keys::Key;
+use super::keys::KeyPress;
 use super::terminal;
-use super::{Event, Message, Order};
+use super::{Action, Event, Message};
 
 /// A screen that takes no more characters must not keep the program from its end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,12 +46,12 @@ pub fn watch_signals(send: SyncSender<Message>) -> io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let order = match signal {
-                SIGTSTP => Order::Suspend,
-                SIGCONT => Order::Redraw,
-                _ => Order::Quit,
+                SIGTSTP => Action::Suspend,
+                SIGCONT => Action::Redraw,
+                _ => Action::Quit,
             };
-            let _ = send.try_send(Message::Order(order));
-            if order == Order::Quit {
+            let _ = send.try_send(Message::Action(order));
+            if order == Action::Quit {
                 thread::sleep(PATIENCE);
                 terminal::restore();
                 std::process::exit(128 + signal);
@@ -76,24 +76,24 @@ fn event(input: &Input) -> Option<Event> {
     }
 }
 
-fn key(key: &KeyEvent) -> Option<Key> {
+fn key(key: &KeyEvent) -> Option<KeyPress> {
     let with = |modifier| key.modifiers.contains(modifier);
     Some(match key.code {
-        KeyCode::Char(c) if with(KeyModifiers::CONTROL) => Key::Ctrl(c.to_ascii_lowercase()),
-        KeyCode::Char(c) if !with(KeyModifiers::ALT) => Key::Char(c),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
+        KeyCode::Char(c) if with(KeyModifiers::CONTROL) => KeyPress::Ctrl(c.to_ascii_lowercase()),
+        KeyCode::Char(c) if !with(KeyModifiers::ALT) => KeyPress::Char(c),
+        KeyCode::Enter => KeyPress::Enter,
+        KeyCode::Esc => KeyPress::Esc,
+        KeyCode::Tab => KeyPress::Tab,
+        KeyCode::BackTab => KeyPress::BackTab,
+        KeyCode::Backspace => KeyPress::Backspace,
+        KeyCode::Up => KeyPress::Up,
+        KeyCode::Down => KeyPress::Down,
+        KeyCode::Left => KeyPress::Left,
+        KeyCode::Right => KeyPress::Right,
+        KeyCode::PageUp => KeyPress::PageUp,
+        KeyCode::PageDown => KeyPress::PageDown,
+        KeyCode::Home => KeyPress::Home,
+        KeyCode::End => KeyPress::End,
         _ => return None,
     })
 }
@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn keys_are_what_people_press() {
         let press = |code, modifiers| key(&KeyEvent::new(code, modifiers));
-        assert_eq!(press(KeyCode::Char('C'), KeyModifiers::CONTROL), Some(Key::Ctrl('c')));
-        assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(Key::Char('G')));
+        assert_eq!(press(KeyCode::Char('C'), KeyModifiers::CONTROL), Some(KeyPress::Ctrl('c')));
+        assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(KeyPress::Char('G')));
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);
-        assert_eq!(press(KeyCode::BackTab, KeyModifiers::SHIFT), Some(Key::BackTab));
+        assert_eq!(press(KeyCode::BackTab, KeyModifiers::SHIFT), Some(KeyPress::BackTab));
     }
 }

@@ -1,11 +1,11 @@
 //! Keys, and what they do.
 
-use super::{Control, Dash, Mode, Order, Tables, View, filter};
+use super::{Action, Control, Dash, Mode, Tables, View, filter};
 
 /// A key as the state machine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "what is written on them")]
-pub enum Key {
+pub enum KeyPress {
     Char(char),
     Ctrl(char),
     Enter,
@@ -55,11 +55,11 @@ const MAX_TEXT: usize = 200;
 
 impl Dash {
     /// Takes a key.
-    pub(super) fn key(&mut self, key: Key) -> Option<Order> {
+    pub(super) fn key(&mut self, key: KeyPress) -> Option<Action> {
         match key {
-            Key::Ctrl('c') => return Some(Order::Quit),
-            Key::Ctrl('z') => return Some(Order::Suspend),
-            Key::Ctrl('l') => return Some(Order::Redraw),
+            KeyPress::Ctrl('c') => return Some(Action::Quit),
+            KeyPress::Ctrl('z') => return Some(Action::Suspend),
+            KeyPress::Ctrl('l') => return Some(Action::Redraw),
             _ => {}
         }
         self.message = None;
@@ -76,19 +76,21 @@ impl Dash {
         }
     }
 
-    fn help(&mut self, key: Key, top: u16) {
+    fn help(&mut self, key: KeyPress, top: u16) {
         self.mode = match key {
-            Key::Up | Key::Char('k') => Mode::Help(top.saturating_sub(1)),
-            Key::Down | Key::Char('j') => Mode::Help(top.saturating_add(1).min(LAST_HELP)),
+            KeyPress::Up | KeyPress::Char('k') => Mode::Help(top.saturating_sub(1)),
+            KeyPress::Down | KeyPress::Char('j') => {
+                Mode::Help(top.saturating_add(1).min(LAST_HELP))
+            }
             _ => Mode::Normal,
         };
     }
 
     /// A key of the line in which the filter is typed.
-    fn edit(&mut self, key: Key, mut text: String) {
+    fn edit(&mut self, key: KeyPress, mut text: String) {
         match key {
-            Key::Esc => return,
-            Key::Enter => match filter::read(&text) {
+            KeyPress::Esc => return,
+            KeyPress::Enter => match filter::read(&text) {
                 Ok(filter) => {
                     self.filter = filter.map(|filter| (text, filter));
                     self.stale = true;
@@ -99,40 +101,40 @@ impl Dash {
                     return;
                 }
             },
-            Key::Backspace | Key::Ctrl('h') => _ = text.pop(),
-            Key::Ctrl('u') => text.clear(),
-            Key::Ctrl('w') => {
+            KeyPress::Backspace | KeyPress::Ctrl('h') => _ = text.pop(),
+            KeyPress::Ctrl('u') => text.clear(),
+            KeyPress::Ctrl('w') => {
                 let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
                 text.truncate(kept);
             }
-            Key::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
+            KeyPress::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
             _ => {}
         }
         self.mode = Mode::Filter(text, None);
     }
 
-    fn normal(&mut self, key: Key) -> Option<Order> {
+    fn normal(&mut self, key: KeyPress) -> Option<Action> {
         match key {
-            Key::Char('q') => return Some(Order::Quit),
-            Key::Esc => {
+            KeyPress::Char('q') => return Some(Action::Quit),
+            KeyPress::Esc => {
                 if !self.close() {
-                    return Some(Order::Quit);
+                    return Some(Action::Quit);
                 }
             }
-            Key::Char(digit @ '1'..='7') => {
+            KeyPress::Char(digit @ '1'..='7') => {
                 self.show(View::ALL[digit as usize - '1' as usize]);
             }
-            Key::Tab => self.show(self.view.beside(1)),
-            Key::BackTab => self.show(self.view.beside(-1)),
-            Key::Char('h' | '?') => self.mode = Mode::Help(0),
-            Key::Char('/') => {
+            KeyPress::Tab => self.show(self.view.beside(1)),
+            KeyPress::BackTab => self.show(self.view.beside(-1)),
+            KeyPress::Char('h' | '?') => self.mode = Mode::Help(0),
+            KeyPress::Char('/') => {
                 let text = self.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
                 self.mode = Mode::Filter(text, None);
             }
-            Key::Char('s') => return Some(Order::Save),
-            Key::Char(' ') => return self.pause(),
-            Key::Char('+' | '-') => return self.change_interval(key == Key::Char('+')),
-            Key::Enter => {
+            KeyPress::Char('s') => return Some(Action::Save),
+            KeyPress::Char(' ') => return self.pause(),
+            KeyPress::Char('+' | '-') => return self.change_interval(key == KeyPress::Char('+')),
+            KeyPress::Enter => {
                 if !self.close() {
                     self.open();
                 }
@@ -143,42 +145,42 @@ impl Dash {
     }
 
     /// Keys of a recording.
-    fn play(&mut self, key: Key) -> Option<Order> {
+    fn play(&mut self, key: KeyPress) -> Option<Action> {
         let control = match key {
-            Key::Char('[') => Control::Slower,
-            Key::Char(']') => Control::Faster,
-            Key::Char('n') => Control::Step,
-            Key::Char(',') => Control::Seek(-10 * SECOND),
-            Key::Char('.') => Control::Seek(10 * SECOND),
-            Key::Char('(') => Control::Seek(-60 * SECOND),
-            Key::Char(')') => Control::Seek(60 * SECOND),
-            Key::Char('0') => Control::Start,
-            Key::Char('$') => Control::End,
+            KeyPress::Char('[') => Control::Slower,
+            KeyPress::Char(']') => Control::Faster,
+            KeyPress::Char('n') => Control::Step,
+            KeyPress::Char(',') => Control::Seek(-10 * SECOND),
+            KeyPress::Char('.') => Control::Seek(10 * SECOND),
+            KeyPress::Char('(') => Control::Seek(-60 * SECOND),
+            KeyPress::Char(')') => Control::Seek(60 * SECOND),
+            KeyPress::Char('0') => Control::Start,
+            KeyPress::Char('$') => Control::End,
             _ => return None,
         };
         if self.progress.is_none() {
             self.message = Some("seek and speed need a recording".to_owned());
             return None;
         }
-        Some(Order::Play(control))
+        Some(Action::Play(control))
     }
 
     /// Keys of a table.
-    fn browse(&mut self, key: Key) -> Option<Order> {
+    fn browse(&mut self, key: KeyPress) -> Option<Action> {
         let page = self.layout().page();
         let rows = page.max(1).cast_signed();
         self.tables.with(self.view, |table| match key {
-            Key::Up | Key::Char('k') => table.step(-1, page),
-            Key::Down | Key::Char('j') => table.step(1, page),
-            Key::PageUp => table.step(-rows, page),
-            Key::PageDown => table.step(rows, page),
-            Key::Home | Key::Char('g') => table.step(isize::MIN, page),
-            Key::End | Key::Char('G') => table.step(isize::MAX, page),
-            Key::Left => table.scroll(-1),
-            Key::Right => table.scroll(1),
-            Key::Char('<') => table.sort_beside(-1),
-            Key::Char('>') => table.sort_beside(1),
-            Key::Char('r') => table.turn(),
+            KeyPress::Up | KeyPress::Char('k') => table.step(-1, page),
+            KeyPress::Down | KeyPress::Char('j') => table.step(1, page),
+            KeyPress::PageUp => table.step(-rows, page),
+            KeyPress::PageDown => table.step(rows, page),
+            KeyPress::Home | KeyPress::Char('g') => table.step(isize::MIN, page),
+            KeyPress::End | KeyPress::Char('G') => table.step(isize::MAX, page),
+            KeyPress::Left => table.scroll(-1),
+            KeyPress::Right => table.scroll(1),
+            KeyPress::Char('<') => table.sort_beside(-1),
+            KeyPress::Char('>') => table.sort_beside(1),
+            KeyPress::Char('r') => table.turn(),
             _ => {}
         });
         None
@@ -220,7 +222,7 @@ pub(super) trait Browse {
     fn click_row(&mut self, line: usize, page: usize);
 }
 
-impl<R: super::rows::Line> Browse for super::Table<R> {
+impl<R: super::rows::TableRow> Browse for super::TableState<R> {
     fn step(&mut self, rows: isize, page: usize) {
         Self::step(self, rows, page);
     }

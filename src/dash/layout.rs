@@ -1,7 +1,7 @@
 //! Where things are on the screen: plain arithmetic, for drawing as for clicks.
 
 use super::View;
-use super::rows::Line;
+use super::rows::TableRow;
 use crate::report::Align;
 
 /// Lines above the body: tabs, and what is being shown.
@@ -105,7 +105,7 @@ pub struct Place {
 
 /// The columns that fit: those that stay, and of the others as many as there is room for, the
 /// first `shift` left out. A blank cell is between two.
-pub fn columns<R: Line>(width: u16, shift: usize) -> Vec<Place> {
+pub fn columns<R: TableRow>(width: u16, shift: usize) -> Vec<Place> {
     let all = R::columns();
     let own = |index: usize| u16::try_from(all[index].width).unwrap_or(u16::MAX);
     let stretches = |index: usize| all[index].align == Align::Left && own(index) > NARROW;

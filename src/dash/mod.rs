@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! recording ─▶ replay ─┐                                        ┌▶ orders ─▶ replay, live, loop
-//!                      ├▶ Record ─▶ Board ─▶ rows ─▶ Table ─▶ Dash
+//!                      ├▶ Record ─▶ Model ─▶ rows ─▶ Table ─▶ Dash
 //! models' rows ─▶ live ┘            (what is so)     (what is looked at)  └▶ view ─▶ screen
 //! ```
 //!
-//! `record` has the lines of the kit's JSON as types, `board` keeps the last of each, `rows` puts
+//! `record` has the lines of the kit's JSON as types, `model` keeps the last of each, `rows` puts
 //! together what the tables show. `state` with `keys`, `table` and `layout` is the state machine:
 //! pure, it knows no terminal, no file and no clock. `view` draws it.
 
@@ -33,13 +33,13 @@ pub mod view;
 mod views;
 
 pub use args::Args;
-pub use events::{Control, Event, Message, Order, Own, Programs, Progress};
-pub use keys::{HELP, Key};
+pub use events::{Action, Control, Event, Message, Programs, Progress, SelfCost};
+pub use keys::{HELP, KeyPress};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::Recorder;
 pub use run::{Feed, run};
 pub use save::save;
 pub use snapshot::snapshot;
 pub use state::{Dash, Mode, Tables};
-pub use table::Table;
+pub use table::TableState;
 pub use views::View;

@@ -12,7 +12,7 @@ use ratatui::backend::CrosstermBackend;
 
 use super::terminal::Guard;
 use super::view::{self, Theme};
-use super::{Control, Dash, Event, Message, Order, Own, input, save};
+use super::{Action, Control, Dash, Event, Message, SelfCost, input, save};
 use crate::clock::own_cpu_ns;
 use crate::report::{Ctx, SinkError};
 
@@ -56,30 +56,30 @@ pub fn run(
     loop {
         draw(&mut screen, &mut dash, theme, &mut ctx, &mut own)?;
         if own.due() {
-            dash.handle(Event::Own(own.look()));
+            dash.handle(Event::SelfCost(own.look()));
         }
-        let Some(orders) = take(&messages, &mut dash)? else { continue };
-        for order in orders {
+        let Some(actions) = take(&messages, &mut dash)? else { continue };
+        for order in actions {
             match order {
-                Order::Quit => {
+                Action::Quit => {
                     drop(guard);
                     return ended(dash.unrecorded.take());
                 }
-                Order::Suspend => {
+                Action::Suspend => {
                     guard.suspend().context("cannot take the terminal again")?;
                     anew(&mut screen)?;
                 }
-                Order::Redraw => {
+                Action::Redraw => {
                     guard.resume().context("cannot take the terminal again")?;
                     anew(&mut screen)?;
                 }
-                Order::Save => {
-                    let said = save(dash.board()).unwrap_or_else(|error| format!("{error:#}"));
+                Action::Save => {
+                    let said = save(dash.model()).unwrap_or_else(|error| format!("{error:#}"));
                     dash.handle(Event::Say(said));
                 }
                 // Who has ended needs no orders.
-                Order::Play(control) => _ = feed.control.send(control),
-                Order::Interval(interval) => _ = feed.interval.send(interval),
+                Action::Play(control) => _ = feed.control.send(control),
+                Action::Interval(interval) => _ = feed.interval.send(interval),
             }
         }
     }
@@ -100,25 +100,25 @@ fn anew(screen: &mut Screen) -> Result<()> {
 }
 
 /// Waits for something, and takes everything that is there. `None` when nothing came.
-fn take(messages: &Receiver<Message>, dash: &mut Dash) -> Result<Option<Vec<Order>>> {
+fn take(messages: &Receiver<Message>, dash: &mut Dash) -> Result<Option<Vec<Action>>> {
     let first = match messages.recv_timeout(OWN) {
         Ok(message) => message,
         Err(RecvTimeoutError::Timeout) => return Ok(None),
-        Err(RecvTimeoutError::Disconnected) => return Ok(Some(vec![Order::Quit])),
+        Err(RecvTimeoutError::Disconnected) => return Ok(Some(vec![Action::Quit])),
     };
-    let mut orders = Vec::new();
+    let mut actions = Vec::new();
     // No more than may wait, or a fast recording would never let anything be drawn.
     for message in std::iter::once(first).chain(messages.try_iter().take(WAITING)) {
         match message {
             Message::Event(event) => {
                 dash.refresh_for(&event);
-                orders.extend(dash.handle(event));
+                actions.extend(dash.handle(event));
             }
-            Message::Order(order) => orders.push(order),
+            Message::Action(order) => actions.push(order),
             Message::Failed(error) => return Err(error),
         }
     }
-    Ok(Some(orders))
+    Ok(Some(actions))
 }
 
 fn draw(
@@ -156,12 +156,12 @@ impl Cost {
         self.looked.elapsed() >= OWN
     }
 
-    fn look(&mut self) -> Own {
+    fn look(&mut self) -> SelfCost {
         let (now, cpu_ns) = (Instant::now(), own_cpu_ns());
         let time = (now - self.looked).as_secs_f64();
         let spent = Duration::from_nanos(cpu_ns.saturating_sub(self.cpu_ns)).as_secs_f64();
         (self.looked, self.cpu_ns) = (now, cpu_ns);
-        Own {
+        SelfCost {
             cpu: Some(spent / time),
             rss: resident(),
             frame_ns: u64::try_from(self.frame.as_nanos()).ok(),

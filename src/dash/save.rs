@@ -5,15 +5,15 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use super::model::Board;
+use super::model::Model;
 use super::record::Ts;
 
 /// Writes a new file into the current folder, and says how it is called.
 ///
 /// # Errors
 /// It cannot be written, or there is one.
-pub fn save(board: &Board) -> Result<String> {
-    let stamp = serde_json::to_value(Ts(board.now)).ok();
+pub fn save(model: &Model) -> Result<String> {
+    let stamp = serde_json::to_value(Ts(model.now)).ok();
     let stamp = stamp.as_ref().and_then(|stamp| stamp.as_str()).unwrap_or_default();
     let digits: String = stamp.chars().take(19).filter(char::is_ascii_alphanumeric).collect();
     let name = format!("tcpdash-{digits}Z.jsonl");
@@ -23,7 +23,7 @@ pub fn save(board: &Board) -> Result<String> {
         .open(&name)
         .with_context(|| format!("cannot write {name}"))?;
     let mut out = Vec::new();
-    for record in board.records() {
+    for record in model.records() {
         record.line(&mut out);
     }
     if let Err(error) = file.write_all(&out) {
@@ -41,23 +41,23 @@ mod tests {
 
     #[test]
     fn what_is_saved_shows_the_same_again() {
-        let mut board = Board::default();
+        let mut model = Model::default();
         let recorded = [
             include_str!("../../tests/golden/count.jsonl.snap"),
             include_str!("../../tests/golden/summary.jsonl.snap"),
         ];
         let lines = recorded.iter().flat_map(|text| text.lines());
         for line in lines.filter(|line| line.starts_with('{')) {
-            board.take(Record::parse(line.as_bytes()).unwrap());
+            model.take(Record::parse(line.as_bytes()).unwrap());
         }
-        let mut again = Board::default();
+        let mut again = Model::default();
         let mut lines = Vec::new();
-        board.records().iter().for_each(|record| record.line(&mut lines));
+        model.records().iter().for_each(|record| record.line(&mut lines));
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             again.take(Record::parse(line).unwrap());
         }
         assert!(again.records().len() > 20);
-        assert_eq!(again.records(), board.records());
-        assert_eq!(again.states(), board.states());
+        assert_eq!(again.records(), model.records());
+        assert_eq!(again.states(), model.states());
     }
 }

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use super::events::{Control, Event, Order, Own, Programs, Progress};
+use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
 use super::layout::Layout;
-use super::model::{Board, Finding, findings};
+use super::model::{Finding, Model, findings};
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
     listeners, processes,
 };
-use super::table::Table;
+use super::table::TableState;
 use super::views::View;
 use crate::filter::Filter;
 
@@ -30,11 +30,11 @@ pub enum Mode {
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs, reason = "named after the rows")]
 pub struct Tables {
-    pub processes: Table<ProcessRow>,
-    pub connections: Table<ConnectionRow>,
-    pub latencies: Table<LatencyRow>,
-    pub close_wait: Table<CloseWaitRow>,
-    pub listeners: Table<ListenerRow>,
+    pub processes: TableState<ProcessRow>,
+    pub connections: TableState<ConnectionRow>,
+    pub latencies: TableState<LatencyRow>,
+    pub close_wait: TableState<CloseWaitRow>,
+    pub listeners: TableState<ListenerRow>,
 }
 
 /// Intervals to choose from, ms.
@@ -66,7 +66,7 @@ pub struct Dash {
     /// ASCII only.
     pub ascii: bool,
     /// What this costs.
-    pub own: Own,
+    pub own: SelfCost,
     /// What a live session's programs cost.
     pub programs: Option<Programs>,
     /// Why nothing is recorded although it was asked for.
@@ -74,8 +74,8 @@ pub struct Dash {
     /// Flags keep out what is not asked for before it comes here.
     pub by_flags: bool,
     pub(super) stale: bool,
-    board: Board,
-    frozen: Option<Box<Board>>,
+    model: Model,
+    frozen: Option<Box<Model>>,
 }
 
 impl Dash {
@@ -91,8 +91,8 @@ impl Dash {
     }
 
     /// What the views are drawn from: as it is now, or as it was when it was paused.
-    pub fn board(&self) -> &Board {
-        self.frozen.as_deref().unwrap_or(&self.board)
+    pub fn model(&self) -> &Model {
+        self.frozen.as_deref().unwrap_or(&self.model)
     }
 
     /// Whether it stands still.
@@ -101,7 +101,7 @@ impl Dash {
     }
 
     /// Takes an event in, and says what shall be done about it.
-    pub fn handle(&mut self, event: Event) -> Option<Order> {
+    pub fn handle(&mut self, event: Event) -> Option<Action> {
         match event {
             Event::Key(key) => return self.key(key),
             Event::Click(x, y) if self.mode == Mode::Normal => self.click(x, y),
@@ -113,24 +113,24 @@ impl Dash {
             Event::Resize(width, height) => self.size = (width, height),
             Event::Records(records) => {
                 for record in records {
-                    self.board.take(record);
+                    self.model.take(record);
                 }
-                self.board.settle();
+                self.model.settle();
                 self.stale |= self.frozen.is_none();
             }
             Event::Rewind => {
-                self.board = Board::default();
+                self.model = Model::default();
                 self.stale = true;
             }
             Event::Progress(progress) => {
-                self.board.now = self.board.now.max(progress.now);
+                self.model.now = self.model.now.max(progress.now);
                 if progress.ended {
-                    self.board.end();
+                    self.model.end();
                     self.stale = true;
                 }
                 self.progress = Some(progress);
             }
-            Event::Own(own) => self.own = own,
+            Event::SelfCost(own) => self.own = own,
             Event::Programs(programs) => self.programs = Some(programs),
             Event::Unrecorded(why) => self.unrecorded = Some(why),
             Event::Say(text) => self.message = Some(text),
@@ -150,21 +150,21 @@ impl Dash {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        let board = self.frozen.as_deref().unwrap_or(&self.board);
+        let model = self.frozen.as_deref().unwrap_or(&self.model);
         let filter = self.filter.as_ref().map(|(_, filter)| filter);
         let tables = &mut self.tables;
         match self.view {
-            View::Overview => self.findings = findings(board),
-            View::Processes => tables.processes.fill(processes(board, filter)),
-            View::Connections => tables.connections.fill(connections(board, filter)),
-            View::Latency => tables.latencies.fill(latencies(board, filter)),
+            View::Overview => self.findings = findings(model),
+            View::Processes => tables.processes.fill(processes(model, filter)),
+            View::Connections => tables.connections.fill(connections(model, filter)),
+            View::Latency => tables.latencies.fill(latencies(model, filter)),
             View::States => {
-                let rows = board.close_wait.rows().map(CloseWaitRow::from);
+                let rows = model.close_wait.rows().map(CloseWaitRow::from);
                 let passes =
                     |row: &CloseWaitRow| filter.is_none_or(|f| f.passes(&row.key.subject()));
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
-            View::Listeners => tables.listeners.fill(listeners(board, filter, self.ascii)),
+            View::Listeners => tables.listeners.fill(listeners(model, filter, self.ascii)),
             View::Tool => {}
         }
     }
@@ -213,19 +213,19 @@ impl Dash {
         self.tables.with(self.view, |table| table.close()).unwrap_or(false)
     }
 
-    pub(super) fn pause(&mut self) -> Option<Order> {
+    pub(super) fn pause(&mut self) -> Option<Action> {
         if let Some(progress) = &self.progress {
-            return Some(Order::Play(Control::Pause(!progress.paused)));
+            return Some(Action::Play(Control::Pause(!progress.paused)));
         }
         self.frozen = match self.frozen.take() {
             Some(_) => None,
-            None => Some(Box::new(self.board.clone())),
+            None => Some(Box::new(self.model.clone())),
         };
         self.stale = true;
         None
     }
 
-    pub(super) fn change_interval(&mut self, longer: bool) -> Option<Order> {
+    pub(super) fn change_interval(&mut self, longer: bool) -> Option<Action> {
         if self.progress.is_some() {
             self.message =
                 Some("a recording has a fixed interval; [ and ] change the speed".to_owned());
@@ -239,6 +239,6 @@ impl Dash {
             choices.rev().find(|choice| *choice < now)
         };
         self.interval = next?;
-        Some(Order::Interval(self.interval))
+        Some(Action::Interval(self.interval))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::rows::Line;
+use super::rows::TableRow;
 use crate::report::{Cell, Column};
 
 /// A table of rows `R`.
 #[derive(Clone, Debug)]
-pub struct Table<R: Line> {
+pub struct TableState<R: TableRow> {
     rows: Vec<R>,
     sort: usize,
     reverse: bool,
@@ -19,7 +19,7 @@ pub struct Table<R: Line> {
     detail: Option<R>,
 }
 
-impl<R: Line> Default for Table<R> {
+impl<R: TableRow> Default for TableState<R> {
     fn default() -> Self {
         Self {
             rows: Vec::new(),
@@ -34,7 +34,7 @@ impl<R: Line> Default for Table<R> {
     }
 }
 
-impl<R: Line> Table<R> {
+impl<R: TableRow> TableState<R> {
     /// Shows other rows, or the same with other numbers. The selection stays with its row and at
     /// its height of the screen.
     pub fn fill(&mut self, rows: Vec<R>) {
@@ -101,7 +101,7 @@ impl<R: Line> Table<R> {
         self.top = self.top(page);
         self.cursor = index.min(self.rows.len().saturating_sub(1));
         self.top = self.top(page);
-        self.followed = self.selected().map(Line::id);
+        self.followed = self.selected().map(TableRow::id);
     }
 
     /// Sorts by another column: the next or the one before.
@@ -146,7 +146,7 @@ impl<R: Line> Table<R> {
     /// Opens the details of the selected row.
     pub fn open(&mut self) {
         self.detail = self.selected().cloned();
-        self.followed = self.selected().map(Line::id);
+        self.followed = self.selected().map(TableRow::id);
     }
 
     /// Closes the details; `false` if none were open.
@@ -166,7 +166,7 @@ impl<R: Line> Table<R> {
 }
 
 /// What is unknown comes last, whichever way round.
-fn order<R: Line>(column: &Column<R>, reverse: bool, a: &R, b: &R) -> Ordering {
+fn order<R: TableRow>(column: &Column<R>, reverse: bool, a: &R, b: &R) -> Ordering {
     let (a, b) = ((column.cell)(a), (column.cell)(b));
     let order = a.order(&b);
     let unknown = |cell| matches!(cell, Cell::Missing | Cell::Endpoint(None, None));
@@ -185,7 +185,7 @@ mod tests {
         row
     }
 
-    fn pids(table: &Table<ProcessRow>) -> Vec<u32> {
+    fn pids(table: &TableState<ProcessRow>) -> Vec<u32> {
         table.rows().iter().map(|row| row.key.pid.unwrap()).collect()
     }
 
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_selection_follows_its_row_and_not_its_line() {
-        let mut table = Table::default();
+        let mut table = TableState::default();
         table.sort_by(TIME_WAIT);
         table.fill((1..=9).map(|pid| row(pid, Some(pid.into()))).collect());
         assert_eq!((pids(&table)[0], table.cursor()), (9, 0));
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn unknown_values_come_last_both_ways() {
-        let mut table = Table::default();
+        let mut table = TableState::default();
         table.fill(vec![row(1, None), row(2, Some(5)), row(3, Some(9))]);
         table.sort_by(TIME_WAIT);
         assert_eq!(pids(&table), [3, 2, 1]);
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_cursor_is_always_on_the_screen() {
-        let mut table = Table::default();
+        let mut table = TableState::default();
         table.fill((1..=50).map(|pid| row(pid, Some(1))).collect());
         for (step, page) in [(10, 5), (-3, 5), (100, 7), (-100, 3), (20, 50), (0, 1), (0, 0)] {
             table.step(step, page);
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn details_stay_when_the_row_is_gone() {
-        let mut table = Table::default();
+        let mut table = TableState::default();
         table.fill(vec![row(1, Some(5))]);
         table.open();
         table.fill(vec![row(1, Some(6))]);

@@ -4,11 +4,11 @@ mod subject;
 
 use crate::wire::Options;
 
-pub use subject::{Part, Subject};
+pub use subject::{RowGroup, RowPart};
 
 /// How tools group that sum up; the numbers are those of `enum group_by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
+pub enum GroupBy {
     /// By the process that calls.
     #[default]
     Process,
@@ -26,7 +26,7 @@ pub enum By {
     Total,
 }
 
-impl By {
+impl GroupBy {
     /// Number in wire.h.
     pub fn number(self) -> u32 {
         match self {
@@ -100,25 +100,25 @@ mod tests {
 
     #[test]
     fn a_grouping_asks_for_no_more_than_it_needs() {
-        let asked = |by: By| {
+        let asked = |by: GroupBy| {
             let mut options = Options::zeroed();
             by.configure(&mut options);
             (options.by, options.want_netns, options.want_cgroup, options.remote_prefix4)
         };
-        assert_eq!(asked(By::Process), (0, 0, 0, 0));
-        assert_eq!(asked(By::Connection), (1, 1, 0, 0));
-        assert_eq!(asked(By::Remote(24, 128)), (2, 0, 0, 24));
-        assert_eq!(asked(By::Cgroup), (4, 0, 1, 0));
-        assert_eq!(asked(By::Netns), (5, 1, 0, 0));
+        assert_eq!(asked(GroupBy::Process), (0, 0, 0, 0));
+        assert_eq!(asked(GroupBy::Connection), (1, 1, 0, 0));
+        assert_eq!(asked(GroupBy::Remote(24, 128)), (2, 0, 0, 24));
+        assert_eq!(asked(GroupBy::Cgroup), (4, 0, 1, 0));
+        assert_eq!(asked(GroupBy::Netns), (5, 1, 0, 0));
     }
 
     #[test]
     fn a_prefix_belongs_to_the_family_it_fits() {
-        assert_eq!(By::parse("remote:24"), Ok(By::Remote(24, 128)));
-        assert_eq!(By::parse("remote:64"), Ok(By::Remote(32, 64)));
+        assert_eq!(GroupBy::parse("remote:24"), Ok(GroupBy::Remote(24, 128)));
+        assert_eq!(GroupBy::parse("remote:64"), Ok(GroupBy::Remote(32, 64)));
         for bad in ["remote:0", "remote:129", "remote:x", "remote:"] {
-            assert!(By::parse(bad).unwrap_err().contains("prefix length"), "{bad}");
+            assert!(GroupBy::parse(bad).unwrap_err().contains("prefix length"), "{bad}");
         }
-        assert!(By::parse("pid").unwrap_err().contains("process, connection"));
+        assert!(GroupBy::parse("pid").unwrap_err().contains("process, connection"));
     }
 }

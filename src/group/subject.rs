@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::By;
+use super::GroupBy;
 use crate::flow::ip;
 use crate::report::Cell;
 use crate::states::{comm, id, port};
@@ -13,7 +13,7 @@ use crate::wire::{COMM_LEN, GroupKey};
 
 /// What a row stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum RowPart {
     /// One key.
     Key,
     /// All keys that did not fit into the map.
@@ -24,12 +24,12 @@ pub enum Part {
 
 /// The key of a row with everything that names it.
 #[derive(Debug, Clone)]
-pub struct Subject {
+pub struct RowGroup {
     /// The grouping.
-    pub by: By,
+    pub by: GroupBy,
     /// What it stands for.
-    pub part: Part,
-    /// The key; meaningful for [`Part::Key`].
+    pub part: RowPart,
+    /// The key; meaningful for [`RowPart::Key`].
     pub key: GroupKey,
     /// Process, 0 = none or not known.
     pub pid: u32,
@@ -41,25 +41,25 @@ pub struct Subject {
     remote_net: Option<String>,
 }
 
-const CONNECTION: &[By] = &[By::Connection];
-const REMOTES: &[By] = &[By::Connection, By::Remote(0, 0)];
-const PORTS: &[By] = &[By::Connection, By::Port];
-const NETNS: &[By] = &[By::Connection, By::Netns];
+const CONNECTION: &[GroupBy] = &[GroupBy::Connection];
+const REMOTES: &[GroupBy] = &[GroupBy::Connection, GroupBy::Remote(0, 0)];
+const PORTS: &[GroupBy] = &[GroupBy::Connection, GroupBy::Port];
+const NETNS: &[GroupBy] = &[GroupBy::Connection, GroupBy::Netns];
 
-impl Subject {
+impl RowGroup {
     /// One key, with its process where the grouping has one and the path of its cgroup.
     pub fn key(
-        by: By,
+        by: GroupBy,
         key: GroupKey,
         (pid, comm): (u32, [u8; COMM_LEN]),
         cgroup: Option<Arc<str>>,
     ) -> Self {
         let remote_net = network(by, &key);
-        Self { key, pid, comm, cgroup, remote_net, ..Self::without_key(by, Part::Key) }
+        Self { key, pid, comm, cgroup, remote_net, ..Self::without_key(by, RowPart::Key) }
     }
 
     /// What is no key.
-    pub fn without_key(by: By, part: Part) -> Self {
+    pub fn without_key(by: GroupBy, part: RowPart) -> Self {
         Self {
             by,
             part,
@@ -72,17 +72,21 @@ impl Subject {
     }
 
     /// The cell of a part of the key; missing where the grouping does not have it.
-    fn keyed<'a>(&'a self, groupings: &[By], cell: impl FnOnce(&'a Self) -> Cell<'a>) -> Cell<'a> {
+    fn keyed<'a>(
+        &'a self,
+        groupings: &[GroupBy],
+        cell: impl FnOnce(&'a Self) -> Cell<'a>,
+    ) -> Cell<'a> {
         let grouped = groupings.iter().any(|by| by.number() == self.by.number());
-        if self.part == Part::Key && grouped { cell(self) } else { Cell::Missing }
+        if self.part == RowPart::Key && grouped { cell(self) } else { Cell::Missing }
     }
 
     /// The first column of a table says it when a row is no key.
     pub fn label<'a>(&'a self, cell: impl FnOnce(&'a Self) -> Cell<'a>) -> Cell<'a> {
         match self.part {
-            Part::Key => cell(self),
-            Part::Other => Cell::Word("(other)"),
-            Part::Total => Cell::Word("total"),
+            RowPart::Key => cell(self),
+            RowPart::Other => Cell::Word("(other)"),
+            RowPart::Total => Cell::Word("total"),
         }
     }
 
@@ -154,24 +158,32 @@ impl Subject {
     }
 
     /// Columns of a table, by their keys, that rows of a grouping have nothing for.
-    pub fn hidden(by: By) -> &'static [&'static str] {
+    pub fn hidden(by: GroupBy) -> &'static [&'static str] {
         match by {
-            By::Process => &["raddr", "lport", "cgroup", "netns", "local", "remote", "part"],
-            By::Connection => &["raddr", "lport", "cgroup", "netns", "part"],
-            By::Remote(..) => {
+            GroupBy::Process => &["raddr", "lport", "cgroup", "netns", "local", "remote", "part"],
+            GroupBy::Connection => &["raddr", "lport", "cgroup", "netns", "part"],
+            GroupBy::Remote(..) => {
                 &["pid", "comm", "lport", "cgroup", "netns", "local", "remote", "part"]
             }
-            By::Port => &["pid", "comm", "raddr", "cgroup", "netns", "local", "remote", "part"],
-            By::Cgroup => &["pid", "comm", "raddr", "lport", "netns", "local", "remote", "part"],
-            By::Netns => &["pid", "comm", "raddr", "lport", "cgroup", "local", "remote", "part"],
-            By::Total => &["pid", "comm", "raddr", "lport", "cgroup", "netns", "local", "remote"],
+            GroupBy::Port => {
+                &["pid", "comm", "raddr", "cgroup", "netns", "local", "remote", "part"]
+            }
+            GroupBy::Cgroup => {
+                &["pid", "comm", "raddr", "lport", "netns", "local", "remote", "part"]
+            }
+            GroupBy::Netns => {
+                &["pid", "comm", "raddr", "lport", "cgroup", "local", "remote", "part"]
+            }
+            GroupBy::Total => {
+                &["pid", "comm", "raddr", "lport", "cgroup", "netns", "local", "remote"]
+            }
         }
     }
 }
 
 /// With a prefix, a remote in words.
-fn network(by: By, key: &GroupKey) -> Option<String> {
-    let By::Remote(v4, v6) = by else { return None };
+fn network(by: GroupBy, key: &GroupKey) -> Option<String> {
+    let GroupBy::Remote(v4, v6) = by else { return None };
     let addr: IpAddr = ip(&key.flow.raddr);
     let (bits, all) = if addr.is_ipv4() { (v4, 32) } else { (v6, 128) };
     if bits == all {
@@ -194,11 +206,11 @@ mod tests {
             };
             network(by, &key)
         };
-        let (cut4, cut6) = (By::Remote(24, 128), By::Remote(32, 64));
+        let (cut4, cut6) = (GroupBy::Remote(24, 128), GroupBy::Remote(32, 64));
         assert_eq!(remote("192.0.2.0", cut4).as_deref(), Some("192.0.2.0/24"));
         assert_eq!(remote("2001:db8::1", cut4), None);
         assert_eq!(remote("192.0.2.1", cut6), None);
         assert_eq!(remote("2001:db8::", cut6).as_deref(), Some("2001:db8::/64"));
-        assert_eq!(remote("192.0.2.0", By::Process), None);
+        assert_eq!(remote("192.0.2.0", GroupBy::Process), None);
     }
 }

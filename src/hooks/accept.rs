@@ -1,6 +1,6 @@
 //! The moment at which `accept()` returns, for what depends on when it was.
 
-use crate::kernel::attach::Part::Needed;
+use crate::kernel::attach::AttachPoint::Needed;
 use crate::kernel::attach::{Attach, Hook, Parameters};
 use crate::kernel::builders::{fentry, kprobe, plain, program, tracepoint};
 

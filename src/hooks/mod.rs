@@ -6,8 +6,8 @@ mod sockets;
 
 use crate::kernel::attach::{Attach, AttachMethod, Hook};
 use crate::kernel::error::StartError;
-use crate::kernel::facts::{Facts, Wanted};
-use crate::kernel::plan::{Plan, Request};
+use crate::kernel::facts::{Facts, SymbolNames};
+use crate::kernel::plan::{Plan, PlanRequest};
 
 pub use crate::latency::hooks::{
     LATENCIES, LISTENING, SEND_BEGIN, TCPLATENCY, TCPLATENCY_EVENTS, sends_return, tcplatency,
@@ -55,8 +55,8 @@ impl Spec {
     }
 
     /// Everything to look for in the kernel.
-    pub fn wanted(&self) -> Wanted {
-        Wanted {
+    pub fn wanted(&self) -> SymbolNames {
+        SymbolNames {
             tracepoints: self.targets(&[AttachMethod::Tracepoint, AttachMethod::RawTracepoint]),
             iterators: self.targets(&[AttachMethod::Iterator]),
             functions: self.targets(&[AttachMethod::Fentry, AttachMethod::Kprobe]),
@@ -67,7 +67,7 @@ impl Spec {
     ///
     /// # Errors
     /// As of [`Plan::decide`].
-    pub fn plan(&self, facts: &Facts, request: Request) -> Result<Plan, StartError> {
+    pub fn plan(&self, facts: &Facts, request: PlanRequest) -> Result<Plan, StartError> {
         Plan::decide(self.name, self.hooks, self.hash_hooks, facts, request)
     }
 }

@@ -1,6 +1,6 @@
 //! What passes through connections.
 
-use crate::kernel::attach::Part::{Needed, WherePresent};
+use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
 

@@ -1,7 +1,7 @@
 //! The life of sockets and who owns them.
 
 use super::accept;
-use crate::kernel::attach::Part::Needed;
+use crate::kernel::attach::AttachPoint::Needed;
 use crate::kernel::attach::{Hook, Parameters, Program};
 use crate::kernel::builders::{
     fentry, iterator, kprobe, plain, program, raw_tracepoint, tracepoint,

@@ -84,7 +84,7 @@ pub struct Program {
 
 /// A place that a rung watches, with the programs for it, of which one fits a kernel's prototype.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum AttachPoint {
     /// Without it the rung would not see everything.
     Needed(&'static [Program]),
     /// A function that some kernels do not have, nor what it does.
@@ -97,14 +97,14 @@ pub struct Attach {
     /// How it attaches.
     pub kind: AttachMethod,
     /// In the order to attach them.
-    pub parts: &'static [Part],
+    pub parts: &'static [AttachPoint],
 }
 
 impl Attach {
     /// Every program that some kernel may need.
     pub fn programs(&self) -> impl Iterator<Item = &'static Program> {
         self.parts.iter().flat_map(|part| match part {
-            Part::Needed(programs) | Part::WherePresent(programs) => *programs,
+            AttachPoint::Needed(programs) | AttachPoint::WherePresent(programs) => *programs,
         })
     }
 }

@@ -51,7 +51,7 @@ pub struct Facts {
 
 /// Names to look for in the kernel.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct SymbolNames {
     /// Tracepoints, without `btf_trace_`.
     pub tracepoints: Vec<&'static str>,
     /// BPF iterators, without `bpf_iter__`.
@@ -101,7 +101,7 @@ impl Facts {
     ///
     /// # Errors
     /// /proc is not readable, or the kernel's BTF is damaged.
-    pub fn read(wanted: &Wanted) -> Result<Self> {
+    pub fn read(wanted: &SymbolNames) -> Result<Self> {
         let lockdown = procfs::lockdown();
         let mut facts = Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -124,7 +124,7 @@ impl Facts {
     }
 
     /// Fills in what BTF tells.
-    fn look_up(&mut self, wanted: &Wanted) -> Result<()> {
+    fn look_up(&mut self, wanted: &SymbolNames) -> Result<()> {
         let prefixed = |prefix: &str, names: &[&str]| -> Vec<String> {
             names.iter().map(|name| format!("{prefix}{name}")).collect()
         };

@@ -1,6 +1,6 @@
 //! Which program serves each hook: pure decisions from facts and request.
 
-use super::attach::{Attach, AttachMethod, Hook, Part, Program};
+use super::attach::{Attach, AttachMethod, AttachPoint, Hook, Program};
 use super::error::StartError;
 use super::facts::{Facts, Lockdown};
 
@@ -35,7 +35,7 @@ pub struct Choice {
 
 /// What a user may insist on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct PlanRequest {
     /// Only this kind of rung, for the hooks that have it.
     pub forced: Option<AttachMethod>,
     /// Sockets in a hash map (true) or in socket storage (false).
@@ -62,7 +62,7 @@ impl Plan {
         hooks: &[&'static Hook],
         hash_hooks: &[&'static Hook],
         facts: &Facts,
-        request: Request,
+        request: PlanRequest,
     ) -> Result<Self, StartError> {
         if !facts.init_userns {
             return Err(StartError::UserNamespace);
@@ -220,8 +220,9 @@ fn serve(rung: &Attach, facts: &Facts) -> Result<Vec<&'static Program>, String> 
     let mut programs = Vec::new();
     for part in rung.parts {
         match part {
-            Part::WherePresent(choices) if !choices.iter().any(|one| present(one, facts)) => {}
-            Part::Needed(choices) | Part::WherePresent(choices) => {
+            AttachPoint::WherePresent(choices)
+                if !choices.iter().any(|one| present(one, facts)) => {}
+            AttachPoint::Needed(choices) | AttachPoint::WherePresent(choices) => {
                 programs.push(fitting(rung.kind, choices, facts)?);
             }
         }

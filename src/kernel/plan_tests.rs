@@ -5,7 +5,7 @@ const fn program(name: &'static str, target: &'static str, parameters: Parameter
     Program { name, target, parameters, needs: None }
 }
 
-const fn rung(kind: AttachMethod, parts: &'static [Part]) -> Attach {
+const fn rung(kind: AttachMethod, parts: &'static [AttachPoint]) -> Attach {
     Attach { kind, parts }
 }
 
@@ -15,20 +15,24 @@ static SEND: Hook = Hook {
         rung(
             AttachMethod::Fentry,
             &[
-                Part::Needed(&[
+                AttachPoint::Needed(&[
                     program("send_3", "tcp_send", Parameters::Exactly(&["sk", "msg", "size"])),
                     program("send_2", "tcp_send", Parameters::Exactly(&["sk", "msg"])),
                 ]),
-                Part::WherePresent(&[program("page", "tcp_page", Parameters::Begin(&["sk"]))]),
+                AttachPoint::WherePresent(&[program(
+                    "page",
+                    "tcp_page",
+                    Parameters::Begin(&["sk"]),
+                )]),
             ],
         ),
         rung(
             AttachMethod::Tracepoint,
-            &[Part::Needed(&[program("send_tp", "send_length", Parameters::Any)])],
+            &[AttachPoint::Needed(&[program("send_tp", "send_length", Parameters::Any)])],
         ),
         rung(
             AttachMethod::Kprobe,
-            &[Part::Needed(&[program("send_kp", "tcp_send", Parameters::Begin(&["sk"]))])],
+            &[AttachPoint::Needed(&[program("send_kp", "tcp_send", Parameters::Begin(&["sk"]))])],
         ),
     ],
     required: true,
@@ -37,7 +41,7 @@ static OWNERS: Hook = Hook {
     name: "owners",
     attach: &[rung(
         AttachMethod::Iterator,
-        &[Part::Needed(&[program("learn_owners", "task_file", Parameters::Any)])],
+        &[AttachPoint::Needed(&[program("learn_owners", "task_file", Parameters::Any)])],
     )],
     required: false,
 };
@@ -45,7 +49,7 @@ static DESTROY: Hook = Hook {
     name: "destroy",
     attach: &[rung(
         AttachMethod::Tracepoint,
-        &[Part::Needed(&[program("destroy_tp", "destroy", Parameters::Any)])],
+        &[AttachPoint::Needed(&[program("destroy_tp", "destroy", Parameters::Any)])],
     )],
     required: true,
 };
@@ -75,16 +79,16 @@ fn facts() -> Facts {
     }
 }
 
-fn decide(facts: &Facts, request: Request) -> Result<Plan, StartError> {
+fn decide(facts: &Facts, request: PlanRequest) -> Result<Plan, StartError> {
     Plan::decide("tool", &[&SEND, &OWNERS], &[&DESTROY], facts, request)
 }
 
 fn auto(facts: &Facts) -> Vec<&'static str> {
-    decide(facts, Request::default()).unwrap().programs().map(|(_, one)| one.name).collect()
+    decide(facts, PlanRequest::default()).unwrap().programs().map(|(_, one)| one.name).collect()
 }
 
 fn forced(facts: &Facts, kind: AttachMethod) -> Result<Plan, StartError> {
-    decide(facts, Request { forced: Some(kind), use_hash: None })
+    decide(facts, PlanRequest { forced: Some(kind), use_hash: None })
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn an_unknown_prototype_costs_the_rung() {
     let mut strange = facts();
     strange.functions.insert("tcp_page".to_owned(), names(&["page"]));
     assert_eq!(auto(&strange), ["send_tp", "learn_owners"]);
-    let plan = decide(&strange, Request::default()).unwrap();
+    let plan = decide(&strange, PlanRequest::default()).unwrap();
     let (kind, why) = &plan.choices[0].passed_over[0];
     assert_eq!(*kind, AttachMethod::Fentry);
     assert_eq!(why, "tcp_page has unknown parameters here (page)");
@@ -116,7 +120,7 @@ fn what_the_kernel_refused_is_passed_over_with_its_words() {
     assert_eq!(auto(&refusing), ["send_tp", "learn_owners"]);
     refusing.tracepoints.clear();
     refusing.kprobe_refused = Some("no kprobes".to_owned());
-    let refusal = decide(&refusing, Request::default()).unwrap_err();
+    let refusal = decide(&refusing, PlanRequest::default()).unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "kernel 6.18.0-test cannot serve send: this kernel refused send_2: too old, this \
@@ -144,11 +148,11 @@ fn a_forced_rung_that_is_missing_names_the_others() {
 
 #[test]
 fn kprobes_keep_sockets_in_a_hash_map() {
-    assert!(!decide(&facts(), Request::default()).unwrap().use_hash);
+    assert!(!decide(&facts(), PlanRequest::default()).unwrap().use_hash);
     let plan = forced(&facts(), AttachMethod::Kprobe).unwrap();
     assert!(plan.use_hash);
     assert_eq!(plan.kind_of("destroy"), Some(AttachMethod::Tracepoint));
-    let storage = Request { forced: Some(AttachMethod::Kprobe), use_hash: Some(false) };
+    let storage = PlanRequest { forced: Some(AttachMethod::Kprobe), use_hash: Some(false) };
     let refusal = decide(&facts(), storage).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
     assert!(refusal.to_string().contains("send: programs attached this way"), "{refusal}");
@@ -158,15 +162,15 @@ fn kprobes_keep_sockets_in_a_hash_map() {
 fn old_kernels_keep_sockets_in_a_hash_map() {
     let mut old = facts();
     old.functions.remove("bpf_sk_storage_tracing_allowed");
-    assert!(decide(&old, Request::default()).unwrap().use_hash);
-    let insisting = Request { forced: None, use_hash: Some(false) };
+    assert!(decide(&old, PlanRequest::default()).unwrap().use_hash);
+    let insisting = PlanRequest { forced: None, use_hash: Some(false) };
     assert_eq!(decide(&old, insisting).unwrap_err().exit_code(), 8);
 }
 
 #[test]
 fn an_optional_hook_without_rung_keeps_its_reason() {
     let facts = Facts { iterators: [].into(), ..facts() };
-    let plan = decide(&facts, Request::default()).unwrap();
+    let plan = decide(&facts, PlanRequest::default()).unwrap();
     assert_eq!(plan.kind_of("owners"), None);
     let reason = plan.choices[1].rung.as_ref().unwrap_err();
     assert!(reason.contains("no BPF iterator task_file"), "{reason}");
@@ -175,19 +179,19 @@ fn an_optional_hook_without_rung_keeps_its_reason() {
 #[test]
 fn rights_come_before_features() {
     let nobody = Facts { capabilities: 0, btf: false, ..facts() };
-    let refusal = decide(&nobody, Request::default()).unwrap_err();
+    let refusal = decide(&nobody, PlanRequest::default()).unwrap_err();
     assert_eq!(refusal.exit_code(), 3);
     assert!(refusal.to_string().contains("missing CAP_BPF and CAP_PERFMON"), "{refusal}");
     let half = Facts { capabilities: 1 << 39, ..facts() };
-    let refusal = decide(&half, Request::default()).unwrap_err();
+    let refusal = decide(&half, PlanRequest::default()).unwrap_err();
     assert!(refusal.to_string().starts_with("missing CAP_PERFMON:"));
     let old_admin = Facts { capabilities: 1 << 21, ..facts() };
-    assert!(decide(&old_admin, Request::default()).is_ok());
+    assert!(decide(&old_admin, PlanRequest::default()).is_ok());
 }
 
 #[test]
 fn a_user_namespace_and_missing_btf_have_their_own_codes() {
-    let code = |facts: &Facts| decide(facts, Request::default()).unwrap_err().exit_code();
+    let code = |facts: &Facts| decide(facts, PlanRequest::default()).unwrap_err().exit_code();
     assert_eq!(code(&Facts { init_userns: false, ..facts() }), 6);
     assert_eq!(code(&Facts { btf: false, ..facts() }), 4);
 }

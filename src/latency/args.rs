@@ -7,8 +7,8 @@ use clap::Parser;
 
 use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
-use crate::group::By;
-use crate::latency::{Kind, Kinds, grouping};
+use crate::group::GroupBy;
+use crate::latency::{Kinds, LatencyKind, grouping};
 use crate::wire::Options;
 
 const EXAMPLES: &str = "\
@@ -41,12 +41,12 @@ pub struct Args {
     pub count: Option<NonZeroU64>,
     /// Measure response, service, rtt, connect, accept [default: the cheap ones; --events: the first two]
     #[arg(long = "kind", value_name = "KIND[,…]", value_delimiter = ',',
-        help_heading = "Output", value_parser = Kind::parse)]
-    pub kinds: Vec<Kind>,
+        help_heading = "Output", value_parser = LatencyKind::parse)]
+    pub kinds: Vec<LatencyKind>,
     /// Group rows by process, connection, remote[:PREFIX], port (of the service), cgroup or total
     #[arg(long, value_name = "GROUP", help_heading = "Output", default_value = "process",
         value_parser = grouping)]
-    pub by: By,
+    pub by: GroupBy,
     /// Print every latency, not histograms
     #[arg(long, help_heading = "Output", conflicts_with_all = ["by", "hist", "heatmap", "buckets"])]
     pub events: bool,
@@ -107,8 +107,8 @@ impl Args {
     }
 
     /// How to group: a heatmap has no rows.
-    pub fn grouping(&self) -> By {
-        if self.heatmap { By::Total } else { self.by }
+    pub fn grouping(&self) -> GroupBy {
+        if self.heatmap { GroupBy::Total } else { self.by }
     }
 
     /// Whether JSON has the histograms: on request, and in place of drawings.
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(parse("").unwrap().kinds(), Kinds::DEFAULT);
         assert_eq!(parse("--events").unwrap().kinds(), Kinds::EXCHANGES);
         let some = parse("--events --kind rtt,connect").unwrap().kinds();
-        assert_eq!(some, Kinds::of(&[Kind::Rtt, Kind::Connect]));
+        assert_eq!(some, Kinds::of(&[LatencyKind::Rtt, LatencyKind::Connect]));
     }
 
     #[test]
@@ -180,6 +180,6 @@ mod tests {
         assert_eq!((sums.by, sums.events, sums.want_netns, sums.max_keys), (0, 0, 0, 9));
         let events = parse("--json --events --slower 1ms").unwrap().options(&filter, 9);
         assert_eq!((events.events, events.slower, events.want_netns), (1, 1_000_000, 1));
-        assert_eq!(parse("--heatmap").unwrap().options(&filter, 9).by, By::Total.number());
+        assert_eq!(parse("--heatmap").unwrap().options(&filter, 9).by, GroupBy::Total.number());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Kind, Role};
+use super::{LatencyKind, Role};
 use crate::report::{Cell, Column, Row};
 use crate::states::{comm, id, nanos, port};
 use crate::wire::LatencyEvent;
@@ -19,14 +19,14 @@ pub struct ExchangeRow {
 }
 
 impl ExchangeRow {
-    fn kind(&self) -> Option<Kind> {
-        Kind::from_number(self.event.kind)
+    fn kind(&self) -> Option<LatencyKind> {
+        LatencyKind::from_number(self.event.kind)
     }
 
     /// Bytes, which only exchanges have.
     fn bytes(&self, bytes: u32) -> Cell<'_> {
         match self.kind() {
-            Some(Kind::Response | Kind::Service) => Cell::Bytes(bytes.into()),
+            Some(LatencyKind::Response | LatencyKind::Service) => Cell::Bytes(bytes.into()),
             _ => Cell::Missing,
         }
     }
@@ -34,7 +34,9 @@ impl ExchangeRow {
     /// What the peer sends again is not known.
     fn retrans(&self) -> Cell<'_> {
         match self.kind() {
-            Some(Kind::Response | Kind::Connect) => Cell::Count(self.event.retrans.into()),
+            Some(LatencyKind::Response | LatencyKind::Connect) => {
+                Cell::Count(self.event.retrans.into())
+            }
             _ => Cell::Missing,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Interval, Kind, Role};
+use super::{LatencyInterval, LatencyKind, Role};
 use crate::hist::{Histogram, SLOTS, SUBS, bounds, slot_of};
 use crate::report::{Cell, Ctx};
 
@@ -28,15 +28,15 @@ const TICKS: [(u64, &str); 9] = [
 
 /// Draws interval after interval.
 #[derive(Debug, Default)]
-pub struct Shades {
+pub struct Heatmap {
     lines: usize,
 }
 
-impl Shades {
+impl Heatmap {
     /// The lines of an interval that ended at the wall-clock time `ts`, one for each kind and role
     /// that has any; a line without cells where there is none at all.
-    pub fn draw(&mut self, interval: Interval, ts: i64, ctx: &mut Ctx) -> String {
-        let mut all: BTreeMap<(Kind, Role), Histogram> = BTreeMap::new();
+    pub fn draw(&mut self, interval: LatencyInterval, ts: i64, ctx: &mut Ctx) -> String {
+        let mut all: BTreeMap<(LatencyKind, Role), Histogram> = BTreeMap::new();
         let records = interval.records.into_iter();
         let rows = records.map(|record| ((record.kind, record.role), record.sums));
         for (what, sums) in rows.chain(interval.other) {
@@ -94,16 +94,16 @@ fn scale() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Record;
+    use super::super::LatencyEntry;
     use super::*;
     use crate::wire::GroupKey;
 
-    fn interval(durations: &[(u64, u64)]) -> Interval {
-        let mut record = Record::new(Kind::Response, Role::Client, GroupKey::zeroed());
+    fn interval(durations: &[(u64, u64)]) -> LatencyInterval {
+        let mut record = LatencyEntry::new(LatencyKind::Response, Role::Client, GroupKey::zeroed());
         for &(ns, count) in durations {
             (0..count).for_each(|_| record.sums.hist.record(ns));
         }
-        Interval { records: vec![record], other: [].into() }
+        LatencyInterval { records: vec![record], other: [].into() }
     }
 
     fn column(line: &str, what: char) -> Option<usize> {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_cell_stands_below_the_tick_of_its_duration() {
-        let mut shades = Shades::default();
+        let mut shades = Heatmap::default();
         let text = shades.draw(interval(&[(10_000_000, 3)]), 0, &mut Ctx::new(0, true));
         let (scale, line) = text.split_once('\n').unwrap();
         let tick = scale.find("10ms").map(|at| scale[..at].chars().count());
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn shades_tell_shares_and_rare_ones_stay_visible() {
-        let mut shades = Shades::default();
+        let mut shades = Heatmap::default();
         let durations = [(1_000, 1_000), (4_000, 300), (16_000, 70), (1_000_000, 1)];
         let text = shades.draw(interval(&durations), 0, &mut Ctx::new(0, true));
         let shown: String = text.chars().filter(|c| SHADES.iter().any(|(_, s)| s == c)).collect();
@@ -130,10 +130,10 @@ mod tests {
 
     #[test]
     fn the_scale_comes_back_every_screen() {
-        let mut shades = Shades::default();
+        let mut shades = Heatmap::default();
         let mut ctx = Ctx::new(0, true);
         let texts: String =
-            (0..=SCREEN).map(|_| shades.draw(Interval::default(), 0, &mut ctx)).collect();
+            (0..=SCREEN).map(|_| shades.draw(LatencyInterval::default(), 0, &mut ctx)).collect();
         assert_eq!(texts.matches("100ms").count(), 2);
         assert_eq!(texts.lines().count(), SCREEN + 3);
     }

@@ -3,10 +3,10 @@
 use crate::hooks::{
     ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, SEGMENT, STATE, Spec,
 };
-use crate::kernel::attach::Part::{Needed, WherePresent};
+use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters, Program};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
-use crate::latency::{Kind, Kinds};
+use crate::latency::{Kinds, LatencyKind};
 
 /// The program that sees sends as they return.
 const SEND_RETURN: &str = "send_return_tracepoint";
@@ -103,14 +103,14 @@ pub fn tcplatency(kinds: Kinds, chosen: bool, events: bool) -> &'static Spec {
     if !chosen {
         return base;
     }
-    let exchanges = kinds.has(Kind::Response) || kinds.has(Kind::Service);
+    let exchanges = kinds.has(LatencyKind::Response) || kinds.has(LatencyKind::Service);
     let wanted = |hook: &&'static Hook| match hook.name {
         name if name == SEND_BEGIN.name || name == LISTENING.name => exchanges,
-        name if name == SEGMENT.name => exchanges || kinds.has(Kind::Rtt),
+        name if name == SEGMENT.name => exchanges || kinds.has(LatencyKind::Rtt),
         name => name != ACCEPT_RETURN.name,
     };
     let mut hooks: Vec<_> = base.hooks.iter().copied().filter(wanted).collect();
-    if kinds.has(Kind::Accept) {
+    if kinds.has(LatencyKind::Accept) {
         hooks.push(&ACCEPT_WAIT);
     }
     Box::leak(Box::new(Spec { hooks: hooks.leak(), ..*base }))

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, Role};
+use super::{LatencyKind, Role};
 use crate::hist::{Histogram, OCTAVES, SUBS};
 use crate::wire::{COMM_LEN, GroupKey, LATENCY_HEAD, LatencyHead, LatencyKey, LatencyValue};
 
 /// The numbers of one row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sums {
+pub struct LatencySums {
     /// What was measured.
     pub hist: Histogram,
     /// Connects that ended with ECONNREFUSED.
@@ -25,7 +25,7 @@ pub struct Sums {
     pub untimed: u64,
 }
 
-impl Sums {
+impl LatencySums {
     /// Adds everything that `other` has.
     pub fn merge(&mut self, other: &Self) {
         self.hist.merge(&other.hist);
@@ -65,9 +65,9 @@ impl Sums {
 
 /// One row of an interval.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct LatencyEntry {
     /// What was measured.
-    pub kind: Kind,
+    pub kind: LatencyKind,
     /// At which end.
     pub role: Role,
     /// What it is summed up under.
@@ -77,26 +77,26 @@ pub struct Record {
     /// Its name.
     pub comm: [u8; COMM_LEN],
     /// The numbers.
-    pub sums: Sums,
+    pub sums: LatencySums,
     /// Not all of it found room in the kernel.
     partial: bool,
 }
 
-impl Record {
+impl LatencyEntry {
     /// One without anything in it.
-    pub fn new(kind: Kind, role: Role, group: GroupKey) -> Self {
-        let (sums, comm) = (Sums::default(), [0; COMM_LEN]);
+    pub fn new(kind: LatencyKind, role: Role, group: GroupKey) -> Self {
+        let (sums, comm) = (LatencySums::default(), [0; COMM_LEN]);
         Self { kind, role, group, pid: 0, comm, sums, partial: false }
     }
 }
 
-type Other = HashMap<(Kind, Role), Sums>;
+type Other = HashMap<(LatencyKind, Role), LatencySums>;
 
 /// Everything of one interval.
 #[derive(Debug, Clone, Default)]
-pub struct Interval {
+pub struct LatencyInterval {
     /// Every row.
-    pub records: Vec<Record>,
+    pub records: Vec<LatencyEntry>,
     /// Rows that found no room, by what was measured and at which end.
     pub other: Other,
 }
@@ -104,7 +104,7 @@ pub struct Interval {
 /// Collects the entries of the kernel's maps until an interval is over.
 #[derive(Debug, Default)]
 pub struct Latencies {
-    rows: HashMap<[u8; size_of::<LatencyKey>()], Record>,
+    rows: HashMap<[u8; size_of::<LatencyKey>()], LatencyEntry>,
     other: Other,
 }
 
@@ -118,7 +118,7 @@ impl Latencies {
         other: bool,
     ) -> Option<()> {
         let key = LatencyKey::read(key)?;
-        let (kind, role) = (Kind::from_number(key.kind)?, Role::from_number(key.role));
+        let (kind, role) = (LatencyKind::from_number(key.kind)?, Role::from_number(key.role));
         if other {
             let sums = self.other.entry((kind, role)).or_default();
             for bytes in cpus {
@@ -129,7 +129,8 @@ impl Latencies {
         let id = LatencyKey { octave: 0, epoch: 0, ..key };
         let mut bytes = [0; size_of::<LatencyKey>()];
         bytes.copy_from_slice(id.as_bytes());
-        let record = self.rows.entry(bytes).or_insert_with(|| Record::new(kind, role, key.group));
+        let record =
+            self.rows.entry(bytes).or_insert_with(|| LatencyEntry::new(kind, role, key.group));
         for bytes in cpus {
             if key.octave == LATENCY_HEAD {
                 let head = LatencyHead::read(bytes)?;
@@ -146,18 +147,18 @@ impl Latencies {
 
     /// The interval that ends now; the next one begins. A row of which a part found no room would be
     /// a lie: all of it is (other).
-    pub fn finish(&mut self) -> Interval {
+    pub fn finish(&mut self) -> LatencyInterval {
         let Self { rows, mut other } = std::mem::take(self);
         let (partial, records): (Vec<_>, Vec<_>) =
             rows.into_values().partition(|record| record.partial);
         for record in partial {
             other.entry((record.kind, record.role)).or_default().merge(&record.sums);
         }
-        Interval { records, other }
+        LatencyInterval { records, other }
     }
 }
 
-fn take_value(sums: &mut Sums, octave: u8, bytes: &[u8]) -> Option<()> {
+fn take_value(sums: &mut LatencySums, octave: u8, bytes: &[u8]) -> Option<()> {
     if octave == LATENCY_HEAD {
         sums.head(&LatencyHead::read(bytes)?);
     } else if usize::from(octave) < OCTAVES {
@@ -228,7 +229,7 @@ mod tests {
         all.take(at.as_bytes(), [value.as_bytes()], true);
         let interval = all.finish();
         assert_eq!(interval.records.iter().map(|record| record.pid).collect::<Vec<_>>(), [1]);
-        let other = &interval.other[&(Kind::Response, Role::Unknown)];
+        let other = &interval.other[&(LatencyKind::Response, Role::Unknown)];
         assert_eq!((other.hist.count(), other.untimed), (15, 2));
     }
 

@@ -2,7 +2,7 @@
 
 /// What is measured; the numbers are those of `enum latency_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum LatencyKind {
     /// Our last send of a request to the first data back.
     Response,
     /// First data of a request in to our first send of the answer.
@@ -15,7 +15,7 @@ pub enum Kind {
     Accept,
 }
 
-impl Kind {
+impl LatencyKind {
     /// All, in the order of their numbers.
     pub const ALL: [Self; 5] =
         [Self::Response, Self::Service, Self::Rtt, Self::Connect, Self::Accept];
@@ -64,12 +64,12 @@ impl Kinds {
     pub const EXCHANGES: Self = Self(0b11);
 
     /// Those named.
-    pub fn of(kinds: &[Kind]) -> Self {
+    pub fn of(kinds: &[LatencyKind]) -> Self {
         Self(kinds.iter().fold(0, |bits, kind| bits | kind.bit()))
     }
 
     /// Whether `kind` is one of them.
-    pub fn has(self, kind: Kind) -> bool {
+    pub fn has(self, kind: LatencyKind) -> bool {
         self.0 & kind.bit() != 0
     }
 
@@ -116,22 +116,22 @@ mod tests {
 
     #[test]
     fn kinds_are_called_by_name() {
-        for (number, kind) in (0..).zip(Kind::ALL) {
-            assert_eq!(Kind::parse(kind.name()), Ok(kind));
-            assert_eq!(Kind::from_number(number), Some(kind));
+        for (number, kind) in (0..).zip(LatencyKind::ALL) {
+            assert_eq!(LatencyKind::parse(kind.name()), Ok(kind));
+            assert_eq!(LatencyKind::from_number(number), Some(kind));
             assert_eq!(kind.bit(), 1 << number);
         }
-        assert_eq!(Kind::from_number(5), None);
-        let error = Kind::parse("latency").unwrap_err();
+        assert_eq!(LatencyKind::from_number(5), None);
+        let error = LatencyKind::parse("latency").unwrap_err();
         assert_eq!(error, "valid kinds: response, service, rtt, connect, accept");
     }
 
     #[test]
     fn a_set_has_what_it_was_made_of() {
-        let set = Kinds::of(&[Kind::Rtt, Kind::Service]);
-        let has: Vec<_> = Kind::ALL.into_iter().filter(|kind| set.has(*kind)).collect();
-        assert_eq!(has, [Kind::Service, Kind::Rtt]);
-        assert!(Kind::ALL.into_iter().all(|kind| Kinds::DEFAULT.has(kind)));
-        assert_eq!(Kinds::EXCHANGES, Kinds::of(&[Kind::Response, Kind::Service]));
+        let set = Kinds::of(&[LatencyKind::Rtt, LatencyKind::Service]);
+        let has: Vec<_> = LatencyKind::ALL.into_iter().filter(|kind| set.has(*kind)).collect();
+        assert_eq!(has, [LatencyKind::Service, LatencyKind::Rtt]);
+        assert!(LatencyKind::ALL.into_iter().all(|kind| Kinds::DEFAULT.has(kind)));
+        assert_eq!(Kinds::EXCHANGES, Kinds::of(&[LatencyKind::Response, LatencyKind::Service]));
     }
 }

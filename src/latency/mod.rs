@@ -1,7 +1,6 @@
 //! How long peers, this host and the network take: histograms by interval, and events.
 
 mod args;
-mod drain;
 mod event;
 mod heatmap;
 mod hist_chart;
@@ -11,19 +10,20 @@ mod kind;
 mod peers;
 mod row;
 mod rows;
+mod source;
 
 pub use args::Args;
-pub use drain::{Taker, learn_listeners};
 pub use event::ExchangeRow;
-pub use heatmap::Shades;
+pub use heatmap::Heatmap;
 pub use hist_chart::bars;
-pub use interval::{Interval, Latencies, Record, Sums};
-pub use kind::{Kind, Kinds, Role};
+pub use interval::{Latencies, LatencyEntry, LatencyInterval, LatencySums};
+pub use kind::{Kinds, LatencyKind, Role};
 pub use peers::PEER;
 pub use row::LatencyRow;
-pub use rows::Shape;
+pub use rows::LatencyRowOptions;
+pub use source::{LatencySource, learn_listeners};
 
-use crate::group::By;
+use crate::group::GroupBy;
 use crate::wire::{LatencyKey, LatencyValue};
 
 /// Kernel memory that the histograms of all rows may take, in both maps.
@@ -39,13 +39,13 @@ const OVERHEAD: usize = 64;
 
 /// Rows that the maps have room for on a machine with so many possible CPUs, each of which has
 /// values of its own.
-pub fn max_rows(by: By, cpus: usize) -> u32 {
+pub fn max_rows(by: GroupBy, cpus: usize) -> u32 {
     let entry = size_of::<LatencyKey>() + cpus * size_of::<LatencyValue>() + OVERHEAD;
     let entries = u32::try_from(MAP_BYTES / 2 / entry).unwrap_or(u32::MAX);
     let wanted = match by {
-        By::Connection | By::Remote(..) => MANY_ROWS,
+        GroupBy::Connection | GroupBy::Remote(..) => MANY_ROWS,
         // Its rows have a map of their own.
-        By::Total => 1,
+        GroupBy::Total => 1,
         _ => ROWS,
     };
     wanted.min(entries / ENTRIES_OF_A_ROW).max(1)
@@ -60,11 +60,13 @@ pub fn entries_for(rows: u32) -> u32 {
 ///
 /// # Errors
 /// The choices there are.
-pub fn grouping(text: &str) -> Result<By, String> {
-    match By::parse(text) {
-        Ok(By::Netns) => Err("latencies are not grouped by network namespace; --netns narrows \
+pub fn grouping(text: &str) -> Result<GroupBy, String> {
+    match GroupBy::parse(text) {
+        Ok(GroupBy::Netns) => {
+            Err("latencies are not grouped by network namespace; --netns narrows \
                               them to one"
-            .into()),
+                .into())
+        }
         other => other,
     }
 }
@@ -75,10 +77,10 @@ mod tests {
 
     #[test]
     fn many_cpus_leave_room_for_fewer_rows() {
-        assert_eq!(max_rows(By::Process, 2), ROWS);
-        assert_eq!(max_rows(By::Connection, 2), MANY_ROWS);
-        assert_eq!(max_rows(By::Total, 2), 1);
-        let rows = max_rows(By::Connection, 512);
+        assert_eq!(max_rows(GroupBy::Process, 2), ROWS);
+        assert_eq!(max_rows(GroupBy::Connection, 2), MANY_ROWS);
+        assert_eq!(max_rows(GroupBy::Total, 2), 1);
+        let rows = max_rows(GroupBy::Connection, 512);
         assert!((1..200).contains(&rows), "{rows}");
         assert_eq!((entries_for(10), entries_for(1_000)), (1024, 6_000));
     }

@@ -2,22 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::{Interval, Record};
-use crate::group::By;
+use super::{LatencyEntry, LatencyInterval};
+use crate::group::GroupBy;
 use crate::wire::GroupKey;
 
 /// `BY_PEER` of `enum group_by`: for who shows one interval by process as well as by remote address.
 pub const PEER: u32 = 7;
 
-impl Interval {
+impl LatencyInterval {
     /// The rows by process or, where `by` is no process, by remote address. Histograms add up
     /// without loss.
     #[must_use]
-    pub fn regrouped(&self, by: By) -> Self {
-        let mut rows: HashMap<_, Record> = HashMap::new();
+    pub fn regrouped(&self, by: GroupBy) -> Self {
+        let mut rows: HashMap<_, LatencyEntry> = HashMap::new();
         for record in &self.records {
             let mut group = GroupKey::zeroed();
-            if by == By::Process {
+            if by == GroupBy::Process {
                 group.pid = record.group.pid;
             } else {
                 group.flow.raddr = record.group.flow.raddr;
@@ -25,8 +25,8 @@ impl Interval {
             let (kind, role) = (record.kind, record.role);
             let row = rows
                 .entry((kind, role, group.pid, group.flow.raddr))
-                .or_insert_with(|| Record::new(kind, role, group));
-            if by == By::Process && record.pid != 0 {
+                .or_insert_with(|| LatencyEntry::new(kind, role, group));
+            if by == GroupBy::Process && record.pid != 0 {
                 (row.pid, row.comm) = (record.pid, record.comm);
             }
             row.sums.merge(&record.sums);
@@ -37,13 +37,13 @@ impl Interval {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, Role};
+    use super::super::{LatencyKind, Role};
     use super::*;
 
-    fn record(pid: u32, remote: u8, ns: u64) -> Record {
+    fn record(pid: u32, remote: u8, ns: u64) -> LatencyEntry {
         let mut group = GroupKey::zeroed();
         (group.pid, group.flow.raddr[15]) = (pid, remote);
-        let mut record = Record::new(Kind::Response, Role::Client, group);
+        let mut record = LatencyEntry::new(LatencyKind::Response, Role::Client, group);
         record.pid = pid;
         record.sums.hist.record(ns);
         record
@@ -52,8 +52,8 @@ mod tests {
     #[test]
     fn either_key_has_everything() {
         let records = vec![record(1, 8, 1_000), record(1, 9, 2_000), record(2, 9, 9_000)];
-        let peers = Interval { records, other: [].into() };
-        let shown = |by, key: fn(&Record) -> u32| {
+        let peers = LatencyInterval { records, other: [].into() };
+        let shown = |by, key: fn(&LatencyEntry) -> u32| {
             let mut rows: Vec<_> = peers
                 .regrouped(by)
                 .records
@@ -64,11 +64,11 @@ mod tests {
             rows
         };
         assert_eq!(
-            shown(By::Process, |row| row.group.pid),
+            shown(GroupBy::Process, |row| row.group.pid),
             [(1, 1, 2, Some(2_000)), (2, 2, 1, Some(9_000))]
         );
         assert_eq!(
-            shown(By::Remote(32, 128), |row| row.group.flow.raddr[15].into()),
+            shown(GroupBy::Remote(32, 128), |row| row.group.flow.raddr[15].into()),
             [(8, 0, 1, Some(1_000)), (9, 0, 2, Some(9_000))]
         );
     }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Kind, Role, Sums};
-use crate::group::{Part, Subject};
-use crate::report::{Cell, Column, Row, View};
+use super::{LatencyKind, LatencySums, Role};
+use crate::group::{RowGroup, RowPart};
+use crate::report::{Cell, Column, Row, TableView};
 
 /// One row of an interval.
 #[derive(Debug, Clone)]
@@ -14,13 +14,13 @@ pub struct LatencyRow {
     /// Length of the interval in ns.
     pub interval_ns: u64,
     /// What it stands for.
-    pub subject: Subject,
+    pub subject: RowGroup,
     /// What was measured.
-    pub kind: Kind,
+    pub kind: LatencyKind,
     /// At which end.
     pub role: Role,
     /// The numbers.
-    pub sums: Sums,
+    pub sums: LatencySums,
     /// First ns, ns after the last, and count of every slot that has any; with `--buckets`.
     pub buckets: Option<Value>,
 }
@@ -32,19 +32,19 @@ impl LatencyRow {
 
     /// A number that only connects have.
     fn of_connect(&self, count: u64) -> Cell<'_> {
-        if self.kind == Kind::Connect { Cell::Count(count) } else { Cell::Missing }
+        if self.kind == LatencyKind::Connect { Cell::Count(count) } else { Cell::Missing }
     }
 
     fn untimed(&self) -> Cell<'_> {
         match self.kind {
-            Kind::Response | Kind::Service => Cell::Count(self.sums.untimed),
+            LatencyKind::Response | LatencyKind::Service => Cell::Count(self.sums.untimed),
             _ => Cell::Missing,
         }
     }
 
     fn retrans(&self) -> Cell<'_> {
         match self.kind {
-            Kind::Response => Cell::Count(self.sums.retrans),
+            LatencyKind::Response => Cell::Count(self.sums.retrans),
             _ => Cell::Missing,
         }
     }
@@ -53,8 +53,8 @@ impl LatencyRow {
     /// that are 0 in all of them and mostly are.
     pub fn hidden(rows: &[Self]) -> Vec<&'static str> {
         let by = rows.first().map(|row| row.subject.by).unwrap_or_default();
-        let mut hidden = Subject::hidden(by).to_vec();
-        if rows.iter().all(|row| row.kind != Kind::Connect) {
+        let mut hidden = RowGroup::hidden(by).to_vec();
+        if rows.iter().all(|row| row.kind != LatencyKind::Connect) {
             hidden.extend(["refused", "timed_out", "failed", "syn_retries"]);
         }
         if rows.iter().all(|row| row.sums.untimed == 0) {
@@ -86,8 +86,8 @@ impl LatencyRow {
     }
 
     /// How rows are put into a table, without the columns `hidden`.
-    pub fn view<'a>(hidden: &'a [&'static str]) -> View<'a> {
-        View { hide: hidden, ..View::default() }
+    pub fn view<'a>(hidden: &'a [&'static str]) -> TableView<'a> {
+        TableView { hide: hidden, ..TableView::default() }
     }
 }
 
@@ -98,13 +98,13 @@ static COLUMNS: [Column<LatencyRow>; 36] = [
     Column::left("time", "TIME", 12, |r: &LatencyRow| Cell::Time(r.ts), "End of the interval.")
         .table_only(),
     Column::right("pid", "PID", 7, |r| r.subject.pid(), "Process that owns the sockets."),
-    Column::left("comm", "COMM", 15, |r: &LatencyRow| r.subject.label(Subject::comm), "Its name.")
+    Column::left("comm", "COMM", 15, |r: &LatencyRow| r.subject.label(RowGroup::comm), "Its name.")
         .table_only(),
     Column::left(
         "raddr",
         "RADDR",
         39,
-        |r: &LatencyRow| r.subject.label(Subject::remote),
+        |r: &LatencyRow| r.subject.label(RowGroup::remote),
         "Remote address or network.",
     )
     .table_only(),
@@ -112,7 +112,7 @@ static COLUMNS: [Column<LatencyRow>; 36] = [
         "lport",
         "PORT",
         7,
-        |r: &LatencyRow| r.subject.label(Subject::service_port),
+        |r: &LatencyRow| r.subject.label(RowGroup::service_port),
         "Port of the service.",
     )
     .table_only(),
@@ -120,7 +120,7 @@ static COLUMNS: [Column<LatencyRow>; 36] = [
         "cgroup",
         "CGROUP",
         32,
-        |r: &LatencyRow| r.subject.label(Subject::cgroup),
+        |r: &LatencyRow| r.subject.label(RowGroup::cgroup),
         "Path of the cgroup.",
     )
     .table_only(),
@@ -128,7 +128,7 @@ static COLUMNS: [Column<LatencyRow>; 36] = [
         "netns",
         "NETNS",
         10,
-        |r: &LatencyRow| r.subject.label(Subject::netns),
+        |r: &LatencyRow| r.subject.label(RowGroup::netns),
         "Network namespace's inode.",
     )
     .table_only(),
@@ -159,7 +159,7 @@ static COLUMNS: [Column<LatencyRow>; 36] = [
     Column::json("by", |r| Cell::Word(r.subject.by.name()), "The grouping."),
     Column::json(
         "other",
-        |r| Cell::Flag(r.subject.part == Part::Other),
+        |r| Cell::Flag(r.subject.part == RowPart::Other),
         "All rows that found no room.",
     ),
     Column::json("comm", |r| r.subject.comm(), "Name of the process."),

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Interval, LatencyRow, Record, Sums, bars};
-use crate::group::{By, Part, Subject};
+use super::{LatencyEntry, LatencyInterval, LatencyRow, LatencySums, bars};
+use crate::group::{GroupBy, RowGroup, RowPart};
 use crate::report::{Column, Ctx, Printer, SinkError, sort};
 
 /// How the rows of an interval are made.
 #[derive(Clone, Copy)]
-pub struct Shape {
+pub struct LatencyRowOptions {
     /// Wall-clock ns at the end of the interval.
     pub ts: i64,
     /// Length of the interval in ns.
     pub interval_ns: u64,
     /// The grouping.
-    pub by: By,
+    pub by: GroupBy,
     /// What to sort by; `None` puts kinds in their order, and in each the most first.
     pub sort: Option<&'static Column<LatencyRow>>,
     /// Rows that are shown; (other) adds up the rest.
@@ -26,7 +26,7 @@ pub struct Shape {
     pub buckets: bool,
 }
 
-impl Interval {
+impl LatencyInterval {
     /// Prints the rows as one table.
     ///
     /// # Errors
@@ -34,13 +34,13 @@ impl Interval {
     pub fn print(
         self,
         printer: &mut Printer,
-        shape: &Shape,
+        shape: &LatencyRowOptions,
         cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Result<(), SinkError> {
         let rows = self.rows(shape, cgroup);
         let mut hidden = LatencyRow::hidden(&rows);
         if rows.is_empty() {
-            hidden = Subject::hidden(shape.by).to_vec();
+            hidden = RowGroup::hidden(shape.by).to_vec();
             hidden.extend(["refused", "timed_out", "failed", "syn_retries", "retrans", "untimed"]);
         }
         printer.rows(&LatencyRow::view(&hidden), &rows)
@@ -54,7 +54,7 @@ impl Interval {
         self,
         printer: &mut Printer,
         ctx: &mut Ctx,
-        shape: &Shape,
+        shape: &LatencyRowOptions,
         cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Result<(), SinkError> {
         let rows = self.rows(shape, cgroup);
@@ -69,7 +69,7 @@ impl Interval {
     /// The rows; after them (other) if there is anything in it. `cgroup` names a cgroup2 id.
     pub fn rows(
         self,
-        shape: &Shape,
+        shape: &LatencyRowOptions,
         mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Vec<LatencyRow> {
         let Self { records, mut other } = self;
@@ -93,26 +93,26 @@ impl Interval {
         }
         let mut rest: Vec<_> = other.into_iter().filter(|(_, sums)| sums.events() > 0).collect();
         rest.sort_by_key(|(what, _)| *what);
-        let part = if shape.by == By::Total { Part::Total } else { Part::Other };
+        let part = if shape.by == GroupBy::Total { RowPart::Total } else { RowPart::Other };
         rows.extend(rest.into_iter().map(|((kind, role), sums)| {
-            let subject = Subject::without_key(shape.by, part);
+            let subject = RowGroup::without_key(shape.by, part);
             shape.row(subject, (kind, role), sums)
         }));
         rows
     }
 }
 
-impl Shape {
-    fn key(&self, record: Record, cgroup: Option<Arc<str>>) -> LatencyRow {
-        let Record { kind, role, group, pid, comm, sums, .. } = record;
-        self.row(Subject::key(self.by, group, (pid, comm), cgroup), (kind, role), sums)
+impl LatencyRowOptions {
+    fn key(&self, record: LatencyEntry, cgroup: Option<Arc<str>>) -> LatencyRow {
+        let LatencyEntry { kind, role, group, pid, comm, sums, .. } = record;
+        self.row(RowGroup::key(self.by, group, (pid, comm), cgroup), (kind, role), sums)
     }
 
     fn row(
         &self,
-        subject: Subject,
-        (kind, role): (super::Kind, super::Role),
-        sums: Sums,
+        subject: RowGroup,
+        (kind, role): (super::LatencyKind, super::Role),
+        sums: LatencySums,
     ) -> LatencyRow {
         let bucket = |(ns, count): (std::ops::Range<u64>, u64)| json!([ns.start, ns.end, count]);
         let buckets = self.buckets.then(|| sums.hist.buckets().map(bucket).collect());
@@ -123,69 +123,77 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, Role};
+    use super::super::{LatencyKind, Role};
     use super::*;
     use crate::wire::GroupKey;
 
-    fn record(kind: Kind, pid: u32, count: u64) -> Record {
+    fn record(kind: LatencyKind, pid: u32, count: u64) -> LatencyEntry {
         let mut group = GroupKey::zeroed();
         group.pid = pid;
-        let mut record = Record::new(kind, Role::Client, group);
+        let mut record = LatencyEntry::new(kind, Role::Client, group);
         (0..count).for_each(|_| record.sums.hist.record(1_000 * u64::from(pid)));
         record.pid = pid;
         record
     }
 
-    fn shape(top: usize) -> Shape {
-        let by = By::Process;
-        Shape { ts: 7, interval_ns: 1_000_000_000, by, sort: None, top, buckets: false }
+    fn shape(top: usize) -> LatencyRowOptions {
+        let by = GroupBy::Process;
+        LatencyRowOptions { ts: 7, interval_ns: 1_000_000_000, by, sort: None, top, buckets: false }
     }
 
-    fn shown(rows: &[LatencyRow]) -> Vec<(Kind, u32, u64)> {
+    fn shown(rows: &[LatencyRow]) -> Vec<(LatencyKind, u32, u64)> {
         rows.iter().map(|row| (row.kind, row.subject.pid, row.sums.hist.count())).collect()
     }
 
     #[test]
     fn kinds_stand_together_and_the_most_comes_first() {
         let records = vec![
-            record(Kind::Rtt, 1, 9),
-            record(Kind::Response, 1, 2),
-            record(Kind::Response, 2, 5),
+            record(LatencyKind::Rtt, 1, 9),
+            record(LatencyKind::Response, 1, 2),
+            record(LatencyKind::Response, 2, 5),
         ];
-        let interval = Interval { records, other: [].into() };
+        let interval = LatencyInterval { records, other: [].into() };
         let rows = interval.rows(&shape(9), |_| None);
         assert_eq!(
             shown(&rows),
-            [(Kind::Response, 2, 5), (Kind::Response, 1, 2), (Kind::Rtt, 1, 9)]
+            [
+                (LatencyKind::Response, 2, 5),
+                (LatencyKind::Response, 1, 2),
+                (LatencyKind::Rtt, 1, 9)
+            ]
         );
     }
 
     #[test]
     fn what_top_hides_is_in_other_by_kind() {
         let records = vec![
-            record(Kind::Rtt, 1, 9),
-            record(Kind::Response, 1, 2),
-            record(Kind::Response, 2, 5),
+            record(LatencyKind::Rtt, 1, 9),
+            record(LatencyKind::Response, 1, 2),
+            record(LatencyKind::Response, 2, 5),
         ];
-        let mut sums = Sums::default();
+        let mut sums = LatencySums::default();
         sums.hist.record(77);
-        let other = [((Kind::Response, Role::Client), sums)].into();
-        let rows = Interval { records, other }.rows(&shape(1), |_| None);
+        let other = [((LatencyKind::Response, Role::Client), sums)].into();
+        let rows = LatencyInterval { records, other }.rows(&shape(1), |_| None);
         assert_eq!(
             shown(&rows),
-            [(Kind::Response, 2, 5), (Kind::Response, 0, 3), (Kind::Rtt, 0, 9)]
+            [
+                (LatencyKind::Response, 2, 5),
+                (LatencyKind::Response, 0, 3),
+                (LatencyKind::Rtt, 0, 9)
+            ]
         );
-        assert_eq!(rows[1].subject.part, Part::Other);
+        assert_eq!(rows[1].subject.part, RowPart::Other);
     }
 
     #[test]
     fn by_total_has_totals_alone() {
-        let mut sums = Sums::default();
+        let mut sums = LatencySums::default();
         sums.hist.record(77);
-        let other = [((Kind::Connect, Role::Client), sums)].into();
-        let total = Shape { by: By::Total, buckets: true, ..shape(9) };
-        let rows = Interval { records: vec![], other }.rows(&total, |_| None);
-        assert_eq!(rows[0].subject.part, Part::Total);
+        let other = [((LatencyKind::Connect, Role::Client), sums)].into();
+        let total = LatencyRowOptions { by: GroupBy::Total, buckets: true, ..shape(9) };
+        let rows = LatencyInterval { records: vec![], other }.rows(&total, |_| None);
+        assert_eq!(rows[0].subject.part, RowPart::Total);
         assert_eq!(rows[0].buckets, Some(json!([[512, 544, 1]])));
     }
 }

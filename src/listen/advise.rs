@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::row::listener_text;
-use super::{Knobs, Losses, One};
+use super::{Drops, ListenerInterval, Sysctls};
 use crate::report::{Cell, Column, Row, human};
 use crate::states::{comm, id};
 use crate::wire::{COMM_LEN, Flow};
@@ -20,13 +20,13 @@ enum Bound {
 
 /// Why the accept queue was full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Diagnosis {
     NoAccept,
     SlowAccept,
     ShortQueue,
 }
 
-impl Verdict {
+impl Diagnosis {
     fn name(self) -> &'static str {
         match self {
             Self::NoAccept => "no_accept",
@@ -43,27 +43,27 @@ pub struct AdviceRow {
     flow: Flow,
     pid: u32,
     comm: [u8; COMM_LEN],
-    knobs: Option<Knobs>,
+    sysctls: Option<Sysctls>,
     limit: u64,
     bound: Option<Bound>,
     needed: Option<u64>,
-    verdict: Option<Verdict>,
+    verdict: Option<Diagnosis>,
     /// For people, one sentence a line.
     pub text: String,
 }
 
 /// Advice for a listener that lost something in an interval of `interval_ns`; else `None`.
-pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
-    let losses = one.numbers.losses;
-    let some = [losses.accept, losses.syn, losses.cookies, losses.total];
+pub fn advise(ts: i64, interval_ns: u64, one: &ListenerInterval) -> Option<AdviceRow> {
+    let drops = one.numbers.drops;
+    let some = [drops.accept, drops.syn, drops.cookies, drops.total];
     if some.iter().all(|count| count.unwrap_or(0) == 0) {
         return None;
     }
     let limit = one.numbers.accept_limit;
-    let bound = one.knobs.map(|knobs| {
-        if limit >= knobs.somaxconn.into() { Bound::Somaxconn } else { Bound::Backlog }
+    let bound = one.sysctls.map(|sysctls| {
+        if limit >= sysctls.somaxconn.into() { Bound::Somaxconn } else { Bound::Backlog }
     });
-    let overflowed = losses.accept.filter(|&full| full > 0);
+    let overflowed = drops.accept.filter(|&full| full > 0);
     let needed = overflowed.map(|lost| one.numbers.accept_peak + lost);
     let verdict = needed.and_then(|needed| verdict(one, needed, interval_ns));
     let mut row = AdviceRow {
@@ -71,35 +71,35 @@ pub fn advise(ts: i64, interval_ns: u64, one: &One) -> Option<AdviceRow> {
         flow: one.listener.flow,
         pid: one.listener.owner.pid,
         comm: one.listener.owner.comm,
-        knobs: one.knobs,
+        sysctls: one.sysctls,
         limit,
         bound,
         needed,
         verdict,
         text: String::new(),
     };
-    row.text = row.words(one, &losses, interval_ns);
+    row.text = row.words(one, &drops, interval_ns);
     Some(row)
 }
 
 /// A queue that is full most of the time is filled faster than it is emptied, however long it is: then
 /// half of the connections wait about as long as a full one takes. Without waits we ask whether one
 /// that had held all would have been better than sending SYNs again.
-fn verdict(one: &One, needed: u64, interval_ns: u64) -> Option<Verdict> {
+fn verdict(one: &ListenerInterval, needed: u64, interval_ns: u64) -> Option<Diagnosis> {
     let numbers = &one.numbers;
     let Some(full) = emptied(one, numbers.accept_limit + 1, interval_ns) else {
-        return numbers.accepts.map(|_| Verdict::NoAccept);
+        return numbers.accepts.map(|_| Diagnosis::NoAccept);
     };
     let median = numbers.waits.as_ref().and_then(|waits| waits.quantile(500));
     let slow = match median {
         Some(median) => median >= full / 2,
         None => emptied(one, needed, interval_ns)? >= SYN_RETRY,
     };
-    Some(if slow { Verdict::SlowAccept } else { Verdict::ShortQueue })
+    Some(if slow { Diagnosis::SlowAccept } else { Diagnosis::ShortQueue })
 }
 
 /// How long `accept()` takes for so many, in ns; `None` if it took none, or nobody knows.
-fn emptied(one: &One, connections: u64, interval_ns: u64) -> Option<u64> {
+fn emptied(one: &ListenerInterval, connections: u64, interval_ns: u64) -> Option<u64> {
     let rate = one.numbers.accepts.filter(|&count| count > 0)?;
     Some(connections.saturating_mul(interval_ns) / rate)
 }
@@ -115,43 +115,43 @@ fn number(count: Option<u64>) -> String {
 }
 
 impl AdviceRow {
-    fn words(&self, one: &One, losses: &Losses, interval_ns: u64) -> String {
+    fn words(&self, one: &ListenerInterval, drops: &Drops, interval_ns: u64) -> String {
         let mut text = format!(
             "{}: {} dropped in {}: accept queue full {} ({} at SYN, {} at the final ACK); SYN queue \
              full {} dropped, {} cookies\n",
             listener_text(&self.flow, one.listener.flags),
-            number(losses.total),
+            number(drops.total),
             nanos(interval_ns),
-            number(losses.accept),
-            number(losses.accept_syn),
-            number(losses.accept_ack),
-            number(losses.syn),
-            number(losses.cookies),
+            number(drops.accept),
+            number(drops.accept_syn),
+            number(drops.accept_ack),
+            number(drops.syn),
+            number(drops.cookies),
         );
-        if losses.accept.is_none() {
+        if drops.accept.is_none() {
             text.push_str("  cause unknown: this kernel does not expose it\n");
         }
         self.accept_queue(one, interval_ns, &mut text);
-        self.syn_queue(one, losses, &mut text);
+        self.syn_queue(one, drops, &mut text);
         text
     }
 
     // Writing to a String cannot fail.
-    fn accept_queue(&self, one: &One, interval_ns: u64, text: &mut String) {
+    fn accept_queue(&self, one: &ListenerInterval, interval_ns: u64, text: &mut String) {
         let Some(needed) = self.needed else { return };
         let limit = self.limit;
-        let _ = match (self.bound, self.knobs) {
-            (Some(Bound::Somaxconn), Some(knobs)) => writeln!(
+        let _ = match (self.bound, self.sysctls) {
+            (Some(Bound::Somaxconn), Some(sysctls)) => writeln!(
                 text,
                 "  limit {limit} = min(backlog, net.core.somaxconn {}): somaxconn is the lower \
                  one; raise both, then restart the program",
-                knobs.somaxconn
+                sysctls.somaxconn
             ),
-            (Some(Bound::Backlog), Some(knobs)) => writeln!(
+            (Some(Bound::Backlog), Some(sysctls)) => writeln!(
                 text,
                 "  limit {limit} = min(backlog, net.core.somaxconn {}): the listen() backlog is \
                  the lower one; raise it in the program",
-                knobs.somaxconn
+                sysctls.somaxconn
             ),
             _ => writeln!(text, "  limit {limit} = min(backlog, net.core.somaxconn)"),
         };
@@ -174,29 +174,29 @@ impl AdviceRow {
         let waits = waits.unwrap_or_default();
         let _ = match self.verdict {
             None => writeln!(text, "  unknown whether accept() is slow; try --wait"),
-            Some(Verdict::NoAccept) => writeln!(
+            Some(Diagnosis::NoAccept) => writeln!(
                 text,
                 "  accept() was not called in this interval; a longer queue will not help"
             ),
-            Some(Verdict::SlowAccept) => writeln!(
+            Some(Diagnosis::SlowAccept) => writeln!(
                 text,
                 "  accept() is slow: a full queue takes {} to empty{waits}; a longer queue only makes \
                  connections wait longer",
                 emptied(limit + 1)
             ),
-            Some(Verdict::ShortQueue) => writeln!(
+            Some(Diagnosis::ShortQueue) => writeln!(
                 text,
                 "  the queue is too short: at this accept() rate the last of {needed} would have waited \
                  {}{waits}",
                 emptied(needed)
             ),
         };
-        if let Some(knobs) = self.knobs {
+        if let Some(sysctls) = self.sysctls {
             let _ = writeln!(
                 text,
                 "  net.ipv4.tcp_abort_on_overflow = {}: {}",
-                u8::from(knobs.abort_on_overflow),
-                if knobs.abort_on_overflow {
+                u8::from(sysctls.abort_on_overflow),
+                if sysctls.abort_on_overflow {
                     "a client whose final ACK is dropped gets an RST"
                 } else {
                     "a client whose final ACK is dropped thinks it is connected"
@@ -205,22 +205,22 @@ impl AdviceRow {
         }
     }
 
-    fn syn_queue(&self, one: &One, losses: &Losses, text: &mut String) {
-        let Some(knobs) = self.knobs else { return };
-        if losses.syn.unwrap_or(0) == 0 && losses.cookies.unwrap_or(0) == 0 {
+    fn syn_queue(&self, one: &ListenerInterval, drops: &Drops, text: &mut String) {
+        let Some(sysctls) = self.sysctls else { return };
+        if drops.syn.unwrap_or(0) == 0 && drops.cookies.unwrap_or(0) == 0 {
             return;
         }
-        let limit = knobs.syn_limit(one.listener.accept_limit);
+        let limit = sysctls.syn_limit(one.listener.accept_limit);
         let _ = writeln!(
             text,
             "  SYN queue: {} half-open, limit {limit}; net.ipv4.tcp_syncookies = {}, \
              net.ipv4.tcp_max_syn_backlog = {}",
-            one.numbers.syn_peak, knobs.syncookies, knobs.max_syn_backlog
+            one.numbers.syn_peak, sysctls.syncookies, sysctls.max_syn_backlog
         );
         let _ = writeln!(
             text,
             "  {}",
-            match knobs.syncookies {
+            match sysctls.syncookies {
                 0 =>
                     "SYNs are dropped: set tcp_syncookies = 1, or raise backlog, somaxconn and \
                       tcp_max_syn_backlog",
@@ -269,14 +269,14 @@ static COLUMNS: [Column<AdviceRow>; 14] = [
     Column::json("syncookies", |r| knob(r, |k| k.syncookies), "net.ipv4.tcp_syncookies."),
     Column::json(
         "abort_on_overflow",
-        |r| r.knobs.map_or(Cell::Missing, |k| Cell::Flag(k.abort_on_overflow)),
+        |r| r.sysctls.map_or(Cell::Missing, |k| Cell::Flag(k.abort_on_overflow)),
         "net.ipv4.tcp_abort_on_overflow.",
     ),
     Column::json("text", |r| Cell::Word(&r.text), "The advice in words."),
 ];
 
-fn knob(row: &AdviceRow, of: fn(Knobs) -> u32) -> Cell<'static> {
-    row.knobs.map_or(Cell::Missing, |knobs| Cell::Id(of(knobs).into()))
+fn knob(row: &AdviceRow, of: fn(Sysctls) -> u32) -> Cell<'static> {
+    row.sysctls.map_or(Cell::Missing, |sysctls| Cell::Id(of(sysctls).into()))
 }
 
 impl Row for AdviceRow {

@@ -1,4 +1,4 @@
-use super::super::{Id, Numbers};
+use super::super::{ListenerId, Numbers};
 use super::*;
 use crate::hist::Histogram;
 use crate::wire::Listener;
@@ -6,7 +6,7 @@ use crate::wire::Listener;
 const SECOND: u64 = 1_000_000_000;
 
 /// A queue of 4 that lost so many in a second, of which others were accepted after these waits.
-fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Verdict> {
+fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Diagnosis> {
     let waits = waits.map(|all| {
         let mut hist = Histogram::default();
         for &ns in all {
@@ -14,16 +14,21 @@ fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Verdic
         }
         hist
     });
-    let losses = Losses { accept: Some(lost), total: Some(lost), ..Losses::default() };
+    let drops = Drops { accept: Some(lost), total: Some(lost), ..Drops::default() };
     let numbers =
-        Numbers { accept_peak: 5, accept_limit: 4, accepts, losses, waits, ..Numbers::default() };
-    let one = One { id: Id { sk: 1, born: 1 }, listener: Listener::zeroed(), knobs: None, numbers };
+        Numbers { accept_peak: 5, accept_limit: 4, accepts, drops, waits, ..Numbers::default() };
+    let one = ListenerInterval {
+        id: ListenerId { sk: 1, born: 1 },
+        listener: Listener::zeroed(),
+        sysctls: None,
+        numbers,
+    };
     advise(0, SECOND, &one)?.verdict
 }
 
 #[test]
 fn a_queue_is_short_or_accept_is_slow() {
-    use Verdict::{NoAccept, ShortQueue, SlowAccept};
+    use Diagnosis::{NoAccept, ShortQueue, SlowAccept};
     assert_eq!(told(9, None, None), None);
     assert_eq!(told(9, Some(0), None), Some(NoAccept));
     // 107 at 10,000 a second take 11 ms; 105 at 100 a second more than one.

@@ -1,6 +1,6 @@
 //! What the listeners of a namespace have lost in an interval, by cause.
 
-use super::Mib;
+use super::ListenCounters;
 use crate::hooks::{ACCEPT_RETURN, FINAL_ACK, SYN};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Plan;
@@ -26,19 +26,19 @@ pub struct Counted {
 }
 
 impl Counted {
-    fn unsplit(&self, total: Option<u64>, accept_ack: Option<u64>) -> Losses {
+    fn unsplit(&self, total: Option<u64>, accept_ack: Option<u64>) -> Drops {
         if total == Some(0) {
-            return Losses { discards: Some(self.sk_drops), ..Losses::NONE };
+            return Drops { discards: Some(self.sk_drops), ..Drops::NONE };
         }
         let discards = total.map(|total| self.sk_drops.saturating_sub(total));
-        Losses { accept_ack, total, discards, ..Losses::default() }
+        Drops { accept_ack, total, discards, ..Drops::default() }
     }
 }
 
 /// How the plan lets us know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a hook that is served or not")]
-pub struct Ways {
+pub struct Coverage {
     /// Programs see what becomes of a SYN.
     pub syn: bool,
     /// Programs see that the last ACK of a handshake makes no child.
@@ -51,7 +51,7 @@ pub struct Ways {
     pub children: bool,
 }
 
-impl Ways {
+impl Coverage {
     /// Those of a plan. `may_copy`: the queues of a child's listener can be looked at.
     pub fn of(plan: &Plan, may_copy: bool) -> Self {
         let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
@@ -67,9 +67,9 @@ impl Ways {
     }
 }
 
-/// What one listener lost; `None`: nobody can tell.
+/// Connections that one listener dropped, by cause; `None`: unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Losses {
+pub struct Drops {
     /// The accept queue was full, when a SYN or when the last ACK of a handshake came: its part of
     /// `ListenOverflows`.
     pub accept: Option<u64>,
@@ -89,7 +89,7 @@ pub struct Losses {
     pub discards: Option<u64>,
 }
 
-impl Losses {
+impl Drops {
     /// A listener that has dropped nothing.
     const NONE: Self = Self {
         accept: Some(0),
@@ -131,23 +131,23 @@ pub fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 
 /// Splits up what the listeners of one namespace have dropped. `mib` is what the namespace counted
 /// in the same time; `None` where it cannot be read, or has moved while we read.
-pub fn split(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Losses> {
-    if ways.syn && ways.ack {
+pub fn split(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage) -> Vec<Drops> {
+    if coverage.syn && coverage.ack {
         return ones.iter().map(by_programs).collect();
     }
-    let totals = totals(ones, mib, ways);
+    let totals = totals(ones, mib, coverage);
     let acks: Vec<_> =
-        ones.iter().zip(&totals).map(|(one, total)| acks(one, *total, mib, ways)).collect();
-    let mut losses: Vec<_> = ones
+        ones.iter().zip(&totals).map(|(one, total)| acks(one, *total, mib, coverage)).collect();
+    let mut drops: Vec<_> = ones
         .iter()
         .zip(totals.iter().zip(&acks))
         .map(|(one, (total, ack))| one.unsplit(*total, *ack))
         .collect();
     if let Some(mib) = mib {
-        at_syns(&mut losses, mib);
+        at_syns(&mut drops, mib);
     }
-    for (loss, one) in losses.iter_mut().zip(ones) {
-        if ways.syn {
+    for (loss, one) in drops.iter_mut().zip(ones) {
+        if coverage.syn {
             loss.accept_syn = Some(one.dropped[CAUSE_ACCEPT_SYN]);
             loss.syn = Some(one.dropped[CAUSE_SYN]);
             loss.cookies = Some(one.dropped[CAUSE_COOKIE]);
@@ -158,16 +158,16 @@ pub fn split(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Losses> {
             };
         }
     }
-    overflows(&mut losses, mib);
-    losses
+    overflows(&mut drops, mib);
+    drops
 }
 
 /// Programs have seen each decision.
-fn by_programs(one: &Counted) -> Losses {
+fn by_programs(one: &Counted) -> Drops {
     let of = |cause: usize| one.dropped[cause];
     let total =
         [CAUSE_OTHER, CAUSE_ACCEPT_SYN, CAUSE_ACCEPT_ACK, CAUSE_SYN].map(of).iter().sum::<u64>();
-    Losses {
+    Drops {
         accept: Some(of(CAUSE_ACCEPT_SYN) + of(CAUSE_ACCEPT_ACK)),
         accept_syn: Some(of(CAUSE_ACCEPT_SYN)),
         accept_ack: Some(of(CAUSE_ACCEPT_ACK)),
@@ -181,7 +181,7 @@ fn by_programs(one: &Counted) -> Losses {
 
 /// Each listener's part of `ListenDrops`. `sk_drops` counts discarded segments too, like a SYN sent
 /// again while its request waits; the lost ACK of a handshake it counts twice.
-fn totals(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Option<u64>> {
+fn totals(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage) -> Vec<Option<u64>> {
     let sum: u64 = ones.iter().map(|one| one.sk_drops).sum();
     let dropping = ones.iter().filter(|one| one.sk_drops > 0).count();
     let total = |one: &Counted| match mib {
@@ -189,7 +189,7 @@ fn totals(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Option<u64>> {
         Some(mib) if mib.drops == sum => Some(one.sk_drops),
         Some(mib) if mib.drops == 0 => Some(0),
         Some(mib) if dropping == 1 => Some(mib.drops.min(one.sk_drops)),
-        _ if ways.discards => Some(one.sk_drops.saturating_sub(one.discarded)),
+        _ if coverage.discards => Some(one.sk_drops.saturating_sub(one.discarded)),
         _ => None,
     };
     ones.iter().map(total).collect()
@@ -197,8 +197,13 @@ fn totals(ones: &[Counted], mib: Option<&Mib>, ways: Ways) -> Vec<Option<u64>> {
 
 /// Of these, the last ACKs of handshakes. Each of them is discarded too, unless it came with a
 /// cookie: where nothing was, there were none.
-fn acks(one: &Counted, total: Option<u64>, mib: Option<&Mib>, ways: Ways) -> Option<u64> {
-    if ways.ack {
+fn acks(
+    one: &Counted,
+    total: Option<u64>,
+    mib: Option<&ListenCounters>,
+    coverage: Coverage,
+) -> Option<u64> {
+    if coverage.ack {
         return Some(one.dropped[CAUSE_ACCEPT_ACK]);
     }
     let total = total?;
@@ -208,7 +213,7 @@ fn acks(one: &Counted, total: Option<u64>, mib: Option<&Mib>, ways: Ways) -> Opt
     if mib?.cookies_back > 0 {
         return None;
     }
-    if ways.discards && one.knows_ack {
+    if coverage.discards && one.knows_ack {
         return Some(one.dropped[CAUSE_ACCEPT_ACK]);
     }
     (one.sk_drops == total).then_some(0)
@@ -216,18 +221,18 @@ fn acks(one: &Counted, total: Option<u64>, mib: Option<&Mib>, ways: Ways) -> Opt
 
 /// What is dropped when SYNs come. If the namespace has counted one cause alone, it is that for
 /// every listener; if one listener alone has dropped any, the counters are its own.
-fn at_syns(losses: &mut [Losses], mib: &Mib) {
-    let all_acks = losses.iter().map(|loss| loss.accept_ack).sum::<Option<u64>>();
+fn at_syns(drops: &mut [Drops], mib: &ListenCounters) {
+    let all_acks = drops.iter().map(|loss| loss.accept_ack).sum::<Option<u64>>();
     let Some(all_acks) = all_acks else { return };
-    let Some(all) = losses.iter().map(|loss| loss.total).sum::<Option<u64>>() else { return };
+    let Some(all) = drops.iter().map(|loss| loss.total).sum::<Option<u64>>() else { return };
     let accept_syn = mib.overflows.saturating_sub(all_acks);
     let other = mib.drops.saturating_sub(mib.overflows + mib.syn_drops);
     let causes = [accept_syn, mib.syn_drops, other];
     let alone = causes.iter().filter(|count| **count > 0).count() == 1;
-    let rest = |loss: &Losses| Some(loss.total?.saturating_sub(loss.accept_ack?));
-    let dropping = losses.iter().filter(|loss| rest(loss).is_some_and(|rest| rest > 0)).count();
+    let rest = |loss: &Drops| Some(loss.total?.saturating_sub(loss.accept_ack?));
+    let dropping = drops.iter().filter(|loss| rest(loss).is_some_and(|rest| rest > 0)).count();
     let exact = all == mib.drops;
-    for loss in losses {
+    for loss in drops {
         let Some(rest) = rest(loss) else { continue };
         let share = match causes.map(|count| count > 0) {
             _ if rest == 0 => Some([0; 3]),
@@ -242,10 +247,10 @@ fn at_syns(losses: &mut [Losses], mib: &Mib) {
 
 /// Each overflow of an accept queue is counted among the drops too. So where all drops were
 /// overflows, or none, it is so for every listener; if one alone has dropped any, all are its own.
-fn overflows(losses: &mut [Losses], mib: Option<&Mib>) {
-    let all = losses.iter().map(|loss| loss.total).sum::<Option<u64>>();
-    let dropping = losses.iter().filter(|loss| loss.total != Some(0)).count();
-    for loss in losses {
+fn overflows(drops: &mut [Drops], mib: Option<&ListenCounters>) {
+    let all = drops.iter().map(|loss| loss.total).sum::<Option<u64>>();
+    let dropping = drops.iter().filter(|loss| loss.total != Some(0)).count();
+    for loss in drops {
         let parts = loss.accept_syn.zip(loss.accept_ack).map(|(syn, ack)| syn + ack);
         let counted =
             mib.filter(|mib| all == Some(mib.drops)).and_then(|mib| match mib.overflows {

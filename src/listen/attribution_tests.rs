@@ -1,7 +1,7 @@
 use super::*;
 
-const LOOKING: Ways =
-    Ways { syn: false, ack: false, discards: true, accepts: false, children: true };
+const LOOKING: Coverage =
+    Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 /// A listener that dropped `sk_drops`, of which so many were mere discards and lost ACKs.
 fn one(sk_drops: u64, discarded: u64, acks: u64) -> Counted {
@@ -10,85 +10,85 @@ fn one(sk_drops: u64, discarded: u64, acks: u64) -> Counted {
     one
 }
 
-fn mib(overflows: u64, drops: u64, syn_drops: u64) -> Mib {
-    Mib { overflows, drops, syn_drops, ..Mib::default() }
+fn mib(overflows: u64, drops: u64, syn_drops: u64) -> ListenCounters {
+    ListenCounters { overflows, drops, syn_drops, ..ListenCounters::default() }
 }
 
-fn causes(losses: &Losses) -> [Option<u64>; 5] {
-    [losses.accept_syn, losses.accept_ack, losses.syn, losses.other, losses.total]
+fn causes(drops: &Drops) -> [Option<u64>; 5] {
+    [drops.accept_syn, drops.accept_ack, drops.syn, drops.other, drops.total]
 }
 
 #[test]
 fn a_listener_without_drops_lost_nothing_whatever_others_did() {
-    let losses = split(&[one(0, 0, 0), one(9, 0, 0)], Some(&mib(4, 9, 5)), LOOKING);
-    assert_eq!(causes(&losses[0]), [Some(0); 5]);
+    let drops = split(&[one(0, 0, 0), one(9, 0, 0)], Some(&mib(4, 9, 5)), LOOKING);
+    assert_eq!(causes(&drops[0]), [Some(0); 5]);
 }
 
 #[test]
 fn one_cause_in_the_namespace_is_that_of_every_listener() {
-    let losses = split(&[one(7, 0, 0), one(3, 0, 0)], Some(&mib(10, 10, 0)), LOOKING);
-    assert_eq!(causes(&losses[0]), [Some(7), Some(0), Some(0), Some(0), Some(7)]);
-    assert_eq!(causes(&losses[1]), [Some(3), Some(0), Some(0), Some(0), Some(3)]);
+    let drops = split(&[one(7, 0, 0), one(3, 0, 0)], Some(&mib(10, 10, 0)), LOOKING);
+    assert_eq!(causes(&drops[0]), [Some(7), Some(0), Some(0), Some(0), Some(7)]);
+    assert_eq!(causes(&drops[1]), [Some(3), Some(0), Some(0), Some(0), Some(3)]);
 }
 
 #[test]
 fn the_counters_are_those_of_the_only_listener_that_dropped() {
-    let losses = split(&[one(10, 0, 0), one(0, 0, 0)], Some(&mib(4, 10, 5)), LOOKING);
-    assert_eq!(causes(&losses[0]), [Some(4), Some(0), Some(5), Some(1), Some(10)]);
+    let drops = split(&[one(10, 0, 0), one(0, 0, 0)], Some(&mib(4, 10, 5)), LOOKING);
+    assert_eq!(causes(&drops[0]), [Some(4), Some(0), Some(5), Some(1), Some(10)]);
 }
 
 #[test]
 fn two_causes_and_two_listeners_leave_a_doubt() {
-    let losses = split(&[one(6, 0, 0), one(4, 0, 0)], Some(&mib(5, 10, 5)), LOOKING);
-    assert_eq!(causes(&losses[0]), [None, Some(0), None, None, Some(6)]);
+    let drops = split(&[one(6, 0, 0), one(4, 0, 0)], Some(&mib(5, 10, 5)), LOOKING);
+    assert_eq!(causes(&drops[0]), [None, Some(0), None, None, Some(6)]);
 }
 
 /// Each lost ACK counts twice in `sk_drops`, once of that as a discard.
 #[test]
 fn lost_acks_are_told_apart_from_syns() {
-    let losses = split(&[one(19, 8, 8)], Some(&mib(11, 11, 0)), LOOKING);
-    assert_eq!(causes(&losses[0]), [Some(3), Some(8), Some(0), Some(0), Some(11)]);
-    assert_eq!(losses[0].discards, Some(8));
-    let back = Mib { cookies_back: 1, ..mib(11, 11, 0) };
-    let losses = split(&[one(19, 8, 8)], Some(&back), LOOKING);
-    assert_eq!(causes(&losses[0]), [None, None, Some(0), Some(0), Some(11)]);
+    let drops = split(&[one(19, 8, 8)], Some(&mib(11, 11, 0)), LOOKING);
+    assert_eq!(causes(&drops[0]), [Some(3), Some(8), Some(0), Some(0), Some(11)]);
+    assert_eq!(drops[0].discards, Some(8));
+    let back = ListenCounters { cookies_back: 1, ..mib(11, 11, 0) };
+    let drops = split(&[one(19, 8, 8)], Some(&back), LOOKING);
+    assert_eq!(causes(&drops[0]), [None, None, Some(0), Some(0), Some(11)]);
 }
 
 #[test]
 fn without_counters_or_discards_little_is_known() {
-    let blind = Ways { discards: false, ..LOOKING };
-    let losses = split(&[one(19, 0, 0), one(3, 0, 0)], Some(&mib(11, 11, 0)), blind);
-    assert_eq!(causes(&losses[0]), [None; 5]);
-    let losses = split(&[one(19, 0, 0)], None, LOOKING);
-    assert_eq!(losses[0].total, Some(19));
-    assert_eq!(losses[0].accept_syn, None);
-    assert_eq!(losses[0].cookies, None);
+    let blind = Coverage { discards: false, ..LOOKING };
+    let drops = split(&[one(19, 0, 0), one(3, 0, 0)], Some(&mib(11, 11, 0)), blind);
+    assert_eq!(causes(&drops[0]), [None; 5]);
+    let drops = split(&[one(19, 0, 0)], None, LOOKING);
+    assert_eq!(drops[0].total, Some(19));
+    assert_eq!(drops[0].accept_syn, None);
+    assert_eq!(drops[0].cookies, None);
     let sums_agree = split(&[one(8, 0, 0), one(3, 0, 0)], Some(&mib(11, 11, 0)), blind);
     assert_eq!(causes(&sums_agree[1]), [Some(3), Some(0), Some(0), Some(0), Some(3)]);
 }
 
 #[test]
 fn programs_that_see_each_decision_need_no_counters() {
-    let ways = Ways { syn: true, ack: true, discards: false, ..LOOKING };
+    let coverage = Coverage { syn: true, ack: true, discards: false, ..LOOKING };
     let mut counted = Counted { sk_drops: 20, ..Counted::default() };
     counted.dropped = [1, 2, 3, 4, 5, 6];
-    let losses = split(&[counted], None, ways);
-    assert_eq!(causes(&losses[0]), [Some(2), Some(3), Some(4), Some(1), Some(10)]);
-    assert_eq!((losses[0].cookies, losses[0].discards), (Some(5), Some(10)));
+    let drops = split(&[counted], None, coverage);
+    assert_eq!(causes(&drops[0]), [Some(2), Some(3), Some(4), Some(1), Some(10)]);
+    assert_eq!((drops[0].cookies, drops[0].discards), (Some(5), Some(10)));
 }
 
 /// A kernel that counts more often than once for an ACK, and does not tell why.
 #[test]
 fn overflows_are_known_where_their_moment_is_not() {
     let silent = |sk_drops| Counted { knows_ack: false, ..one(sk_drops, 4, 0) };
-    let accepts = |ones: &[Counted], mib: &Mib| -> Vec<_> {
+    let accepts = |ones: &[Counted], mib: &ListenCounters| -> Vec<_> {
         split(ones, Some(mib), LOOKING).iter().map(|loss| loss.accept).collect()
     };
     // All drops are overflows.
-    let losses = split(&[silent(14)], Some(&mib(10, 10, 0)), LOOKING);
-    assert_eq!(losses[0].accept, Some(10));
-    assert_eq!(causes(&losses[0]), [None, None, Some(0), Some(0), Some(10)]);
-    assert!(losses[0].is_sum_alone());
+    let drops = split(&[silent(14)], Some(&mib(10, 10, 0)), LOOKING);
+    assert_eq!(drops[0].accept, Some(10));
+    assert_eq!(causes(&drops[0]), [None, None, Some(0), Some(0), Some(10)]);
+    assert!(drops[0].is_sum_alone());
     assert_eq!(accepts(&[silent(14), silent(9)], &mib(15, 15, 0)), [Some(10), Some(5)]);
     // Some are, and one listener alone has any.
     assert_eq!(accepts(&[silent(14), one(0, 0, 0)], &mib(7, 10, 3)), [Some(7), Some(0)]);

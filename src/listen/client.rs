@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::Losses;
+use super::Drops;
 use crate::flow::ip;
 use crate::report::{Cell, Column, Row};
 use crate::wire::{
@@ -51,7 +51,7 @@ impl Clients {
 
     /// Ends the interval: those who lost most first, then what belongs to nobody. `losses` is what
     /// the listeners lost; what no event told of has no known client.
-    pub fn rows(&mut self, (ts, interval_ns): (i64, u64), losses: Losses) -> Vec<ClientRow> {
+    pub fn rows(&mut self, (ts, interval_ns): (i64, u64), drops: Drops) -> Vec<ClientRow> {
         let row = |client, dropped: [u64; NR_CAUSES]| ClientRow {
             ts,
             interval_ns,
@@ -72,17 +72,17 @@ impl Clients {
             (std::cmp::Reverse(row.lost), std::cmp::Reverse(retrans), row.client)
         });
         let other = std::mem::take(&mut self.other);
-        let rest = losses.total.map_or(0, |total| total.saturating_sub(lost(&told))) + lost(&other);
+        let rest = drops.total.map_or(0, |total| total.saturating_sub(lost(&told))) + lost(&other);
         if rest > 0 {
             let part = |cause: usize, all: Option<u64>| {
                 Some(all?.saturating_sub(told[cause]) + other[cause])
             };
             let mut dropped = [None; NR_CAUSES];
-            dropped[CAUSE_OTHER] = part(CAUSE_OTHER, losses.other);
-            dropped[CAUSE_ACCEPT_SYN] = part(CAUSE_ACCEPT_SYN, losses.accept_syn);
-            dropped[CAUSE_ACCEPT_ACK] = part(CAUSE_ACCEPT_ACK, losses.accept_ack);
-            dropped[CAUSE_SYN] = part(CAUSE_SYN, losses.syn);
-            dropped[CAUSE_COOKIE] = part(CAUSE_COOKIE, losses.cookies);
+            dropped[CAUSE_OTHER] = part(CAUSE_OTHER, drops.other);
+            dropped[CAUSE_ACCEPT_SYN] = part(CAUSE_ACCEPT_SYN, drops.accept_syn);
+            dropped[CAUSE_ACCEPT_ACK] = part(CAUSE_ACCEPT_ACK, drops.accept_ack);
+            dropped[CAUSE_SYN] = part(CAUSE_SYN, drops.syn);
+            dropped[CAUSE_COOKIE] = part(CAUSE_COOKIE, drops.cookies);
             rows.push(ClientRow { ts, interval_ns, client: None, dropped, lost: rest });
         }
         rows

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::row::listener_text;
-use super::{Id, One};
+use super::{ListenerId, ListenerInterval};
 use crate::clock::WallClock;
 use crate::flow::ip;
 use crate::report::{Cell, Column, Row};
@@ -66,8 +66,8 @@ impl EventRow {
     }
 
     /// A listener's losses of which no program has told: found by looking at it.
-    pub fn looked_at(ts: i64, one: &One) -> Vec<Self> {
-        let losses = one.numbers.losses;
+    pub fn looked_at(ts: i64, one: &ListenerInterval) -> Vec<Self> {
+        let drops = one.numbers.drops;
         let row = |cause: Option<usize>, count: u64| Self {
             ts,
             flow: one.listener.flow,
@@ -90,22 +90,22 @@ impl EventRow {
             sampled: true,
         };
         // Programs tell of lost ACKs, if they know them.
-        let told = losses.accept_ack.unwrap_or(0);
-        let unsplit = losses.accept.filter(|_| losses.accept_syn.is_none());
+        let told = drops.accept_ack.unwrap_or(0);
+        let unsplit = drops.accept.filter(|_| drops.accept_syn.is_none());
         let known = [
             (CAUSE_ACCEPT, unsplit.map(|count| count.saturating_sub(told))),
-            (CAUSE_ACCEPT_SYN, losses.accept_syn),
-            (CAUSE_SYN, losses.syn),
-            (CAUSE_COOKIE, losses.cookies),
-            (CAUSE_OTHER, losses.other),
+            (CAUSE_ACCEPT_SYN, drops.accept_syn),
+            (CAUSE_SYN, drops.syn),
+            (CAUSE_COOKIE, drops.cookies),
+            (CAUSE_OTHER, drops.other),
         ];
         let mut rows: Vec<_> = known
             .into_iter()
             .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
             .collect();
-        let drops = rows.iter().filter(|row| row.cause != Some(CAUSE_COOKIE));
-        let causes = told + drops.map(|row| row.count).sum::<u64>();
-        let rest = losses.total.map(|total| total.saturating_sub(causes));
+        let causes = rows.iter().filter(|row| row.cause != Some(CAUSE_COOKIE));
+        let causes = told + causes.map(|row| row.count).sum::<u64>();
+        let rest = drops.total.map(|total| total.saturating_sub(causes));
         rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
         rows
     }
@@ -114,7 +114,7 @@ impl EventRow {
 /// Puts losses together.
 #[derive(Debug, Default)]
 pub struct Batches {
-    open: HashMap<(Id, u32), Batch>,
+    open: HashMap<(ListenerId, u32), Batch>,
     ready: Vec<(u64, EventRow)>,
 }
 
@@ -127,8 +127,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn row(&self, known: &HashMap<Id, Listener>) -> EventRow {
-        let listener = known.get(&Id { sk: self.first.sk, born: self.first.born });
+    fn row(&self, known: &HashMap<ListenerId, Listener>) -> EventRow {
+        let listener = known.get(&ListenerId { sk: self.first.sk, born: self.first.born });
         let (flags, owner) = listener.map_or((0, None), |one| (one.flags, Some(one.owner)));
         EventRow {
             ts: WallClock::now().at(self.first.ts),
@@ -148,11 +148,11 @@ impl Batch {
 
 impl Batches {
     /// Takes in a loss; `known` names the listener when its line is done.
-    pub fn push(&mut self, event: &ListenEvent, known: &HashMap<Id, Listener>) {
+    pub fn push(&mut self, event: &ListenEvent, known: &HashMap<ListenerId, Listener>) {
         if event.cause as usize == CAUSE_RETRANS {
             return;
         }
-        let key = (Id { sk: event.sk, born: event.born }, event.cause);
+        let key = (ListenerId { sk: event.sk, born: event.born }, event.cause);
         if let Some(batch) = self.open.get_mut(&key) {
             if event.ts < batch.first.ts + BATCH_NS {
                 batch.count += 1;
@@ -169,7 +169,7 @@ impl Batches {
     }
 
     /// Lines that are done at `CLOCK_MONOTONIC` `now`, in order.
-    pub fn take(&mut self, now: u64, known: &HashMap<Id, Listener>) -> Vec<EventRow> {
+    pub fn take(&mut self, now: u64, known: &HashMap<ListenerId, Listener>) -> Vec<EventRow> {
         let done = self.open.extract_if(|_, batch| batch.first.ts + BATCH_NS <= now);
         self.ready.extend(done.map(|(_, batch)| (batch.first.ts, batch.row(known))));
         self.ready.sort_by_key(|(ts, _)| *ts);

@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::model::{Interval, Numbers, One};
+use super::model::{ListenInterval, ListenerInterval, Numbers};
 use super::row::listener_text;
-use super::{ListenerRow, Ways};
+use super::{Coverage, ListenerRow};
 use crate::wire::{LISTENER_MATCHES, LISTENER_V6ONLY};
 
 /// The listeners that pass the filters; idle ones only with `all`.
 pub fn rows(
-    interval: &Interval,
+    interval: &ListenInterval,
     (ts, interval_ns): (i64, u64),
-    ways: Ways,
+    coverage: Coverage,
     all: bool,
     mut name: impl FnMut(u32) -> Arc<str>,
 ) -> Vec<ListenerRow> {
-    let shown = interval.ones.iter().filter(|one| {
+    let shown = interval.listeners.iter().filter(|one| {
         let passes = one.listener.flags & LISTENER_MATCHES != 0;
         passes && (all || !one.numbers.is_idle())
     });
-    let row = |one: &One| ListenerRow {
+    let row = |one: &ListenerInterval| ListenerRow {
         ts,
         interval_ns,
         flow: one.listener.flow,
@@ -31,9 +31,9 @@ pub fn rows(
         netns_name: name(one.listener.flow.netns),
         listener: listener_text(&one.listener.flow, one.listener.flags),
         numbers: one.numbers.clone(),
-        accept_sampled: !ways.children,
-        syn_sampled: !ways.syn,
-        aborts: one.knobs.map(|knobs| knobs.abort_on_overflow),
+        accept_sampled: !coverage.children,
+        syn_sampled: !coverage.syn,
+        aborts: one.sysctls.map(|sysctls| sysctls.abort_on_overflow),
     };
     shown.map(row).collect()
 }
@@ -66,7 +66,7 @@ fn join(group: &mut ListenerRow, other: ListenerRow) {
     }
     group.numbers = Numbers {
         accepts: sums.accepts,
-        losses: sums.losses,
+        drops: sums.drops,
         synack_retrans: sums.synack_retrans,
         waits: sums.waits,
         ..group.numbers.clone()

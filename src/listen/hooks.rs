@@ -1,6 +1,6 @@
 //! What becomes of those who knock at a listener.
 
-use crate::kernel::attach::Part::{Needed, WherePresent};
+use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters, Program};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
 

@@ -13,32 +13,32 @@ mod event;
 mod group;
 pub mod hooks;
 mod model;
+mod monitor;
 mod netns;
 mod nstat;
 mod reconcile;
 mod row;
 mod source;
-mod watch;
 
 use crate::wire::ListenerEntry;
 
 pub use advise::{AdviceRow, advise};
 pub use args::Args;
-pub use attribution::{Losses, Ways, split};
+pub use attribution::{Coverage, Drops, split};
 pub use client::{ClientRow, Clients};
 pub use event::{Batches, EventRow};
 pub use group::{group, rows};
-pub use model::{Interval, Listeners, Numbers, One};
-pub use netns::{Space, Spaces};
-pub use nstat::{Knobs, Mib};
-pub use reconcile::{Check, Reading};
+pub use model::{ListenInterval, ListenerInterval, Listeners, Numbers};
+pub use monitor::{ListenMonitor, SAMPLE};
+pub use netns::{NetnsCounters, NetnsReader};
+pub use nstat::{ListenCounters, Sysctls};
+pub use reconcile::{Reading, Reconciliation};
 pub use row::{ListenerRow, silent};
-pub use source::{Record, Source};
-pub use watch::{SAMPLE, Watch};
+pub use source::{ListenSource, RingRecord};
 
 /// A listener among all that there are or were: its address and when it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id {
+pub struct ListenerId {
     /// Address of the socket.
     pub sk: u64,
     /// `CLOCK_MONOTONIC` ns.
@@ -47,8 +47,8 @@ pub struct Id {
 
 impl ListenerEntry {
     /// Who it is.
-    pub fn id(&self) -> Id {
-        Id { sk: self.sk, born: self.listener.born }
+    pub fn id(&self) -> ListenerId {
+        ListenerId { sk: self.sk, born: self.listener.born }
     }
 
     /// The network namespace it is in, by inode.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::attribution::{Counted, add};
-use super::reconcile::{Check, Reading};
-use super::{Id, Knobs, Losses, Ways, split};
+use super::reconcile::{Reading, Reconciliation};
+use super::{Coverage, Drops, ListenerId, Sysctls, split};
 use crate::hist::{Histogram, SUBS};
 use crate::wire::{
     CAUSE_RETRANS, LISTENER_GONE, LISTENER_KNOWS_ACK, Listener, ListenerEntry, WaitKey, WaitSlots,
@@ -28,7 +28,7 @@ pub struct Numbers {
     /// Connections taken out of the accept queue.
     pub accepts: Option<u64>,
     /// What was lost.
-    pub losses: Losses,
+    pub drops: Drops,
     /// SYN-ACKs sent again.
     pub synack_retrans: Option<u64>,
     /// ns from the end of a handshake to `accept()`.
@@ -37,22 +37,22 @@ pub struct Numbers {
 
 /// A listener in an interval.
 #[derive(Debug, Clone)]
-pub struct One {
+pub struct ListenerInterval {
     /// Who it is.
-    pub id: Id,
+    pub id: ListenerId,
     /// What is known of it.
     pub listener: Listener,
     /// Its numbers.
     pub numbers: Numbers,
     /// Settings of its namespace; `None`: they cannot be read.
-    pub knobs: Option<Knobs>,
+    pub sysctls: Option<Sysctls>,
 }
 
 /// An interval: all listeners, and what they do not explain.
 #[derive(Debug, Default)]
-pub struct Interval {
+pub struct ListenInterval {
     /// Every listener of the interval, also those that ended in it.
-    pub ones: Vec<One>,
+    pub listeners: Vec<ListenerInterval>,
     /// Drops that the namespaces counted since the start and no listener, or the other way round.
     pub unexplained: Option<u64>,
 }
@@ -67,19 +67,19 @@ struct Past {
 /// All listeners.
 #[derive(Debug)]
 pub struct Listeners {
-    ways: Ways,
+    coverage: Coverage,
     retransmits: bool,
-    past: HashMap<Id, Past>,
-    waits: HashMap<(Id, u32), [u64; SUBS]>,
-    spaces: HashMap<u32, Check>,
+    past: HashMap<ListenerId, Past>,
+    waits: HashMap<(ListenerId, u32), [u64; SUBS]>,
+    namespaces: HashMap<u32, Reconciliation>,
 }
 
 impl Listeners {
     /// Begins with what there is: nothing of it is shown. `retransmits`: SYN-ACKs sent again are
     /// seen.
-    pub fn new(ways: Ways, retransmits: bool) -> Self {
-        let (past, waits, spaces) = Default::default();
-        Self { ways, retransmits, past, waits, spaces }
+    pub fn new(coverage: Coverage, retransmits: bool) -> Self {
+        let (past, waits, namespaces) = Default::default();
+        Self { coverage, retransmits, past, waits, namespaces }
     }
 
     /// What was there before the first interval.
@@ -88,7 +88,7 @@ impl Listeners {
             self.past.insert(entry.id(), Past { last: entry.listener, accepts: 0 });
         }
         for (netns, reading) in readings {
-            self.spaces.insert(*netns, Check::begin(reading));
+            self.namespaces.insert(*netns, Reconciliation::begin(reading));
         }
     }
 
@@ -100,34 +100,35 @@ impl Listeners {
         entries: &[ListenerEntry],
         waits: &[(WaitKey, WaitSlots)],
         readings: &BTreeMap<u32, Reading>,
-    ) -> Interval {
+    ) -> ListenInterval {
         let mut histograms = self.waited(waits);
         let mut by_netns: BTreeMap<u32, Vec<(&ListenerEntry, Counted)>> = BTreeMap::new();
         for entry in entries {
             let counted = self.counted(entry);
             by_netns.entry(entry.listener.flow.netns).or_default().push((entry, counted));
         }
-        let mut interval = Interval { ones: Vec::new(), unexplained: Some(0) };
+        let mut interval = ListenInterval { listeners: Vec::new(), unexplained: Some(0) };
         for (netns, members) in by_netns {
             let reading = readings.get(&netns);
-            let check = self.spaces.entry(netns).or_default();
+            let check = self.namespaces.entry(netns).or_default();
             let grown = reading.and_then(|reading| check.grown(reading));
             let counts: Vec<_> = members.iter().map(|(_, counted)| *counted).collect();
-            let losses = split(&counts, grown.as_ref(), self.ways);
-            check.hold(reading, &losses);
-            for ((entry, counted), losses) in members.into_iter().zip(losses) {
-                let knobs = reading.and_then(|reading| reading.knobs);
+            let drops = split(&counts, grown.as_ref(), self.coverage);
+            check.hold(reading, &drops);
+            for ((entry, counted), drops) in members.into_iter().zip(drops) {
+                let sysctls = reading.and_then(|reading| reading.sysctls);
                 let waits = histograms.remove(&entry.id());
-                let numbers = self.numbers(epoch, entry, &counted, losses, knobs, waits);
-                interval.ones.push(One {
+                let numbers = self.numbers(epoch, entry, &counted, drops, sysctls, waits);
+                interval.listeners.push(ListenerInterval {
                     id: entry.id(),
                     listener: entry.listener,
                     numbers,
-                    knobs,
+                    sysctls,
                 });
             }
         }
-        let unexplained: Vec<_> = self.spaces.values().map(Check::unexplained).collect();
+        let unexplained: Vec<_> =
+            self.namespaces.values().map(Reconciliation::unexplained).collect();
         interval.unexplained = unexplained.into_iter().sum();
         self.remember(entries);
         interval
@@ -176,8 +177,8 @@ impl Listeners {
         epoch: u32,
         entry: &ListenerEntry,
         counted: &Counted,
-        losses: Losses,
-        knobs: Option<Knobs>,
+        drops: Drops,
+        sysctls: Option<Sysctls>,
         waits: Option<Histogram>,
     ) -> Numbers {
         let now = &entry.listener;
@@ -195,11 +196,11 @@ impl Listeners {
             accept_limit: now.accept_limit.into(),
             syn_now: now.syn_now.into(),
             syn_peak: peak(now.syn_peak, now.syn_now, syn_last),
-            syn_limit: knobs.map(|knobs| knobs.syn_limit(now.accept_limit).into()),
+            syn_limit: sysctls.map(|sysctls| sysctls.syn_limit(now.accept_limit).into()),
             accepts,
-            losses,
+            drops,
             synack_retrans: self.retransmits.then_some(counted.dropped[CAUSE_RETRANS]),
-            waits: self.ways.accepts.then(|| waits.unwrap_or_default()),
+            waits: self.coverage.accepts.then(|| waits.unwrap_or_default()),
         }
     }
 
@@ -207,10 +208,10 @@ impl Listeners {
     /// what the queue grew by. A child is in the queue a moment before its handshake counts as
     /// done, so the sum may only grow.
     fn accepts(&mut self, entry: &ListenerEntry, counted: &Counted) -> Option<u64> {
-        if self.ways.accepts {
+        if self.coverage.accepts {
             return Some(counted.accepted);
         }
-        if !self.ways.children {
+        if !self.coverage.children {
             return None;
         }
         let now = &entry.listener;
@@ -224,10 +225,10 @@ impl Listeners {
     }
 
     /// Histograms of the interval.
-    fn waited(&mut self, waits: &[(WaitKey, WaitSlots)]) -> HashMap<Id, Histogram> {
-        let mut histograms: HashMap<Id, Histogram> = HashMap::new();
+    fn waited(&mut self, waits: &[(WaitKey, WaitSlots)]) -> HashMap<ListenerId, Histogram> {
+        let mut histograms: HashMap<ListenerId, Histogram> = HashMap::new();
         for (key, slots) in waits {
-            let id = Id { sk: key.sk, born: key.born };
+            let id = ListenerId { sk: key.sk, born: key.born };
             let last = self.waits.entry((id, key.octave)).or_insert([0; SUBS]);
             for (sub, (now, last)) in slots.counts.iter().zip(last).enumerate() {
                 let slot = key.octave as usize * SUBS + sub;
@@ -265,7 +266,7 @@ impl Numbers {
         };
         Self {
             accepts: add(self.accepts, other.accepts),
-            losses: self.losses.plus(other.losses),
+            drops: self.drops.plus(other.drops),
             synack_retrans: add(self.synack_retrans, other.synack_retrans),
             waits: self.waits.as_ref().zip(other.waits.as_ref()).map(|(a, b)| merge(a, b)),
             ..self.clone()
@@ -274,8 +275,8 @@ impl Numbers {
 
     /// Nothing has happened, and nobody waits.
     pub fn is_idle(&self) -> bool {
-        let Losses { accept, accept_syn, accept_ack, syn, cookies, other, total, discards } =
-            self.losses;
+        let Drops { accept, accept_syn, accept_ack, syn, cookies, other, total, discards } =
+            self.drops;
         let lost = [accept, accept_syn, accept_ack, syn, cookies, other, total, discards];
         self.accept_peak == 0
             && self.syn_peak == 0

@@ -1,8 +1,8 @@
 use super::*;
-use crate::listen::Mib;
+use crate::listen::ListenCounters;
 
-const LOOKING: Ways =
-    Ways { syn: false, ack: false, discards: true, accepts: false, children: true };
+const LOOKING: Coverage =
+    Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 fn entry(born: u64, fill: impl FnOnce(&mut Listener)) -> ListenerEntry {
     let mut listener = Listener::zeroed();
@@ -13,13 +13,13 @@ fn entry(born: u64, fill: impl FnOnce(&mut Listener)) -> ListenerEntry {
 }
 
 fn readings(drops: u64) -> BTreeMap<u32, Reading> {
-    let mib = Mib { overflows: drops, drops, ..Mib::default() };
-    [(1, Reading { before: mib, after: mib, knobs: None })].into()
+    let mib = ListenCounters { overflows: drops, drops, ..ListenCounters::default() };
+    [(1, Reading { before: mib, after: mib, sysctls: None })].into()
 }
 
-fn only(interval: &Interval) -> &Numbers {
-    assert_eq!(interval.ones.len(), 1);
-    &interval.ones[0].numbers
+fn only(interval: &ListenInterval) -> &Numbers {
+    assert_eq!(interval.listeners.len(), 1);
+    &interval.listeners[0].numbers
 }
 
 #[test]
@@ -27,8 +27,8 @@ fn what_was_there_before_the_tool_is_not_shown() {
     let mut model = Listeners::new(LOOKING, true);
     model.begin(&[entry(1, |one| one.drops = 50)], &readings(50));
     let interval = model.interval(0, &[entry(1, |one| one.drops = 53)], &[], &readings(53));
-    assert_eq!(only(&interval).losses.total, Some(3));
-    assert_eq!(only(&interval).losses.accept_syn, Some(3));
+    assert_eq!(only(&interval).drops.total, Some(3));
+    assert_eq!(only(&interval).drops.accept_syn, Some(3));
     assert_eq!(interval.unexplained, Some(0));
 }
 
@@ -38,10 +38,10 @@ fn a_later_listener_at_the_same_address_inherits_nothing() {
     model.begin(&[], &readings(0));
     let gone = entry(1, |one| (one.drops, one.flags) = (9, LISTENER_GONE));
     let interval = model.interval(0, &[gone], &[], &readings(9));
-    assert_eq!(only(&interval).losses.total, Some(9));
+    assert_eq!(only(&interval).drops.total, Some(9));
     let next = entry(2, |one| (one.drops, one.drops_before) = (2, 0));
     let interval = model.interval(1, &[next], &[], &readings(11));
-    assert_eq!(only(&interval).losses.total, Some(2));
+    assert_eq!(only(&interval).drops.total, Some(2));
     assert_eq!(interval.unexplained, Some(0));
 }
 
@@ -78,7 +78,7 @@ fn accepts_are_what_came_less_what_waits() {
 
 #[test]
 fn waits_are_those_of_the_interval() {
-    let mut model = Listeners::new(Ways { accepts: true, ..LOOKING }, true);
+    let mut model = Listeners::new(Coverage { accepts: true, ..LOOKING }, true);
     model.begin(&[entry(1, |_| ())], &readings(0));
     let mut slots = WaitSlots::zeroed();
     let key = WaitKey { sk: 7, born: 1, octave: 3, reserved: 0 };

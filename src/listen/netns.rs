@@ -8,28 +8,28 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Knobs, Mib};
+use super::{ListenCounters, Sysctls};
 use crate::kernel::netns::{Namespaces, Netns};
 
 /// What is read of a namespace at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Space {
+pub struct NetnsCounters {
     /// Counters.
-    pub mib: Mib,
+    pub mib: ListenCounters,
     /// Settings.
-    pub knobs: Option<Knobs>,
+    pub sysctls: Option<Sysctls>,
 }
 
 /// Reads namespaces by their inode.
 #[derive(Debug, Default)]
-pub struct Spaces {
+pub struct NetnsReader {
     found: Namespaces,
     names: BTreeMap<u32, Arc<str>>,
     obstacle: Option<String>,
     told: bool,
 }
 
-impl Spaces {
+impl NetnsReader {
     /// Does something in a namespace; `None` if it cannot be entered.
     pub fn within<T>(&mut self, netns: u32, inside: impl FnOnce() -> Result<T>) -> Option<T> {
         let done = self.found.find(netns).and_then(|found| found.within(inside));
@@ -40,9 +40,12 @@ impl Spaces {
     }
 
     /// What a namespace has counted. `settings`: and how it is set up.
-    pub fn read(&mut self, netns: u32, settings: bool) -> Option<Space> {
+    pub fn read(&mut self, netns: u32, settings: bool) -> Option<NetnsCounters> {
         self.within(netns, || {
-            Ok(Space { mib: Mib::here()?, knobs: settings.then(Knobs::here).and_then(Result::ok) })
+            Ok(NetnsCounters {
+                mib: ListenCounters::here()?,
+                sysctls: settings.then(Sysctls::here).and_then(Result::ok),
+            })
         })
     }
 

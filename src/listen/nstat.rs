@@ -8,7 +8,7 @@ use crate::nstat::values;
 
 /// Counters of TCP listeners (`TcpExt` in /proc/net/netstat).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mib {
+pub struct ListenCounters {
     /// `ListenOverflows`: an accept queue was full.
     pub overflows: u64,
     /// `ListenDrops`: a SYN or the last ACK of a handshake was dropped, for whatever reason.
@@ -21,7 +21,7 @@ pub struct Mib {
     pub cookies_back: u64,
 }
 
-impl Mib {
+impl ListenCounters {
     /// Those of the calling thread's namespace.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Mib {
 
 /// Settings of a namespace that decide about listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Knobs {
+pub struct Sysctls {
     /// `net.core.somaxconn`: most that `listen()` gets.
     pub somaxconn: u32,
     /// `net.ipv4.tcp_max_syn_backlog`.
@@ -79,7 +79,7 @@ pub struct Knobs {
     pub abort_on_overflow: bool,
 }
 
-impl Knobs {
+impl Sysctls {
     /// Those of the calling thread's namespace.
     ///
     /// # Errors
@@ -119,30 +119,37 @@ IpExt: 0
 
     #[test]
     fn counters_are_found_by_name() {
-        let mib = Mib::parse(NETSTAT).unwrap();
-        assert_eq!(mib, Mib { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 });
-        assert_eq!(Mib::parse("TcpExt: ListenDrops\nTcpExt: 1\n"), None);
-        assert!(Mib::here().is_ok());
+        let mib = ListenCounters::parse(NETSTAT).unwrap();
+        assert_eq!(
+            mib,
+            ListenCounters { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 }
+        );
+        assert_eq!(ListenCounters::parse("TcpExt: ListenDrops\nTcpExt: 1\n"), None);
+        assert!(ListenCounters::here().is_ok());
     }
 
     #[test]
     fn counters_that_began_anew_count_from_zero() {
-        let old = Mib { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 };
-        let new = Mib { overflows: 8, drops: 11, ..old };
-        assert_eq!(new.since(old), Mib { overflows: 1, drops: 2, ..Mib::default() });
-        let reborn = Mib { drops: 1, ..Mib::default() };
+        let old =
+            ListenCounters { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 };
+        let new = ListenCounters { overflows: 8, drops: 11, ..old };
+        assert_eq!(
+            new.since(old),
+            ListenCounters { overflows: 1, drops: 2, ..ListenCounters::default() }
+        );
+        let reborn = ListenCounters { drops: 1, ..ListenCounters::default() };
         assert_eq!(reborn.since(old), reborn);
     }
 
     #[test]
     fn without_cookies_a_quarter_is_for_known_clients() {
-        let knobs = Knobs {
+        let sysctls = Sysctls {
             somaxconn: 4096,
             max_syn_backlog: 128,
             syncookies: 0,
             abort_on_overflow: false,
         };
-        assert_eq!((knobs.syn_limit(4096), knobs.syn_limit(10)), (96, 10));
-        assert_eq!(Knobs { syncookies: 1, ..knobs }.syn_limit(4096), 4096);
+        assert_eq!((sysctls.syn_limit(4096), sysctls.syn_limit(10)), (96, 10));
+        assert_eq!(Sysctls { syncookies: 1, ..sysctls }.syn_limit(4096), 4096);
     }
 }

@@ -1,21 +1,21 @@
 //! Holds what the listeners of a namespace explain against what the namespace itself has counted.
 
-use super::{Knobs, Losses, Mib};
+use super::{Drops, ListenCounters, Sysctls};
 
 /// The counters of a namespace right before and right after its listeners were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// Before.
-    pub before: Mib,
+    pub before: ListenCounters,
     /// After.
-    pub after: Mib,
+    pub after: ListenCounters,
     /// Its settings.
-    pub knobs: Option<Knobs>,
+    pub sysctls: Option<Sysctls>,
 }
 
 impl Reading {
     /// The counters, if they stood still while the listeners were read.
-    pub fn settled(&self) -> Option<Mib> {
+    pub fn settled(&self) -> Option<ListenCounters> {
         (self.before == self.after).then_some(self.after)
     }
 }
@@ -34,7 +34,7 @@ struct Sums {
 /// and that is there the next time: only what two readings in a row do not explain is unexplained.
 /// And no listeners explain more than is counted after they were read.
 #[derive(Debug, Clone)]
-pub struct Check {
+pub struct Reconciliation {
     last: Reading,
     /// From the first reading on.
     counted: Sums,
@@ -46,14 +46,18 @@ pub struct Check {
     unexplained: u64,
 }
 
-impl Default for Check {
+impl Default for Reconciliation {
     /// A namespace younger than the tool: its counters began with 0.
     fn default() -> Self {
-        Self::begin(&Reading { before: Mib::default(), after: Mib::default(), knobs: None })
+        Self::begin(&Reading {
+            before: ListenCounters::default(),
+            after: ListenCounters::default(),
+            sysctls: None,
+        })
     }
 }
 
-impl Check {
+impl Reconciliation {
     /// A namespace that was there before us.
     pub fn begin(reading: &Reading) -> Self {
         Self {
@@ -68,13 +72,13 @@ impl Check {
 
     /// What it has counted since it was last read; `None` if that moved while listeners were read,
     /// now or then: a drop on the border would be in one interval here, and in the other there.
-    pub fn grown(&self, reading: &Reading) -> Option<Mib> {
+    pub fn grown(&self, reading: &Reading) -> Option<ListenCounters> {
         Some(reading.settled()?.since(self.last.settled()?))
     }
 
     /// Takes in an interval. A listener whose losses nobody can tell explains whatever is left: its
     /// row says so.
-    pub fn hold(&mut self, reading: Option<&Reading>, losses: &[Losses]) {
+    pub fn hold(&mut self, reading: Option<&Reading>, drops: &[Drops]) {
         let Some(reading) = reading else {
             self.explained = None;
             return;
@@ -84,7 +88,7 @@ impl Check {
         self.counted = self.counted.plus(grown);
         self.last = *reading;
         let Some(explained) = &mut self.explained else { return };
-        let sum = |of: fn(&Losses) -> Option<u64>| losses.iter().map(of).sum::<Option<u64>>();
+        let sum = |of: fn(&Drops) -> Option<u64>| drops.iter().map(of).sum::<Option<u64>>();
         *explained = explained.plus(Sums {
             overflows: sum(|loss| loss.accept).unwrap_or(grown.overflows),
             drops: sum(|loss| loss.total).unwrap_or(grown.drops),
@@ -104,7 +108,7 @@ impl Check {
 }
 
 impl Sums {
-    fn of(mib: Mib) -> Self {
+    fn of(mib: ListenCounters) -> Self {
         Self { overflows: mib.overflows, drops: mib.drops }
     }
 
@@ -134,17 +138,17 @@ mod tests {
     use super::*;
 
     fn reading(before: u64, after: u64) -> Reading {
-        let mib = |drops| Mib { overflows: drops, drops, ..Mib::default() };
-        Reading { before: mib(before), after: mib(after), knobs: None }
+        let mib = |drops| ListenCounters { overflows: drops, drops, ..ListenCounters::default() };
+        Reading { before: mib(before), after: mib(after), sysctls: None }
     }
 
-    fn lost(count: u64) -> Losses {
-        Losses { accept: Some(count), total: Some(count), ..Losses::default() }
+    fn lost(count: u64) -> Drops {
+        Drops { accept: Some(count), total: Some(count), ..Drops::default() }
     }
 
     #[test]
     fn what_is_on_its_way_at_the_border_is_no_false_alarm() {
-        let mut check = Check::begin(&reading(5, 5));
+        let mut check = Reconciliation::begin(&reading(5, 5));
         // One is counted before the listeners are read, and its program comes too late for it.
         check.hold(Some(&reading(15, 16)), &[lost(9)]);
         assert_eq!(check.unexplained(), Some(0));
@@ -156,7 +160,7 @@ mod tests {
 
     #[test]
     fn counters_that_moved_at_either_end_of_an_interval_tell_nothing_of_it() {
-        let mut check = Check::begin(&reading(5, 5));
+        let mut check = Reconciliation::begin(&reading(5, 5));
         assert_eq!(check.grown(&reading(7, 7)).map(|mib| mib.drops), Some(2));
         assert_eq!(check.grown(&reading(7, 8)), None);
         check.hold(Some(&reading(7, 8)), &[lost(2)]);
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_stays_away_is_unexplained() {
-        let mut check = Check::default();
+        let mut check = Reconciliation::default();
         check.hold(Some(&reading(10, 10)), &[lost(7)]);
         assert_eq!(check.unexplained(), Some(0), "it may come yet");
         check.hold(Some(&reading(10, 10)), &[lost(0)]);
@@ -176,14 +180,14 @@ mod tests {
 
     #[test]
     fn more_than_was_counted_is_wrong_at_once() {
-        let mut check = Check::default();
+        let mut check = Reconciliation::default();
         check.hold(Some(&reading(1, 2)), &[lost(2), lost(3)]);
         assert_eq!(check.unexplained(), Some(3));
     }
 
     #[test]
     fn without_counters_nobody_can_tell() {
-        let mut check = Check::default();
+        let mut check = Reconciliation::default();
         check.hold(None, &[lost(2)]);
         assert_eq!(check.unexplained(), None);
     }

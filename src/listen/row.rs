@@ -58,7 +58,7 @@ pub fn silent(rows: &[ListenerRow], waits: bool) -> Vec<&'static str> {
         silent.push("netns");
     }
     // The sum is told where its parts are not.
-    if !rows.iter().any(|row| row.numbers.losses.is_sum_alone()) {
+    if !rows.iter().any(|row| row.numbers.drops.is_sum_alone()) {
         silent.push("drops_accept");
     }
     if !waits {
@@ -78,8 +78,8 @@ fn peak(count: u64, sampled: bool) -> Cell<'static> {
 impl ListenerRow {
     /// Who loses most comes first, then whose queues were fullest; the rest by address.
     pub fn order(&self) -> impl Ord + use<> {
-        let Numbers { losses, accept_peak, syn_peak, .. } = &self.numbers;
-        let lost = losses.total.unwrap_or(u64::MAX);
+        let Numbers { drops, accept_peak, syn_peak, .. } = &self.numbers;
+        let lost = drops.total.unwrap_or(u64::MAX);
         let flow = (self.flow.netns, self.flow.lport, self.flow.laddr);
         (Reverse(lost), Reverse(accept_peak.saturating_add(*syn_peak)), flow, self.pid)
     }
@@ -175,54 +175,54 @@ static COLUMNS: [Column<ListenerRow>; 35] = [
         "drops_accept",
         "ACC-FULL",
         8,
-        |r| exact(r.numbers.losses.accept),
+        |r| exact(r.numbers.drops.accept),
         "Dropped for a full accept queue, at a SYN or at a last ACK.",
     ),
     Column::right(
         "drops_accept_syn",
         "SYN:ACC-FULL",
         12,
-        |r| exact(r.numbers.losses.accept_syn),
+        |r| exact(r.numbers.drops.accept_syn),
         "SYNs dropped for a full accept queue.",
     ),
     Column::right(
         "drops_accept_ack",
         "ACK:ACC-FULL",
         12,
-        |r| exact(r.numbers.losses.accept_ack),
+        |r| exact(r.numbers.drops.accept_ack),
         "Last ACKs dropped for a full accept queue.",
     ),
     Column::right(
         "drops_syn",
         "SYN:SYN-FULL",
         12,
-        |r| exact(r.numbers.losses.syn),
+        |r| exact(r.numbers.drops.syn),
         "SYNs dropped for a full SYN queue.",
     ),
     Column::right(
         "cookies",
         "COOKIES",
         7,
-        |r| exact(r.numbers.losses.cookies),
+        |r| exact(r.numbers.drops.cookies),
         "Cookies sent for a full SYN queue.",
     ),
     Column::right(
         "drops_other",
         "OTHER",
         6,
-        |r| exact(r.numbers.losses.other),
+        |r| exact(r.numbers.drops.other),
         "Dropped for other reasons.",
     ),
     Column::right(
         "drops_total",
         "DROPS",
         6,
-        |r| exact(r.numbers.losses.total),
+        |r| exact(r.numbers.drops.total),
         "All that was dropped.",
     ),
     Column::json(
         "discards",
-        |r| exact(r.numbers.losses.discards),
+        |r| exact(r.numbers.drops.discards),
         "Segments that sk_drops counts beyond that.",
     ),
     Column::right(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::{Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
 
-use super::{Id, Reading, Spaces};
+use super::{ListenerId, NetnsReader, Reading};
 use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS};
 use crate::kernel::ring::Ring;
 use crate::kernel::session::{Session, read_all};
@@ -17,14 +17,14 @@ const TRIES: usize = 4;
 
 /// What comes through the ring buffer.
 #[derive(Debug, Clone, Copy)]
-pub enum Record {
+pub enum RingRecord {
     /// A loss.
     Event(ListenEvent),
     /// The last words of a listener.
     Ended(ListenerEntry),
 }
 
-impl Record {
+impl RingRecord {
     /// By their size.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.len() >= size_of::<ListenerEntry>() {
@@ -35,14 +35,14 @@ impl Record {
 }
 
 /// Where the numbers come from.
-pub struct Source {
+pub struct ListenSource {
     listeners: MapHandle,
     reader: Link,
     waits: MapHandle,
     epoch: MapHandle,
     number: u32,
-    ring: Ring<Record>,
-    ended: HashMap<Id, ListenerEntry>,
+    ring: Ring<RingRecord>,
+    ended: HashMap<ListenerId, ListenerEntry>,
     events: Vec<ListenEvent>,
     delivered: u64,
     /// Namespaces to be looked into one by one, where the programs may not copy memory.
@@ -50,10 +50,10 @@ pub struct Source {
     /// Namespaces whose counters are read before their listeners are.
     known: BTreeSet<u32>,
     /// The namespaces of interest.
-    pub spaces: Spaces,
+    pub namespaces: NetnsReader,
 }
 
-impl Source {
+impl ListenSource {
     /// The ring buffer, for waiting.
     ///
     /// # Errors
@@ -74,13 +74,13 @@ impl Source {
             waits: session.map("waits")?,
             epoch: session.map("epoch")?,
             number: 0,
-            ring: Ring::new(&session.map("events")?, Record::read)?,
+            ring: Ring::new(&session.map("events")?, RingRecord::read)?,
             ended: HashMap::new(),
             events: Vec::new(),
             delivered: 0,
             one_by_one: !session.may_copy(),
             known: BTreeSet::new(),
-            spaces: Spaces::default(),
+            namespaces: NetnsReader::default(),
         })
     }
 
@@ -107,8 +107,8 @@ impl Source {
             *delivered += batch.len() as u64;
             for record in batch {
                 match record {
-                    Record::Event(event) => events.push(*event),
-                    Record::Ended(entry) => drop(ended.insert(entry.id(), *entry)),
+                    RingRecord::Event(event) => events.push(*event),
+                    RingRecord::Ended(entry) => drop(ended.insert(entry.id(), *entry)),
                 }
             }
             Ok(true)
@@ -152,7 +152,7 @@ impl Source {
         };
         for netns in known {
             // Who cannot be looked at keeps the queues that were last seen.
-            let _ = self.spaces.within(netns, || session.iterate(program.name, 1, |_| ()));
+            let _ = self.namespaces.within(netns, || session.iterate(program.name, 1, |_| ()));
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Source {
     /// Ends an interval: its number, every listener of it, and its namespaces.
     ///
     /// # Errors
-    /// As of [`Source::listeners`].
+    /// As of [`ListenSource::listeners`].
     #[allow(clippy::type_complexity, reason = "three parts of one reading")]
     pub fn interval(
         &mut self,
@@ -194,7 +194,7 @@ impl Source {
         self.known.extend(self.ended.values().map(ListenerEntry::netns));
         let mut before = BTreeMap::new();
         for &one in &self.known {
-            before.extend(self.spaces.read(one, false).map(|space| (one, space.mib)));
+            before.extend(self.namespaces.read(one, false).map(|space| (one, space.mib)));
         }
         let entries = self.listeners(session)?;
         self.drain()?;
@@ -203,11 +203,11 @@ impl Source {
         self.known.extend(seen);
         let mut readings = BTreeMap::new();
         for &one in &self.known {
-            let Some(after) = self.spaces.read(one, true) else { continue };
+            let Some(after) = self.namespaces.read(one, true) else { continue };
             // Nobody knows what one just found had counted when its listeners were read. Unless
             // that is nothing to this day it is not settled, and the next try knows it.
             let before = before.get(&one).copied().unwrap_or_default();
-            readings.insert(one, Reading { before, after: after.mib, knobs: after.knobs });
+            readings.insert(one, Reading { before, after: after.mib, sysctls: after.sysctls });
         }
         Ok((entries, readings))
     }
@@ -236,13 +236,13 @@ impl Source {
             let (key, slots) = bytes.split_at(size_of::<WaitKey>());
             waits.extend(WaitKey::read(key).zip(WaitSlots::read(slots)));
         })?;
-        let alive: BTreeSet<Id> = entries
+        let alive: BTreeSet<ListenerId> = entries
             .iter()
             .filter(|entry| entry.listener.flags & LISTENER_GONE == 0)
             .map(ListenerEntry::id)
             .collect();
         for (key, _) in &waits {
-            if !alive.contains(&Id { sk: key.sk, born: key.born }) {
+            if !alive.contains(&ListenerId { sk: key.sk, born: key.born }) {
                 self.waits.delete(key.as_bytes()).context("cannot free a count of waits")?;
             }
         }

@@ -21,5 +21,5 @@ pub use printer::{Format, Printer};
 pub use sink::{Sink, SinkError};
 pub use status::Status;
 pub use stop::Stop;
-pub use table::{Table, View};
+pub use table::{Table, TableView};
 pub use term::Term;

@@ -2,7 +2,7 @@
 
 use crate::clock::wall_now;
 
-use super::{Ctx, Row, Sink, SinkError, Status, Table, Term, View, json};
+use super::{Ctx, Row, Sink, SinkError, Status, Table, TableView, Term, json};
 
 /// How a tool shows its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Printer {
     }
 
     /// Says that a stream of rows begins: a table shows its header.
-    pub fn begin<R: Row>(&mut self, view: &View<'_>) -> Result<(), SinkError> {
+    pub fn begin<R: Row>(&mut self, view: &TableView<'_>) -> Result<(), SinkError> {
         if self.format == Format::Table {
             self.table.begin::<R>(view, &self.ctx, self.out.buffer());
         }
@@ -46,11 +46,11 @@ impl Printer {
 
     /// Prints one row of a stream. It is on its way after the next [`flush`](Self::flush).
     pub fn row<R: Row>(&mut self, row: &R) -> Result<(), SinkError> {
-        self.row_in(&View::default(), row)
+        self.row_in(&TableView::default(), row)
     }
 
     /// Prints one row of a stream without some of its columns.
-    pub fn row_in<R: Row>(&mut self, view: &View<'_>, row: &R) -> Result<(), SinkError> {
+    pub fn row_in<R: Row>(&mut self, view: &TableView<'_>, row: &R) -> Result<(), SinkError> {
         match self.format {
             Format::Json => json::line(row, &mut self.ctx, self.out.buffer()),
             Format::Table => self.table.row(row, view, &mut self.ctx, self.out.buffer()),
@@ -59,7 +59,7 @@ impl Printer {
     }
 
     /// Prints the rows of an interval as one table, at once.
-    pub fn rows<R: Row>(&mut self, view: &View<'_>, rows: &[R]) -> Result<(), SinkError> {
+    pub fn rows<R: Row>(&mut self, view: &TableView<'_>, rows: &[R]) -> Result<(), SinkError> {
         match self.format {
             Format::Json => {
                 for row in rows {

@@ -5,14 +5,14 @@ use super::{Align, Column, Ctx, Row, Show, escape};
 
 /// How rows are put into a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct View<'a> {
+pub struct TableView<'a> {
     /// A line above a snapshot.
     pub title: Option<&'a str>,
     /// Keys of the columns to leave out of the table. JSON always has every key.
     pub hide: &'a [&'static str],
 }
 
-impl View<'_> {
+impl TableView<'_> {
     fn columns<R: Row>(&self) -> impl Iterator<Item = &'static Column<R>> {
         R::columns().iter().filter(|c| c.show != Show::Json && !self.hide.contains(&c.key))
     }
@@ -40,7 +40,7 @@ impl Table {
     }
 
     /// Appends the header of a stream: before its first row it tells that the tool is at work.
-    pub fn begin<R: Row>(&mut self, view: &View<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
+    pub fn begin<R: Row>(&mut self, view: &TableView<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
         self.lay_out::<R>(view);
         self.header::<R>(view, ctx, out);
         self.rows = 0;
@@ -48,7 +48,7 @@ impl Table {
 
     /// Appends a row of a stream, and the header before it when one is due: at the start, for
     /// another kind of row, and on a terminal every screenful.
-    pub fn row<R: Row>(&mut self, row: &R, view: &View<'_>, ctx: &mut Ctx, out: &mut Vec<u8>) {
+    pub fn row<R: Row>(&mut self, row: &R, view: &TableView<'_>, ctx: &mut Ctx, out: &mut Vec<u8>) {
         let same = self.kind == R::KIND && self.hidden == view.hide;
         let screenful = self.term.height.is_some_and(|height| self.rows + 1 >= height);
         if !same || screenful || self.laid_out_for != self.term {
@@ -68,7 +68,7 @@ impl Table {
     pub fn snapshot<R: Row>(
         &mut self,
         rows: &[R],
-        view: &View<'_>,
+        view: &TableView<'_>,
         ctx: &mut Ctx,
         out: &mut Vec<u8>,
     ) {
@@ -103,7 +103,7 @@ impl Table {
 
     /// Sets the widths of a stream. On a terminal too narrow for them, columns give up what
     /// their headings do not need, the last ones first; rows that still do not fit wrap.
-    fn lay_out<R: Row>(&mut self, view: &View<'_>) {
+    fn lay_out<R: Row>(&mut self, view: &TableView<'_>) {
         self.kind = R::KIND;
         self.hidden.clear();
         self.hidden.extend_from_slice(view.hide);
@@ -122,7 +122,7 @@ impl Table {
         }
     }
 
-    fn header<R: Row>(&mut self, view: &View<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
+    fn header<R: Row>(&mut self, view: &TableView<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
         let (bold, plain) = if self.term.bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         out.extend_from_slice(bold.as_bytes());
         let mut line = Line::default();
@@ -203,7 +203,7 @@ mod tests {
 
     const SUMS: u64 = 0;
 
-    fn stream(term: Term, view: &View<'_>, rows: &[Sample]) -> String {
+    fn stream(term: Term, view: &TableView<'_>, rows: &[Sample]) -> String {
         let (mut table, mut ctx, mut out) = (Table::new(term), Ctx::new(SUMS, true), Vec::new());
         for row in rows {
             table.row(row, view, &mut ctx, &mut out);
@@ -213,7 +213,7 @@ mod tests {
 
     fn snapshot(term: Term, rows: &[Sample]) -> String {
         let (mut table, mut out) = (Table::new(term), Vec::new());
-        let view = View { title: Some("title"), hide: &["time"] };
+        let view = TableView { title: Some("title"), hide: &["time"] };
         let mut ctx = Ctx::new(1_000_000_000, true);
         table.snapshot(rows, &view, &mut ctx, &mut out);
         table.snapshot(&rows[..0], &view, &mut ctx, &mut out);
@@ -232,7 +232,7 @@ mod tests {
             sample(1_234_567_890_123, b"x", 3),
         ];
         assert_eq!(
-            stream(Term::default(), &View::default(), &rows),
+            stream(Term::default(), &TableView::default(), &rows),
             "TIME             PID COMM                   TX\n\
              00:00:00.001       7 a name beyond its column 3\n\
              00:00:00.001       - sshd                    3\n\
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn the_header_comes_with_every_screenful() {
         let rows = vec![sample(7, b"sshd", 3); 5];
-        let headers = |term| stream(term, &View::default(), &rows).matches("COMM").count();
+        let headers = |term| stream(term, &TableView::default(), &rows).matches("COMM").count();
         assert_eq!(headers(Term::default()), 1);
         assert_eq!(headers(tty(80, 3)), 3);
         assert_eq!(headers(tty(80, 1)), 5);
@@ -253,11 +253,11 @@ mod tests {
     fn narrow_terminals_are_survived() {
         let rows = [sample(7, b"sshd", 3)];
         assert_eq!(
-            stream(tty(40, 9), &View::default(), &rows),
+            stream(tty(40, 9), &TableView::default(), &rows),
             "TIME             PID COMM             TX\n00:00:00.001       7 sshd              3\n"
         );
         for width in 0..60 {
-            let text = stream(tty(width, 9), &View::default(), &rows);
+            let text = stream(tty(width, 9), &TableView::default(), &rows);
             assert!(text.contains("sshd"), "{text}");
             assert!(snapshot(tty(width, 9), &rows).lines().count() == 6);
         }
@@ -282,9 +282,9 @@ mod tests {
     #[test]
     fn the_header_is_bold_where_that_is_wanted() {
         let term = Term { bold: true, ..tty(80, 9) };
-        let text = stream(term, &View { hide: &["comm", "time"], title: None }, &[]);
+        let text = stream(term, &TableView { hide: &["comm", "time"], title: None }, &[]);
         assert_eq!(text, "");
-        let hide = View { hide: &["comm", "time"], title: None };
+        let hide = TableView { hide: &["comm", "time"], title: None };
         let text = stream(term, &hide, &[sample(7, b"", 3)]);
         assert_eq!(text, "\x1b[1m    PID       TX\x1b[0m\n      7        3\n");
     }

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
-use crate::states::socket_summary::By;
+use crate::states::socket_summary::SummaryBy;
 use crate::tcp_state::TcpState;
 use crate::wire::{COOKIE_HELPER, COOKIE_NONE, Options};
 
@@ -58,7 +58,7 @@ pub struct Args {
     pub summary: bool,
     /// Group the summary by owner, remote address or local port
     #[arg(long, value_enum, help_heading = "Output", requires = "summary")]
-    pub by: Option<By>,
+    pub by: Option<SummaryBy>,
     /// Set the ring buffer size, e.g. 512K or 4M
     #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "2M",
         value_parser = parse::buffer_size)]

@@ -11,7 +11,7 @@ use crate::kernel::error::LoadError;
 use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
-use crate::latency::Kind;
+use crate::latency::LatencyKind;
 use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
 
 /// Threads that may be inside a function between its kprobe and its kretprobe.
@@ -27,7 +27,7 @@ fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
     options.task_by_helpers = u32::from(!facts.current_task());
     if plan.kind_of(ACCEPT_RETURN.name).is_none() {
-        options.kinds &= !Kind::Accept.bit();
+        options.kinds &= !LatencyKind::Accept.bit();
     }
     options.send_returns = u32::from(plan.programs_of(SEND_BEGIN.name).any(sends_return));
     // Where no function tells of a child, its storage does, which is a copy of its listener's.

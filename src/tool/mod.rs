@@ -16,7 +16,7 @@ use crate::kernel::facts::Facts;
 use crate::kernel::kretprobe::Calls;
 use crate::kernel::session::{Session, Setup};
 use crate::report::{Printer, SinkError, Stop};
-use crate::states::timewait::Account;
+use crate::states::timewait::Adjustments;
 use crate::tool::load::load;
 use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
@@ -46,7 +46,7 @@ pub struct Running {
     /// Events that reached user space; the tool's own work counts them.
     pub delivered: u64,
     /// What the tool counts on top of its programs.
-    pub account: Account,
+    pub adjustments: Adjustments,
     /// What the kernel has counted and the tool cannot explain, or the other way round; `None`:
     /// nothing is compared.
     pub unexplained: Option<u64>,
@@ -122,7 +122,7 @@ impl Running {
             printer,
             waiter,
             delivered: 0,
-            account: Account::default(),
+            adjustments: Adjustments::default(),
             unexplained: None,
             spec,
             facts,

@@ -16,9 +16,9 @@ impl Running {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
         let Stats { attempted, lost, filtered, untracked, unreturned, unseen, .. } =
             self.session.stats()?;
-        let attempted = (attempted + self.account.found).saturating_sub(self.account.void);
-        let filtered = filtered + self.account.filtered;
-        let untracked = untracked + self.account.untracked;
+        let attempted = (attempted + self.adjustments.found).saturating_sub(self.adjustments.void);
+        let filtered = filtered + self.adjustments.filtered;
+        let untracked = untracked + self.adjustments.untracked;
         let delivered = if self.spec.counts_in_kernel {
             attempted.saturating_sub(lost + filtered)
         } else {

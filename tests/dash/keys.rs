@@ -1,11 +1,11 @@
 //! Scripted keys.
 
 use tcpscope::dash::record::Record;
-use tcpscope::dash::{Control, Dash, Event, Key, Mode, Order, View};
+use tcpscope::dash::{Action, Control, Dash, Event, KeyPress, Mode, View};
 
 use super::{dash, press, text};
 
-fn order(dash: &mut Dash, key: Key) -> Option<Order> {
+fn order(dash: &mut Dash, key: KeyPress) -> Option<Action> {
     dash.handle(Event::Key(key))
 }
 
@@ -61,7 +61,7 @@ fn a_filter_is_typed_refused_mended_and_taken_away() {
     assert_eq!(pids, [Some(4_194_304)]);
     assert!(text(&mut dash).lines().nth(1).unwrap().contains("filter: --rport 50002"));
     press(&mut dash, "/");
-    order(&mut dash, Key::Ctrl('u'));
+    order(&mut dash, KeyPress::Ctrl('u'));
     press(&mut dash, "<Enter>");
     assert!(dash.filter.is_none() && dash.tables.processes.rows().len() > 5);
 }
@@ -75,18 +75,18 @@ fn escape_closes_what_is_open_before_it_quits() {
     assert!(dash.mode == Mode::Normal && dash.has_detail());
     press(&mut dash, "<Esc>");
     assert!(!dash.has_detail());
-    assert_eq!(order(&mut dash, Key::Esc), Some(Order::Quit));
-    assert_eq!(order(&mut dash, Key::Char('q')), Some(Order::Quit));
+    assert_eq!(order(&mut dash, KeyPress::Esc), Some(Action::Quit));
+    assert_eq!(order(&mut dash, KeyPress::Char('q')), Some(Action::Quit));
     press(&mut dash, "/");
-    assert_eq!(order(&mut dash, Key::Char('q')), None, "it is a letter of the filter");
-    assert_eq!(order(&mut dash, Key::Ctrl('c')), Some(Order::Quit));
+    assert_eq!(order(&mut dash, KeyPress::Char('q')), None, "it is a letter of the filter");
+    assert_eq!(order(&mut dash, KeyPress::Ctrl('c')), Some(Action::Quit));
 }
 
 #[test]
 fn a_recording_is_steered() {
     let mut dash = dash(100, 30);
-    let mut play = |c| match order(&mut dash, Key::Char(c)) {
-        Some(Order::Play(control)) => control,
+    let mut play = |c| match order(&mut dash, KeyPress::Char(c)) {
+        Some(Action::Play(control)) => control,
         other => panic!("{c}: {other:?}"),
     };
     assert_eq!(play(' '), Control::Pause(true));
@@ -94,7 +94,7 @@ fn a_recording_is_steered() {
     assert_eq!(play('['), Control::Slower);
     assert_eq!(play(','), Control::Seek(-10_000_000_000));
     assert_eq!(play('0'), Control::Start);
-    assert_eq!(order(&mut dash, Key::Char('+')), None);
+    assert_eq!(order(&mut dash, KeyPress::Char('+')), None);
     assert!(dash.message.is_some(), "it says why not");
 }
 
@@ -111,9 +111,9 @@ fn a_live_session_is_paused_and_keeps_counting() {
     assert_eq!(text(&mut dash), before, "what is looked at stands still");
     press(&mut dash, "<Space>");
     assert!(text(&mut dash).contains("init"));
-    let interval = |order| matches!(order, Some(Order::Interval(time)) if time.as_secs() == 2);
-    assert!(interval(order(&mut dash, Key::Char('+'))));
-    assert_eq!(order(&mut dash, Key::Char('n')), None, "nobody can step into the future");
+    let interval = |order| matches!(order, Some(Action::Interval(time)) if time.as_secs() == 2);
+    assert!(interval(order(&mut dash, KeyPress::Char('+'))));
+    assert_eq!(order(&mut dash, KeyPress::Char('n')), None, "nobody can step into the future");
 }
 
 #[test]

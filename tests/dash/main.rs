@@ -15,7 +15,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use tcpscope::dash::record::Record;
 use tcpscope::dash::view::{self, Theme};
-use tcpscope::dash::{Dash, Event, Key, Progress};
+use tcpscope::dash::{Dash, Event, KeyPress, Progress};
 use tcpscope::report::Ctx;
 
 const RECORDING: &str = include_str!("recording.jsonl");
@@ -62,23 +62,23 @@ fn text(dash: &mut Dash) -> String {
 fn press(dash: &mut Dash, script: &str) {
     for word in script.split(' ') {
         let key = match word {
-            "<Enter>" => Key::Enter,
-            "<Esc>" => Key::Esc,
-            "<Tab>" => Key::Tab,
-            "<BackTab>" => Key::BackTab,
-            "<Backspace>" => Key::Backspace,
-            "<Up>" => Key::Up,
-            "<Down>" => Key::Down,
-            "<Left>" => Key::Left,
-            "<Right>" => Key::Right,
-            "<PageUp>" => Key::PageUp,
-            "<PageDown>" => Key::PageDown,
-            "<Home>" => Key::Home,
-            "<End>" => Key::End,
-            "<Space>" => Key::Char(' '),
+            "<Enter>" => KeyPress::Enter,
+            "<Esc>" => KeyPress::Esc,
+            "<Tab>" => KeyPress::Tab,
+            "<BackTab>" => KeyPress::BackTab,
+            "<Backspace>" => KeyPress::Backspace,
+            "<Up>" => KeyPress::Up,
+            "<Down>" => KeyPress::Down,
+            "<Left>" => KeyPress::Left,
+            "<Right>" => KeyPress::Right,
+            "<PageUp>" => KeyPress::PageUp,
+            "<PageDown>" => KeyPress::PageDown,
+            "<Home>" => KeyPress::Home,
+            "<End>" => KeyPress::End,
+            "<Space>" => KeyPress::Char(' '),
             text => {
                 for c in text.chars() {
-                    assert_eq!(dash.handle(Event::Key(Key::Char(c))), None, "{text}");
+                    assert_eq!(dash.handle(Event::Key(KeyPress::Char(c))), None, "{text}");
                     dash.refresh();
                 }
                 continue;

@@ -1,7 +1,7 @@
 //! Keys without sense.
 
 use tcpscope::dash::record::Record;
-use tcpscope::dash::{Event, Key};
+use tcpscope::dash::{Event, KeyPress};
 
 use super::{dash, records, text};
 
@@ -17,31 +17,31 @@ impl Dice {
     }
 }
 
-const KEYS: [Key; 16] = [
-    Key::Enter,
-    Key::Esc,
-    Key::Tab,
-    Key::BackTab,
-    Key::Backspace,
-    Key::Up,
-    Key::Down,
-    Key::Left,
-    Key::Right,
-    Key::PageUp,
-    Key::PageDown,
-    Key::Home,
-    Key::End,
-    Key::Ctrl('u'),
-    Key::Ctrl('w'),
-    Key::Ctrl('c'),
+const KEYS: [KeyPress; 16] = [
+    KeyPress::Enter,
+    KeyPress::Esc,
+    KeyPress::Tab,
+    KeyPress::BackTab,
+    KeyPress::Backspace,
+    KeyPress::Up,
+    KeyPress::Down,
+    KeyPress::Left,
+    KeyPress::Right,
+    KeyPress::PageUp,
+    KeyPress::PageDown,
+    KeyPress::Home,
+    KeyPress::End,
+    KeyPress::Ctrl('u'),
+    KeyPress::Ctrl('w'),
+    KeyPress::Ctrl('c'),
 ];
 
 fn event(dice: &mut Dice, records: &[Record]) -> Event {
     let small = |dice: &mut Dice, most| u16::try_from(dice.roll(most)).unwrap();
     match dice.roll(100) {
-        0..=44 => Event::Key(Key::Char(char::from(32 + u8::try_from(dice.roll(95)).unwrap()))),
+        0..=44 => Event::Key(KeyPress::Char(char::from(32 + u8::try_from(dice.roll(95)).unwrap()))),
         45..=74 => Event::Key(KEYS[usize::try_from(dice.roll(16)).unwrap()]),
-        75..=79 => Event::Key(Key::Char(
+        75..=79 => Event::Key(KeyPress::Char(
             char::from_u32(u32::try_from(dice.roll(0x3000)).unwrap()).unwrap(),
         )),
         80..=86 => Event::Click(small(dice, 310), small(dice, 110)),

@@ -6,7 +6,7 @@ use tcpscope::hooks::Spec;
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::error::StartError;
 use tcpscope::kernel::facts::{Facts, Lockdown};
-use tcpscope::kernel::plan::{Plan, Request};
+use tcpscope::kernel::plan::{Plan, PlanRequest};
 use tcpscope::report::Format;
 
 use super::{NOW, check, printed, sections};
@@ -25,7 +25,7 @@ fn machine() -> Machine {
     Machine { machine: "x86_64".to_owned(), memlock_bytes: Some(8 << 20), ..Machine::default() }
 }
 
-fn report(facts: Facts, request: Request, load: Option<Load>) -> Report {
+fn report(facts: Facts, request: PlanRequest, load: Option<Load>) -> Report {
     let missing = wanted().functions.into_iter();
     let missing = missing.filter(|name| !facts.functions.contains_key(*name));
     let mut symbols: Symbols = missing.map(|name| (name, Vec::new())).collect();
@@ -37,13 +37,13 @@ fn report(facts: Facts, request: Request, load: Option<Load>) -> Report {
 }
 
 fn plan(facts: Facts) -> Report {
-    report(facts, Request::default(), None)
+    report(facts, PlanRequest::default(), None)
 }
 
 /// One that loads on every kernel.
 fn loaded(facts: Facts) -> Report {
-    let load: Load = |spec, _| Ok(spec.plan(&self::facts("debian-6.12"), Request::default())?);
-    report(facts, Request::default(), Some(load))
+    let load: Load = |spec, _| Ok(spec.plan(&self::facts("debian-6.12"), PlanRequest::default())?);
+    report(facts, PlanRequest::default(), Some(load))
 }
 
 /// The kernel does not take one of the programs, and forbids another tool altogether.
@@ -55,9 +55,9 @@ fn failing() -> Report {
             return Err(StartError::Forbidden { lockdown: kernel.lockdown, detail }.into());
         }
         let refused = [("accept_fexit_2".to_owned(), "R1 invalid mem access 'scalar'".to_owned())];
-        Ok(spec.plan(&Facts { refused: refused.into(), ..kernel }, Request::default())?)
+        Ok(spec.plan(&Facts { refused: refused.into(), ..kernel }, PlanRequest::default())?)
     };
-    report(facts("debian-6.12"), Request::default(), Some(load))
+    report(facts("debian-6.12"), PlanRequest::default(), Some(load))
 }
 
 /// As under a container's seccomp filter.
@@ -66,7 +66,7 @@ fn forbidden() -> Report {
         let detail = "Operation not permitted (os error 1)".to_owned();
         Err(StartError::Forbidden { lockdown: Lockdown::None, detail }.into())
     };
-    report(facts("hardened-6.18"), Request::default(), Some(load))
+    report(facts("hardened-6.18"), PlanRequest::default(), Some(load))
 }
 
 fn hostile() -> Facts {
@@ -82,7 +82,7 @@ fn hostile() -> Facts {
 /// Titles, the tools to show (none: all), and reports.
 fn cases() -> Vec<(&'static str, &'static [&'static str], Report)> {
     let nobody = |facts| Facts { capabilities: 0, root: false, ..facts };
-    let kprobe = Request { forced: Some(AttachMethod::Kprobe), ..Request::default() };
+    let kprobe = PlanRequest { forced: Some(AttachMethod::Kprobe), ..PlanRequest::default() };
     let untried = Some("not tried: it takes CAP_BPF and CAP_PERFMON".to_owned());
     let ordinary = Facts { fentry_refused: untried, ..nobody(facts("debian-6.1")) };
     let few = Facts { capabilities: 3 << 38, root: false, ..facts("debian-5.10") };

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use tcpscope::count::{By, CountRow, Counter, Counts, Shape, Sums};
+use tcpscope::count::{CountRow, CountRowOptions, CountSums, Counter, Counts, GroupBy};
 use tcpscope::report::{Format, Printer};
 use tcpscope::wire::{CountValue, GroupKey};
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
-const GROUPINGS: [By; 8] = [
-    By::Process,
-    By::Connection,
-    By::Remote(32, 128),
-    By::Remote(24, 128),
-    By::Port,
-    By::Cgroup,
-    By::Netns,
-    By::Total,
+const GROUPINGS: [GroupBy; 8] = [
+    GroupBy::Process,
+    GroupBy::Connection,
+    GroupBy::Remote(32, 128),
+    GroupBy::Remote(24, 128),
+    GroupBy::Port,
+    GroupBy::Cgroup,
+    GroupBy::Netns,
+    GroupBy::Total,
 ];
 
 /// Two CPUs' values of a key; only the first knows the owner.
@@ -36,28 +36,28 @@ fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
 }
 
 /// What the kernel keeps of a connection in a key of this grouping.
-fn key(by: By, nr: u32, local: &str, remote: &str) -> GroupKey {
+fn key(by: GroupBy, nr: u32, local: &str, remote: &str) -> GroupKey {
     let flow = flow(local, remote);
     let mut key = GroupKey::zeroed();
     match by {
-        By::Process => key.pid = nr,
-        By::Connection => key.flow = flow,
-        By::Remote(v4, _) => {
+        GroupBy::Process => key.pid = nr,
+        GroupBy::Connection => key.flow = flow,
+        GroupBy::Remote(v4, _) => {
             key.flow.raddr = flow.raddr;
             if v4 == 24 && flow.family() == 4 {
                 key.flow.raddr[15] = 0;
             }
         }
-        By::Port => key.flow.lport = flow.lport,
-        By::Cgroup => key.cgroup = nr.into(),
-        By::Netns => key.flow.netns = flow.netns + nr,
-        By::Total => {}
+        GroupBy::Port => key.flow.lport = flow.lport,
+        GroupBy::Cgroup => key.cgroup = nr.into(),
+        GroupBy::Netns => key.flow.netns = flow.netns + nr,
+        GroupBy::Total => {}
     }
     key
 }
 
-fn counters(by: By) -> Vec<Counter> {
-    let has_process = matches!(by, By::Process | By::Connection);
+fn counters(by: GroupBy) -> Vec<Counter> {
+    let has_process = matches!(by, GroupBy::Process | GroupBy::Connection);
     let owner = |pid, name| if has_process { (pid, name) } else { (0, &b""[..]) };
     vec![
         counter(
@@ -78,8 +78,8 @@ fn counters(by: By) -> Vec<Counter> {
     ]
 }
 
-fn other() -> Sums {
-    Sums { tx_calls: 40_000, tx_bytes: 3 << 30, segs_in: 9, ..Sums::default() }
+fn other() -> CountSums {
+    CountSums { tx_calls: 40_000, tx_bytes: 3 << 30, segs_in: 9, ..CountSums::default() }
 }
 
 fn cgroup(id: u64) -> Option<Arc<str>> {
@@ -91,49 +91,56 @@ fn cgroup(id: u64) -> Option<Arc<str>> {
     }
 }
 
-fn shape(by: By) -> Shape {
-    Shape { ts: NOW, interval_ns: 2 * SECOND, by, sort: None, top: usize::MAX, cumulative: false }
-}
-
-/// One interval, then one in which only (other) has grown.
-fn print(printer: &mut Printer, shape: &Shape) {
-    let mut counts = Counts::new(shape.cumulative);
-    let counters = if shape.by == By::Total { Vec::new() } else { counters(shape.by) };
-    for round in 1..=2 {
-        let other = (0..round).fold(Sums::default(), |sums, _| sums.plus(other()));
-        let interval = counts.interval(counters.clone(), other, round);
-        let ts = shape.ts + i64::try_from(round * shape.interval_ns).unwrap();
-        interval.print(printer, &Shape { ts, ..*shape }, cgroup).unwrap();
+fn shape(by: GroupBy) -> CountRowOptions {
+    CountRowOptions {
+        ts: NOW,
+        interval_ns: 2 * SECOND,
+        by,
+        sort: None,
+        top: usize::MAX,
+        cumulative: false,
     }
 }
 
-fn command(by: By) -> String {
-    let prefix = if by == By::Remote(24, 128) { ":24" } else { "" };
+/// One interval, then one in which only (other) has grown.
+fn print(printer: &mut Printer, shape: &CountRowOptions) {
+    let mut counts = Counts::new(shape.cumulative);
+    let counters = if shape.by == GroupBy::Total { Vec::new() } else { counters(shape.by) };
+    for round in 1..=2 {
+        let other = (0..round).fold(CountSums::default(), |sums, _| sums.plus(other()));
+        let interval = counts.interval(counters.clone(), other, round);
+        let ts = shape.ts + i64::try_from(round * shape.interval_ns).unwrap();
+        interval.print(printer, &CountRowOptions { ts, ..*shape }, cgroup).unwrap();
+    }
+}
+
+fn command(by: GroupBy) -> String {
+    let prefix = if by == GroupBy::Remote(24, 128) { ":24" } else { "" };
     format!("tcpcount -i 2 --by {}{prefix}", by.name())
 }
 
 #[test]
 fn table() {
-    let table = |shape: Shape| printed(Format::Table, |printer| print(printer, &shape));
+    let table = |shape: CountRowOptions| printed(Format::Table, |printer| print(printer, &shape));
     let mut parts: Vec<_> =
         GROUPINGS.into_iter().map(|by| (command(by), table(shape(by)))).collect();
-    let process = shape(By::Process);
+    let process = shape(GroupBy::Process);
     for (flags, shape) in [
-        ("--top 1", Shape { top: 1, ..process }),
-        ("--cumulative", Shape { cumulative: true, ..process }),
-        ("--by total --cumulative", Shape { cumulative: true, ..shape(By::Total) }),
+        ("--top 1", CountRowOptions { top: 1, ..process }),
+        ("--cumulative", CountRowOptions { cumulative: true, ..process }),
+        ("--by total --cumulative", CountRowOptions { cumulative: true, ..shape(GroupBy::Total) }),
     ] {
         parts.push((format!("tcpcount -i 2 {flags}"), table(shape)));
     }
     for width in [80, 40] {
-        let interval = Counts::new(false).interval(counters(By::Connection), other(), 0);
-        let connection = shape(By::Connection);
-        let view = CountRow::view(By::Connection);
+        let interval = Counts::new(false).interval(counters(GroupBy::Connection), other(), 0);
+        let connection = shape(GroupBy::Connection);
+        let view = CountRow::view(GroupBy::Connection);
         let text = snapshot_on_terminal(width, &view, &interval.rows(&connection, cgroup));
         parts.push((format!("tcpcount -i 2 --by connection, {width} columns"), text));
     }
     let nothing = printed(Format::Table, |printer| {
-        let idle = Counts::new(false).interval(Vec::new(), Sums::default(), 0);
+        let idle = Counts::new(false).interval(Vec::new(), CountSums::default(), 0);
         idle.print(printer, &process, cgroup).unwrap();
     });
     parts.push(("tcpcount, nothing to count".to_owned(), nothing));

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use tcpscope::listen::{
-    Batches, ClientRow, Clients, EventRow, Interval, Knobs, ListenerRow, Listeners, Losses, Mib,
-    Reading, Ways, advise, group, rows, silent,
+    Batches, ClientRow, Clients, Coverage, Drops, EventRow, ListenCounters, ListenInterval,
+    ListenerRow, Listeners, Reading, Sysctls, advise, group, rows, silent,
 };
-use tcpscope::report::{Format, Printer, View};
+use tcpscope::report::{Format, Printer, TableView};
 use tcpscope::wire::{
     CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_RETRANS, CAUSE_SYN, LISTENER_MATCHES,
     LISTENER_V6ONLY, ListenEvent, Listener, ListenerEntry, Owner, WaitKey, WaitSlots,
@@ -14,10 +14,10 @@ use tcpscope::wire::{
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
-const BY_FUNCTIONS: Ways =
-    Ways { syn: true, ack: true, discards: false, accepts: true, children: true };
-const BY_LOOKING: Ways =
-    Ways { syn: false, ack: false, discards: true, accepts: false, children: true };
+const BY_FUNCTIONS: Coverage =
+    Coverage { syn: true, ack: true, discards: false, accepts: true, children: true };
+const BY_LOOKING: Coverage =
+    Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 fn listener(at: &str, owner: (u32, &[u8]), queues: [u32; 3]) -> Listener {
     let mut listener = Listener::zeroed();
@@ -55,34 +55,39 @@ fn entries() -> Vec<ListenerEntry> {
         .collect()
 }
 
-fn readings(mib: Mib) -> BTreeMap<u32, Reading> {
-    let knobs =
-        Knobs { somaxconn: 128, max_syn_backlog: 256, syncookies: 1, abort_on_overflow: false };
-    let reading = Reading { before: mib, after: mib, knobs: Some(knobs) };
+fn readings(mib: ListenCounters) -> BTreeMap<u32, Reading> {
+    let sysctls =
+        Sysctls { somaxconn: 128, max_syn_backlog: 256, syncookies: 1, abort_on_overflow: false };
+    let reading = Reading { before: mib, after: mib, sysctls: Some(sysctls) };
     [(entries()[0].listener.flow.netns, reading)].into()
 }
 
-fn interval(ways: Ways) -> Interval {
-    let mib = Mib { overflows: 1_000, drops: 1_003, syn_drops: 3, ..Mib::default() };
+fn interval(coverage: Coverage) -> ListenInterval {
+    let mib = ListenCounters {
+        overflows: 1_000,
+        drops: 1_003,
+        syn_drops: 3,
+        ..ListenCounters::default()
+    };
     let mut slots = WaitSlots::zeroed();
     slots.counts = [10; 16];
     slots.counts[15] = 1;
     let key = WaitKey { sk: 1, born: 1, octave: 11, reserved: 0 };
-    let mut model = Listeners::new(ways, true);
+    let mut model = Listeners::new(coverage, true);
     model.begin(&[], &BTreeMap::new());
     model.interval(0, &entries(), &[(key, slots)], &readings(mib))
 }
 
-fn shown(ways: Ways, all: bool) -> Vec<ListenerRow> {
-    let mut rows = rows(&interval(ways), (NOW, 2 * SECOND), ways, all, |_| "web".into());
+fn shown(coverage: Coverage, all: bool) -> Vec<ListenerRow> {
+    let mut rows = rows(&interval(coverage), (NOW, 2 * SECOND), coverage, all, |_| "web".into());
     rows.sort_by_key(ListenerRow::order);
     rows
 }
 
-fn print(printer: &mut Printer, ways: Ways, rows: &[ListenerRow]) {
+fn print(printer: &mut Printer, coverage: Coverage, rows: &[ListenerRow]) {
     printer.set_interval(2 * SECOND);
-    let hide = silent(rows, ways.accepts);
-    printer.rows(&View { hide: &hide, ..View::default() }, rows).unwrap();
+    let hide = silent(rows, coverage.accepts);
+    printer.rows(&TableView { hide: &hide, ..TableView::default() }, rows).unwrap();
 }
 
 fn event(ts: u64, cause: usize, client: &str) -> ListenEvent {
@@ -114,13 +119,13 @@ fn losses_and_clients() -> (Vec<EventRow>, Vec<ClientRow>) {
         row.ts = NOW + i64::try_from(nth).unwrap() * 1_000_000;
     }
     let some = Some(4);
-    let losses = Losses { total: Some(6), accept_syn: some, ..Losses::default() };
-    (rows, clients.rows((NOW, SECOND), losses))
+    let drops = Drops { total: Some(6), accept_syn: some, ..Drops::default() };
+    (rows, clients.rows((NOW, SECOND), drops))
 }
 
 fn advice(printer: &mut Printer) {
-    for ways in [BY_FUNCTIONS, BY_LOOKING] {
-        for one in &interval(ways).ones {
+    for coverage in [BY_FUNCTIONS, BY_LOOKING] {
+        for one in &interval(coverage).listeners {
             if let Some(advice) = advise(NOW, 2 * SECOND, one) {
                 printer.advice(&advice, &advice.text).unwrap();
             }
@@ -130,12 +135,12 @@ fn advice(printer: &mut Printer) {
 
 #[test]
 fn table() {
-    let table = |ways: Ways, rows: &[ListenerRow]| {
-        printed(Format::Table, |printer| print(printer, ways, rows))
+    let table = |coverage: Coverage, rows: &[ListenerRow]| {
+        printed(Format::Table, |printer| print(printer, coverage, rows))
     };
     let functions = shown(BY_FUNCTIONS, false);
     let hide = &["netns", "drops_accept", "wait_p50_ns", "wait_p99_ns"];
-    let narrow = View { hide, ..View::default() };
+    let narrow = TableView { hide, ..TableView::default() };
     let (events, clients) = losses_and_clients();
     check(
         "listen.txt",
@@ -155,7 +160,7 @@ fn table() {
             (
                 "--clients".to_owned(),
                 printed(Format::Table, |printer| {
-                    printer.rows(&View::default(), &clients).unwrap();
+                    printer.rows(&TableView::default(), &clients).unwrap();
                 }),
             ),
             ("--advise".to_owned(), printed(Format::Table, advice)),
@@ -167,8 +172,8 @@ fn table() {
 fn json() {
     let (events, clients) = losses_and_clients();
     let text = printed(Format::Json, |printer| {
-        for ways in [BY_FUNCTIONS, BY_LOOKING] {
-            print(printer, ways, &shown(ways, true));
+        for coverage in [BY_FUNCTIONS, BY_LOOKING] {
+            print(printer, coverage, &shown(coverage, true));
         }
         for row in &events {
             printer.row(row).unwrap();

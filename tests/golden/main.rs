@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::net::SocketAddr;
 
-use tcpscope::report::{Ctx, Format, Printer, Row, Sink, Stop, Table, Term, View};
+use tcpscope::report::{Ctx, Format, Printer, Row, Sink, Stop, Table, TableView, Term};
 use tcpscope::wire::{COMM_LEN, Flow};
 
 const SECOND: u64 = 1_000_000_000;
@@ -49,7 +49,7 @@ fn on_terminal(width: usize, print: impl FnOnce(&mut Table, &mut Ctx, &mut Vec<u
     String::from_utf8(out).unwrap()
 }
 
-fn snapshot_on_terminal<R: Row>(width: usize, view: &View<'_>, rows: &[R]) -> String {
+fn snapshot_on_terminal<R: Row>(width: usize, view: &TableView<'_>, rows: &[R]) -> String {
     on_terminal(width, |table, ctx, out| table.snapshot(rows, view, ctx, out))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcpscope::report::{Format, View};
+use tcpscope::report::{Format, TableView};
 use tcpscope::states::Transition;
 use tcpscope::tcp_state::TcpState::{
     self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
@@ -120,7 +120,7 @@ fn table() {
     let narrow = |width| {
         let text = on_terminal(width, |table, ctx, out| {
             for row in rows() {
-                table.row(&row, &View::default(), ctx, out);
+                table.row(&row, &TableView::default(), ctx, out);
             }
         });
         (format!("tcpstates, on a terminal of {width} columns"), text)

@@ -1,7 +1,7 @@
 //! The summary of all sockets.
 
-use tcpscope::report::{Format, View};
-use tcpscope::states::socket_summary::{By, Hz, Inventory, SocketsRow};
+use tcpscope::report::{Format, TableView};
+use tcpscope::states::socket_summary::{Hz, SocketSummary, SocketsRow, SummaryBy};
 use tcpscope::tcp_state::TcpState::{
     self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
 };
@@ -12,7 +12,8 @@ use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_termi
 const NETNS: u32 = 4_026_531_840;
 /// Ticks a second of the clocks below.
 const HZ: u64 = 250;
-const GROUPINGS: [Option<By>; 4] = [None, Some(By::Process), Some(By::Remote), Some(By::Port)];
+const GROUPINGS: [Option<SummaryBy>; 4] =
+    [None, Some(SummaryBy::Process), Some(SummaryBy::Remote), Some(SummaryBy::Port)];
 
 fn clocks(seconds: u64) -> SockEntry {
     SockEntry { ktime: seconds * SECOND, jiffies: seconds * HZ, ..SockEntry::zeroed() }
@@ -60,8 +61,8 @@ fn entries() -> Vec<SockEntry> {
     entries
 }
 
-fn inventory(by: Option<By>, entries: &[SockEntry]) -> Inventory {
-    let mut inventory = Inventory::new(NOW, NETNS, by);
+fn inventory(by: Option<SummaryBy>, entries: &[SockEntry]) -> SocketSummary {
+    let mut inventory = SocketSummary::new(NOW, NETNS, by);
     let mut hz = Hz::default();
     for entry in [clocks(1), clocks(2)].iter().chain(entries) {
         inventory.add(entry, &mut hz);
@@ -69,12 +70,12 @@ fn inventory(by: Option<By>, entries: &[SockEntry]) -> Inventory {
     inventory
 }
 
-fn command(by: Option<By>) -> String {
+fn command(by: Option<SummaryBy>) -> String {
     let by = by.map_or(String::new(), |by| format!(" --by {by:?}").to_lowercase());
     format!("tcpstates --summary{by}")
 }
 
-fn summary(format: Format, by: Option<By>, entries: &[SockEntry]) -> String {
+fn summary(format: Format, by: Option<SummaryBy>, entries: &[SockEntry]) -> String {
     printed(format, |printer| {
         inventory(by, entries).print(printer, None, usize::MAX).unwrap();
     })
@@ -89,17 +90,17 @@ fn table() {
     parts
         .push(("tcpstates --summary, no CLOSE_WAIT".to_owned(), summary(Format::Table, None, &[])));
     let twice = printed(Format::Table, |printer| {
-        let inventory = inventory(Some(By::Port), &entries()[..3]);
+        let inventory = inventory(Some(SummaryBy::Port), &entries()[..3]);
         inventory.print(printer, None, 1).unwrap();
         inventory.print(printer, None, 1).unwrap();
     });
     parts.push(("tcpstates --summary --by port --top 1, two intervals".to_owned(), twice));
     for width in [80, 40] {
-        let inventory = inventory(Some(By::Process), &entries());
-        let hide = SocketsRow::hidden(Some(By::Process));
+        let inventory = inventory(Some(SummaryBy::Process), &entries());
+        let hide = SocketsRow::hidden(Some(SummaryBy::Process));
         let sockets =
-            snapshot_on_terminal(width, &View { title: None, hide }, &inventory.sockets());
-        let oldest = snapshot_on_terminal(width, &View::default(), &inventory.close_wait());
+            snapshot_on_terminal(width, &TableView { title: None, hide }, &inventory.sockets());
+        let oldest = snapshot_on_terminal(width, &TableView::default(), &inventory.close_wait());
         let title = format!("tcpstates --summary --by process, {width} columns");
         parts.push((title, format!("{sockets}\n{oldest}")));
     }

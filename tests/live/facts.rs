@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use tcpscope::kernel::btf::{Btf, VMLINUX_BTF};
-use tcpscope::kernel::facts::{Facts, Lockdown, Wanted};
+use tcpscope::kernel::facts::{Facts, Lockdown, SymbolNames};
 
 use crate::Test;
 use crate::tool::{output, path_of};
@@ -90,7 +90,7 @@ fn names() -> Result<()> {
     let tracepoints = ["tcp_probe", "sock_send_length", "sched_switch", "no_such_tracepoint"];
     let iterators = ["tcp", "task_file", "no_such_iterator"];
     let functions = ["tcp_sendmsg", "tcp_sendpage", "inet_csk_accept", "no_such_function"];
-    let facts = Facts::read(&Wanted {
+    let facts = Facts::read(&SymbolNames {
         tracepoints: tracepoints.into(),
         iterators: iterators.into(),
         functions: functions.into(),
@@ -118,7 +118,8 @@ fn symbols() -> Result<()> {
     let text = fs::read_to_string("/proc/kallsyms").context("/proc/kallsyms")?;
     let has = |name: &str| text.lines().any(|line| line.split(' ').nth(2) == Some(name));
     let functions = ["tcp_sendmsg", "tcp_recvmsg", "tcp_v4_do_rcv", "inet_csk_accept"];
-    let facts = Facts::read(&Wanted { functions: functions.into(), ..Wanted::default() })?;
+    let facts =
+        Facts::read(&SymbolNames { functions: functions.into(), ..SymbolNames::default() })?;
     for name in functions {
         let (described, there) = (facts.functions.contains_key(name), has(name));
         ensure!(described == there, "{name}: in BTF {described}, in /proc/kallsyms {there}");
@@ -151,7 +152,8 @@ fn ftrace_off() -> Result<()> {
     if fs::write(FTRACE, "0").is_err() {
         return Ok(());
     }
-    let facts = Facts::read(&Wanted { functions: vec!["tcp_sendmsg"], ..Wanted::default() })?;
+    let facts =
+        Facts::read(&SymbolNames { functions: vec!["tcp_sendmsg"], ..SymbolNames::default() })?;
     for refused in [&facts.fentry_refused, &facts.kprobe_refused] {
         let why = refused.as_deref().unwrap_or_default();
         ensure!(why.contains("ftrace_enabled is 0"), "{why}");

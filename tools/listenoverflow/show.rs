@@ -4,17 +4,18 @@ use anyhow::Result;
 use tcpscope::clock::{monotonic_now, wall_now};
 use tcpscope::hooks::LISTENOVERFLOW;
 use tcpscope::listen::{
-    self, ClientRow, EventRow, Interval, ListenerRow, Losses, One, advise, group, rows, silent,
+    self, ClientRow, Drops, EventRow, ListenInterval, ListenerInterval, ListenerRow, advise, group,
+    rows, silent,
 };
-use tcpscope::report::{View, sort};
+use tcpscope::report::{TableView, sort};
 use tcpscope::tool::Running;
 use tcpscope::wire::LISTENER_MATCHES;
 
 use super::watch::Watch;
 
 /// Those that pass the filters.
-fn matching(interval: &Interval) -> impl Iterator<Item = &One> {
-    interval.ones.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
+fn matching(interval: &ListenInterval) -> impl Iterator<Item = &ListenerInterval> {
+    interval.listeners.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
 }
 
 impl Watch<'_> {
@@ -22,7 +23,7 @@ impl Watch<'_> {
     pub fn show(
         &mut self,
         running: &mut Running,
-        interval: &Interval,
+        interval: &ListenInterval,
         time: (i64, u64),
     ) -> Result<()> {
         match (self.args.events, self.args.clients) {
@@ -43,11 +44,12 @@ impl Watch<'_> {
     fn show_listeners(
         &mut self,
         running: &mut Running,
-        interval: &Interval,
+        interval: &ListenInterval,
         time: (i64, u64),
     ) -> Result<()> {
-        let Self { args, listeners: listen::Watch { source, ways, .. }, .. } = self;
-        let mut rows = rows(interval, time, *ways, args.all, |netns| source.spaces.name(netns));
+        let Self { args, listeners: listen::ListenMonitor { source, coverage, .. }, .. } = self;
+        let mut rows =
+            rows(interval, time, *coverage, args.all, |netns| source.namespaces.name(netns));
         if args.group {
             rows = group(rows);
         }
@@ -55,11 +57,12 @@ impl Watch<'_> {
         if let Ok(Some(column)) = args.interval.sort_column() {
             sort(&mut rows, column);
         }
-        let hide = silent(&rows, ways.accepts);
+        let hide = silent(&rows, coverage.accepts);
         rows.truncate(args.interval.top());
-        running.printer.rows(&View { hide: &hide, ..View::default() }, &rows)?;
+        running.printer.rows(&TableView { hide: &hide, ..TableView::default() }, &rows)?;
         if args.advise {
-            for one in interval.ones.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
+            for one in
+                interval.listeners.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
             {
                 if let Some(advice) = advise(time.0, time.1, one) {
                     running.printer.advice(&advice, &advice.text)?;
@@ -70,13 +73,13 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn show_events(&mut self, running: &mut Running, interval: &Interval) -> Result<()> {
+    fn show_events(&mut self, running: &mut Running, interval: &ListenInterval) -> Result<()> {
         for event in self.listeners.source.take_events() {
             self.batches.push(&event, &self.known);
         }
         let now = if running.is_over() { u64::MAX } else { monotonic_now() };
         let mut rows = self.batches.take(now, &self.known);
-        if !self.listeners.ways.syn {
+        if !self.listeners.coverage.syn {
             rows.extend(matching(interval).flat_map(|one| EventRow::looked_at(wall_now(), one)));
         }
         for row in rows.iter().take(usize::try_from(self.left).unwrap_or(usize::MAX)) {
@@ -89,22 +92,20 @@ impl Watch<'_> {
     fn show_clients(
         &mut self,
         running: &mut Running,
-        interval: &Interval,
+        interval: &ListenInterval,
         time: (i64, u64),
     ) -> Result<()> {
         for event in self.listeners.source.take_events() {
             self.clients.push(&event);
         }
-        let losses = matching(interval)
-            .map(|one| one.numbers.losses)
-            .reduce(Losses::plus)
-            .unwrap_or_default();
-        let mut rows: Vec<ClientRow> = self.clients.rows(time, losses);
+        let drops =
+            matching(interval).map(|one| one.numbers.drops).reduce(Drops::plus).unwrap_or_default();
+        let mut rows: Vec<ClientRow> = self.clients.rows(time, drops);
         if let Ok(Some(column)) = self.args.interval.sort_column() {
             sort(&mut rows, column);
         }
         rows.truncate(self.args.interval.top());
         self.left -= 1;
-        Ok(running.printer.rows(&View::default(), &rows)?)
+        Ok(running.printer.rows(&TableView::default(), &rows)?)
     }
 }

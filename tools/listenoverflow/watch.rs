@@ -12,8 +12,8 @@ use tcpscope::filter::Filter;
 use tcpscope::hooks::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::kernel::session::{Session, Setup};
 use tcpscope::listen::Args;
-use tcpscope::listen::{self, Batches, Clients, EventRow, Id, SAMPLE, Source};
-use tcpscope::report::View;
+use tcpscope::listen::{self, Batches, Clients, EventRow, ListenSource, ListenerId, SAMPLE};
+use tcpscope::report::TableView;
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
 use tcpscope::wire::{LISTENER_MATCHES, Listener};
@@ -21,8 +21,8 @@ use tcpscope::wire::{LISTENER_MATCHES, Listener};
 /// What is known.
 pub struct Watch<'a> {
     pub args: &'a Args,
-    pub listeners: listen::Watch,
-    pub known: HashMap<Id, Listener>,
+    pub listeners: listen::ListenMonitor,
+    pub known: HashMap<ListenerId, Listener>,
     pub batches: Batches,
     pub clients: Clients,
     began: u64,
@@ -49,7 +49,7 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
 impl<'a> Watch<'a> {
     /// Takes stock of what there is, and of what the namespaces have counted so far.
     fn begin(args: &'a Args, filter: &Filter, session: &Session) -> Result<Self> {
-        let (listeners, entries) = listen::Watch::begin(session, filter)?;
+        let (listeners, entries) = listen::ListenMonitor::begin(session, filter)?;
         let mut watch = Self {
             args,
             listeners,
@@ -70,10 +70,10 @@ impl<'a> Watch<'a> {
                 .note(&format!("{}: no listener matches; waiting for one", LISTENOVERFLOW.name))?;
         }
         if self.args.events || self.args.clients {
-            running.waiter.watch_ring(Source::ring(&running.session)?.as_fd())?;
+            running.waiter.watch_ring(ListenSource::ring(&running.session)?.as_fd())?;
         }
         if self.args.events {
-            running.printer.begin::<EventRow>(&View::default())?;
+            running.printer.begin::<EventRow>(&TableView::default())?;
         }
         // Between looks nothing may be missed that only looks can see.
         let length = self.args.interval.interval();
@@ -122,7 +122,7 @@ impl<'a> Watch<'a> {
         self.show(running, &interval, time)
     }
 
-    fn remember(&mut self, entries: impl Iterator<Item = (Id, Listener)>) {
+    fn remember(&mut self, entries: impl Iterator<Item = (ListenerId, Listener)>) {
         self.known.clear();
         self.known.extend(entries);
     }

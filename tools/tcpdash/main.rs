@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Parser;
 use tcpscope::cli::usage_error;
 use tcpscope::dash::Args;
-use tcpscope::dash::live::{self, Request};
+use tcpscope::dash::live::{self, LiveRequest};
 use tcpscope::dash::view::Theme;
 use tcpscope::dash::{Dash, Event, Feed, run, snapshot, terminal};
 use tcpscope::filter::Filter;
@@ -70,7 +70,7 @@ fn print(frame: &str) -> Result<ExitCode> {
 fn watch(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Feed>> {
     dash.source = rustix::system::uname().nodename().to_string_lossy().into_owned();
     dash.by_flags = args.common.filters.any();
-    let request = Request {
+    let request = LiveRequest {
         filters: args.common.filters.clone(),
         filter,
         measure: args.common.measure.clone(),

@@ -11,7 +11,7 @@ use tcpscope::filter::Cgroup;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::latency::Args;
 use tcpscope::latency::ExchangeRow;
-use tcpscope::report::View;
+use tcpscope::report::TableView;
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
 use tcpscope::wire::LatencyEvent;
@@ -40,7 +40,7 @@ impl Events {
 
     /// Prints latencies until it is told to stop.
     pub fn watch(&mut self, running: &mut Running) -> Result<()> {
-        running.printer.begin::<ExchangeRow>(&View::default())?;
+        running.printer.begin::<ExchangeRow>(&TableView::default())?;
         loop {
             let wake = running.rest_for_events(BATCH)?;
             self.print(running, false)?;

@@ -8,7 +8,7 @@ use tcpscope::cgroup::CgroupNames;
 use tcpscope::clock::{Ticker, monotonic_now, wall_now};
 use tcpscope::filter::Cgroup;
 use tcpscope::latency::Args;
-use tcpscope::latency::{Interval, Latencies, Shades, Shape, Taker};
+use tcpscope::latency::{Heatmap, Latencies, LatencyInterval, LatencyRowOptions, LatencySource};
 use tcpscope::report::Ctx;
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
@@ -18,10 +18,10 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// Prints intervals until it is told to stop.
 pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
-    let mut taker = Taker::new(&running.session, cpus)?;
+    let mut source = LatencySource::new(&running.session, cpus)?;
     let mut latencies = Latencies::default();
     let mut cgroups = CgroupNames::new(Cgroup::mount());
-    let mut shades = Shades::default();
+    let mut shades = Heatmap::default();
     let mut ctx = Ctx::new(0, args.common.output.utc);
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
@@ -30,7 +30,7 @@ pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
         let end = ticker.next_end();
         let mut wake = running.rest(end.min(Instant::now() + LONGEST))?;
         while wake == Wake::Work && Instant::now() < end && !running.is_over() {
-            taker.take(&running.session, &mut latencies)?;
+            source.take(&running.session, &mut latencies)?;
             wake = running.rest(end.min(Instant::now() + LONGEST))?;
         }
         let last = nth == intervals || wake != Wake::Work || running.is_over();
@@ -39,7 +39,7 @@ pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
             running.session.detach();
         }
         let now = monotonic_now();
-        taker.take(&running.session, &mut latencies)?;
+        source.take(&running.session, &mut latencies)?;
         let interval = latencies.finish();
         let shape = shape(args, now - began);
         show(running, args, interval, &shape, &mut ctx, &mut shades, &mut cgroups)?;
@@ -54,10 +54,10 @@ pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
 fn show(
     running: &mut Running,
     args: &Args,
-    interval: Interval,
-    shape: &Shape,
+    interval: LatencyInterval,
+    shape: &LatencyRowOptions,
     ctx: &mut Ctx,
-    shades: &mut Shades,
+    shades: &mut Heatmap,
     cgroups: &mut CgroupNames,
 ) -> Result<()> {
     let printer = &mut running.printer;
@@ -72,8 +72,8 @@ fn show(
 }
 
 /// How an interval of `length` ns that ends now is shown.
-fn shape(args: &Args, length: u64) -> Shape {
-    Shape {
+fn shape(args: &Args, length: u64) -> LatencyRowOptions {
+    LatencyRowOptions {
         ts: wall_now(),
         interval_ns: length,
         by: args.grouping(),

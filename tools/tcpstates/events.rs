@@ -13,10 +13,10 @@ use tcpscope::hooks::{TCPSTATES, TIME_WAIT};
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::ring::Ring;
 use tcpscope::kernel::session::Setup;
-use tcpscope::report::View;
+use tcpscope::report::TableView;
 use tcpscope::states::Args;
 use tcpscope::states::Transition;
-use tcpscope::states::timewait::{Looks, Shown, TimeWaits, Wanted};
+use tcpscope::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
 use tcpscope::wire::StateEvent;
@@ -28,7 +28,7 @@ const BATCH: Duration = Duration::from_millis(40);
 struct Changes {
     ring: Ring<StateEvent>,
     waits: TimeWaits,
-    looks: Looks,
+    looks: Poller,
     ready: Vec<Shown>,
     cgroups: CgroupNames,
     left: u64,
@@ -36,7 +36,7 @@ struct Changes {
 
 /// Prints state changes until it is told to stop.
 pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
-    let wanted = Wanted::of(&setup.options);
+    let wanted = TimeWaitFilter::of(&setup.options);
     let mut running = Running::start(&TCPSTATES, &args.common, setup, Duration::ZERO)?;
     let polls = running.session.plan().kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator);
     let started = if filter.by_owner() { 0 } else { monotonic_now() };
@@ -46,13 +46,13 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
     let mut changes = Changes {
         ring: Ring::new(&map, StateEvent::read)?,
         waits: TimeWaits::new(wanted, polls, started),
-        looks: Looks::every(interval),
+        looks: Poller::every(interval),
         ready: Vec::new(),
         cgroups: CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten()),
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
     };
     let mut work = || -> Result<()> {
-        running.printer.begin::<Transition>(&View::default())?;
+        running.printer.begin::<Transition>(&TableView::default())?;
         changes.print_events(&mut running, false)?;
         // The first look may take a while.
         running.printer.flush()?;
@@ -78,7 +78,7 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
         changes.print_events(running, true)?;
         changes.look(running)?;
         changes.waits.give_up();
-        running.account = changes.waits.account();
+        running.adjustments = changes.waits.adjustments();
         Ok(())
     })
 }
@@ -96,7 +96,7 @@ impl Changes {
             }
             waits.take_ready(ready);
             print(running, ready, cgroups, left, clock)?;
-            running.account = waits.account();
+            running.adjustments = waits.adjustments();
             Ok(last || (*left > 0 && !running.is_over()))
         })
     }
@@ -107,7 +107,7 @@ impl Changes {
         let remark = looks.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
         waits.take_ready(ready);
         print(running, ready, cgroups, left, WallClock::now())?;
-        running.account = waits.account();
+        running.adjustments = waits.adjustments();
         match remark {
             Some(remark) => Ok(running.printer.note(&format!("{}: {remark}", TCPSTATES.name))?),
             None => Ok(()),

@@ -11,7 +11,7 @@ use tcpscope::hooks::TCPSTATES_SUMMARY;
 use tcpscope::kernel::netns::Netns;
 use tcpscope::kernel::session::Setup;
 use tcpscope::states::Args;
-use tcpscope::states::socket_summary::{Hz, Inventory};
+use tcpscope::states::socket_summary::{Hz, SocketSummary};
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
 use tcpscope::wire::SockEntry;
@@ -46,8 +46,8 @@ fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
 }
 
 /// Counts the sockets of the namespace as they are now.
-fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<Inventory> {
-    let mut inventory = Inventory::new(wall_now(), netns.inode(), args.by);
+fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<SocketSummary> {
+    let mut inventory = SocketSummary::new(wall_now(), netns.inode(), args.by);
     netns.within(|| {
         running.session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
             if let Some(entry) = SockEntry::read(bytes) {

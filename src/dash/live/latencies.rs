@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use crate::group::By;
+use crate::group::GroupBy;
 use crate::kernel::session::Session;
 use crate::latency::{
-    Kinds, Latencies, LatencyRow, PEER, Shape, Taker, entries_for, learn_listeners, max_rows,
+    Kinds, Latencies, LatencyRow, LatencyRowOptions, LatencySource, PEER, entries_for,
+    learn_listeners, max_rows,
 };
 use crate::wire::Options;
 
@@ -13,8 +14,8 @@ use crate::wire::Options;
 const SHOWN: usize = 1_000;
 
 /// Latencies of a running session.
-pub struct Watch {
-    taker: Taker,
+pub struct LiveLatencies {
+    source: LatencySource,
     latencies: Latencies,
 }
 
@@ -23,19 +24,19 @@ pub struct Watch {
 pub fn configure(options: &mut Options, cpus: usize) -> u32 {
     options.kinds = Kinds::DEFAULT.bits();
     options.latency_by = PEER;
-    options.max_keys = max_rows(By::Process, cpus);
+    options.max_keys = max_rows(GroupBy::Process, cpus);
     entries_for(options.max_keys)
 }
 
-impl Watch {
+impl LiveLatencies {
     /// Learns who listens, which tells the ends of sockets older than the session.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
     pub fn begin(session: &Session, cpus: usize) -> Result<Self> {
-        let taker = Taker::new(session, cpus)?;
+        let source = LatencySource::new(session, cpus)?;
         learn_listeners(session)?;
-        Ok(Self { taker, latencies: Latencies::default() })
+        Ok(Self { source, latencies: Latencies::default() })
     }
 
     /// Ends an interval at wall-clock `ts` that took so many ns: its rows by process, then those by
@@ -48,10 +49,11 @@ impl Watch {
         session: &Session,
         (ts, interval_ns): (i64, u64),
     ) -> Result<Vec<LatencyRow>> {
-        self.taker.take(session, &mut self.latencies)?;
+        self.source.take(session, &mut self.latencies)?;
         let peers = self.latencies.finish();
-        let shape = |by| Shape { ts, interval_ns, by, sort: None, top: SHOWN, buckets: true };
-        let both = [By::Process, By::Remote(32, 128)];
+        let shape =
+            |by| LatencyRowOptions { ts, interval_ns, by, sort: None, top: SHOWN, buckets: true };
+        let both = [GroupBy::Process, GroupBy::Remote(32, 128)];
         let rows = both.map(|by| peers.regrouped(by).rows(&shape(by), |_| None));
         Ok(rows.into_iter().flatten().collect())
     }

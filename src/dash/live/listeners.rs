@@ -10,15 +10,15 @@ use crate::listen::{self, ListenerRow, rows};
 const SHOWN: usize = 2_000;
 
 /// All listeners of a running session.
-pub struct Watch(listen::Watch);
+pub struct LiveListeners(listen::ListenMonitor);
 
-impl Watch {
-    /// As of [`listen::Watch::begin`].
+impl LiveListeners {
+    /// As of [`listen::ListenMonitor::begin`].
     ///
     /// # Errors
     /// Likewise.
     pub fn begin(session: &Session, filter: &Filter) -> Result<Self> {
-        listen::Watch::begin(session, filter).map(|(watch, _)| Self(watch))
+        listen::ListenMonitor::begin(session, filter).map(|(watch, _)| Self(watch))
     }
 
     /// Whether peaks show to those alone who look every [`listen::SAMPLE`].
@@ -42,15 +42,15 @@ impl Watch {
     /// nobody explains.
     ///
     /// # Errors
-    /// As of [`Watch::glance`].
+    /// As of [`LiveListeners::glance`].
     pub fn interval(
         &mut self,
         session: &Session,
         time: (i64, u64),
     ) -> Result<(Vec<ListenerRow>, Option<u64>)> {
         let (_, interval) = self.0.interval(session)?;
-        let spaces = &mut self.0.source.spaces;
-        let mut rows = rows(&interval, time, self.0.ways, true, |netns| spaces.name(netns));
+        let namespaces = &mut self.0.source.namespaces;
+        let mut rows = rows(&interval, time, self.0.coverage, true, |netns| namespaces.name(netns));
         rows.sort_by_key(ListenerRow::order);
         rows.truncate(SHOWN);
         Ok((rows, interval.unexplained))

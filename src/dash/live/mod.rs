@@ -27,7 +27,7 @@ pub use sample::{Sampler, setup};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct LiveRequest {
     /// What to look at.
     pub filters: FilterArgs,
     /// The same, as read.
@@ -46,7 +46,7 @@ pub struct Request {
 ///
 /// # Errors
 /// As of [`Running::start`], or the recording cannot be begun.
-pub fn start(object: &'static [u8], request: Request) -> Result<Feed> {
+pub fn start(object: &'static [u8], request: LiveRequest) -> Result<Feed> {
     let (interval, intervals) = channel();
     // A live session takes no orders about time; the other end is dropped.
     let (control, _) = channel();
@@ -75,7 +75,7 @@ pub fn start(object: &'static [u8], request: Request) -> Result<Feed> {
 ///
 /// # Errors
 /// As of [`start`].
-pub fn once(object: &'static [u8], request: &Request) -> Result<Vec<Record>> {
+pub fn once(object: &'static [u8], request: &LiveRequest) -> Result<Vec<Record>> {
     let interval = request.interval;
     let mut live = Live::begin(object, request)?;
     let mut records = live.look()?;
@@ -122,7 +122,7 @@ struct Live {
 }
 
 impl Live {
-    fn begin(object: &'static [u8], request: &Request) -> Result<Self> {
+    fn begin(object: &'static [u8], request: &LiveRequest) -> Result<Self> {
         let recorder = match &request.record {
             Some((path, max)) => {
                 Some(Recorder::create(path, *max).map_err(|error| unwritable(path, &error))?)
@@ -202,7 +202,7 @@ impl Live {
 const WATCH: Duration = Duration::from_millis(500);
 
 /// Starts the programs; what a tool would print goes nowhere.
-fn running(setup: Setup, request: &Request, netns: Netns) -> Result<(Running, Sampler)> {
+fn running(setup: Setup, request: &LiveRequest, netns: Netns) -> Result<(Running, Sampler)> {
     // Signals are the screen's affair; the session ends with the thread.
     let (stop, _) = Stop::pair().context("cannot make a pipe")?;
     let nowhere = || -> Result<Sink> {

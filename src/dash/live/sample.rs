@@ -8,7 +8,9 @@ use libbpf_rs::num_possible_cpus;
 
 use super::{WATCH, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
-use crate::count::{self, By, Counter, Counts, Interval, Part, Shape, Source, Sums};
+use crate::count::{
+    self, CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, RowPart,
+};
 use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
 use crate::hooks::TCPDASH;
@@ -17,7 +19,7 @@ use crate::kernel::session::{Session, Setup};
 use crate::listen;
 use crate::nstat::{Counters, MibRow};
 use crate::report::{Ctx, Row, json_line, json_note};
-use crate::states::socket_summary::{self, Hz, Inventory, SocketRow};
+use crate::states::socket_summary::{self, Hz, SocketRow, SocketSummary};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
 use crate::wire::{Flow, GroupKey, Options, SockEntry};
@@ -51,9 +53,9 @@ pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> R
     options.want_netns = 1;
     options.quiet = 1;
     options.wake_bytes = u64::from(RING);
-    By::Connection.configure(&mut options);
+    GroupBy::Connection.configure(&mut options);
     let latencies = latencies::configure(&mut options, cpus);
-    let keys = max_keys.unwrap_or_else(|| count::max_keys(By::Connection, cpus));
+    let keys = max_keys.unwrap_or_else(|| count::max_keys(GroupBy::Connection, cpus));
     Ok(Setup {
         object,
         filter: filter.to_wire(),
@@ -73,10 +75,10 @@ pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> R
 
 /// Turns the state of a running session into records.
 pub struct Sampler {
-    source: Source,
+    source: CountSource,
     counts: Counts,
-    latencies: latencies::Watch,
-    listeners: listeners::Watch,
+    latencies: latencies::LiveLatencies,
+    listeners: listeners::LiveListeners,
     netns: Netns,
     hz: Hz,
     mib: Counters,
@@ -129,10 +131,10 @@ impl Sampler {
         let cpus = num_possible_cpus().context("cannot count CPUs")?;
         let mib = netns.within(Counters::read)?;
         let mut sampler = Self {
-            source: Source::of(session, cpus)?,
+            source: CountSource::of(session, cpus)?,
             counts: Counts::new(false),
-            latencies: latencies::Watch::begin(session, cpus)?,
-            listeners: listeners::Watch::begin(session, filter)?,
+            latencies: latencies::LiveLatencies::begin(session, cpus)?,
+            listeners: listeners::LiveListeners::begin(session, filter)?,
             netns,
             hz: Hz::default(),
             mib,
@@ -203,13 +205,14 @@ impl Sampler {
         let keys = self.source.keys(&running.session, &self.counts, now)?;
         let interval = self.counts.interval(keys, self.source.other()?, now);
         let mib = self.netns.within(Counters::read)?;
-        let shape = |by| Shape { ts, interval_ns, by, sort: None, top: TOP, cumulative: false };
+        let shape =
+            |by| CountRowOptions { ts, interval_ns, by, sort: None, top: TOP, cumulative: false };
         let by_process = by_process(&interval);
-        let shown = [(By::Process, by_process), (By::Connection, interval)];
+        let shown = [(GroupBy::Process, by_process), (GroupBy::Connection, interval)];
         for (by, interval) in shown {
             let rows = interval.rows(&shape(by), |_| None);
-            if by == By::Connection {
-                let keys = rows.iter().filter(|row| row.subject.part == Part::Key);
+            if by == GroupBy::Connection {
+                let keys = rows.iter().filter(|row| row.subject.part == RowPart::Key);
                 self.busy = keys.take(LISTED).map(|row| row.subject.key.flow).collect();
             }
             for row in rows {
@@ -247,10 +250,17 @@ impl Sampler {
 
     /// By state alone, by process and by remote, all of the same moment.
     /// And when that was, with single sockets: the busiest, and as many others as there is room for.
-    fn inventories(&mut self, session: &Session) -> Result<(i64, [Inventory; 3], Vec<SockEntry>)> {
-        let groupings = [None, Some(socket_summary::By::Process), Some(socket_summary::By::Remote)];
+    fn inventories(
+        &mut self,
+        session: &Session,
+    ) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>)> {
+        let groupings = [
+            None,
+            Some(socket_summary::SummaryBy::Process),
+            Some(socket_summary::SummaryBy::Remote),
+        ];
         let ts = wall_now();
-        let mut all = groupings.map(|by| Inventory::new(ts, self.netns.inode(), by));
+        let mut all = groupings.map(|by| SocketSummary::new(ts, self.netns.inode(), by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
         let (netns, hz, busy) = (&self.netns, &mut self.hz, &self.busy);
         netns.within(|| {
@@ -280,14 +290,18 @@ fn is_connection(entry: &SockEntry) -> bool {
 }
 
 /// Connections added up by the process that owns them.
-fn by_process(interval: &Interval) -> Interval {
-    let mut sums: HashMap<u32, (Counter, Sums)> = HashMap::new();
+fn by_process(interval: &CountInterval) -> CountInterval {
+    let mut sums: HashMap<u32, (Counter, CountSums)> = HashMap::new();
     for (counter, grown) in &interval.keys {
         let mut key = GroupKey::zeroed();
         key.pid = counter.pid;
-        let fresh = (Counter { key, ..*counter }, Sums::default());
+        let fresh = (Counter { key, ..*counter }, CountSums::default());
         let (_, sum) = sums.entry(counter.pid).or_insert(fresh);
         *sum = sum.plus(*grown);
     }
-    Interval { keys: sums.into_values().collect(), other: interval.other, total: interval.total }
+    CountInterval {
+        keys: sums.into_values().collect(),
+        other: interval.other,
+        total: interval.total,
+    }
 }

@@ -12,7 +12,7 @@ const SECONDS: i64 = 60;
 const ROOM: usize = 20_000;
 
 /// Which listener: address, port, network namespace, process.
-type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
+type ListenerKey = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
 
 /// Drops by cause; `None` where nothing tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +119,7 @@ struct Minute {
 
 /// All listeners.
 #[derive(Clone, Debug, Default)]
-pub struct Minutes(HashMap<Id, Minute>);
+pub struct Minutes(HashMap<ListenerKey, Minute>);
 
 impl Minutes {
     /// Takes in an interval of a listener.
@@ -134,7 +134,7 @@ impl Minutes {
         }
     }
 
-    fn add(&mut self, id: Id, ts: i64, drops: Drops) {
+    fn add(&mut self, id: ListenerKey, ts: i64, drops: Drops) {
         if self.0.len() >= ROOM && !self.0.contains_key(&id) {
             return;
         }

@@ -1,6 +1,6 @@
 //! What is wrong, in words, worst first.
 
-use super::{Board, Series};
+use super::{Metric, Model};
 use crate::dash::record::{By, Key, Listener};
 use crate::report::{Cell, Ctx, human};
 use crate::tcp_state::TcpState;
@@ -35,20 +35,20 @@ pub struct Finding {
 }
 
 /// Everything worth a word, worst first.
-pub fn findings(board: &Board) -> Vec<Finding> {
+pub fn findings(model: &Model) -> Vec<Finding> {
     let mut found = Vec::new();
-    losses(board, &mut found);
-    listeners(board, &mut found);
-    clients(board, &mut found);
-    close_wait(board, &mut found);
-    time_wait(board, &mut found);
-    retransmits(board, &mut found);
+    losses(model, &mut found);
+    listeners(model, &mut found);
+    clients(model, &mut found);
+    close_wait(model, &mut found);
+    time_wait(model, &mut found);
+    retransmits(model, &mut found);
     found.sort_by_key(|finding| finding.weight);
     found
 }
 
-fn losses(board: &Board, found: &mut Vec<Finding>) {
-    for tool in board.tools.values().filter(|tool| tool.status.incomplete() > 0) {
+fn losses(model: &Model, found: &mut Vec<Finding>) {
+    for tool in model.tools.values().filter(|tool| tool.status.incomplete() > 0) {
         let status = &tool.status;
         let parts = [
             (status.lost, "lost"),
@@ -71,18 +71,18 @@ fn losses(board: &Board, found: &mut Vec<Finding>) {
         let weight = if few { Weight::Remark } else { Weight::Warning };
         found.push(Finding { weight, text });
     }
-    let left_out = board.left_out();
+    let left_out = model.left_out();
     if left_out > 0 {
         let text = format!("{left_out} rows did not fit and are not shown");
         found.push(Finding { weight: Weight::Remark, text });
     }
 }
 
-fn listeners(board: &Board, found: &mut Vec<Finding>) {
-    for row in board.all_listeners() {
+fn listeners(model: &Model, found: &mut Vec<Finding>) {
+    for row in model.all_listeners() {
         let name = listener_name(row);
         let peak = row.accept_peak.or(row.accept_now);
-        let lately = board.drops_lately(row);
+        let lately = model.drops_lately(row);
         if let Some(drops @ 1..) = lately.total {
             let cause = lately.worst().map_or(String::new(), |cause| format!(": {cause}"));
             let text = format!("{name} dropped {drops} connections in the last minute{cause}");
@@ -97,8 +97,8 @@ fn listeners(board: &Board, found: &mut Vec<Finding>) {
 }
 
 /// Who lost most, where clients are told apart.
-fn clients(board: &Board, found: &mut Vec<Finding>) {
-    let Some(worst) = board.clients.rows().max_by_key(|client| client.lost) else { return };
+fn clients(model: &Model, found: &mut Vec<Finding>) {
+    let Some(worst) = model.clients.rows().max_by_key(|client| client.lost) else { return };
     let Some(lost @ 1..) = worst.lost else { return };
     let who = worst.raddr.map_or("unknown clients".to_owned(), |raddr| raddr.to_string());
     let time = worst.interval_ns.map_or(String::new(), |ns| format!(" in {}", nanos(ns)));
@@ -106,12 +106,12 @@ fn clients(board: &Board, found: &mut Vec<Finding>) {
     found.push(Finding { weight: Weight::Bad, text });
 }
 
-fn close_wait(board: &Board, found: &mut Vec<Finding>) {
+fn close_wait(model: &Model, found: &mut Vec<Finding>) {
     let age = |row: &&crate::dash::record::CloseWait| row.age_ns.or(row.age_at_least_ns);
     let old =
-        board.close_wait.rows().filter(|row| age(row).is_some_and(|ns| ns >= LONG_CLOSE_WAIT));
+        model.close_wait.rows().filter(|row| age(row).is_some_and(|ns| ns >= LONG_CLOSE_WAIT));
     let Some(oldest) = old.max_by_key(age) else { return };
-    let held: u64 = board
+    let held: u64 = model
         .holders(TcpState::CloseWait, By::Process)
         .iter()
         .filter(|(key, _)| key.pid == oldest.pid)
@@ -131,8 +131,8 @@ fn close_wait(board: &Board, found: &mut Vec<Finding>) {
     found.push(Finding { weight: Weight::Warning, text });
 }
 
-fn time_wait(board: &Board, found: &mut Vec<Finding>) {
-    let Some(count) = board.states().and_then(|s| s[usize::from(TcpState::TimeWait.number())])
+fn time_wait(model: &Model, found: &mut Vec<Finding>) {
+    let Some(count) = model.states().and_then(|s| s[usize::from(TcpState::TimeWait.number())])
     else {
         return;
     };
@@ -140,19 +140,19 @@ fn time_wait(board: &Board, found: &mut Vec<Finding>) {
         return;
     }
     let mut text = format!("{count} sockets in TIME_WAIT");
-    if let Some((key, most)) = board.holders(TcpState::TimeWait, By::Process).first() {
+    if let Some((key, most)) = model.holders(TcpState::TimeWait, By::Process).first() {
         text = format!("{text}, {most} of {}", process(key));
     }
     if let Some((Key { raddr: Some(raddr), .. }, most)) =
-        board.holders(TcpState::TimeWait, By::Remote).first()
+        model.holders(TcpState::TimeWait, By::Remote).first()
     {
         text = format!("{text}, {most} to {raddr}");
     }
     found.push(Finding { weight: Weight::Warning, text });
 }
 
-fn retransmits(board: &Board, found: &mut Vec<Finding>) {
-    for mib in board.mibs.rows() {
+fn retransmits(model: &Model, found: &mut Vec<Finding>) {
+    for mib in model.mibs.rows() {
         if let (Some(again), Some(sent @ 1..)) = (mib.retrans_segs, mib.out_segs) {
             let percent = super::float(again) * 100.0 / super::float(sent);
             if percent >= MANY_RETRANSMITS {
@@ -161,8 +161,8 @@ fn retransmits(board: &Board, found: &mut Vec<Finding>) {
             }
         }
     }
-    let (resets, known) = board.history.sum(Series::Resets, board.now, WINDOW);
-    let (opens, _) = board.history.sum(Series::Opens, board.now, WINDOW);
+    let (resets, known) = model.history.sum(Metric::Resets, model.now, WINDOW);
+    let (opens, _) = model.history.sum(Metric::Opens, model.now, WINDOW);
     if known > 0 && resets >= 10.0 && resets > opens / 10.0 {
         let text = format!("{resets:.0} resets sent in {known} s");
         found.push(Finding { weight: Weight::Remark, text });

@@ -13,7 +13,7 @@ const SECONDS: usize = 300;
 /// A line of the overview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Series {
+pub enum Metric {
     /// Sends that succeeded.
     Sends,
     /// Receives that returned data.
@@ -28,7 +28,7 @@ pub enum Series {
     Resets,
 }
 
-impl Series {
+impl Metric {
     /// All, in the order in which they are shown.
     pub const ALL: [Self; 6] =
         [Self::Sends, Self::Receives, Self::Opens, Self::Accepts, Self::Retransmits, Self::Resets];
@@ -47,7 +47,7 @@ impl Series {
 }
 
 /// One second: rates per second, `None` where nothing tells.
-pub type Bucket = [Option<f64>; Series::ALL.len()];
+pub type Bucket = [Option<f64>; Metric::ALL.len()];
 
 /// The last seconds.
 #[derive(Clone, Debug, Default)]
@@ -65,18 +65,18 @@ impl History {
     /// Takes in the total of an interval.
     pub fn total(&mut self, row: &Count) {
         let rate = |calls| Some(per_second(calls, row.interval_ns));
-        self.fill(row.ts.0, row.interval_ns, Series::Sends, rate(row.tx_calls));
-        self.fill(row.ts.0, row.interval_ns, Series::Receives, rate(row.rx_calls));
+        self.fill(row.ts.0, row.interval_ns, Metric::Sends, rate(row.tx_calls));
+        self.fill(row.ts.0, row.interval_ns, Metric::Receives, rate(row.rx_calls));
     }
 
     /// Takes in the kernel's own counters.
     pub fn mib(&mut self, mib: &Mib) {
         self.has_mib = true;
         for (series, value) in [
-            (Series::Opens, mib.active_opens),
-            (Series::Accepts, mib.passive_opens),
-            (Series::Retransmits, mib.retrans_segs),
-            (Series::Resets, mib.out_rsts),
+            (Metric::Opens, mib.active_opens),
+            (Metric::Accepts, mib.passive_opens),
+            (Metric::Retransmits, mib.retrans_segs),
+            (Metric::Resets, mib.out_rsts),
         ] {
             let rate = value.map(|value| per_second(value, mib.interval_ns));
             self.fill(mib.ts.0, mib.interval_ns, series, rate);
@@ -91,13 +91,13 @@ impl History {
         let second = change.ts.0.div_euclid(SECOND);
         self.changes_from.get_or_insert(second);
         let series = match (change.old, change.new) {
-            (Some(TcpState::SynSent), Some(TcpState::Established)) => Some(Series::Opens),
-            (Some(TcpState::SynRecv), Some(TcpState::Established)) => Some(Series::Accepts),
+            (Some(TcpState::SynSent), Some(TcpState::Established)) => Some(Metric::Opens),
+            (Some(TcpState::SynRecv), Some(TcpState::Established)) => Some(Metric::Accepts),
             _ => None,
         };
         if let Some(bucket) = self.bucket(second) {
             // Where changes are recorded, none is 0 and not unknown.
-            let sums = [Series::Opens, Series::Accepts];
+            let sums = [Metric::Opens, Metric::Accepts];
             for sum in sums {
                 let value = bucket[sum as usize].get_or_insert(0.0);
                 *value += f64::from(u8::from(series == Some(sum)));
@@ -106,7 +106,7 @@ impl History {
     }
 
     /// Sets the seconds that an interval covers.
-    fn fill(&mut self, end: i64, length: u64, series: Series, rate: Option<f64>) {
+    fn fill(&mut self, end: i64, length: u64, series: Metric, rate: Option<f64>) {
         let last = end.div_euclid(SECOND);
         let seconds = length.div_ceil(SECOND.unsigned_abs()).clamp(1, SECONDS as u64);
         for back in (0..seconds.cast_signed()).rev() {
@@ -145,7 +145,7 @@ impl History {
     }
 
     /// The last `seconds` values of a series up to the second of `now` (ns), oldest first.
-    pub fn values(&self, series: Series, now: i64, seconds: usize) -> Vec<Option<f64>> {
+    pub fn values(&self, series: Metric, now: i64, seconds: usize) -> Vec<Option<f64>> {
         let now = now.div_euclid(SECOND);
         let value = |back: usize| -> Option<f64> {
             let back = back.cast_signed() as i64 - (now - self.last);
@@ -157,12 +157,12 @@ impl History {
     }
 
     /// The newest value of a series that is known of the last few seconds.
-    pub fn newest(&self, series: Series, now: i64) -> Option<f64> {
+    pub fn newest(&self, series: Metric, now: i64) -> Option<f64> {
         self.values(series, now, 5).into_iter().rev().flatten().next()
     }
 
     /// The sum of a series over the last `seconds`, and over how many seconds it is known.
-    pub fn sum(&self, series: Series, now: i64, seconds: usize) -> (f64, usize) {
+    pub fn sum(&self, series: Metric, now: i64, seconds: usize) -> (f64, usize) {
         let known: Vec<f64> = self.values(series, now, seconds).into_iter().flatten().collect();
         (known.iter().sum(), known.len())
     }
@@ -192,14 +192,14 @@ mod tests {
         let mut history = History::default();
         history.total(&total(100, 1, 7));
         history.total(&total(104, 2, 8));
-        let values = history.values(Series::Sends, 105 * SECOND, 7);
+        let values = history.values(Metric::Sends, 105 * SECOND, 7);
         assert_eq!(values, [None, Some(7.0), None, None, Some(4.0), Some(4.0), None]);
-        assert_eq!(history.newest(Series::Sends, 105 * SECOND), Some(4.0));
-        assert_eq!(history.newest(Series::Resets, 105 * SECOND), None);
+        assert_eq!(history.newest(Metric::Sends, 105 * SECOND), Some(4.0));
+        assert_eq!(history.newest(Metric::Resets, 105 * SECOND), None);
         history.total(&total(100, 1, 9));
-        assert_eq!(history.values(Series::Sends, 100 * SECOND, 1), [Some(9.0)], "late is not lost");
+        assert_eq!(history.values(Metric::Sends, 100 * SECOND, 1), [Some(9.0)], "late is not lost");
         history.total(&total(1_000_000, 1, 1));
-        assert_eq!(history.sum(Series::Sends, 1_000_000 * SECOND, 300), (1.0, 1));
+        assert_eq!(history.sum(Metric::Sends, 1_000_000 * SECOND, 300), (1.0, 1));
     }
 
     #[test]
@@ -213,11 +213,11 @@ mod tests {
         let mut history = History::default();
         history.state(&change(TcpState::SynSent, TcpState::Established));
         history.state(&change(TcpState::Established, TcpState::FinWait1));
-        assert_eq!(history.newest(Series::Opens, 7 * SECOND), Some(1.0));
-        assert_eq!(history.newest(Series::Accepts, 7 * SECOND), Some(0.0));
+        assert_eq!(history.newest(Metric::Opens, 7 * SECOND), Some(1.0));
+        assert_eq!(history.newest(Metric::Accepts, 7 * SECOND), Some(0.0));
         let mib = Mib { active_opens: Some(4), interval_ns: 1_000_000_000, ..Mib::default() };
         history.mib(&Mib { ts: Ts(8 * SECOND), ..mib });
         history.state(&change(TcpState::SynSent, TcpState::Established));
-        assert_eq!(history.newest(Series::Opens, 8 * SECOND), Some(4.0));
+        assert_eq!(history.newest(Metric::Opens, 8 * SECOND), Some(4.0));
     }
 }

@@ -9,7 +9,7 @@ const GROUPS: usize = 128;
 
 /// Rows with one time.
 #[derive(Clone, Debug)]
-pub struct Interval<R> {
+pub struct LastInterval<R> {
     /// Wall-clock ns of its end.
     pub ts: i64,
     /// Its rows in the order of the lines.
@@ -20,7 +20,7 @@ pub struct Interval<R> {
 /// The last interval of each group `K`.
 #[derive(Clone, Debug)]
 pub struct Groups<K, R> {
-    groups: BTreeMap<K, Interval<R>>,
+    groups: BTreeMap<K, LastInterval<R>>,
     left_out: u64,
 }
 
@@ -37,7 +37,7 @@ impl<K: Ord, R> Groups<K, R> {
             self.left_out += 1;
             return;
         }
-        let new = || Interval { ts, rows: Vec::new(), left_out: 0 };
+        let new = || LastInterval { ts, rows: Vec::new(), left_out: 0 };
         let interval = self.groups.entry(group).or_insert_with(new);
         if interval.ts != ts {
             (interval.ts, interval.left_out) = (ts, 0);
@@ -51,12 +51,12 @@ impl<K: Ord, R> Groups<K, R> {
     }
 
     /// The last interval of a group.
-    pub fn get(&self, group: &K) -> Option<&Interval<R>> {
+    pub fn get(&self, group: &K) -> Option<&LastInterval<R>> {
         self.groups.get(group)
     }
 
     /// Every group with its last interval.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &Interval<R>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &LastInterval<R>)> {
         self.groups.iter()
     }
 

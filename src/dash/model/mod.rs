@@ -7,7 +7,7 @@ mod exchanges;
 mod findings;
 mod history;
 mod interval;
-mod losing;
+mod listeners_by_event;
 mod series;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,10 +21,10 @@ use crate::tcp_state::TcpState;
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::Drops;
 pub use findings::{Finding, Weight, findings, listener_name, process, text};
-pub use history::{Bucket, History, Series, peak};
-pub use interval::{Groups, Interval};
-pub use losing::Losing;
-pub use series::{Point, Trail, Trails, Who};
+pub use history::{Bucket, History, Metric, peak};
+pub use interval::{Groups, LastInterval};
+pub use listeners_by_event::ListenersByEvent;
+pub use series::{Point, Points, SeriesMap, Who};
 
 /// Exchanges that are remembered, newest last.
 const EXCHANGES: usize = 500;
@@ -46,7 +46,7 @@ pub struct Tool {
 
 /// Everything that views are drawn from.
 #[derive(Clone, Debug, Default)]
-pub struct Board {
+pub struct Model {
     /// The latest time of any record, wall-clock ns; 0 before the first.
     pub now: i64,
     /// What was sent and received, by grouping.
@@ -76,11 +76,11 @@ pub struct Board {
     /// The whole machine over time.
     pub history: History,
     /// Processes, connections, listeners and latencies over time.
-    pub trails: Trails,
+    pub series: SeriesMap,
     /// Records taken in.
     pub records: u64,
     /// Listeners of which losses alone are told.
-    pub losing: Losing,
+    pub listeners_by_event: ListenersByEvent,
     drops: drops::Minutes,
     timed: exchanges::Exchanges,
     /// Quantiles are told; exchanges need not be counted.
@@ -89,7 +89,7 @@ pub struct Board {
     followed: i64,
 }
 
-impl Board {
+impl Model {
     /// Takes in one record.
     pub fn take(&mut self, record: Record) {
         self.records += 1;
@@ -114,7 +114,7 @@ impl Board {
             Record::Listener(row) => self.listener(*row),
             Record::ListenEvent(event) => {
                 self.drops.event(&event);
-                self.losing.take(*event);
+                self.listeners_by_event.take(*event);
             }
             Record::ListenClient(client) => self.clients.take((), client.ts.0, client),
             Record::Mib(mib) => {
@@ -140,7 +140,7 @@ impl Board {
             if let Some(who) = who {
                 let point =
                     Point { ts: row.ts.0, values: [rate(row.tx_bytes), rate(row.rx_bytes)] };
-                self.trails.push(who, point);
+                self.series.push(who, point);
             }
         }
         if self.counts.get(&row.by).is_some_and(|interval| interval.ts != row.ts.0) {
@@ -163,13 +163,13 @@ impl Board {
             *received += per_second(row.rx_bytes, row.interval_ns);
         }
         for (pid, values) in sums {
-            self.trails.push(Who::Process(pid), Point { ts: self.followed, values });
+            self.series.push(Who::Process(pid), Point { ts: self.followed, values });
         }
     }
 
     fn latency(&mut self, row: Latency) {
         let what = row.what.clone().unwrap_or_default();
-        self.trails.latency(&row);
+        self.series.latency(&row);
         self.latency.take((what, row.by), row.ts.0, row);
     }
 
@@ -177,7 +177,7 @@ impl Board {
         let who = Who::Listener(row.laddr, row.lport, row.netns);
         let drops = row.drops_total.map_or(f64::NAN, float);
         let queue = row.accept_peak.or(row.accept_now).map_or(f64::NAN, float);
-        self.trails.push(who, Point { ts: row.ts.0, values: [queue, drops] });
+        self.series.push(who, Point { ts: row.ts.0, values: [queue, drops] });
         self.drops.take(&row);
         self.listeners.take(row.netns, row.ts.0, row);
     }
@@ -196,7 +196,7 @@ impl Board {
     /// All listeners; those of which losses alone are told last.
     pub fn all_listeners(&self) -> impl Iterator<Item = &Listener> {
         let told = |row: &&Listener| !self.listeners.rows().any(|one| one.key() == row.key());
-        self.listeners.rows().chain(self.losing.rows().filter(told))
+        self.listeners.rows().chain(self.listeners_by_event.rows().filter(told))
     }
 
     /// What a listener has dropped in the last minute.
@@ -233,8 +233,8 @@ impl Board {
         self.connections.forget(self.now);
         self.clients.forget(oldest);
         self.drops.forget(oldest);
-        self.losing.forget(oldest);
-        self.trails.forget(oldest);
+        self.listeners_by_event.forget(oldest);
+        self.series.forget(oldest);
     }
 
     /// Nothing comes any more: shows what was still being counted.
@@ -266,7 +266,7 @@ impl Board {
         records.extend(self.close_wait.rows().map(|row| Record::CloseWait(row.clone())));
         records.extend(self.latency.rows().map(|row| Record::Latency(Box::new(row.clone()))));
         records.extend(self.listeners.rows().map(|row| Record::Listener(Box::new(row.clone()))));
-        let losses = self.losing.events().cloned();
+        let losses = self.listeners_by_event.events().cloned();
         records.extend(losses.map(|loss| Record::ListenEvent(Box::new(loss))));
         records.extend(self.clients.rows().map(|row| Record::ListenClient(row.clone())));
         records.extend(self.mibs.rows().map(|row| Record::Mib(row.clone())));

@@ -37,7 +37,7 @@ pub struct Point {
 }
 
 /// Oldest first.
-pub type Trail = VecDeque<Point>;
+pub type Points = VecDeque<Point>;
 
 /// What a latency row is about.
 type LatencyName = (Option<Box<str>>, Option<Box<str>>, Key);
@@ -48,12 +48,12 @@ fn name(row: &Latency) -> LatencyName {
 
 /// All trails.
 #[derive(Clone, Debug, Default)]
-pub struct Trails {
-    rows: HashMap<Who, Trail>,
+pub struct SeriesMap {
+    rows: HashMap<Who, Points>,
     latencies: HashMap<LatencyName, VecDeque<Latency>>,
 }
 
-impl Trails {
+impl SeriesMap {
     /// Adds a point, if there is room. A point may be missing from a trail, never wrong.
     pub fn push(&mut self, who: Who, point: Point) {
         let room = if matches!(who, Who::Connection(_)) { CONNECTIONS } else { ROOM };
@@ -85,7 +85,7 @@ impl Trails {
     }
 
     /// The trail of a row.
-    pub fn of(&self, who: Who) -> Option<&Trail> {
+    pub fn of(&self, who: Who) -> Option<&Points> {
         self.rows.get(&who)
     }
 
@@ -114,29 +114,29 @@ mod tests {
 
     #[test]
     fn a_trail_has_an_end_on_both_sides() {
-        let mut trails = Trails::default();
+        let mut series = SeriesMap::default();
         let who = Who::Process(Some(1));
         for ts in 0..200 {
-            trails.push(who, Point { ts, values: [1.0, 2.0] });
+            series.push(who, Point { ts, values: [1.0, 2.0] });
         }
-        let trail = trails.of(who).unwrap();
+        let trail = series.of(who).unwrap();
         assert_eq!((trail.len(), trail[0].ts), (POINTS, 80));
-        trails.forget(200);
-        assert!(trails.of(who).is_none());
+        series.forget(200);
+        assert!(series.of(who).is_none());
     }
 
     #[test]
     fn a_crowd_of_connections_leaves_room_for_processes() {
-        let mut trails = Trails::default();
+        let mut series = SeriesMap::default();
         let point = Point { ts: 1, values: [1.0, 2.0] };
         let address = IpAddr::from([127, 0, 0, 1]);
         for port in 0..u16::MAX {
             let (local, remote) = ((address, port), (address, 80));
-            trails.push(Who::Connection(Ends { local, remote, netns: None }), point);
+            series.push(Who::Connection(Ends { local, remote, netns: None }), point);
         }
-        trails.push(Who::Process(Some(1)), point);
-        assert!(trails.of(Who::Process(Some(1))).is_some());
-        assert!(trails.rows.len() <= CONNECTIONS + 1);
+        series.push(Who::Process(Some(1)), point);
+        assert!(series.of(Who::Process(Some(1))).is_some());
+        assert!(series.rows.len() <= CONNECTIONS + 1);
     }
 
     #[test]
@@ -147,14 +147,14 @@ mod tests {
             pid: Some(pid),
             ..Latency::default()
         };
-        let mut trails = Trails::default();
+        let mut series = SeriesMap::default();
         for ts in 0..60 {
             for new in 0..30 {
-                trails.latency(&row(ts, 1_000 + u32::try_from(ts).unwrap() * 30 + new));
+                series.latency(&row(ts, 1_000 + u32::try_from(ts).unwrap() * 30 + new));
             }
-            trails.latency(&row(ts, 7));
+            series.latency(&row(ts, 7));
         }
-        assert_eq!(trails.latencies(&row(0, 7)).unwrap().len(), 60);
-        assert!(trails.latencies.len() <= LATENCIES);
+        assert_eq!(series.latencies(&row(0, 7)).unwrap().len(), 60);
+        assert!(series.latencies.len() <= LATENCIES);
     }
 }

@@ -2,13 +2,13 @@ use super::*;
 use crate::dash::record::Ts;
 use crate::tcp_state::TcpState;
 
-fn board(lines: &[&str]) -> Board {
-    let mut board = Board::default();
+fn model(lines: &[&str]) -> Model {
+    let mut model = Model::default();
     for line in lines {
-        board.take(Record::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}")));
+        model.take(Record::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}")));
     }
-    board.settle();
-    board
+    model.settle();
+    model
 }
 
 const SOCKETS: [&str; 4] = [
@@ -20,12 +20,12 @@ const SOCKETS: [&str; 4] = [
 
 #[test]
 fn states_add_up_over_namespaces_and_stay_unknown_where_nobody_tells() {
-    let board = board(&SOCKETS);
-    let states = board.states().unwrap();
+    let model = model(&SOCKETS);
+    let states = model.states().unwrap();
     assert_eq!(states[usize::from(TcpState::TimeWait.number())], Some(12_001));
     assert_eq!(states[usize::from(TcpState::Close.number())], None);
-    assert_eq!(Board::default().states(), None);
-    let holders = board.holders(TcpState::TimeWait, By::Process);
+    assert_eq!(Model::default().states(), None);
+    let holders = model.holders(TcpState::TimeWait, By::Process);
     assert_eq!((holders[0].0.pid, holders[0].1), (Some(7), 11_000));
 }
 
@@ -39,7 +39,7 @@ fn findings_name_the_culprit_worst_first() {
         r#"{"kind":"mib","ts":"2026-01-02T03:04:05Z","interval_ns":1000000000,"out_segs":1000,"retrans_segs":25}"#,
         r#"{"kind":"status","ts":"2026-01-02T03:04:05Z","tool":"tcpstates","attempted":100,"lost":40}"#,
     ]);
-    let texts: Vec<_> = findings(&board(&lines)).into_iter().map(|f| f.text).collect();
+    let texts: Vec<_> = findings(&model(&lines)).into_iter().map(|f| f.text).collect();
     assert_eq!(
         texts,
         [
@@ -51,7 +51,7 @@ fn findings_name_the_culprit_worst_first() {
             "2.5 % of segments retransmitted (25 of 1000)",
         ]
     );
-    assert_eq!(findings(&Board::default()), []);
+    assert_eq!(findings(&Model::default()), []);
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn old_intervals_go_and_a_tool_that_starts_again_has_no_before() {
     let later = r#"{"kind":"status","ts":"2026-01-02T03:05:06Z","tool":"t","attempted":5}"#;
     let mut lines = SOCKETS.to_vec();
     lines.push(later);
-    let mut board = board(&lines);
-    assert!(board.sockets.is_empty());
+    let mut model = model(&lines);
+    assert!(model.sockets.is_empty());
     let status =
         |attempted| ToolStatus { ts: Ts(1), tool: "t".into(), attempted, ..Default::default() };
-    board.take(Record::Status(Box::new(status(9))));
-    assert_eq!(board.tools["t"].before.as_ref().unwrap().attempted, 5);
-    board.take(Record::Status(Box::new(status(2))));
-    assert!(board.tools["t"].before.is_none());
+    model.take(Record::Status(Box::new(status(9))));
+    assert_eq!(model.tools["t"].before.as_ref().unwrap().attempted, 5);
+    model.take(Record::Status(Box::new(status(2))));
+    assert!(model.tools["t"].before.is_none());
 }

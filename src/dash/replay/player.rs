@@ -233,7 +233,7 @@ impl Player {
 /// The recording cannot be read.
 pub fn play(
     mut player: Player,
-    orders: &Receiver<Control>,
+    actions: &Receiver<Control>,
     mut send: impl FnMut(Event) -> bool,
 ) -> io::Result<()> {
     player.waits = false;
@@ -249,9 +249,9 @@ pub fn play(
         }
         let still = player.progress.paused || player.progress.ended;
         let order = if still {
-            orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            actions.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            orders.recv_timeout(TICK)
+            actions.recv_timeout(TICK)
         };
         let now = Instant::now();
         events = match order {

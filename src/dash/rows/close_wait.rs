@@ -1,6 +1,6 @@
 //! The oldest sockets in `CLOSE_WAIT`.
 
-use super::{Line, age};
+use super::{TableRow, age};
 use crate::dash::model::Ends;
 use crate::dash::record::{CloseWait, Key};
 use crate::report::{Column, Row};
@@ -40,7 +40,7 @@ impl Row for CloseWaitRow {
     }
 }
 
-impl Line for CloseWaitRow {
+impl TableRow for CloseWaitRow {
     type Id = Option<Ends>;
     const PINNED: usize = 3;
     const SORT: usize = 2;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::traffic::{Traffic, bytes, calls};
-use super::{Line, age};
-use crate::dash::model::{Board, Ends, Step};
+use super::{TableRow, age};
+use crate::dash::model::{Ends, Model, Step};
 use crate::dash::record::{By, Key};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};
@@ -93,7 +93,7 @@ impl Row for ConnectionRow {
     }
 }
 
-impl Line for ConnectionRow {
+impl TableRow for ConnectionRow {
     type Id = Option<Ends>;
     const PINNED: usize = 4;
     const SORT: usize = 4;
@@ -112,10 +112,10 @@ impl Line for ConnectionRow {
 }
 
 /// All connections of which anything is known; those that the filter asks for.
-pub fn connections(board: &Board, filter: Option<&Filter>) -> Vec<ConnectionRow> {
+pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow> {
     let passes = |key: &Key| filter.is_none_or(|filter| filter.passes(&key.subject()));
     let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();
-    for known in board.connections.iter().filter(|known| passes(&known.key)) {
+    for known in model.connections.iter().filter(|known| passes(&known.key)) {
         let Some(ends) = Ends::of(&known.key) else { continue };
         let last = known.last();
         // Ports are used again: the later connection is the one that is there.
@@ -123,17 +123,17 @@ pub fn connections(board: &Board, filter: Option<&Filter>) -> Vec<ConnectionRow>
             continue;
         }
         let row = ConnectionRow {
-            ts: board.now,
+            ts: model.now,
             key: known.key.clone(),
             state: last.state,
-            age: u64::try_from(board.now - last.ts).ok(),
+            age: u64::try_from(model.now - last.ts).ok(),
             steps: known.steps.iter().copied().collect(),
             ..ConnectionRow::default()
         };
         rows.insert(ends, row);
     }
-    let fresh = |key: Key| ConnectionRow { ts: board.now, key, ..ConnectionRow::default() };
-    for socket in board.list.rows() {
+    let fresh = |key: Key| ConnectionRow { ts: model.now, key, ..ConnectionRow::default() };
+    for socket in model.list.rows() {
         let key = socket.key();
         let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
         let row = rows.entry(ends).or_insert_with(|| fresh(key));
@@ -142,7 +142,7 @@ pub fn connections(board: &Board, filter: Option<&Filter>) -> Vec<ConnectionRow>
             (row.age, row.age_at_least) = (socket.age_ns, socket.age_at_least_ns);
         }
     }
-    for held in board.close_wait.rows() {
+    for held in model.close_wait.rows() {
         let key = held.key();
         let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
         let row = rows.entry(ends).or_insert_with(|| fresh(key));
@@ -150,7 +150,7 @@ pub fn connections(board: &Board, filter: Option<&Filter>) -> Vec<ConnectionRow>
         row.age = row.age.or(held.age_ns);
         row.age_at_least = row.age_at_least.or(held.age_at_least_ns);
     }
-    for one in board.counts.get(&By::Connection).iter().flat_map(|interval| &interval.rows) {
+    for one in model.counts.get(&By::Connection).iter().flat_map(|interval| &interval.rows) {
         let key = one.key();
         let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
         rows.entry(ends).or_insert_with(|| fresh(key)).traffic = Some(Traffic::of(one));

@@ -1,7 +1,7 @@
 //! Quantiles of what was measured, by key.
 
-use super::{Line, id, nanos};
-use crate::dash::model::{Board, text};
+use super::{TableRow, id, nanos};
+use crate::dash::model::{Model, text};
 use crate::dash::record::{By, Key, Latency};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};
@@ -81,7 +81,7 @@ impl Row for LatencyRow {
     }
 }
 
-impl Line for LatencyRow {
+impl TableRow for LatencyRow {
     type Id = (Box<str>, Option<Box<str>>, By, Key, bool);
     const PINNED: usize = 3;
     const SORT: usize = 5;
@@ -96,7 +96,7 @@ impl Line for LatencyRow {
 }
 
 /// The last interval of everything measured; what the filter asks for.
-pub fn latencies(board: &Board, filter: Option<&Filter>) -> Vec<LatencyRow> {
-    let rows = board.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
+pub fn latencies(model: &Model, filter: Option<&Filter>) -> Vec<LatencyRow> {
+    let rows = model.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
     rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key.subject()))).collect()
 }

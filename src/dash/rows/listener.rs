@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Line, id, nanos};
-use crate::dash::model::{Board, Drops};
+use super::{TableRow, id, nanos};
+use crate::dash::model::{Drops, Model};
 use crate::dash::record::{Key, Listener};
 use crate::filter::Filter;
 use crate::report::{Cell, Column, Row};
@@ -114,7 +114,7 @@ impl Row for ListenerRow {
     }
 }
 
-impl Line for ListenerRow {
+impl TableRow for ListenerRow {
     type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
     const PINNED: usize = 3;
     const SORT: usize = 2;
@@ -133,15 +133,15 @@ impl Line for ListenerRow {
 }
 
 /// The last interval of all listeners; those that the filter asks for.
-pub fn listeners(board: &Board, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
+pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
     let row = |row: &Listener| ListenerRow {
         key: row.key(),
-        lately: board.drops_lately(row),
+        lately: model.drops_lately(row),
         accept: gauge(row.accept_now, row.accept_peak, row.accept_limit, ascii),
         syn: gauge(row.syn_now, row.syn_peak, row.syn_limit, ascii),
         row: row.clone(),
     };
-    let rows = board.all_listeners().map(row);
+    let rows = model.all_listeners().map(row);
     rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key.subject()))).collect()
 }
 

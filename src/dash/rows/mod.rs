@@ -23,7 +23,7 @@ pub use process::{ProcessRow, processes};
 pub use traffic::Traffic;
 
 /// A row that can be selected.
-pub trait Line: Row + Clone {
+pub trait TableRow: Row + Clone {
     /// What it keeps when its numbers change.
     type Id: Clone + PartialEq + Eq + Hash + Ord;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::traffic::{Traffic, bytes, calls};
-use super::{Line, id, nanos};
-use crate::dash::model::Board;
+use super::{TableRow, id, nanos};
+use crate::dash::model::Model;
 use crate::dash::record::{By, Key};
 use crate::filter::Filter;
 use crate::report::{Column, Row};
@@ -111,7 +111,7 @@ impl Row for ProcessRow {
     }
 }
 
-impl Line for ProcessRow {
+impl TableRow for ProcessRow {
     type Id = Option<u32>;
     const PINNED: usize = 2;
     const SORT: usize = 2;
@@ -130,14 +130,14 @@ impl Line for ProcessRow {
 }
 
 /// All processes of which anything is known, by pid; those that the filter asks for.
-pub fn processes(board: &Board, filter: Option<&Filter>) -> Vec<ProcessRow> {
+pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
     let mut rows = BTreeMap::new();
-    add_sockets(board, &mut rows);
-    add_latency(board, &mut rows);
-    add_traffic(board, &mut rows);
+    add_sockets(model, &mut rows);
+    add_latency(model, &mut rows);
+    add_traffic(model, &mut rows);
     let mut rows: Vec<_> = rows.into_values().collect();
     if let Some(filter) = filter {
-        let owners = filter.by_ends().then(|| owners(board, filter));
+        let owners = filter.by_ends().then(|| owners(model, filter));
         rows.retain(|row: &ProcessRow| {
             filter.passes_owner(&row.key.subject())
                 && owners.as_ref().is_none_or(|owners| owners.contains(&row.key.pid))
@@ -147,17 +147,17 @@ pub fn processes(board: &Board, filter: Option<&Filter>) -> Vec<ProcessRow> {
 }
 
 /// Who has connections or listeners that the filter asks for.
-fn owners(board: &Board, filter: &Filter) -> HashSet<Option<u32>> {
-    let keys = super::connections(board, Some(filter)).into_iter().map(|row| row.key);
-    let listeners = board.listeners.rows().map(crate::dash::record::Listener::key);
+fn owners(model: &Model, filter: &Filter) -> HashSet<Option<u32>> {
+    let keys = super::connections(model, Some(filter)).into_iter().map(|row| row.key);
+    let listeners = model.listeners.rows().map(crate::dash::record::Listener::key);
     keys.chain(listeners.filter(|key| filter.passes(&key.subject()))).map(|key| key.pid).collect()
 }
 
 type Rows = BTreeMap<Option<u32>, ProcessRow>;
 
-fn row<'a>(rows: &'a mut Rows, board: &Board, key: &Key) -> &'a mut ProcessRow {
+fn row<'a>(rows: &'a mut Rows, model: &Model, key: &Key) -> &'a mut ProcessRow {
     let row = rows.entry(key.pid).or_default();
-    row.ts = board.now;
+    row.ts = model.now;
     row.key.pid = key.pid;
     if key.comm.is_some() {
         row.key.comm.clone_from(&key.comm);
@@ -165,10 +165,10 @@ fn row<'a>(rows: &'a mut Rows, board: &Board, key: &Key) -> &'a mut ProcessRow {
     row
 }
 
-fn add_sockets(board: &Board, rows: &mut Rows) {
-    for ((by, _), interval) in board.sockets.iter() {
+fn add_sockets(model: &Model, rows: &mut Rows) {
+    for ((by, _), interval) in model.sockets.iter() {
         for one in interval.rows.iter().filter(|_| *by == Some(By::Process)) {
-            let sockets = row(rows, board, &one.key()).sockets.get_or_insert([0; 13]);
+            let sockets = row(rows, model, &one.key()).sockets.get_or_insert([0; 13]);
             if let Some(state) = one.state {
                 sockets[usize::from(state.number())] += one.count.unwrap_or(0);
             }
@@ -176,11 +176,11 @@ fn add_sockets(board: &Board, rows: &mut Rows) {
     }
 }
 
-fn add_latency(board: &Board, rows: &mut Rows) {
-    for ((what, by), interval) in board.latency.iter() {
+fn add_latency(model: &Model, rows: &mut Rows) {
+    for ((what, by), interval) in model.latency.iter() {
         let of_keys = interval.rows.iter().filter(|one| !one.other && !one.is_total());
         for one in of_keys.filter(|_| *by == By::Process) {
-            let row = row(rows, board, &one.key());
+            let row = row(rows, model, &one.key());
             match &**what {
                 "response" => row.response_p99 = one.p99_ns,
                 "service" => row.service_p99 = one.p99_ns,
@@ -191,8 +191,8 @@ fn add_latency(board: &Board, rows: &mut Rows) {
 }
 
 /// By process as counted, else connections added up.
-fn add_traffic(board: &Board, rows: &mut Rows) {
-    let counts = board.counts.get(&By::Process).or_else(|| board.counts.get(&By::Connection));
+fn add_traffic(model: &Model, rows: &mut Rows) {
+    let counts = model.counts.get(&By::Process).or_else(|| model.counts.get(&By::Connection));
     let Some(interval) = counts else { return };
     // Who is not in a complete list of those that were busy was idle; else nobody knows.
     let complete = !interval.rows.iter().any(|one| one.other);
@@ -201,7 +201,7 @@ fn add_traffic(board: &Board, rows: &mut Rows) {
         row.traffic = Some(Traffic { interval_ns, ..Traffic::default() });
     }
     for one in interval.rows.iter().filter(|one| !one.other && !one.total) {
-        let row = row(rows, board, &one.key());
+        let row = row(rows, model, &one.key());
         row.traffic = Some(row.traffic.map_or_else(|| Traffic::of(one), |t| t.plus(one)));
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::dash::filter;
-use crate::dash::model::Board;
+use crate::dash::model::Model;
 use crate::dash::record::Record;
 use crate::tcp_state::TcpState;
 
@@ -13,17 +13,17 @@ const LINES: &str = r#"
 {"kind":"latency","ts":"2026-01-02T03:04:05Z","what":"response","by":"process","pid":7,"comm":"curl","count":3,"p99_ns":5000}
 "#;
 
-fn board(more: &str) -> Board {
-    let mut board = Board::default();
+fn model(more: &str) -> Model {
+    let mut model = Model::default();
     for line in LINES.lines().chain(more.lines()).filter(|line| !line.is_empty()) {
-        board.take(Record::parse(line.as_bytes()).unwrap());
+        model.take(Record::parse(line.as_bytes()).unwrap());
     }
-    board
+    model
 }
 
 #[test]
 fn a_process_is_what_all_kinds_tell_of_it() {
-    let rows = processes(&board(""), None);
+    let rows = processes(&model(""), None);
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "connections add up");
     assert_eq!((rows[0].response_p99, rows[0].sockets), (Some(5000), None));
@@ -34,30 +34,30 @@ fn a_process_is_what_all_kinds_tell_of_it() {
 #[test]
 fn where_some_were_cut_off_nobody_is_said_to_be_idle() {
     let other = r#"{"kind":"count","ts":"2026-01-02T03:04:05Z","by":"connection","other":true,"interval_ns":1000000000,"tx_bytes":1}"#;
-    let rows = processes(&board(other), None);
+    let rows = processes(&model(other), None);
     assert_eq!(rows[1].traffic, None);
     assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "(other) is nobody's");
 }
 
 #[test]
 fn a_connection_has_its_state_from_changes() {
-    let mut rows = connections(&board(""), None);
-    rows.sort_by_key(Line::id);
+    let mut rows = connections(&model(""), None);
+    rows.sort_by_key(TableRow::id);
     assert_eq!((rows[0].state, rows[0].age), (Some(TcpState::Established), Some(1_000_000_000)));
     assert_eq!((rows[1].state, rows[1].age), (None, None));
 }
 
 #[test]
 fn a_filter_on_ends_finds_the_processes_that_have_them() {
-    let board = board("");
+    let model = model("");
     let pids = |text: &str| -> Vec<_> {
         let filter = filter::read(text).unwrap();
-        processes(&board, filter.as_ref()).iter().map(|row| row.key.pid).collect()
+        processes(&model, filter.as_ref()).iter().map(|row| row.key.pid).collect()
     };
     assert_eq!(pids("--rport 443"), [Some(7)]);
     assert_eq!(pids("--rport 444"), []);
     assert_eq!(pids("ab"), [Some(8)]);
     let filter = filter::read("--rport 80").unwrap();
-    assert_eq!(connections(&board, filter.as_ref()).len(), 1);
-    assert_eq!(latencies(&board, filter.as_ref()).len(), 0);
+    assert_eq!(connections(&model, filter.as_ref()).len(), 1);
+    assert_eq!(latencies(&model, filter.as_ref()).len(), 0);
 }

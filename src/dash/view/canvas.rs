@@ -10,7 +10,7 @@ use crate::dash::model::peak;
 use crate::report::{Align, Cell, Ctx};
 
 /// What views draw with.
-pub struct Pen<'a> {
+pub struct Canvas<'a> {
     /// The screen.
     pub screen: &'a mut Buffer,
     /// How things look.
@@ -20,7 +20,7 @@ pub struct Pen<'a> {
     cell: Vec<u8>,
 }
 
-impl<'a> Pen<'a> {
+impl<'a> Canvas<'a> {
     /// One for a screen.
     pub fn new(screen: &'a mut Buffer, theme: Theme, ctx: &'a mut Ctx) -> Self {
         Self { screen, theme, ctx, cell: Vec::new() }

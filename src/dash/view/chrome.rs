@@ -1,49 +1,49 @@
 //! What is around every view: tabs and what is being shown above, keys and remarks below.
 
-use super::Pen;
+use super::Canvas;
 use crate::dash::layout::Area;
 use crate::dash::model::Weight;
 use crate::dash::{Dash, Mode, Progress, View};
 use crate::report::Cell;
 
 /// The two lines above.
-pub fn head(pen: &mut Pen<'_>, dash: &Dash) {
+pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
     let area = Area { x: 0, y: 0, width: dash.size.0, height: 2 };
     for (number, view) in (1..).zip(View::ALL) {
         let tab = view.tab();
         let open = view == dash.view;
-        let style = if open { pen.theme.selected() } else { pen.theme.strong() };
-        let x = pen.text(area, tab.start, 0, &number.to_string(), pen.theme.faint());
-        pen.text(area, x, 0, view.name(), style);
+        let style = if open { canvas.theme.selected() } else { canvas.theme.strong() };
+        let x = canvas.text(area, tab.start, 0, &number.to_string(), canvas.theme.faint());
+        canvas.text(area, x, 0, view.name(), style);
     }
     let mut x = 0;
-    let mut say = |pen: &mut Pen<'_>, text: &str, style| {
-        x = pen.text(area, x, 1, text, style) + 2;
+    let mut say = |canvas: &mut Canvas<'_>, text: &str, style| {
+        x = canvas.text(area, x, 1, text, style) + 2;
     };
-    let board = dash.board();
-    if board.now > 0 {
-        let time = pen.words(Cell::Time(board.now));
-        say(pen, time.get(..8).unwrap_or(&time), pen.theme.strong());
+    let model = dash.model();
+    if model.now > 0 {
+        let time = canvas.words(Cell::Time(model.now));
+        say(canvas, time.get(..8).unwrap_or(&time), canvas.theme.strong());
     }
     if dash.paused() {
-        say(pen, "PAUSED", pen.theme.weight(Weight::Warning));
+        say(canvas, "PAUSED", canvas.theme.weight(Weight::Warning));
     }
     if let Some(progress) = &dash.progress {
-        say(pen, &way(pen.theme.ascii, progress), pen.theme.graph());
+        say(canvas, &way(canvas.theme.ascii, progress), canvas.theme.graph());
         if progress.damaged > 0 {
             let text = format!("{} bad lines (7)", progress.damaged);
-            say(pen, &text, pen.theme.weight(Weight::Warning));
+            say(canvas, &text, canvas.theme.weight(Weight::Warning));
         }
     } else {
-        let every = pen.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
-        say(pen, &format!("every {every}"), pen.theme.faint());
+        let every = canvas.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
+        say(canvas, &format!("every {every}"), canvas.theme.faint());
     }
     if let Some(why) = &dash.unrecorded {
-        let words = pen.words(Cell::Text(why.as_bytes()));
-        say(pen, &format!("NOT RECORDED: {words}"), pen.theme.weight(Weight::Bad));
+        let words = canvas.words(Cell::Text(why.as_bytes()));
+        say(canvas, &format!("NOT RECORDED: {words}"), canvas.theme.weight(Weight::Bad));
     }
     // Typed by the reader, and yet a terminal is no place for control characters.
-    let typed = dash.filter.as_ref().map(|(text, _)| pen.words(Cell::Text(text.as_bytes())));
+    let typed = dash.filter.as_ref().map(|(text, _)| canvas.words(Cell::Text(text.as_bytes())));
     let filter = match (typed.as_deref(), dash.by_flags) {
         (None, false) => None,
         (None | Some(""), _) => Some("by flags".to_owned()),
@@ -51,15 +51,15 @@ pub fn head(pen: &mut Pen<'_>, dash: &Dash) {
         (Some(text), false) => Some(text.to_owned()),
     };
     if let Some(filter) = filter {
-        say(pen, &format!("filter: {filter}"), pen.theme.weight(Weight::Warning));
+        say(canvas, &format!("filter: {filter}"), canvas.theme.weight(Weight::Warning));
     }
-    let source = pen.words(Cell::Text(dash.source.as_bytes()));
-    say(pen, &source, pen.theme.faint());
+    let source = canvas.words(Cell::Text(dash.source.as_bytes()));
+    say(canvas, &source, canvas.theme.faint());
     if let Some((row, rows)) = dash.place() {
         let text = format!("row {row} of {rows}");
-        let at = area.width.saturating_sub(pen.width(&text));
+        let at = area.width.saturating_sub(canvas.width(&text));
         if at >= x {
-            pen.text(area, at, 1, &text, pen.theme.faint());
+            canvas.text(area, at, 1, &text, canvas.theme.faint());
         }
     }
 }
@@ -87,22 +87,22 @@ fn way(ascii: bool, progress: &Progress) -> String {
 }
 
 /// The line below: the filter being typed, a remark, or the keys.
-pub fn foot(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
+pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     if let Mode::Filter(text, error) = &dash.mode {
-        let x = pen.text(area, 0, 0, "/", pen.theme.strong());
-        let x = pen.text(area, x, 0, text, pen.theme.strong());
-        let cursor = if pen.theme.ascii { "_" } else { "▏" };
-        let x = pen.text(area, x, 0, cursor, pen.theme.graph());
+        let x = canvas.text(area, 0, 0, "/", canvas.theme.strong());
+        let x = canvas.text(area, x, 0, text, canvas.theme.strong());
+        let cursor = if canvas.theme.ascii { "_" } else { "▏" };
+        let x = canvas.text(area, x, 0, cursor, canvas.theme.graph());
         let (hint, style) = match error {
-            Some(error) => (error.as_str(), pen.theme.weight(Weight::Bad)),
-            None => ("--comm nginx --rport 443, or a word; Enter, Esc", pen.theme.faint()),
+            Some(error) => (error.as_str(), canvas.theme.weight(Weight::Bad)),
+            None => ("--comm nginx --rport 443, or a word; Enter, Esc", canvas.theme.faint()),
         };
-        pen.text(area, x + 1, 0, hint, style);
+        canvas.text(area, x + 1, 0, hint, style);
         return;
     }
     if let Some(message) = &dash.message {
-        let safe = pen.words(Cell::Text(message.as_bytes()));
-        pen.text(area, 0, 0, &safe, pen.theme.strong());
+        let safe = canvas.words(Cell::Text(message.as_bytes()));
+        canvas.text(area, 0, 0, &safe, canvas.theme.strong());
         return;
     }
     let keys: &[(&str, &str)] = if dash.progress.is_some() {
@@ -128,10 +128,10 @@ pub fn foot(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
     };
     let mut x = 0;
     for (key, what) in keys {
-        if x + pen.width(key) + pen.width(what) + 1 > area.width {
+        if x + canvas.width(key) + canvas.width(what) + 1 > area.width {
             break;
         }
-        x = pen.text(area, x, 0, key, pen.theme.strong()) + 1;
-        x = pen.text(area, x, 0, what, pen.theme.faint()) + 2;
+        x = canvas.text(area, x, 0, key, canvas.theme.strong()) + 1;
+        x = canvas.text(area, x, 0, what, canvas.theme.faint()) + 2;
     }
 }

@@ -4,9 +4,9 @@
 
 use ratatui::style::Style;
 
-use super::Pen;
+use super::Canvas;
 use crate::dash::layout::Area;
-use crate::dash::model::{Board, float};
+use crate::dash::model::{Model, float};
 use crate::dash::record::Latency;
 use crate::dash::rows::LatencyRow;
 use crate::report::Cell;
@@ -15,11 +15,11 @@ use crate::report::Cell;
 const SCALE: u16 = 8;
 
 /// Draws the intervals of a row's key.
-pub fn draw(pen: &mut Pen<'_>, board: &Board, row: &LatencyRow, area: Area) {
+pub fn draw(canvas: &mut Canvas<'_>, model: &Model, row: &LatencyRow, area: Area) {
     let title = format!("{} over time: darker = more", row.name());
-    pen.text(area, 0, 0, &title, pen.theme.strong());
+    canvas.text(area, 0, 0, &title, canvas.theme.strong());
     let (_, area) = area.split(1);
-    let Some(intervals) = board.trails.latencies(&row.row) else { return };
+    let Some(intervals) = model.series.latencies(&row.row) else { return };
     let (_, map) = area.beside(SCALE);
     let skipped = intervals.len().saturating_sub(usize::from(map.width));
     let shown: Vec<&Latency> = intervals.iter().skip(skipped).collect();
@@ -29,27 +29,27 @@ pub fn draw(pen: &mut Pen<'_>, board: &Board, row: &LatencyRow, area: Area) {
     let scale = Scale::new(low, high, area.height);
     for y in 0..area.height {
         let label = Area { width: SCALE - 1, ..area };
-        pen.cell(
+        canvas.cell(
             label,
             y,
             Cell::Nanos(scale.bottom(y)),
             crate::report::Align::Right,
-            pen.theme.faint(),
+            canvas.theme.faint(),
         );
     }
     let blank = usize::from(map.width) - shown.len();
     for (x, interval) in (blank..).zip(&shown) {
         let x = map.x + u16::try_from(x).unwrap_or(0);
-        column(pen, &scale, interval, map, x);
+        column(canvas, &scale, interval, map, x);
     }
 }
 
-fn column(pen: &mut Pen<'_>, scale: &Scale, interval: &Latency, map: Area, x: u16) {
+fn column(canvas: &mut Canvas<'_>, scale: &Scale, interval: &Latency, map: Area, x: u16) {
     let bands = bands(interval);
     for y in 0..map.height {
         let (low, high) = scale.bounds(y);
         let part: f64 = bands.iter().map(|band| band.within(low, high)).sum();
-        let signs = pen.theme.shades();
+        let signs = canvas.theme.shades();
         let shade = match part {
             part if part <= 0.0 => continue,
             part if part < 0.05 => signs[1],
@@ -58,8 +58,8 @@ fn column(pen: &mut Pen<'_>, scale: &Scale, interval: &Latency, map: Area, x: u1
             _ => signs[4],
         };
         let slow = part < 0.05 && y < map.height / 3;
-        let style = if slow { Style::new() } else { pen.theme.graph() };
-        pen.put(x, map.y + y, shade, style);
+        let style = if slow { Style::new() } else { canvas.theme.graph() };
+        canvas.put(x, map.y + y, shade, style);
     }
 }
 

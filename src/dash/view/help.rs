@@ -1,27 +1,27 @@
 //! The keys, over the view.
 
-use super::Pen;
+use super::Canvas;
 use crate::dash::HELP;
 use crate::dash::layout::Area;
 
 /// Draws the help from a line on.
-pub fn draw(pen: &mut Pen<'_>, area: Area, top: u16) {
+pub fn draw(canvas: &mut Canvas<'_>, area: Area, top: u16) {
     let blank = " ".repeat(usize::from(area.width));
     for y in 0..area.height {
         let style = ratatui::style::Style::reset();
-        pen.text(area, 0, y, &blank, style);
-        pen.line(area, y, style);
+        canvas.text(area, 0, y, &blank, style);
+        canvas.line(area, y, style);
     }
-    let longest = HELP.iter().map(|(keys, _)| pen.width(keys)).max().unwrap_or(0);
+    let longest = HELP.iter().map(|(keys, _)| canvas.width(keys)).max().unwrap_or(0);
     let lines = HELP.iter().skip(usize::from(top)).take(usize::from(area.height));
     for (y, (keys, what)) in (0..).zip(lines) {
-        pen.text(area, 1, y, keys, pen.theme.strong());
-        pen.text(area, longest + 3, y, what, ratatui::style::Style::new());
+        canvas.text(area, 1, y, keys, canvas.theme.strong());
+        canvas.text(area, longest + 3, y, what, ratatui::style::Style::new());
     }
     let left = HELP.len().saturating_sub(usize::from(top) + usize::from(area.height));
     if left > 0 {
         let more = format!("{left} more: ↓");
-        let x = area.width.saturating_sub(pen.width(&more));
-        pen.text(area, x, area.height - 1, &more, pen.theme.selected());
+        let x = area.width.saturating_sub(canvas.width(&more));
+        canvas.text(area, x, area.height - 1, &more, canvas.theme.selected());
     }
 }

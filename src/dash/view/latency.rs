@@ -1,15 +1,15 @@
 //! Quantiles by key, and below them how those of the selected key went over time.
 
-use super::{Pen, grid, heatmap, nothing};
+use super::{Canvas, grid, heatmap, nothing};
 use crate::dash::Dash;
 use crate::dash::layout::Layout;
 
 /// Draws the view.
-pub fn draw(pen: &mut Pen<'_>, dash: &Dash, layout: &Layout) {
-    grid::draw(pen, &dash.tables.latencies, layout.table, nothing(dash));
+pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
+    grid::draw(canvas, &dash.tables.latencies, layout.table, nothing(dash));
     if !dash.has_detail()
         && let Some(row) = dash.tables.latencies.selected()
     {
-        heatmap::draw(pen, dash.board(), row, layout.below);
+        heatmap::draw(canvas, dash.model(), row, layout.below);
     }
 }

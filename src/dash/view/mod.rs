@@ -14,7 +14,7 @@ mod tool;
 
 use ratatui::buffer::Buffer;
 
-pub use canvas::Pen;
+pub use canvas::Canvas;
 pub use theme::Theme;
 
 use super::record::By;
@@ -27,53 +27,53 @@ pub const SMALLEST: (u16, u16) = (60, 15);
 /// Draws one frame. The screen must be empty.
 pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     let size = (screen.area.width, screen.area.height);
-    let mut pen = Pen::new(screen, theme, ctx);
+    let mut canvas = Canvas::new(screen, theme, ctx);
     if size.0 < SMALLEST.0 || size.1 < SMALLEST.1 {
         let all = Area { x: 0, y: 0, width: size.0, height: size.1 };
         let (width, height) = SMALLEST;
         let text = format!("{}×{}: needs {width}×{height}", size.0, size.1);
-        pen.text(all, 0, 0, &text, theme.strong());
+        canvas.text(all, 0, 0, &text, theme.strong());
         return;
     }
     let layout = dash.layout();
-    chrome::head(&mut pen, dash);
+    chrome::head(&mut canvas, dash);
     match dash.view {
-        View::Overview => overview::draw(&mut pen, dash, layout.body),
+        View::Overview => overview::draw(&mut canvas, dash, layout.body),
         View::Processes => {
-            grid::draw(&mut pen, &dash.tables.processes, layout.table, nothing(dash));
+            grid::draw(&mut canvas, &dash.tables.processes, layout.table, nothing(dash));
         }
         View::Connections => {
-            grid::draw(&mut pen, &dash.tables.connections, layout.table, nothing(dash));
+            grid::draw(&mut canvas, &dash.tables.connections, layout.table, nothing(dash));
         }
-        View::Latency => latency::draw(&mut pen, dash, &layout),
-        View::States => states::draw(&mut pen, dash, &layout),
+        View::Latency => latency::draw(&mut canvas, dash, &layout),
+        View::States => states::draw(&mut canvas, dash, &layout),
         View::Listeners => {
-            grid::draw(&mut pen, &dash.tables.listeners, layout.table, nothing(dash));
+            grid::draw(&mut canvas, &dash.tables.listeners, layout.table, nothing(dash));
         }
-        View::Tool => tool::draw(&mut pen, dash, layout.body),
+        View::Tool => tool::draw(&mut canvas, dash, layout.body),
     }
     if dash.has_detail() {
-        detail::draw(&mut pen, dash, layout.below);
+        detail::draw(&mut canvas, dash, layout.below);
     }
-    chrome::foot(&mut pen, dash, layout.foot);
+    chrome::foot(&mut canvas, dash, layout.foot);
     if let Mode::Help(top) = dash.mode {
-        help::draw(&mut pen, layout.body, top);
+        help::draw(&mut canvas, layout.body, top);
     }
 }
 
 /// Text for a table without rows: unknown is not the same as none.
 fn nothing(dash: &Dash) -> &'static str {
-    let board = dash.board();
+    let model = dash.model();
     let known = match dash.view {
         View::Processes => {
-            board.counts.get(&By::Process).is_some()
-                || board.counts.get(&By::Connection).is_some()
-                || board.sockets.iter().any(|((by, _), _)| *by == Some(By::Process))
+            model.counts.get(&By::Process).is_some()
+                || model.counts.get(&By::Connection).is_some()
+                || model.sockets.iter().any(|((by, _), _)| *by == Some(By::Process))
         }
-        View::Connections => board.counts.get(&By::Connection).is_some() || !board.list.is_empty(),
-        View::Latency => !board.latency.is_empty(),
-        View::States => !board.sockets.is_empty(),
-        _ => !board.listeners.is_empty(),
+        View::Connections => model.counts.get(&By::Connection).is_some() || !model.list.is_empty(),
+        View::Latency => !model.latency.is_empty(),
+        View::States => !model.sockets.is_empty(),
+        _ => !model.listeners.is_empty(),
     };
     match (&dash.filter, &dash.progress) {
         (Some(_), _) if known => "no rows match the filter",

@@ -2,10 +2,10 @@
 
 use ratatui::style::Style;
 
-use super::Pen;
+use super::Canvas;
 use crate::dash::Dash;
 use crate::dash::layout::Area;
-use crate::dash::model::{Board, Series, Weight, float, listener_name, process};
+use crate::dash::model::{Metric, Model, Weight, float, listener_name, process};
 use crate::dash::record::By;
 use crate::report::{Align, Cell, human};
 use crate::tcp_state::TcpState;
@@ -14,35 +14,35 @@ use crate::tcp_state::TcpState;
 const LABEL: u16 = 19;
 
 /// Draws the view.
-pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
-    let board = dash.board();
-    let graphs = u16::try_from(Series::ALL.len()).unwrap_or(0);
+pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+    let model = dash.model();
+    let graphs = u16::try_from(Metric::ALL.len()).unwrap_or(0);
     // Half of the screen, and at least a line each.
     let tall = (area.height / 2 / graphs).clamp(1, 4);
     let (above, below) = area.split(tall * graphs);
-    for (index, series) in (0..).zip(Series::ALL) {
+    for (index, series) in (0..).zip(Metric::ALL) {
         let (_, rest) = above.split(index * tall);
-        graph(pen, board, series, rest.split(tall).0);
+        graph(canvas, model, series, rest.split(tall).0);
     }
     let (bar, below) = below.split(2);
-    states(pen, board, bar);
+    states(canvas, model, bar);
     let (worst, below) = below.split(2);
-    listener(pen, board, worst);
-    slowest(pen, board, worst);
-    findings(pen, dash, below);
+    listener(canvas, model, worst);
+    slowest(canvas, model, worst);
+    findings(canvas, dash, below);
 }
 
-fn graph(pen: &mut Pen<'_>, board: &Board, series: Series, area: Area) {
+fn graph(canvas: &mut Canvas<'_>, model: &Model, series: Metric, area: Area) {
     let (label, graph) = area.beside(LABEL);
-    pen.text(label, 0, 0, series.name(), pen.theme.strong());
-    let newest = match board.history.newest(series, board.now) {
+    canvas.text(label, 0, 0, series.name(), canvas.theme.strong());
+    let newest = match model.history.newest(series, model.now) {
         Some(rate) => rate_words(rate),
         None => "-".to_owned(),
     };
-    let x = (LABEL - 1).saturating_sub(pen.width(&newest));
-    pen.text(label, x, 0, &newest, Style::new());
-    let values = board.history.values(series, board.now, usize::from(graph.width));
-    pen.graph(graph, &values);
+    let x = (LABEL - 1).saturating_sub(canvas.width(&newest));
+    canvas.text(label, x, 0, &newest, Style::new());
+    let values = model.history.values(series, model.now, usize::from(graph.width));
+    canvas.graph(graph, &values);
 }
 
 /// `12.3k/s`
@@ -54,11 +54,11 @@ fn rate_words(rate: f64) -> String {
 }
 
 /// How the sockets are shared among the states: a bar, and below it what its parts are.
-fn states(pen: &mut Pen<'_>, board: &Board, area: Area) {
+fn states(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let (label, rest) = area.beside(LABEL);
-    pen.text(label, 0, 0, "sockets", pen.theme.strong());
-    let Some(states) = board.states() else {
-        pen.text(label, LABEL - 2, 0, "-", Style::new());
+    canvas.text(label, 0, 0, "sockets", canvas.theme.strong());
+    let Some(states) = model.states() else {
+        canvas.text(label, LABEL - 2, 0, "-", Style::new());
         return;
     };
     let mut parts: Vec<_> = TcpState::ALL
@@ -67,9 +67,9 @@ fn states(pen: &mut Pen<'_>, board: &Board, area: Area) {
         .collect();
     parts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let total: u64 = parts.iter().map(|(_, count)| count).sum();
-    let words = pen.words(Cell::Count(total));
-    let x = (LABEL - 1).saturating_sub(pen.width(&words));
-    pen.text(label, x, 0, &words, Style::new());
+    let words = canvas.words(Cell::Count(total));
+    let x = (LABEL - 1).saturating_sub(canvas.width(&words));
+    canvas.text(label, x, 0, &words, Style::new());
     let (mut x, mut legend) = (0, 0);
     for (index, (state, count)) in parts.iter().enumerate() {
         let share = float(*count) / float(total.max(1)) * f64::from(rest.width);
@@ -80,33 +80,33 @@ fn states(pen: &mut Pen<'_>, board: &Board, area: Area) {
         )]
         let cells = (share.round() as u16).max(1).min(rest.width.saturating_sub(x));
         for _ in 0..cells {
-            pen.put(rest.x + x, rest.y, pen.theme.part_sign(index), pen.theme.part(index));
+            canvas.put(rest.x + x, rest.y, canvas.theme.part_sign(index), canvas.theme.part(index));
             x += 1;
         }
-        let words = format!("{} {}", state.name(), pen.words(Cell::Count(*count)));
-        if legend + pen.width(&words) + 2 <= area.width && area.height > 1 {
-            let sign = pen.theme.part_sign(index);
-            pen.put(area.x + legend, area.y + 1, sign, pen.theme.part(index));
-            legend = pen.text(area, legend + 1, 1, &words, Style::new()) + 2;
+        let words = format!("{} {}", state.name(), canvas.words(Cell::Count(*count)));
+        if legend + canvas.width(&words) + 2 <= area.width && area.height > 1 {
+            let sign = canvas.theme.part_sign(index);
+            canvas.put(area.x + legend, area.y + 1, sign, canvas.theme.part(index));
+            legend = canvas.text(area, legend + 1, 1, &words, Style::new()) + 2;
         }
     }
 }
 
 /// The listener that has dropped most, else the one whose queue is fullest.
-fn listener(pen: &mut Pen<'_>, board: &Board, area: Area) {
-    pen.text(area, 0, 0, "worst listener", pen.theme.strong());
+fn listener(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
+    canvas.text(area, 0, 0, "worst listener", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
     let fullness = |row: &&crate::dash::record::Listener| {
         let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
         let full = level * 1000 / row.accept_limit.unwrap_or(0).max(1);
-        (board.drops_lately(row).total, full)
+        (model.drops_lately(row).total, full)
     };
-    let Some(row) = board.all_listeners().max_by_key(fullness) else {
-        pen.text(rest, 0, 0, "-", Style::new());
+    let Some(row) = model.all_listeners().max_by_key(fullness) else {
+        canvas.text(rest, 0, 0, "-", Style::new());
         return;
     };
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
-    let lately = board.drops_lately(row).total;
+    let lately = model.drops_lately(row).total;
     let text = format!(
         "{}: {} dropped in a minute, accept queue {} of {}",
         listener_name(row),
@@ -115,17 +115,17 @@ fn listener(pen: &mut Pen<'_>, board: &Board, area: Area) {
         number(row.accept_limit),
     );
     let bad = lately.is_some_and(|drops| drops > 0);
-    let style = if bad { pen.theme.weight(Weight::Bad) } else { Style::new() };
-    pen.text(rest, 0, 0, &text, style);
+    let style = if bad { canvas.theme.weight(Weight::Bad) } else { Style::new() };
+    canvas.text(rest, 0, 0, &text, style);
 }
 
 /// The remote whose responses take longest, or where nothing is grouped by remotes the process
 /// that waits for them.
-fn slowest(pen: &mut Pen<'_>, board: &Board, area: Area) {
-    pen.text(area, 0, 1, "slowest peer", pen.theme.strong());
+fn slowest(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
+    canvas.text(area, 0, 1, "slowest peer", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
     let slowest = |grouping: &[By]| {
-        let groups = board.latency.iter();
+        let groups = model.latency.iter();
         let of = groups.filter(|((what, by), _)| &**what == "response" && grouping.contains(by));
         let rows =
             of.flat_map(|(_, interval)| &interval.rows).filter(|row| !row.other && !row.is_total());
@@ -133,50 +133,50 @@ fn slowest(pen: &mut Pen<'_>, board: &Board, area: Area) {
     };
     let one = || {
         let responses =
-            board.exchanges.iter().filter(|one| one.what.as_deref() == Some("response"));
+            model.exchanges.iter().filter(|one| one.what.as_deref() == Some("response"));
         responses.max_by_key(|one| one.duration_ns)
     };
     let (who, ns, what) = if let Some(row) = slowest(&[By::Remote, By::Connection]) {
-        (pen.words(row.raddr.map_or(Cell::Missing, Cell::Addr)), row.p99_ns, "P99 of responses")
+        (canvas.words(row.raddr.map_or(Cell::Missing, Cell::Addr)), row.p99_ns, "P99 of responses")
     } else if let Some(row) = slowest(&[By::Process]) {
         (format!("that of {}", process(&row.key())), row.p99_ns, "P99 of responses")
     } else if let Some(one) = one() {
-        let raddr = pen.words(one.raddr.map_or(Cell::Missing, Cell::Addr));
+        let raddr = canvas.words(one.raddr.map_or(Cell::Missing, Cell::Addr));
         (raddr, one.duration_ns, "for one response")
     } else {
-        pen.text(rest, 0, 1, "-", Style::new());
+        canvas.text(rest, 0, 1, "-", Style::new());
         return;
     };
-    let ns = pen.words(ns.map_or(Cell::Missing, Cell::Nanos));
-    pen.text(rest, 0, 1, &format!("{who}: {ns} {what}"), Style::new());
+    let ns = canvas.words(ns.map_or(Cell::Missing, Cell::Nanos));
+    canvas.text(rest, 0, 1, &format!("{who}: {ns} {what}"), Style::new());
 }
 
-fn findings(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
+fn findings(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     if dash.findings.is_empty() {
-        pen.text(area, 0, 0, "No problems found.", pen.theme.faint());
+        canvas.text(area, 0, 0, "No problems found.", canvas.theme.faint());
         return;
     }
     let mut y = 0;
     for (index, finding) in dash.findings.iter().enumerate() {
-        let style = pen.theme.weight(finding.weight);
+        let style = canvas.theme.weight(finding.weight);
         let lines = textwrap::wrap(&finding.text, usize::from(area.width.saturating_sub(2)).max(1));
         let left = dash.findings.len() - index;
         let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
         let room = area.height.saturating_sub(y);
         if index > 0 && height.saturating_add(u16::from(left > 1)) > room {
             let text = format!("… and {left} more: see views 5, 6 and 7");
-            pen.text(area, 0, y, &text, style);
+            canvas.text(area, 0, y, &text, style);
             return;
         }
-        pen.text(area, 0, y, "!", style);
+        canvas.text(area, 0, y, "!", style);
         for (line, text) in (y..area.height).zip(&lines) {
-            pen.text(area, 2, line, text, style);
+            canvas.text(area, 2, line, text, style);
         }
         y = y.saturating_add(height);
     }
 }
 
 /// A number at the right end of its place.
-pub fn number(pen: &mut Pen<'_>, area: Area, y: u16, cell: Cell<'_>) {
-    pen.cell(area, y, cell, Align::Right, Style::new());
+pub fn number(canvas: &mut Canvas<'_>, area: Area, y: u16, cell: Cell<'_>) {
+    canvas.cell(area, y, cell, Align::Right, Style::new());
 }

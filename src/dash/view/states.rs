@@ -3,9 +3,9 @@
 use ratatui::style::Style;
 
 use super::overview::number;
-use super::{Pen, grid, nothing};
+use super::{Canvas, grid, nothing};
 use crate::dash::layout::{Area, Layout};
-use crate::dash::model::{Board, Weight, float, process};
+use crate::dash::model::{Model, Weight, float, process};
 use crate::dash::record::{By, Key};
 use crate::dash::{Dash, View};
 use crate::report::Cell;
@@ -16,83 +16,83 @@ const NAME: u16 = 13;
 const NUMBER: u16 = 7;
 
 /// Draws the view.
-pub fn draw(pen: &mut Pen<'_>, dash: &Dash, layout: &Layout) {
-    let board = dash.board();
+pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
+    let model = dash.model();
     let body = if dash.has_detail() {
         Layout::of(View::Processes, dash.size.0, dash.size.1, true).table
     } else {
         layout.body
     };
     if dash.has_detail() {
-        grid::draw(pen, &dash.tables.close_wait, layout.table, nothing(dash));
+        grid::draw(canvas, &dash.tables.close_wait, layout.table, nothing(dash));
         return;
     }
     let (left, right) = body.beside(body.width / 2);
-    bars(pen, board, Area { width: left.width.saturating_sub(1), ..left });
+    bars(canvas, model, Area { width: left.width.saturating_sub(1), ..left });
     let height = if layout.table.x == 0 { 13 } else { body.height - layout.table.height };
-    holders(pen, board, right.split(height).0);
-    grid::draw(pen, &dash.tables.close_wait, layout.table, nothing(dash));
+    holders(canvas, model, right.split(height).0);
+    grid::draw(canvas, &dash.tables.close_wait, layout.table, nothing(dash));
 }
 
 /// A line a state.
-fn bars(pen: &mut Pen<'_>, board: &Board, area: Area) {
-    let states = board.states();
+fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
+    let states = model.states();
     let known = |state: TcpState| states.and_then(|states| states[usize::from(state.number())]);
     let most = TcpState::ALL.into_iter().filter_map(known).max().unwrap_or(0).max(1);
     for (y, state) in (0..area.height).zip(TcpState::ALL) {
         let count = known(state);
         let (name, rest) = area.beside(NAME);
         let busy = count.is_some_and(|count| count > 0);
-        pen.text(
+        canvas.text(
             name,
             0,
             y,
             state.name(),
-            if busy { pen.theme.strong() } else { pen.theme.faint() },
+            if busy { canvas.theme.strong() } else { canvas.theme.faint() },
         );
         let (value, rest) = rest.beside(NUMBER);
-        number(pen, value, y, count.map_or(Cell::Missing, Cell::Id));
+        number(canvas, value, y, count.map_or(Cell::Missing, Cell::Id));
         let (_, bar) = rest.beside(1);
-        pen.bar(bar, y, float(count.unwrap_or(0)) / float(most), pen.theme.graph());
+        canvas.bar(bar, y, float(count.unwrap_or(0)) / float(most), canvas.theme.graph());
     }
-    let mut namespaces = board.sockets.iter().filter_map(|((_, netns), _)| *netns);
+    let mut namespaces = model.sockets.iter().filter_map(|((_, netns), _)| *netns);
     if let Some(one) = namespaces.next()
         && namespaces.all(|other| other == one)
         && usize::from(area.height) > TcpState::ALL.len()
     {
         let text = format!("all in network namespace {one}");
-        pen.text(area, 0, area.height - 1, &text, pen.theme.faint());
+        canvas.text(area, 0, area.height - 1, &text, canvas.theme.faint());
     }
 }
 
 /// Who has most sockets in `TIME_WAIT`, by process and by remote.
-fn holders(pen: &mut Pen<'_>, board: &Board, area: Area) {
+fn holders(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let (by_process, by_remote) = area.split(area.height / 2);
     let name = |key: &Key| process(key);
-    list(pen, board, by_process, "TIME_WAIT by process", By::Process, name);
+    list(canvas, model, by_process, "TIME_WAIT by process", By::Process, name);
     let name = |key: &Key| key.raddr.map_or("-".to_owned(), |raddr| raddr.to_string());
-    list(pen, board, by_remote, "TIME_WAIT by remote", By::Remote, name);
+    list(canvas, model, by_remote, "TIME_WAIT by remote", By::Remote, name);
 }
 
 fn list(
-    pen: &mut Pen<'_>,
-    board: &Board,
+    canvas: &mut Canvas<'_>,
+    model: &Model,
     area: Area,
     title: &str,
     by: By,
     name: impl Fn(&Key) -> String,
 ) {
-    pen.text(area, 0, 0, title, pen.theme.strong());
-    let holders = board.holders(TcpState::TimeWait, by);
+    canvas.text(area, 0, 0, title, canvas.theme.strong());
+    let holders = model.holders(TcpState::TimeWait, by);
     if holders.is_empty() {
-        let told = board.sockets.iter().any(|((group, _), _)| *group == Some(by));
-        pen.text(area, 0, 1, if told { "none" } else { "-" }, pen.theme.faint());
+        let told = model.sockets.iter().any(|((group, _), _)| *group == Some(by));
+        canvas.text(area, 0, 1, if told { "none" } else { "-" }, canvas.theme.faint());
     }
     for (y, (key, count)) in (1..area.height).zip(&holders) {
         let (value, rest) = area.beside(NUMBER);
-        number(pen, value, y, Cell::Id(*count));
+        number(canvas, value, y, Cell::Id(*count));
         let first = y == 1 && *count >= 1000;
-        let style = if first { pen.theme.weight(Weight::Warning) } else { Style::new() };
-        pen.text(rest, 1, y, &name(key), style);
+        let style = if first { canvas.theme.weight(Weight::Warning) } else { Style::new() };
+        canvas.text(rest, 1, y, &name(key), style);
     }
 }

@@ -2,20 +2,20 @@
 
 use ratatui::style::Style;
 
-use super::Pen;
+use super::Canvas;
 use crate::dash::layout::Area;
 use crate::dash::model::{Tool, Weight, float};
 use crate::dash::{Dash, Programs};
 use crate::report::{Cell, escape};
 
 /// Draws the view.
-pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
-    let mut y = own(pen, dash, area);
-    for tool in dash.board().tools.values() {
-        y = one(pen, tool, area, y) + 1;
+pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+    let mut y = own(canvas, dash, area);
+    for tool in dash.model().tools.values() {
+        y = one(canvas, tool, area, y) + 1;
     }
-    if dash.board().tools.is_empty() {
-        pen.text(area, 0, y, "No tool status yet.", pen.theme.faint());
+    if dash.model().tools.is_empty() {
+        canvas.text(area, 0, y, "No tool status yet.", canvas.theme.faint());
         y += 1;
     }
     if let Some(progress) = &dash.progress
@@ -25,14 +25,14 @@ pub fn draw(pen: &mut Pen<'_>, dash: &Dash, area: Area) {
         let text =
             format!("{} lines could not be read; the last is line {number}: ", progress.damaged);
         let text = text + &safe(reason);
-        pen.text(area, 0, y, &text, pen.theme.weight(Weight::Warning));
+        canvas.text(area, 0, y, &text, canvas.theme.weight(Weight::Warning));
         y += 1;
     }
-    for note in dash.board().notes.iter().rev() {
+    for note in dash.model().notes.iter().rev() {
         if y >= area.height {
             break;
         }
-        pen.text(area, 0, y, &safe(&note.text), pen.theme.faint());
+        canvas.text(area, 0, y, &safe(&note.text), canvas.theme.faint());
         y += 1;
     }
 }
@@ -44,20 +44,20 @@ fn safe(text: &str) -> String {
 }
 
 /// The dashboard itself.
-fn own(pen: &mut Pen<'_>, dash: &Dash, area: Area) -> u16 {
+fn own(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) -> u16 {
     let own = dash.own;
     let cpu = own.cpu.map_or("-".to_owned(), |part| format!("{:.1} %", part * 100.0));
-    let rss = pen.words(own.rss.map_or(Cell::Missing, Cell::Bytes));
-    let frame = pen.words(own.frame_ns.map_or(Cell::Missing, Cell::Nanos));
+    let rss = canvas.words(own.rss.map_or(Cell::Missing, Cell::Bytes));
+    let frame = canvas.words(own.frame_ns.map_or(Cell::Missing, Cell::Nanos));
     let facts = [
         format!("CPU {cpu}"),
         format!("memory {rss}"),
         format!("a frame {frame}"),
-        format!("{} records", dash.board().records),
-        format!("{} left out", dash.board().left_out()),
+        format!("{} records", dash.model().records),
+        format!("{} left out", dash.model().left_out()),
     ];
-    let name = ("tcpdash".to_owned(), pen.theme.strong());
-    let y = pen.flow(area, 0, 0, std::iter::once(name).chain(facts.map(plain)));
+    let name = ("tcpdash".to_owned(), canvas.theme.strong());
+    let y = canvas.flow(area, 0, 0, std::iter::once(name).chain(facts.map(plain)));
     let Some(programs) = dash.programs else { return y + 1 };
     let text = match programs {
         Programs::Unmeasured => {
@@ -65,21 +65,21 @@ fn own(pen: &mut Pen<'_>, dash: &Dash, area: Area) -> u16 {
         }
         Programs::Measured(_, 0) => "programs: did not run".to_owned(),
         Programs::Measured(ns, runs) => {
-            format!("programs: {} an event, {runs} runs", pen.words(Cell::Nanos(ns / runs)))
+            format!("programs: {} an event, {runs} runs", canvas.words(Cell::Nanos(ns / runs)))
         }
     };
-    pen.text(area, 2, y, &text, pen.theme.faint());
+    canvas.text(area, 2, y, &text, canvas.theme.faint());
     y + 2
 }
 
 /// One tool, from line `y` on; returns the line behind it.
-fn one(pen: &mut Pen<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
+fn one(canvas: &mut Canvas<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
     let status = &tool.status;
-    let name = (safe(&status.tool), pen.theme.strong());
+    let name = (safe(&status.tool), canvas.theme.strong());
     let version = format!("{} on {}", safe(&status.version), safe(&status.kernel));
-    let version = (version, pen.theme.faint());
-    let cost = plain(cost(pen, tool));
-    let y = pen.flow(area, 0, y, [name, version, cost]);
+    let version = (version, canvas.theme.faint());
+    let cost = plain(cost(canvas, tool));
+    let y = canvas.flow(area, 0, y, [name, version, cost]);
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let events = [
         format!("attempted {}", status.attempted),
@@ -88,17 +88,17 @@ fn one(pen: &mut Pen<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
         format!("+ filtered {}", status.filtered),
         format!("+ pending {}", status.pending),
     ];
-    let y = pen.flow(area, 2, y, events.map(plain));
+    let y = canvas.flow(area, 2, y, events.map(plain));
     let complete = status.incomplete() == 0;
-    let style = if complete { Style::new() } else { pen.theme.weight(Weight::Bad) };
+    let style = if complete { Style::new() } else { canvas.theme.weight(Weight::Bad) };
     let losses = [
         format!("untracked {}", number(status.untracked)),
         format!("missed {}", number(status.missed)),
         format!("unreturned {}", number(status.unreturned)),
         format!("unexplained {}", number(status.unexplained)),
     ];
-    let y = pen.flow(area, 2, y, losses.map(|text| (text, style)));
-    probes(pen, tool, area, y)
+    let y = canvas.flow(area, 2, y, losses.map(|text| (text, style)));
+    probes(canvas, tool, area, y)
 }
 
 fn plain(text: String) -> (String, Style) {
@@ -106,11 +106,11 @@ fn plain(text: String) -> (String, Style) {
 }
 
 /// CPU since the status before, and per event.
-fn cost(pen: &mut Pen<'_>, tool: &Tool) -> String {
+fn cost(canvas: &mut Canvas<'_>, tool: &Tool) -> String {
     let (now, before) = (&tool.status, tool.before.as_ref());
     let spent = |then: u64| now.cpu_ns.map(|cpu| cpu.saturating_sub(then));
     let each = spent(0).filter(|_| now.attempted > 0).map(|cpu| cpu / now.attempted);
-    let each = pen.words(each.map_or(Cell::Missing, Cell::Nanos));
+    let each = canvas.words(each.map_or(Cell::Missing, Cell::Nanos));
     let part = before.and_then(|before| {
         let time = u64::try_from(now.ts.0 - before.ts.0).ok().filter(|ns| *ns > 0)?;
         Some(float(spent(before.cpu_ns?)?) / float(time))
@@ -120,11 +120,11 @@ fn cost(pen: &mut Pen<'_>, tool: &Tool) -> String {
 }
 
 /// Hook=rung, as many to a line as fit.
-fn probes(pen: &mut Pen<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
-    let warning = pen.theme.weight(Weight::Warning);
+fn probes(canvas: &mut Canvas<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
+    let warning = canvas.theme.weight(Weight::Warning);
     let words = tool.status.probes.iter().map(|(hook, rung)| {
         let style = if &**rung == "-" { warning } else { Style::new() };
         (format!("{}={}", safe(hook), safe(rung)), style)
     });
-    pen.flow(area, 2, y, words)
+    canvas.flow(area, 2, y, words)
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use clap::ValueEnum;
 
-use crate::report::{Column, Printer, SinkError, View, sort};
+use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
 
@@ -23,7 +23,7 @@ const OLDEST: usize = 10;
 
 /// How the summary groups sockets of a state.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum SummaryBy {
     /// The process that owns them
     Process,
     /// The remote address
@@ -32,7 +32,7 @@ pub enum By {
     Port,
 }
 
-impl By {
+impl SummaryBy {
     fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
@@ -50,7 +50,7 @@ fn age_of(entry: &SockEntry, hz: &Hz) -> Age {
 
 /// What a row of the summary is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Key {
+enum SummaryKey {
     All,
     Process(u32, [u8; COMM_LEN]),
     Remote(Option<IpAddr>),
@@ -59,18 +59,18 @@ enum Key {
 
 /// Sockets of one network namespace at one moment, counted as they are read.
 #[derive(Debug)]
-pub struct Inventory {
+pub struct SocketSummary {
     ts: i64,
     netns: u32,
-    by: Option<By>,
-    counts: HashMap<(Key, u8), (u64, Age)>,
+    by: Option<SummaryBy>,
+    counts: HashMap<(SummaryKey, u8), (u64, Age)>,
     close_wait: Vec<(Age, SockEntry)>,
     total: u64,
 }
 
-impl Inventory {
+impl SocketSummary {
     /// An empty one of the namespace with inode `netns`, taken at wall-clock `ts`.
-    pub fn new(ts: i64, netns: u32, by: Option<By>) -> Self {
+    pub fn new(ts: i64, netns: u32, by: Option<SummaryBy>) -> Self {
         Self { ts, netns, by, counts: HashMap::new(), close_wait: Vec::new(), total: 0 }
     }
 
@@ -83,10 +83,10 @@ impl Inventory {
         self.total += 1;
         let age = age_of(entry, hz);
         let key = match self.by {
-            None => Key::All,
-            Some(By::Process) => Key::Process(entry.pid, entry.comm),
-            Some(By::Remote) => Key::Remote(entry.flow.remote_ip()),
-            Some(By::Port) => Key::Port(entry.flow.local_port()),
+            None => SummaryKey::All,
+            Some(SummaryBy::Process) => SummaryKey::Process(entry.pid, entry.comm),
+            Some(SummaryBy::Remote) => SummaryKey::Remote(entry.flow.remote_ip()),
+            Some(SummaryBy::Port) => SummaryKey::Port(entry.flow.local_port()),
         };
         self.counts
             .entry((key, entry.state))
@@ -127,14 +127,14 @@ impl Inventory {
         rows.truncate(top);
         let plural = if self.total == 1 { "" } else { "s" };
         let title = format!("{} socket{plural} in network namespace {}", self.total, self.netns);
-        let view = View { title: Some(&title), hide: SocketsRow::hidden(self.by) };
+        let view = TableView { title: Some(&title), hide: SocketsRow::hidden(self.by) };
         printer.rows(&view, &rows)?;
         let oldest = self.close_wait();
         if oldest.is_empty() {
             return Ok(());
         }
         let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-        printer.rows(&View { title, ..View::default() }, &oldest)
+        printer.rows(&TableView { title, ..TableView::default() }, &oldest)
     }
 
     /// One row a state, all twelve; or with a grouping one a key and state, most first.
@@ -150,13 +150,13 @@ impl Inventory {
         };
         if self.by.is_none() {
             return (1..=12)
-                .map(|state| match self.counts.get(&(Key::All, state)) {
-                    Some((count, oldest)) => row(Key::All, state, Some(*count), *oldest),
+                .map(|state| match self.counts.get(&(SummaryKey::All, state)) {
+                    Some((count, oldest)) => row(SummaryKey::All, state, Some(*count), *oldest),
                     // A closed socket is in none of the tables that the iterator walks.
                     None if state == TcpState::Close as u8 => {
-                        row(Key::All, state, None, Age::UNKNOWN)
+                        row(SummaryKey::All, state, None, Age::UNKNOWN)
                     }
-                    None => row(Key::All, state, Some(0), Age::UNKNOWN),
+                    None => row(SummaryKey::All, state, Some(0), Age::UNKNOWN),
                 })
                 .collect();
         }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn all_twelve_states_are_listed_and_closed_ones_are_unknown() {
-        let mut inventory = Inventory::new(0, 1, None);
+        let mut inventory = SocketSummary::new(0, 1, None);
         inventory.add(&entry(TcpState::Listen, 1, DURATION_UNKNOWN, 0), &mut Hz::default());
         let rows = inventory.sockets();
         assert_eq!(rows.len(), 12);
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_ten_oldest_come_first_and_a_lower_bound_counts() {
-        let mut inventory = Inventory::new(0, 1, Some(By::Process));
+        let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Process));
         let mut hz = hz_of(1000);
         for pid in 1..=20 {
             let age = u64::from(pid) * 1_000_000_000;
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn groups_come_most_first() {
-        let mut inventory = Inventory::new(0, 1, Some(By::Process));
+        let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Process));
         for pid in [7, 8, 8] {
             inventory.add(&entry(TcpState::Established, pid, 5, 0), &mut Hz::default());
         }
@@ -248,13 +248,13 @@ mod tests {
 
     #[test]
     fn groups_of_the_same_size_keep_their_places() {
-        let mut inventory = Inventory::new(0, 1, Some(By::Port));
+        let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Port));
         for lport in (1..=100).rev() {
             let mut entry = entry(TcpState::Established, 7, 5, 0);
             entry.flow.lport = lport;
             inventory.add(&entry, &mut Hz::default());
         }
         let keys: Vec<_> = inventory.sockets().iter().map(|row| row.key).collect();
-        assert_eq!(keys, (1..=100).map(|lport| Key::Port(Some(lport))).collect::<Vec<_>>());
+        assert_eq!(keys, (1..=100).map(|lport| SummaryKey::Port(Some(lport))).collect::<Vec<_>>());
     }
 }

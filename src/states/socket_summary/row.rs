@@ -1,6 +1,6 @@
 //! The rows of the summary.
 
-use super::{Age, By, Key};
+use super::{Age, SummaryBy, SummaryKey};
 use crate::report::{Cell, Column, Row};
 use crate::states::{comm, id, nanos, port, state};
 use crate::wire::{COMM_LEN, Flow};
@@ -10,8 +10,8 @@ use crate::wire::{COMM_LEN, Flow};
 pub struct SocketsRow {
     pub(super) ts: i64,
     pub(super) netns: u32,
-    pub(super) by: Option<By>,
-    pub(super) key: Key,
+    pub(super) by: Option<SummaryBy>,
+    pub(super) key: SummaryKey,
     pub(super) state: u8,
     pub(super) count: Option<u64>,
     pub(super) oldest: Age,
@@ -29,28 +29,32 @@ impl SocketsRow {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        if let Key::Process(pid, _) = self.key { pid } else { 0 }
+        if let SummaryKey::Process(pid, _) = self.key { pid } else { 0 }
     }
 
     fn comm(&self) -> Cell<'_> {
-        if let Key::Process(pid, name) = &self.key { comm(*pid, name) } else { Cell::Missing }
+        if let SummaryKey::Process(pid, name) = &self.key {
+            comm(*pid, name)
+        } else {
+            Cell::Missing
+        }
     }
 
     fn raddr(&self) -> Cell<'_> {
-        if let Key::Remote(Some(addr)) = self.key { Cell::Addr(addr) } else { Cell::Missing }
+        if let SummaryKey::Remote(Some(addr)) = self.key { Cell::Addr(addr) } else { Cell::Missing }
     }
 
     fn lport(&self) -> Cell<'_> {
-        if let Key::Port(lport) = self.key { port(lport) } else { Cell::Missing }
+        if let SummaryKey::Port(lport) = self.key { port(lport) } else { Cell::Missing }
     }
 
     /// Keys of columns that a table of this grouping leaves out.
-    pub fn hidden(by: Option<By>) -> &'static [&'static str] {
+    pub fn hidden(by: Option<SummaryBy>) -> &'static [&'static str] {
         match by {
             None => &["pid", "comm", "raddr", "lport"],
-            Some(By::Process) => &["raddr", "lport"],
-            Some(By::Remote) => &["pid", "comm", "lport"],
-            Some(By::Port) => &["pid", "comm", "raddr"],
+            Some(SummaryBy::Process) => &["raddr", "lport"],
+            Some(SummaryBy::Remote) => &["pid", "comm", "lport"],
+            Some(SummaryBy::Port) => &["pid", "comm", "raddr"],
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::wire::{DURATION_UNKNOWN, Options, StateEvent};
 
 /// The filters that cannot be applied before a look has told what happened.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct TimeWaitFilter {
     /// Bit n: changes from or to state n; 0 = all.
     pub states: u32,
     /// ns that a socket must have been in the old state.
     pub slower: u64,
 }
 
-impl Wanted {
+impl TimeWaitFilter {
     /// What the programs were told.
     pub fn of(options: &Options) -> Self {
         Self { states: options.state_mask, slower: options.slower }

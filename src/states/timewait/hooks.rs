@@ -1,6 +1,6 @@
 //! `TIME_WAIT`, which is a socket of another kind.
 
-use crate::kernel::attach::Part::Needed;
+use crate::kernel::attach::AttachPoint::Needed;
 use crate::kernel::attach::{Hook, Parameters};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program};
 

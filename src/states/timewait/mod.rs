@@ -7,7 +7,7 @@
 //!
 //! A timewait socket of an orphan begins in `FIN_WAIT2`, until the peer's FIN comes.
 //!
-//! [`TimeWaits`] judges what the looks find; [`Looks`] takes them.
+//! [`TimeWaits`] judges what the looks find; [`Poller`] takes them.
 
 mod filter;
 pub mod hooks;
@@ -22,10 +22,10 @@ use std::mem;
 use crate::tcp_state::TcpState::{FinWait2, TimeWait};
 use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
 
-use netns::{Held, Known, Space, began, reopened, stamp};
+use netns::{NamespaceState, Pending, TimeWaitSocket, began, reopened, stamp};
 
-pub use filter::Wanted;
-pub use poller::Looks;
+pub use filter::TimeWaitFilter;
+pub use poller::Poller;
 
 /// So many connections are remembered, held ones included; if there are as many, in up to 100 MB.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
@@ -42,7 +42,7 @@ pub struct Shown {
 
 /// What is counted here on top of the programs' own counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct Adjustments {
     /// Changes that no program has seen.
     pub found: u64,
     /// Events and found changes that a filter keeps out.
@@ -56,22 +56,22 @@ pub struct Account {
 /// Turns events and looks into changes.
 #[derive(Debug)]
 pub struct TimeWaits {
-    wanted: Wanted,
+    wanted: TimeWaitFilter,
     polls: bool,
     /// Timewait sockets from before this moment belong to nobody we know; 0: they are left out.
     started: u64,
     room: usize,
     size: usize,
     looks: u64,
-    spaces: HashMap<u32, Space>,
-    account: Account,
+    namespaces: HashMap<u32, NamespaceState>,
+    adjustments: Adjustments,
     ready: Vec<Shown>,
 }
 
 impl TimeWaits {
     /// With `polls`, closings are held back for looks. Timewait sockets from before `started`
     /// (`CLOCK_MONOTONIC` ns; 0 = none) are shown as they end, although nobody knows their owner.
-    pub fn new(wanted: Wanted, polls: bool, started: u64) -> Self {
+    pub fn new(wanted: TimeWaitFilter, polls: bool, started: u64) -> Self {
         Self {
             wanted,
             polls: polls && wanted.looks(),
@@ -79,15 +79,15 @@ impl TimeWaits {
             room: ROOM,
             size: 0,
             looks: 0,
-            spaces: HashMap::new(),
-            account: Account::default(),
+            namespaces: HashMap::new(),
+            adjustments: Adjustments::default(),
             ready: Vec::new(),
         }
     }
 
     /// What has been counted so far.
-    pub fn account(&self) -> Account {
-        self.account
+    pub fn adjustments(&self) -> Adjustments {
+        self.adjustments
     }
 
     /// Whether older timewait sockets are of interest. Otherwise there is no reason to look before
@@ -98,7 +98,7 @@ impl TimeWaits {
 
     /// Namespaces in which a look may find something.
     pub fn namespaces(&self) -> Vec<u32> {
-        self.spaces.keys().copied().collect()
+        self.namespaces.keys().copied().collect()
     }
 
     /// Moves what is to be shown now to the end of `out`.
@@ -129,18 +129,18 @@ impl TimeWaits {
     /// about those before.
     pub fn begin_look(&mut self, netns: u32) {
         self.looks += 1;
-        let space = self.spaces.entry(netns).or_default();
+        let space = self.namespaces.entry(netns).or_default();
         space.first = space.look == 0;
         space.look = self.looks;
     }
 
     /// Takes in one timewait socket of the look under way.
     pub fn see(&mut self, entry: &SockEntry) {
-        let Some(space) = self.spaces.get_mut(&entry.flow.netns) else { return };
-        if let Some(held) = space.held.get_mut(&entry.flow) {
+        let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
+        if let Some(pending) = space.pending.get_mut(&entry.flow) {
             if entry.state == FinWait2.number() {
-                held.seen = space.look;
-            } else if held.event.ts <= entry.ktime {
+                pending.seen = space.look;
+            } else if pending.event.ts <= entry.ktime {
                 self.enter(entry);
             }
         } else if let Some(known) = space.known.get_mut(&entry.flow) {
@@ -148,24 +148,24 @@ impl TimeWaits {
                 known.seen = space.look;
             }
         } else if space.first && stamp(entry).is_some_and(|stamp| stamp < self.started) {
-            self.adopt(entry);
+            self.take_preexisting(entry);
         }
     }
 
     /// Ends the look at a namespace, at `CLOCK_MONOTONIC` `now`: what it has not found is over.
     pub fn end_look(&mut self, netns: u32, now: u64) {
-        let Some(space) = self.spaces.get_mut(&netns) else { return };
+        let Some(space) = self.namespaces.get_mut(&netns) else { return };
         let look = space.look;
         // The timewait socket of a later one may have come after its place was looked at.
-        let closed = |held: &Held| held.seen != look && held.after != look;
-        let closed: Vec<_> = space.held.extract_if(|_, held| closed(held)).collect();
+        let closed = |pending: &Pending| pending.seen != look && pending.after != look;
+        let closed: Vec<_> = space.pending.extract_if(|_, pending| closed(pending)).collect();
         let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != look).collect();
-        if space.held.is_empty() && space.known.is_empty() {
-            self.spaces.remove(&netns);
+        if space.pending.is_empty() && space.known.is_empty() {
+            self.namespaces.remove(&netns);
         }
         self.size -= closed.len() + ended.len();
-        for (_, held) in closed {
-            self.close(&held, now);
+        for (_, pending) in closed {
+            self.close(&pending, now);
         }
         for (flow, known) in ended {
             self.show(known.ends(flow, now), true, false);
@@ -175,19 +175,20 @@ impl TimeWaits {
 
     /// A namespace cannot be looked at. What is held was what the program said; how and when the
     /// others end, nobody can tell.
-    pub fn abandon(&mut self, netns: u32) {
-        let Some(space) = self.spaces.remove(&netns) else { return };
-        self.size -= space.held.len() + space.known.len();
-        for held in space.held.into_values().filter(|held| held.counted) {
-            self.show(held.event, false, true);
+    pub fn skip_namespace(&mut self, netns: u32) {
+        let Some(space) = self.namespaces.remove(&netns) else { return };
+        self.size -= space.pending.len() + space.known.len();
+        for pending in space.pending.into_values().filter(|pending| pending.counted) {
+            self.show(pending.event, false, true);
         }
     }
 
     /// After the last look: what is still in `FIN_WAIT2` has not changed its state.
     pub fn give_up(&mut self) {
-        for space in self.spaces.values_mut() {
-            self.size -= space.held.len();
-            self.account.void += space.held.drain().filter(|(_, held)| held.counted).count() as u64;
+        for space in self.namespaces.values_mut() {
+            self.size -= space.pending.len();
+            self.adjustments.void +=
+                space.pending.drain().filter(|(_, pending)| pending.counted).count() as u64;
         }
     }
 
@@ -196,23 +197,23 @@ impl TimeWaits {
         if self.is_full() {
             return self.show(*event, false, true);
         }
-        let space = self.spaces.entry(event.flow.netns).or_default();
-        let held = Held { event: *event, counted: true, after: space.look, seen: 0 };
-        space.held.insert(event.flow, held);
+        let space = self.namespaces.entry(event.flow.netns).or_default();
+        let pending = Pending { event: *event, counted: true, after: space.look, seen: 0 };
+        space.pending.insert(event.flow, pending);
         self.size += 1;
     }
 
     /// The event is of a new connection, which was there at `moment`: an old one between the same
     /// ends was over by then.
     fn supersede(&mut self, event: &StateEvent, moment: u64) {
-        let Some(space) = self.spaces.get_mut(&event.flow.netns) else { return };
+        let Some(space) = self.namespaces.get_mut(&event.flow.netns) else { return };
         let (now, flow) = (event.ts, event.flow);
-        let closed = space.held.remove(&flow);
+        let closed = space.pending.remove(&flow);
         let ended = space.known.get(&flow).is_some_and(|known| known.is_older(now));
         let ended = if ended { space.known.remove(&flow) } else { None };
         self.size -= usize::from(closed.is_some()) + usize::from(ended.is_some());
-        if let Some(held) = closed {
-            self.close(&held, moment);
+        if let Some(pending) = closed {
+            self.close(&pending, moment);
         }
         if let Some(known) = ended {
             self.show(known.ends(flow, moment), true, false);
@@ -221,49 +222,49 @@ impl TimeWaits {
 
     /// A look has found a held connection in `TIME_WAIT`.
     fn enter(&mut self, entry: &SockEntry) {
-        let Some(space) = self.spaces.get_mut(&entry.flow.netns) else { return };
-        let Some(held) = space.held.remove(&entry.flow) else { return };
-        let event = held.enters(entry);
+        let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
+        let Some(pending) = space.pending.remove(&entry.flow) else { return };
+        let event = pending.enters(entry);
         self.size -= 1;
         if self.wanted.ends() {
-            let known = Known::since(&event, space.look);
+            let known = TimeWaitSocket::since(&event, space.look);
             self.size += usize::from(space.known.insert(entry.flow, known).is_none());
         }
-        self.show(event, true, held.counted);
+        self.show(event, true, pending.counted);
     }
 
     /// A held connection is over.
-    fn close(&mut self, held: &Held, now: u64) {
-        self.show(held.closes(now), held.seen != 0, held.counted);
+    fn close(&mut self, pending: &Pending, now: u64) {
+        self.show(pending.closes(now), pending.seen != 0, pending.counted);
     }
 
     /// A timewait socket from before our time.
-    fn adopt(&mut self, entry: &SockEntry) {
+    fn take_preexisting(&mut self, entry: &SockEntry) {
         if !self.wanted.ends() || self.is_full() {
             return;
         }
-        let Some(space) = self.spaces.get_mut(&entry.flow.netns) else { return };
-        let held = Held::stranger(entry, space.look);
+        let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
+        let pending = Pending::preexisting(entry, space.look);
         if entry.state == TimeWait.number() {
-            space.known.insert(entry.flow, Known::since(&held.event, space.look));
+            space.known.insert(entry.flow, TimeWaitSocket::since(&pending.event, space.look));
         } else {
-            space.held.insert(entry.flow, held);
+            space.pending.insert(entry.flow, pending);
         }
         self.size += 1;
     }
 
     fn is_full(&mut self) -> bool {
         let full = self.size >= self.room;
-        self.account.untracked += u64::from(full);
+        self.adjustments.untracked += u64::from(full);
         full
     }
 
     fn show(&mut self, event: StateEvent, polled: bool, counted: bool) {
-        self.account.found += u64::from(!counted);
+        self.adjustments.found += u64::from(!counted);
         if self.wanted.passes(&event) {
             self.ready.push(Shown { event, polled });
         } else {
-            self.account.filtered += 1;
+            self.adjustments.filtered += 1;
         }
     }
 }

@@ -12,7 +12,7 @@ const STAMP: u64 = 1_000_000;
 
 /// A closing that is held back.
 #[derive(Debug)]
-pub struct Held {
+pub struct Pending {
     /// As a program has sent it.
     pub event: StateEvent,
     /// A program has sent it indeed; otherwise the tool found the socket when it started.
@@ -25,7 +25,7 @@ pub struct Held {
 
 /// A connection in `TIME_WAIT`.
 #[derive(Debug)]
-pub struct Known {
+pub struct TimeWaitSocket {
     /// `CLOCK_MONOTONIC` ns.
     since: u64,
     cookie: u64,
@@ -38,20 +38,20 @@ pub struct Known {
 
 /// What is known of one network namespace.
 #[derive(Debug, Default)]
-pub struct Space {
+pub struct NamespaceState {
     /// Number of the last look, or the one under way; 0 = none.
     pub look: u64,
     /// It is the first.
     pub first: bool,
     /// What is held back.
-    pub held: HashMap<Flow, Held>,
+    pub pending: HashMap<Flow, Pending>,
     /// What is in `TIME_WAIT`.
-    pub known: HashMap<Flow, Known>,
+    pub known: HashMap<Flow, TimeWaitSocket>,
 }
 
-impl Held {
+impl Pending {
     /// What a timewait socket from before our time, still in `FIN_WAIT2`, would have closed with.
-    pub fn stranger(entry: &SockEntry, look: u64) -> Self {
+    pub fn preexisting(entry: &SockEntry, look: u64) -> Self {
         let mut event = StateEvent::zeroed();
         (event.ts, event.duration) = (stamp(entry).unwrap_or(entry.ktime), DURATION_UNKNOWN);
         (event.old_state, event.new_state) = (FinWait2.number(), Close.number());
@@ -83,7 +83,7 @@ impl Held {
     }
 }
 
-impl Known {
+impl TimeWaitSocket {
     /// The connection that `event` has put into `TIME_WAIT`.
     pub fn since(event: &StateEvent, look: u64) -> Self {
         let StateEvent { ts, cookie, cgroup, pid, comm, .. } = *event;

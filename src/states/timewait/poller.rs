@@ -20,14 +20,14 @@ pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut TimeWaits) -> Result<()>;
 
 /// Takes looks, one an interval.
 #[derive(Debug)]
-pub struct Looks {
+pub struct Poller {
     ticker: Ticker,
     next: Instant,
     namespaces: Namespaces,
     told: bool,
 }
 
-impl Looks {
+impl Poller {
     /// The first regular look is due one interval from now.
     pub fn every(interval: Duration) -> Self {
         let mut ticker = Ticker::new(interval);
@@ -106,7 +106,7 @@ impl Looks {
         let looked = namespace.and_then(|namespace| namespace.within(look));
         match &looked {
             Ok(()) => waits.end_look(netns, monotonic_now()),
-            Err(_) => waits.abandon(netns),
+            Err(_) => waits.skip_namespace(netns),
         }
         between.map(|()| looked.err())
     }

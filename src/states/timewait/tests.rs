@@ -6,7 +6,7 @@ use crate::wire::{DURATION_UNKNOWN, Flow};
 
 const NETNS: u32 = 7;
 const MS: u64 = 1_000_000;
-const ALL: Wanted = Wanted { states: 0, slower: 0 };
+const ALL: TimeWaitFilter = TimeWaitFilter { states: 0, slower: 0 };
 
 fn at(seconds: u64) -> u64 {
     seconds * 1_000_000_000
@@ -74,7 +74,7 @@ fn look(waits: &mut TimeWaits, now: u64, entries: &[SockEntry]) -> Vec<Change> {
     shown(waits)
 }
 
-fn polling(wanted: Wanted) -> TimeWaits {
+fn polling(wanted: TimeWaitFilter) -> TimeWaits {
     TimeWaits::new(wanted, true, at(1))
 }
 
@@ -90,11 +90,11 @@ fn what_is_found_has_entered_and_what_is_not_has_closed() {
         (5.000_000_001, 2, FinWait2, Close, Some(5), false),
     ];
     assert_eq!(found, expected);
-    assert_eq!(waits.account(), Account::default());
+    assert_eq!(waits.adjustments(), Adjustments::default());
     assert_eq!(look(&mut waits, at(7), &[entry(at(7), 1, TimeWait, at(5))]), []);
     let ended = look(&mut waits, at(65), &[]);
     assert_eq!(ended, [(65.001, 1, TimeWait, Close, Some(60_001), true)]);
-    assert_eq!(waits.account(), Account { found: 1, ..Account::default() });
+    assert_eq!(waits.adjustments(), Adjustments { found: 1, ..Adjustments::default() });
     assert!(waits.namespaces().is_empty(), "nothing is left to look for");
 }
 
@@ -150,7 +150,7 @@ fn an_orphan_waits_for_the_fin_of_its_peer() {
     ];
     assert_eq!(found, expected);
     waits.give_up();
-    assert_eq!(waits.account(), Account { void: 1, ..Account::default() });
+    assert_eq!(waits.adjustments(), Adjustments { void: 1, ..Adjustments::default() });
     let left = look(&mut waits, at(8), &[]);
     assert_eq!(left, [(8.001, 1, TimeWait, Close, Some(1_501), true)]);
 }
@@ -174,7 +174,7 @@ fn older_ones_are_shown_as_they_end() {
     let expected =
         [(1.5, 2, FinWait2, TimeWait, None, true), (2.001, 1, TimeWait, Close, Some(2_001), true)];
     assert_eq!(found, expected);
-    assert_eq!(waits.account(), Account { found: 2, ..Account::default() });
+    assert_eq!(waits.adjustments(), Adjustments { found: 2, ..Adjustments::default() });
 
     let mut owned = TimeWaits::new(ALL, true, 0);
     assert!(!owned.wants_older());
@@ -227,19 +227,19 @@ fn a_second_closing_resolves_the_first() {
 }
 
 /// A filter, what passes, and how much does not.
-type Case = (Wanted, &'static [(TcpState, TcpState)], u64);
+type Case = (TimeWaitFilter, &'static [(TcpState, TcpState)], u64);
 
 #[test]
 fn filters_judge_what_has_become_of_it() {
-    let only = |state: TcpState| Wanted { states: 1 << state.number(), slower: 0 };
-    let slower = Wanted { states: 0, slower: at(1) };
+    let only = |state: TcpState| TimeWaitFilter { states: 1 << state.number(), slower: 0 };
+    let slower = TimeWaitFilter { states: 0, slower: at(1) };
     let cases: [Case; 7] = [
         (only(TimeWait), &[(FinWait2, TimeWait), (TimeWait, Close)], 1),
         (only(Close), &[(FinWait2, Close), (TimeWait, Close)], 1),
         (only(FinWait2), &[(FinWait2, TimeWait), (FinWait2, Close)], 0),
         (only(Closing), &[], 2),
         (slower, &[(TimeWait, Close)], 2),
-        (Wanted { slower: at(1_000), ..ALL }, &[], 3),
+        (TimeWaitFilter { slower: at(1_000), ..ALL }, &[], 3),
         (ALL, &[(FinWait2, TimeWait), (FinWait2, Close), (TimeWait, Close)], 0),
     ];
     for (wanted, expected, filtered) in cases {
@@ -251,18 +251,18 @@ fn filters_judge_what_has_become_of_it() {
         let mut steps: Vec<_> = found.iter().map(|&(_, _, old, new, ..)| (old, new)).collect();
         steps.sort_unstable_by_key(|step| (step.0 == TimeWait, step.1 == Close));
         assert_eq!(steps, expected, "{wanted:?}");
-        assert_eq!(waits.account().filtered, filtered, "{wanted:?}");
+        assert_eq!(waits.adjustments().filtered, filtered, "{wanted:?}");
     }
 }
 
 #[test]
 fn nothing_is_held_back_where_nobody_looks() {
-    let out_of_reach = Wanted { states: 1 << CloseWait.number(), slower: 0 };
+    let out_of_reach = TimeWaitFilter { states: 1 << CloseWait.number(), slower: 0 };
     for (wanted, polls) in [(ALL, false), (out_of_reach, true)] {
         let mut waits = TimeWaits::new(wanted, polls, at(1));
         waits.take(&closing(at(5), 1));
-        let account = waits.account();
-        assert_eq!(shown(&mut waits).len() as u64 + account.filtered, 1, "{wanted:?}");
+        let adjustments = waits.adjustments();
+        assert_eq!(shown(&mut waits).len() as u64 + adjustments.filtered, 1, "{wanted:?}");
         assert!(waits.namespaces().is_empty() && !waits.wants_older());
     }
 }
@@ -274,10 +274,10 @@ fn a_namespace_that_is_gone_leaves_what_the_kernel_said() {
     look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     waits.take(&closing(at(6), 2));
     waits.begin_look(NETNS);
-    waits.abandon(NETNS);
+    waits.skip_namespace(NETNS);
     assert_eq!(shown(&mut waits), [(6.0, 2, FinWait2, Close, Some(5), false)]);
     assert!(waits.namespaces().is_empty());
-    assert_eq!((waits.size, waits.account()), (0, Account::default()));
+    assert_eq!((waits.size, waits.adjustments()), (0, Adjustments::default()));
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn without_room_the_kernel_has_its_word_and_it_is_counted() {
         waits.take(&closing(at(5), lport));
     }
     assert_eq!(shown(&mut waits), [(5.0, 3, FinWait2, Close, Some(5), false)]);
-    assert_eq!(waits.account(), Account { untracked: 1, ..Account::default() });
+    assert_eq!(waits.adjustments(), Adjustments { untracked: 1, ..Adjustments::default() });
     look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     assert_eq!(waits.size, 1);
     waits.take(&closing(at(7), 4));

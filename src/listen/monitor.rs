@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Interval, Listeners, Source, Spaces, Ways};
+use super::{Coverage, ListenInterval, ListenSource, Listeners, NetnsReader};
 use crate::filter::Filter;
 use crate::hooks::SYNACK_RETRANS;
 use crate::kernel::session::Session;
@@ -14,51 +14,51 @@ use crate::wire::ListenerEntry;
 pub const SAMPLE: Duration = Duration::from_millis(50);
 
 /// Where the numbers come from, and what makes intervals of them.
-pub struct Watch {
+pub struct ListenMonitor {
     /// Where the numbers come from.
-    pub source: Source,
+    pub source: ListenSource,
     /// What the programs can tell.
-    pub ways: Ways,
+    pub coverage: Coverage,
     model: Listeners,
 }
 
-impl Watch {
+impl ListenMonitor {
     /// Takes stock of what there is, and of what the namespaces have counted so far.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
     pub fn begin(session: &Session, filter: &Filter) -> Result<(Self, Vec<ListenerEntry>)> {
-        let ways = Ways::of(session.plan(), session.may_copy());
-        let mut source = Source::new(session)?;
+        let coverage = Coverage::of(session.plan(), session.may_copy());
+        let mut source = ListenSource::new(session)?;
         source.find(session)?;
-        source.expect(filter.netns.map_or_else(Spaces::all, |netns| vec![netns]));
+        source.expect(filter.netns.map_or_else(NetnsReader::all, |netns| vec![netns]));
         let (_, entries, readings) = source.interval(session)?;
         let retransmits = session.plan().kind_of(SYNACK_RETRANS.name).is_some();
-        let mut model = Listeners::new(ways, retransmits);
+        let mut model = Listeners::new(coverage, retransmits);
         model.begin(&entries, &readings);
-        Ok((Self { source, ways, model }, entries))
+        Ok((Self { source, coverage, model }, entries))
     }
 
     /// Whether peaks show to those alone who look every [`SAMPLE`].
     pub fn is_sampled(&self) -> bool {
-        !self.ways.syn || !self.ways.children
+        !self.coverage.syn || !self.coverage.children
     }
 
     /// Ends an interval: all listeners there are or were, and what they did in it.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
-    pub fn interval(&mut self, session: &Session) -> Result<(Vec<ListenerEntry>, Interval)> {
+    pub fn interval(&mut self, session: &Session) -> Result<(Vec<ListenerEntry>, ListenInterval)> {
         let (epoch, entries, readings) = self.source.interval(session)?;
         let waits =
-            if self.ways.accepts { self.source.waits(session, &entries)? } else { Vec::new() };
+            if self.coverage.accepts { self.source.waits(session, &entries)? } else { Vec::new() };
         let interval = self.model.interval(epoch, &entries, &waits, &readings);
         Ok((entries, interval))
     }
 
     /// What cannot be told of other namespaces and why, once.
     pub fn remark(&mut self) -> Option<String> {
-        let why = self.source.spaces.remark()?;
+        let why = self.source.namespaces.remark()?;
         Some(format!("drop causes in other network namespaces are unknown: {why}"))
     }
 }

@@ -14,7 +14,7 @@ const BATCH: usize = 1024;
 
 /// The maps, of which one is filled while the other is taken.
 #[derive(Debug)]
-pub struct Taker {
+pub struct LatencySource {
     maps: [MapHandle; 2],
     other: MapHandle,
     turn: MapHandle,
@@ -42,7 +42,7 @@ fn turn_to(map: &MapHandle, epoch: u32) -> Result<()> {
         .context("cannot switch to the other map")
 }
 
-impl Taker {
+impl LatencySource {
     /// The maps of `session`, on a machine with so many possible CPUs.
     ///
     /// # Errors

@@ -9,9 +9,9 @@ const ROOM: usize = 2_000;
 
 /// The last loss of each, and what it tells of the listener.
 #[derive(Clone, Debug, Default)]
-pub struct Losing(BTreeMap<Key, (ListenEvent, Listener)>);
+pub struct ListenersByEvent(BTreeMap<Key, (ListenEvent, Listener)>);
 
-impl Losing {
+impl ListenersByEvent {
     /// Takes in a loss.
     pub fn take(&mut self, event: ListenEvent) {
         let key = event.key();
