@@ -15,6 +15,10 @@ pub const TESTS: &[(&str, Test)] = &[
     ("bpftool_reads_the_same_functions", functions),
     ("names_are_there_or_not_as_bpftool_says", names),
     ("kallsyms_agrees", symbols),
+];
+
+pub const ALONE: &[(&str, Test)] = &[
+    // It switches ftrace off for all.
     ("without_ftrace_no_function_is_hooked", ftrace_off),
 ];
 

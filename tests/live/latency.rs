@@ -12,14 +12,19 @@ use crate::setting::{emulated, scaled};
 use crate::tool::{Ended, Tool, number, output, until};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("a_server_that_sleeps_before_it_answers", sleeping_server),
     ("conversations_of_every_shape", || conversations("")),
     ("conversations_that_take_seconds", || conversations("--slow")),
     ("requests_crossed_over_threads", crossed),
-    ("a_wait_for_accept", accept),
     ("connects_that_fail_or_succeed_late", connects),
     ("older_sockets_have_roles", older),
     ("older_sockets_of_unknown_roles", older_unknown),
+];
+
+pub const ALONE: &[(&str, Test)] = &[
+    // What the tool, the client and the sleep took is compared.
+    ("a_server_that_sleeps_before_it_answers", sleeping_server),
+    // What the tool and the sleep took is compared.
+    ("a_wait_for_accept", accept),
 ];
 
 pub const MS: u64 = 1_000_000;

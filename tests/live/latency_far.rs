@@ -15,7 +15,8 @@ use crate::netns::Netns;
 use crate::setting::emulated;
 use crate::tool::{Tool, number, output};
 
-pub const TESTS: &[(&str, Test)] = &[("a_path_of_50_ms_each_way", path)];
+/// The tool looks at two namespaces, so at all; and what it and the path took is compared.
+pub const ALONE: &[(&str, Test)] = &[("a_path_of_50_ms_each_way", path)];
 
 /// What netem adds to each packet, in ms, and the addresses of both ends.
 const DELAY_MS: u64 = 50;

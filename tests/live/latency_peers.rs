@@ -9,7 +9,8 @@ use crate::load;
 use crate::netns::Netns;
 use crate::tool::{number, output};
 
-pub const TESTS: &[(&str, Test)] = &[("redis_benchmark", redis), ("wrk_and_nginx", wrk)];
+/// What the tools and the generators took is compared.
+pub const ALONE: &[(&str, Test)] = &[("redis_benchmark", redis), ("wrk_and_nginx", wrk)];
 
 /// A number in ms as peers print it, in ns.
 fn ns_of_ms(text: &str) -> Result<u64> {

@@ -14,9 +14,13 @@ pub const TESTS: &[(&str, Test)] = &[
     ("accept_queue_full_when_last_acks_come", accept_ack),
     ("syn_queue_full_without_cookies", || syn_queue(0)),
     ("syn_queue_full_with_cookies", || syn_queue(1)),
-    ("slow_accepter_shows_wait", slow_accepter),
     ("reopened_port_inherits_nothing", reopened),
     ("older_listener_begins_with_nothing", older),
+];
+
+pub const ALONE: &[(&str, Test)] = &[
+    // What the tool and the script saw of a wait is compared.
+    ("slow_accepter_shows_wait", slow_accepter),
 ];
 
 /// An address of the server, and clients that nobody answers for.
@@ -159,7 +163,8 @@ fn slow_accepter() -> Result<()> {
         return Ok(());
     }
     ensure!(sum(&rows, "waits") == Some(CONNECTS), "waits: {rows:#?}");
-    // The script looks at its clock a moment after both ends of the wait.
+    // A quantile is off by up to 3.2 %, and the script looks at its clock a moment after both ends of
+    // the wait: within 25 ms where instructions are emulated.
     let longest = report["waits"].as_array().and_then(|all| all.last()).map(number);
     let longest = longest.context("no waits")?;
     let p99 = rows.iter().filter_map(|row| row["wait_p99_ns"].as_u64()).max().context("no P99")?;

@@ -43,6 +43,13 @@ impl Running {
         Self::actor(netns, "listen", arguments)
     }
 
+    /// Starts the generator, which goes on until it is dropped.
+    pub fn start(netns: &Netns, arguments: &str) -> Result<Self> {
+        let mut command = netns.command(tcpload()?);
+        let command = command.args(arguments.split_whitespace()).stdin(Stdio::null());
+        Ok(Self { child: command.stdout(Stdio::null()).spawn()?, ready: Value::Null })
+    }
+
     fn actor(netns: &Netns, load: &str, arguments: &str) -> Result<Self> {
         let mut command = netns.command(tcpload()?);
         command.arg(load).args(arguments.split_whitespace());

@@ -33,10 +33,47 @@ mod tool;
 /// A test: an error is a failure and is printed with its causes.
 type Test = fn() -> anyhow::Result<()>;
 
+/// Tests of a module: its name, and each test with its own.
+type Group = (&'static str, &'static [(&'static str, Test)]);
+
+/// Each has its traffic, and the filter of its tools, in network namespaces of its own.
+const TESTS: &[Group] = &[
+    ("states", states::TESTS),
+    ("timewait", timewait::TESTS),
+    ("count", count::TESTS),
+    ("latency", latency::TESTS),
+    ("latency_sums", latency_sums::TESTS),
+    ("dash", dash::TESTS),
+    ("shared", shared::TESTS),
+    ("summary", summary::TESTS),
+    ("errors", errors::TESTS),
+    ("facts", facts::TESTS),
+    ("check", check::TESTS),
+    ("listen", listen::TESTS),
+    ("listen_views", listen_views::TESTS),
+    ("peers", peers::TESTS),
+];
+
+/// Each sees or changes the whole machine, or holds times against each other that a busy CPU
+/// draws apart; which of them, stands beside it.
+const ALONE: &[Group] = &[
+    ("states", states::ALONE),
+    ("timewait", timewait::ALONE),
+    ("latency", latency::ALONE),
+    ("latency_far", latency_far::ALONE),
+    ("latency_peers", latency_peers::ALONE),
+    ("facts", facts::ALONE),
+    ("check", check::ALONE),
+    ("listen", listen::ALONE),
+    ("listen_views", listen_views::ALONE),
+    ("peers", peers::ALONE),
+];
+
+/// How many of [`TESTS`] run at once: they wait more than they compute.
+const AT_ONCE: usize = 4;
+
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // The tools and their peers watch the whole machine: one at a time.
-    arguments.test_threads = Some(1);
+    let arguments = Arguments::from_args();
     let refusal = tool::missing_rights();
     let allowed = std::env::var_os("TCPSCOPE_ALLOW_SKIP").is_some_and(|value| value == "1");
     let skip = refusal.is_some() && allowed;
@@ -47,36 +84,26 @@ fn main() -> ExitCode {
     if let Some(reason) = &near {
         eprintln!("latency_far is ignored, nothing can be delayed here: {reason}");
     }
-    let groups = [
-        ("states", states::TESTS),
-        ("timewait", timewait::TESTS),
-        ("count", count::TESTS),
-        ("latency", latency::TESTS),
-        ("latency_far", latency_far::TESTS),
-        ("latency_sums", latency_sums::TESTS),
-        ("latency_peers", latency_peers::TESTS),
-        ("dash", dash::TESTS),
-        ("shared", shared::TESTS),
-        ("summary", summary::TESTS),
-        ("errors", errors::TESTS),
-        ("facts", facts::TESTS),
-        ("check", check::TESTS),
-        ("listen", listen::TESTS),
-        ("listen_views", listen_views::TESTS),
-        ("peers", peers::TESTS),
-    ];
-    let trials = groups
-        .iter()
-        .flat_map(|(group, tests)| tests.iter().map(move |&(name, test)| (group, name, test)))
-        .map(|(group, name, test)| {
+    let trials = |groups: &[Group]| {
+        let tests = groups
+            .iter()
+            .flat_map(|&(group, tests)| tests.iter().map(move |&(name, test)| (group, name, test)));
+        let trial = |(group, name, test): (&str, &str, Test)| {
             let refusal = refusal.clone();
             let run = move || match refusal {
                 Some(reason) => Err(reason.into()),
-                None => test().map_err(|e| format!("{e:#}{}", tool::skipped()).into()),
+                None => tool::noting_skips(test).map_err(|e| format!("{e:#}").into()),
             };
-            let ignored = skip || (*group == "latency_far" && near.is_some());
+            let ignored = skip || (group == "latency_far" && near.is_some());
             Trial::test(format!("{group}::{name}"), run).with_ignored_flag(ignored)
-        })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+        };
+        tests.map(trial).collect()
+    };
+    let together = libtest_mimic::run(
+        &Arguments { test_threads: arguments.test_threads.or(Some(AT_ONCE)), ..arguments.clone() },
+        trials(TESTS),
+    );
+    let alone =
+        libtest_mimic::run(&Arguments { test_threads: Some(1), ..arguments }, trials(ALONE));
+    if together.has_failed() { together.exit_code() } else { alone.exit_code() }
 }

@@ -2,8 +2,11 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
+
+use tcpscope::kernel;
 
 use crate::tool::output;
 
@@ -13,9 +16,11 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// Makes it. One test needs one at a time; `label` tells several apart.
+    /// Makes it. Tests run at the same time: `label` says whose it is to people only.
     pub fn new(label: &str) -> Result<Self> {
-        let name = format!("tcpscope-test-{}-{label}", std::process::id());
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tcpscope-test-{}-{number}-{label}", std::process::id());
         output(Command::new("ip").args(["netns", "add", &name]))?;
         let netns = Self { name };
         output(Command::new("ip").args(["-n", &netns.name, "link", "set", "lo", "up"]))?;
@@ -41,6 +46,11 @@ impl Netns {
     /// The number that JSON shows.
     pub fn inode(&self) -> Result<u64> {
         Ok(std::fs::metadata(self.path()).context("the namespace's file")?.ino())
+    }
+
+    /// Does something inside, in this thread: a socket made there stays there.
+    pub fn within<T>(&self, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+        kernel::netns::Netns::find(u32::try_from(self.inode()?)?)?.within(inside)
     }
 
     /// `program` to be run inside; it becomes the process itself.

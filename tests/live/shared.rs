@@ -1,6 +1,5 @@
 //! What every tool promises alike: how it ends, what it leaves, and what its output is.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -14,11 +13,12 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
-use crate::tool::{Tool, number, output, path_of, until};
+use crate::setting::patience;
+use crate::tool::{BpfObjects, Tool, number, output, path_of, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("head_ends_it_quietly", head),
-    ("signals_end_it_within_a_second", signals),
+    ("signals_end_it_before_the_next_interval", signals),
     ("nothing_stays_after_kill_9", kill_9),
     ("a_slow_pipe_gets_every_line", slow_pipe),
     ("a_slow_reader_does_not_put_off_the_end", slow_reader),
@@ -32,40 +32,40 @@ pub const TESTS: &[(&str, Test)] = &[
 const LINES: [(&str, &str); 3] =
     [("tcpstates", ""), ("tcpstates", "--summary -i 0.2"), ("tcpcount", "-i 0.2")];
 
-const SECOND: Duration = Duration::from_secs(1);
+/// Command lines whose next interval no test will live to see.
+const LONG: [(&str, &str); 3] =
+    [("tcpstates", "-i 10000"), ("tcpstates", "--summary -i 10000"), ("tcpcount", "-i 10000")];
 
 fn head() -> Result<()> {
-    for (tool, flags) in LINES {
-        for format in [&["--json"][..], &[]] {
-            let mut command = Command::new(path_of(tool));
-            command.args(flags.split_whitespace()).args(format).stderr(Stdio::piped());
-            let mut child = command.stdout(Stdio::piped()).spawn()?;
-            let mut reader = BufReader::new(child.stdout.take().context("no standard output")?);
-            let mut line = String::new();
-            reader.read_line(&mut line)?;
-            ensure!(!line.is_empty(), "{command:?} printed nothing");
-            drop(reader);
-            let begin = Instant::now();
-            let status = until("it ends", || Ok(child.try_wait()?))?;
-            let mut errors = String::new();
-            child.stderr.take().context("no standard error")?.read_to_string(&mut errors)?;
-            let took = begin.elapsed();
-            ensure!(status.success(), "{command:?}: {status}: {errors}");
-            ensure!(took < SECOND, "{command:?} ended {took:?} after its reader");
-            ensure!(!errors.contains("panicked") && !errors.contains("pipe"), "{errors}");
-        }
+    let json = LINES.into_iter().chain(LONG).map(|(tool, flags)| (tool, flags, "--json"));
+    // A table says nothing before its first interval.
+    let tables = LINES.map(|(tool, flags)| (tool, flags, ""));
+    for (tool, flags, format) in json.chain(tables) {
+        let mut command = Command::new(path_of(tool));
+        let arguments = flags.split_whitespace().chain(format.split_whitespace());
+        command.args(arguments).stderr(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let mut reader = BufReader::new(child.stdout.take().context("no standard output")?);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        ensure!(!line.is_empty(), "{command:?} printed nothing");
+        drop(reader);
+        let status = until("it ends", || Ok(child.try_wait()?))?;
+        let mut errors = String::new();
+        child.stderr.take().context("no standard error")?.read_to_string(&mut errors)?;
+        ensure!(status.success(), "{command:?}: {status}: {errors}");
+        ensure!(!errors.contains("panicked") && !errors.contains("pipe"), "{errors}");
     }
     Ok(())
 }
 
 fn signals() -> Result<()> {
-    for (tool, flags) in LINES {
+    for (tool, flags) in LONG {
         for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             let running = Tool::start(tool, flags)?;
             running.signal(signal)?;
             let ended = running.wait()?;
             ensure!(ended.status.success(), "{tool} {flags}: {signal:?}: {}", ended.status);
-            ensure!(ended.took < SECOND, "{tool} {flags}: {signal:?}: {:?}", ended.took);
             ensure!(ended.errors.is_empty(), "{tool} {flags}: {signal:?}: {}", ended.errors);
             ended.last_status()?;
         }
@@ -81,23 +81,24 @@ fn bpftool(kind: &str) -> Result<Vec<Value>> {
     })
 }
 
-/// Numbers of all BPF programs, maps and links of the machine.
-pub fn bpf_objects() -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
+/// All BPF programs, maps and links of the machine.
+pub fn bpf_objects() -> Result<BpfObjects> {
+    let mut found = BpfObjects::new();
     for kind in ["prog", "map", "link"] {
-        for one in bpftool(kind)? {
-            found.insert(format!("{kind} {} {}", one["id"], one["name"]));
-        }
+        found.extend(bpftool(kind)?.iter().map(|one| (kind.to_owned(), number(&one["id"]))));
     }
     Ok(found)
 }
 
 fn kill_9() -> Result<()> {
     for (tool, flags) in LINES {
-        let before = bpf_objects()?;
         let running = Tool::start(tool, flags)?;
-        let during: BTreeSet<_> = bpf_objects()?.difference(&before).cloned().collect();
-        ensure!(!during.is_empty(), "{tool} {flags} shows no programs");
+        let during = running.bpf_objects()?;
+        ensure!(during.is_subset(&bpf_objects()?), "bpftool does not list {during:?}");
+        for kind in ["prog", "map", "link"] {
+            let held = during.iter().any(|(its, _)| its == kind);
+            ensure!(held, "{tool} {flags} holds no {kind}: {during:?}");
+        }
         running.signal(Signal::KILL)?;
         running.wait()?;
         // The kernel frees them a little later.
@@ -117,7 +118,8 @@ fn slow_reader() -> Result<()> {
     let mut reader = BufReader::with_capacity(512, tool.stdout.take().context("no output")?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    let churn = thread::spawn(move || load::run(&netns, "churn --seconds 6"));
+    // It goes on when the tool has ended.
+    let churn = Running::start(&netns, "churn --seconds 600")?;
     let begin = Instant::now();
     let mut lines: Vec<String> = Vec::new();
     loop {
@@ -129,15 +131,15 @@ fn slow_reader() -> Result<()> {
         if lines.len().is_multiple_of(20) {
             thread::sleep(Duration::from_millis(5));
         }
-        ensure!(begin.elapsed() < Duration::from_secs(5), "still printing, traffic or not");
+        ensure!(begin.elapsed() < patience(), "still printing, traffic or not");
     }
     ensure!(tool.wait()?.success(), "the tool failed");
+    drop(churn);
     let last: Value = serde_json::from_str(lines.last().context("no lines")?)?;
     ensure!(last["final"] == true && last["pending"] == 0, "{last}");
     ensure!(number(&last["lost"]) > 0, "the reader was not slow enough: {last}");
     let states = lines.iter().filter(|line| line.contains("\"kind\":\"state\"")).count() as u64;
     ensure!(states == number(&last["delivered"]), "{states} lines: {last}");
-    churn.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
     Ok(())
 }
 
@@ -153,22 +155,22 @@ fn slow_pipe() -> Result<()> {
     let transitions = &churn["transitions"];
     let made: u64 =
         ["client", "server", "listener"].map(|side| number(&transitions[side])).iter().sum();
+    let mut states = 0;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             break;
         }
-        lines.push(line);
-        let count = lines.len();
-        if count.is_multiple_of(1000) {
+        if lines.len().is_multiple_of(1000) {
             thread::sleep(Duration::from_millis(100));
         }
-        let states = lines.iter().filter(|line| line.contains("\"kind\":\"state\"")).count() as u64;
-        if states == made && !lines.last().is_some_and(|line| line.contains("\"final\":true")) {
+        states += u64::from(line.contains("\"kind\":\"state\""));
+        if states == made && !line.contains("\"final\":true") {
             let pid = i32::try_from(tool.id()).ok().and_then(rustix::process::Pid::from_raw);
             // A second signal must not end it any faster.
             let _ = rustix::process::kill_process(pid.context("pid")?, Signal::INT);
         }
+        lines.push(line);
     }
     ensure!(tool.wait()?.success(), "the tool failed");
     for line in &lines {
@@ -293,13 +295,12 @@ fn hostile_names() -> Result<()> {
             ("tcplatency", "latency", "-i 0.2"),
         ] {
             let flags = format!("--netns {} {flags}", netns.path());
-            let before = links()?;
             let json = Tool::start(tool, &flags)?;
-            let one = links()?;
+            let links = json.links()?;
             let mut command = Command::new(path_of(tool));
             let table = Tool::spawn(command.args(flags.split_whitespace()))?;
             // A table says nothing before its first row, but it has as many links as the other.
-            until("both are attached", || Ok((links()? >= 2 * one - before).then_some(())))?;
+            until("both are attached", || Ok((table.links()? == links).then_some(())))?;
             let report = load::run(&netns, &format!("named --comm-hex {hex}"))?;
             let own = |line: &&Value| line["pid"] == report["pid"];
             json.wait_for_kind(kind, 1)?;
@@ -317,9 +318,4 @@ fn hostile_names() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// How many links of BPF programs there are on the machine; those of iterators come and go.
-fn links() -> Result<usize> {
-    Ok(bpftool("link")?.iter().filter(|link| link["type"] != "iter").count())
 }

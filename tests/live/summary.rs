@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::Running;
 use crate::netns::Netns;
-use crate::setting::patience;
 use crate::states::knows_older_owners;
 use crate::tool::{Ended, Tool, number, output};
 
@@ -168,7 +167,7 @@ fn oldest_close_wait() -> Result<()> {
         })
     })?;
     let ended = tool.finish()?;
-    let limit = u64::try_from((begin.elapsed() + patience() / 10).as_nanos())?;
+    let limit = u64::try_from(begin.elapsed().as_nanos())?;
     let rows = newest(&ended, "close_wait")?;
     ensure!(rows.len() == 10, "{} rows instead of the ten oldest", rows.len());
     let owned = |by: &Running| {

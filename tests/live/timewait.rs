@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +10,7 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
-use crate::tool::{Ended, Tool, number, output};
+use crate::tool::{Ended, Tool, number, output, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("begins_and_ends_as_ss_lists_it", as_ss_lists),
@@ -20,6 +19,10 @@ pub const TESTS: &[(&str, Test)] = &[
     ("an_orphan_waits_for_the_fin_of_its_peer", orphan),
     ("a_new_connection_takes_the_place_of_the_old", reused),
     ("thousands_while_looks_are_under_way", churn),
+];
+
+pub const ALONE: &[(&str, Test)] = &[
+    // It sees the namespaces of others come and go.
     ("every_namespace_is_looked_at", namespaces),
 ];
 
@@ -51,6 +54,22 @@ fn kill_all(netns: &Netns) -> Result<()> {
     let left = listed(netns)?;
     ensure!(left.is_empty(), "this kernel does not end them (INET_DIAG_DESTROY): {left:?}");
     Ok(())
+}
+
+/// Waits until all have been there for a second or more; the kernel keeps them for a minute.
+fn until_a_second_old(netns: &Netns) -> Result<()> {
+    until("each has been in TIME_WAIT for a second", || {
+        let text = output(netns.command("ss").args(["-Htano", "state", "time-wait"]))?;
+        // The timer has what is left, in whole seconds.
+        let young = ["(timewait,1min", "(timewait,59sec"];
+        Ok((!young.iter().any(|left| text.contains(left))).then_some(()))
+    })
+}
+
+/// A connection that gets into `TIME_WAIT` after all that was before: when a tool shows it, it has
+/// looked at everything else that was there.
+fn mark_time(netns: &Netns) -> Result<()> {
+    Running::hold(netns, "--conns 1 --state time-wait")?.release()
 }
 
 fn wait_for(tool: &Tool, mark: &str, count: usize) -> Result<()> {
@@ -120,12 +139,12 @@ fn filters() -> Result<()> {
     let count = listed(&netns)?.len();
     wait_for(&all, BEGINS, count)?;
     // Longer than --slower.
-    thread::sleep(Duration::from_millis(900));
+    until_a_second_old(&netns)?;
     kill_all(&netns)?;
     wait_for(&all, ENDS, count)?;
-    thread::sleep(Duration::from_millis(300));
     let all = all.finish()?.of_kind("state")?;
     for ((flags, keep), tool) in cases.into_iter().zip(tools) {
+        tool.wait_for_kind("state", all.iter().filter(|line| keep(line)).count()).context(flags)?;
         let ended = tool.finish()?;
         ended.complete().context(flags)?;
         // Each polls for itself, so times differ; listeners have no remote end.
@@ -154,60 +173,87 @@ fn older() -> Result<()> {
     Running::hold(&netns, &format!("--conns {CONNS} --state time-wait"))?.release()?;
     let truth = listed(&netns)?;
     ensure!(truth.len() == CONNS, "{truth:?}");
+    let there = Instant::now();
     let tool = Tool::start("tcpstates", &format!("-i 0.2 --netns {}", netns.path()))?;
     // With an owner asked for, what has none is not shown.
     let owned = Tool::start("tcpstates", &format!("-i 0.2 --netns {} -c hold*", netns.path()))?;
-    thread::sleep(Duration::from_millis(400));
-    let least = Duration::from_millis(400);
+    mark_time(&netns)?;
+    wait_for(&tool, BEGINS, 1)?;
+    wait_for(&owned, BEGINS, 1)?;
+    let least = there.elapsed();
     kill_all(&netns)?;
-    tool.wait_for_kind("state", CONNS)?;
-    let most = begin.elapsed();
+    wait_for(&owned, ENDS, 1)?;
+    wait_for(&tool, ENDS, 1)?;
     let ended = tool.finish()?;
+    let most = begin.elapsed();
     ended.complete()?;
-    let found = ended.of_kind("state")?;
     if !polls(&ended)? {
         return Ok(());
     }
+    let older = |ended: &Ended| -> Result<Vec<Value>> {
+        let ports = |line: &Value| (number(&line["lport"]), number(&line["rport"]));
+        let lines = ended.of_kind("state")?.into_iter();
+        Ok(lines.filter(|line| truth.contains(&ports(line))).collect())
+    };
+    let found = older(&ended)?;
     ensure!(ends(&found, "TIME_WAIT", "CLOSE") == truth && found.len() == CONNS, "{found:#?}");
     for line in &found {
         let time = Duration::from_nanos(number(&line["duration_ns"]));
-        ensure!((least..most).contains(&time), "{line}");
+        ensure!((least..most).contains(&time), "not within {least:?} to {most:?}: {line}");
         ensure!(line["pid"].is_null() && line["polled"] == true, "{line}");
     }
     let owned = owned.finish()?;
     owned.complete()?;
-    ensure!(owned.of_kind("state")?.is_empty(), "{:?}", owned.lines);
+    ensure!(older(&owned)?.is_empty(), "{:?}", owned.lines);
     Ok(())
 }
 
-/// In the tests' own namespace, where the process closes for good and its peer does not.
+/// How much too old a timewait socket's beginning may look, where its timer tells: a tick of the
+/// slowest kernel (HZ=100).
+const TICK: Duration = Duration::from_millis(10);
+
+/// The process closes for good and its peer does not.
 fn orphan() -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let netns = Netns::new("orphan")?;
+    let listener = netns.within(|| Ok(TcpListener::bind("127.0.0.1:0")?))?;
     let address = listener.local_addr()?;
-    let connect = || -> Result<(TcpStream, TcpStream)> {
-        let client = TcpStream::connect(address)?;
-        Ok((client, listener.accept()?.0))
+    let connect = || -> Result<(u16, TcpStream, TcpStream)> {
+        let client = netns.within(|| Ok(TcpStream::connect(address)?))?;
+        Ok((client.local_addr()?.port(), client, listener.accept()?.0))
     };
-    let tool = Tool::start("tcpstates", &format!("-i 0.1 --rport {}", address.port()))?;
-    let (client, server) = connect()?;
-    drop(client);
+    // From inside, for looking at the timewait sockets of another namespace takes more rights.
+    let flags = format!("-i 0.1 --netns {} --rport {}", netns.path(), address.port());
+    let tool = Tool::start_in(&netns, "tcpstates", &flags)?;
+    // When the tool shows a connection that both ends close, it has looked at the others.
+    let looks = |shown| -> Result<()> {
+        let (_, client, server) = connect()?;
+        drop((client, server));
+        wait_for(&tool, BEGINS, shown)
+    };
+    let (port, client, server) = connect()?;
     let begin = Instant::now();
+    drop(client);
     wait_for(&tool, "\"new\":\"FIN_WAIT2\"", 1)?;
-    let (other_client, other_server) = connect()?;
+    let (other_port, other_client, other_server) = connect()?;
     drop(other_client);
     wait_for(&tool, "\"new\":\"FIN_WAIT2\"", 2)?;
-    thread::sleep(Duration::from_millis(700));
-    let least = Duration::from_millis(650);
+    let both = Instant::now();
+    looks(1)?;
+    let least = both.elapsed().saturating_sub(TICK);
     drop(server);
-    wait_for(&tool, BEGINS, 1)?;
+    wait_for(&tool, BEGINS, 2)?;
     let most = begin.elapsed();
-    thread::sleep(Duration::from_millis(250));
+    looks(3)?;
     let ended = tool.finish()?;
     ended.complete()?;
     drop(other_server);
     let found = ended.of_kind("state")?;
-    let left: Vec<_> = found.iter().filter(|line| line["old"] == "FIN_WAIT2").collect();
-    let [line] = left[..] else { anyhow::bail!("the other one is still in FIN_WAIT2: {left:?}") };
+    let left = |port: u16| -> Vec<&Value> {
+        let mine = found.iter().filter(|line| number(&line["lport"]) == u64::from(port));
+        mine.filter(|line| line["old"] == "FIN_WAIT2").collect()
+    };
+    ensure!(left(other_port).is_empty(), "it is still in FIN_WAIT2: {:?}", left(other_port));
+    let [line] = left(port)[..] else { anyhow::bail!("left more than once: {:?}", left(port)) };
     let time = Duration::from_nanos(number(&line["duration_ns"]));
     ensure!((least..most).contains(&time), "{time:?} is not within {least:?} to {most:?}: {line}");
     ensure!(line["new"] == "TIME_WAIT" && line["pid"] == std::process::id(), "{line}");
@@ -221,11 +267,18 @@ fn reused() -> Result<()> {
     let netns = Netns::new("twr")?;
     netns.sysctl(&["net.ipv4.ip_local_port_range=50000 50000", "net.ipv4.tcp_tw_reuse=1"])?;
     let tool = Tool::start_in(&netns, "tcpstates", &format!("-i 0.2 --netns {}", netns.path()))?;
+    let begin = Instant::now();
     load::run(&netns, "churn --conns 1 --threads 1 --port 5201")?;
     wait_for(&tool, BEGINS, 1)?;
-    // The kernel lets one second pass before it reuses a timewait socket.
-    thread::sleep(Duration::from_millis(1_200));
-    load::run(&netns, "churn --conns 1 --threads 1 --port 5201")?;
+    let there = Instant::now();
+    // The kernel waits up to a second before it reuses a timewait socket; connect() finds no port
+    // until then.
+    let least = until("the kernel reuses it", || {
+        let so_far = there.elapsed();
+        let second = load::run(&netns, "churn --conns 1 --threads 1 --port 5201");
+        Ok(second.is_ok().then_some(so_far))
+    })?;
+    let most = begin.elapsed();
     ensure!(netns.counter("TcpExtTWRecycled")? == 1, "the kernel has not reused it");
     wait_for(&tool, BEGINS, 2)?;
     let ended = tool.finish()?;
@@ -237,8 +290,8 @@ fn reused() -> Result<()> {
     let path: Vec<_> = client.iter().filter_map(|line| line["new"].as_str()).collect();
     let life = ["ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"];
     ensure!(path == [&life[..], &["CLOSE"], &life[..]].concat(), "{client:#?}");
-    let time = number(&client[4]["duration_ns"]);
-    ensure!(time > 1_000_000_000, "the kernel reuses none so young: {}", client[4]);
+    let time = Duration::from_nanos(number(&client[4]["duration_ns"]));
+    ensure!((least..most).contains(&time), "not within {least:?} to {most:?}: {}", client[4]);
     let cause = &client[4]["ended_by"];
     let known = if polls(&ended)? { cause.is_null() } else { cause == "reused_connect" };
     ensure!(known, "{}", client[4]);
@@ -248,7 +301,8 @@ fn reused() -> Result<()> {
 /// More connections than a look takes at a stretch, and each look meets them in the making.
 fn churn() -> Result<()> {
     let netns = Netns::new("twc")?;
-    let flags = format!("-i 0.05 --buffer 16M --netns {}", netns.path());
+    // Room for all of it, however late a busy machine lets the tool read.
+    let flags = format!("-i 0.05 --buffer 64M --netns {}", netns.path());
     let tool = Tool::start("tcpstates", &flags)?;
     let churn = load::run(&netns, "churn --conns 15000")?;
     wait_for(&tool, "\"old\":\"LISTEN\",\"new\":\"CLOSE\"", 1)?;
@@ -284,7 +338,14 @@ fn namespaces() -> Result<()> {
     wait_for(&tool, BEGINS, truth.len())?;
     // Its sockets go with it; that the tool watches does not keep it.
     drop(other);
-    thread::sleep(Duration::from_millis(800));
+    tool.wait_for("a note, or no need to look", |lines| {
+        let note = |line: &String| line.contains("\"note\"") && line.contains("TIME_WAIT");
+        !lines[0].contains("\"time-wait\":\"iterator\"") || lines.iter().any(note)
+    })?;
+    // It is noted once, however often the tool looks.
+    mark_time(&one)?;
+    truth.extend(listed(&one)?.into_iter().map(|(local, remote)| (inodes[0], local, remote)));
+    wait_for(&tool, BEGINS, truth.len())?;
     let ended = tool.finish()?;
     ended.complete()?;
     ensure!(seen(&ended.of_kind("state")?) == truth, "{truth:?}");

@@ -1,16 +1,18 @@
 //! A tool as a child process: started, read line by line, signalled, and waited for.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::Test;
 use crate::netns::Netns;
 pub use crate::setting::path_of;
 use crate::setting::{patience, tool_command};
@@ -64,26 +66,32 @@ struct Lines {
     changed: Condvar,
 }
 
-/// Program runs that the kernel has skipped in this process's tools, as they say themselves.
-static SKIPPED: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// Program runs that the kernel has skipped in the tools of this thread's test, as they say.
+    static SKIPPED: Cell<u64> = const { Cell::new(0) };
+}
 
 /// Remembers how many runs the newest status says were skipped.
 fn note_skipped(lines: &[String]) -> u64 {
     let newest = lines.iter().rev().find(|line| line.contains("\"kind\":\"status\""));
     let status: Value = newest.and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
     let skipped = number(&status["missed"]).max(number(&status["unreturned"]));
-    SKIPPED.fetch_max(skipped, Ordering::Relaxed);
+    SKIPPED.set(SKIPPED.get().max(skipped));
     skipped
 }
 
-/// What to add to a failure: with skipped runs no count can be complete, and where programs are
-/// emulated, which makes them slow, they are no rarity.
-pub fn skipped() -> String {
-    match SKIPPED.load(Ordering::Relaxed) {
-        0 => String::new(),
-        runs => format!("\n(the kernel skipped {runs} runs of the tool's programs)"),
-    }
+/// Runs a test and adds to its failure how many runs were skipped: with any, no count can be
+/// complete, and where programs are emulated, which makes them slow, they are no rarity.
+pub fn noting_skips(test: Test) -> Result<()> {
+    SKIPPED.set(0);
+    test().map_err(|error| match SKIPPED.get() {
+        0 => error,
+        runs => anyhow!("{error:#}\n(the kernel skipped {runs} runs of the tool's programs)"),
+    })
 }
+
+/// Programs, maps and links by their kind (`prog`, `map`, `link`) and number.
+pub type BpfObjects = BTreeSet<(String, u64)>;
 
 /// A running tool; killed when dropped.
 pub struct Tool {
@@ -98,10 +106,8 @@ pub struct Ended {
     pub lines: Vec<String>,
     /// Standard error.
     pub errors: String,
-    /// How it ended …
+    /// How it ended.
     pub status: ExitStatus,
-    /// … and how long after it was asked to.
-    pub took: Duration,
 }
 
 impl Tool {
@@ -186,6 +192,33 @@ impl Tool {
         self.lines.lines.lock().unwrap().0.len()
     }
 
+    /// What the kernel says of the process's open files; some are closed meanwhile.
+    fn open_files(&self) -> Result<Vec<String>> {
+        let files = std::fs::read_dir(format!("/proc/{}/fdinfo", self.pid()))?;
+        Ok(files.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect())
+    }
+
+    /// The BPF objects that the process holds, but the links of iterators, which come and go.
+    pub fn bpf_objects(&self) -> Result<BpfObjects> {
+        let mut found = BpfObjects::new();
+        for text in self.open_files()?.iter().filter(|text| !text.contains("link_type:\titer")) {
+            // A link tells its program's number, too.
+            let id = ["link", "map", "prog"].iter().find_map(|kind| {
+                let id = text.lines().find_map(|line| line.strip_prefix(&format!("{kind}_id:")))?;
+                Some((*kind, id.trim()))
+            });
+            if let Some((kind, id)) = id {
+                found.insert((kind.to_owned(), id.parse()?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many places its programs are attached to.
+    pub fn links(&self) -> Result<usize> {
+        Ok(self.bpf_objects()?.iter().filter(|(kind, _)| kind == "link").count())
+    }
+
     /// Waits until as many lines of a kind were seen.
     pub fn wait_for_kind(&self, kind: &str, count: usize) -> Result<()> {
         let mark = format!("\"kind\":\"{kind}\"");
@@ -211,16 +244,14 @@ impl Tool {
 
     /// Waits for the end.
     pub fn wait(mut self) -> Result<Ended> {
-        let begin = Instant::now();
         let child = &mut self.child;
         let status = until("the tool ends", || Ok(child.try_wait()?))?;
-        let took = begin.elapsed();
         let (out, err) = self.readers.take().context("waited twice")?;
-        out.join().map_err(|_| anyhow::anyhow!("reader"))?;
-        let errors = err.join().map_err(|_| anyhow::anyhow!("reader"))?;
+        out.join().map_err(|_| anyhow!("reader"))?;
+        let errors = err.join().map_err(|_| anyhow!("reader"))?;
         let lines = std::mem::take(&mut self.lines.lines.lock().unwrap().0);
         note_skipped(&lines);
-        Ok(Ended { lines, errors, status, took })
+        Ok(Ended { lines, errors, status })
     }
 }
 
