@@ -3,14 +3,15 @@
 #
 # KERNEL  one of the series of the lab, or "native"; all of them otherwise
 # ATTACH  one cell: auto fentry tracepoint kprobe user integrity confidentiality; all otherwise
+# TESTED  a cell whose tests have run on this machine already
 # UPDATE  not empty: record the findings in docs/kernels.md and tests/lab/verifier.tsv
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# A line a boot; two boots a kernel, for as many short jobs keep the CPUs busy to the end. Each in
-# this order: lockdown can be raised, but never lowered.
-GUEST_STEPS='kprobe user integrity confidentiality
-verifier auto fentry tracepoint peers'
+# A line a boot; two boots a kernel, for as many short jobs keep the CPUs busy to the end. Auto
+# comes before the cells that are compared with it, and lockdown can be raised, but never lowered.
+GUEST_STEPS='auto fentry user integrity confidentiality
+verifier tracepoint kprobe peers'
 # What may be done to this machine: nothing that lasts.
 NATIVE_STEPS='verifier auto fentry tracepoint kprobe user'
 GUESTS_AT_ONCE=3
@@ -64,7 +65,7 @@ run_native() {
 	local begin=$SECONDS
 	say "This machine: $(uname -r)"
 	# shellcheck disable=SC2086 # the steps are words
-	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" \
+	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" LAB_TESTED="${TESTED:-}" \
 		sh scripts/lab/cells.sh ${attach:-$NATIVE_STEPS}
 	as_root chmod 644 "$work/native.results"
 	printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$work/native.results"

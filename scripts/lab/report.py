@@ -28,7 +28,9 @@ def show(kernels):
         steps = ", ".join(f"{step} {seconds}" for step, seconds in kernel.times.items())
         print(f"{kernel.series} ({kernel.release}): {kernel.seconds} s ({steps})")
         for (cell, tool), found in kernel.cells.items():
-            print(f"  {cell:15} {tool:15} {found}")
+            hooks = ", hooks as in auto" if found.as_auto else ""
+            tests = f"{found.tests} tests, {found.seconds} s{hooks}"
+            print(f"  {cell:15} {tool:15} {tests:36} {found}")
         for (name, program, kept), why in kernel.insns.items():
             # Many may not use socket storage; that no way is left is worth a line.
             if kept == "hash" and not isinstance(why, int):

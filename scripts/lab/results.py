@@ -31,6 +31,9 @@ class Cell:
     kind: str = "ok"
     reason: str = ""
     rungs: str = ""
+    as_auto: bool = False  # hooks are served as in auto
+    tests: int = 0
+    seconds: int = 0
 
     def __str__(self):
         return f"{self.kind}: {self.reason}" if self.reason else self.kind
@@ -78,8 +81,12 @@ class Kernel:
                 self.release = release
             case ["start", cell, tool, code, *said]:
                 self.start(cell, tool, code, " ".join(said))
-            case ["test", cell, tool, name, code, _]:
+            case ["test", cell, tool, name, code, seconds]:
                 self.test(cell, tool, name, code)
+                self.cells[cell, tool].tests += 1
+                self.cells[cell, tool].seconds += int(seconds)
+            case ["as-auto", cell, tool]:
+                self.cells[cell, tool].as_auto = True
             case ["log", cell, _, name, text]:
                 where = f"{self.series} {cell} {name}: "
                 if sum(line.startswith(where) for line in self.logs) < LOG_LINES:

@@ -84,29 +84,26 @@ fn probes(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
     .collect()
 }
 
-/// How a tool ended and what it printed when somebody started it like that before.
+/// How a tool ended, run without flags for a moment by somebody before, and what it printed.
 fn started(tool: &str) -> Option<(i64, String)> {
     let folder = PathBuf::from(env::var_os("TCPSCOPE_STARTED")?);
     let read = |kind| fs::read_to_string(folder.join(format!("{tool}.{kind}"))).ok();
     Some((read("code")?.trim().parse().ok()?, read("json")?))
 }
 
+/// Likewise, run now.
+fn start(tool: &str, mode: Option<&str>, flags: &[&str]) -> Result<(i64, String)> {
+    let mut command = tool_command(&[], tool);
+    command.args(["--json", "-d", "0.1"]).args(mode).args(flags).stdin(Stdio::null());
+    let ended = command.output()?;
+    Ok((ended.status.code().context("killed")?.into(), text(&ended.stdout)))
+}
+
 /// Runs a tool for a moment: its exit code and the hooks of its first status.
 fn run(tool: &Value, flags: &[&str]) -> Result<(i64, Map<String, Value>)> {
-    let name = tool["tool"].as_str().context("tool")?;
-    let plain = tool["mode"].is_null() && flags.is_empty();
-    let (code, printed) = match started(name).filter(|_| plain) {
-        Some(started) => started,
-        None => {
-            let ended = tool_command(&[], name)
-                .args(["--json", "-d", "0.1"])
-                .args(tool["mode"].as_str())
-                .args(flags)
-                .stdin(Stdio::null())
-                .output()?;
-            (ended.status.code().context("killed")?.into(), text(&ended.stdout))
-        }
-    };
+    let (name, mode) = (tool["tool"].as_str().context("tool")?, tool["mode"].as_str());
+    let before = started(name).filter(|_| mode.is_none() && flags.is_empty());
+    let (code, printed) = before.map_or_else(|| start(name, mode, flags), Ok)?;
     let first = printed.lines().next().map(serde_json::from_str::<Value>);
     let status = first.transpose()?.unwrap_or_default();
     let probes = status["probes"].as_object().cloned().unwrap_or_default();
