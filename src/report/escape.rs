@@ -59,15 +59,6 @@ pub fn width(text: &[u8]) -> usize {
     if text.is_ascii() {
         return text.len();
     }
-    // Every transition has these of our own making; the tables of Unicode can wait.
-    if text == "→".as_bytes() {
-        return 1;
-    }
-    if let Some(number) = text.strip_suffix("µs".as_bytes())
-        && number.is_ascii()
-    {
-        return number.len() + 2;
-    }
     text.utf8_chunks().map(|chunk| chunk.valid().width()).sum()
 }
 
