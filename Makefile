@@ -46,7 +46,7 @@ uninstall:
 	@scripts/install.sh uninstall '$(DESTDIR)$(PREFIX)'
 
 fmt:
-	cargo fmt
+	cargo fmt --all
 	clang-format -i $$(find bpf -name "*.[ch]" ! -name vmlinux.h)
 
 clean:

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 scripts/setup.sh build
-cargo build --release --bins --examples
+cargo build --release --bins
 [ "${1:-}" != programs ] || exit 0
 
 release=$(release_dir)
@@ -14,5 +14,5 @@ mkdir -p "$STAGE/bin"
 for name in $(tool_names); do
 	cp "$release/$name" "$STAGE/bin/"
 done
-"$release/examples/mkassets" "$STAGE/share"
+"$release/xtask" assets "$STAGE/share"
 say "Ready to install from $STAGE: $(tool_names | tr '\n' ' ')"

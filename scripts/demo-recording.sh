@@ -67,7 +67,7 @@ background redis-cli -r -1 -i 0.003 set key value
 # Every few seconds more clients than the listener's queue holds, and in between none.
 background bash -c 'while :; do sleep 6; wrk -t1 -c300 -d2s http://127.0.0.1:8080/page; done'
 # Standard input keeps it; it ends with this script.
-nsenter "--net=/run/netns/$netns" "$release/examples/tcpload" hold --state close-wait --conns 5 < <(sleep $((seconds + 5))) >/dev/null &
+nsenter "--net=/run/netns/$netns" "$release/tcpload" hold --state close-wait --conns 5 < <(sleep $((seconds + 5))) >/dev/null &
 pids+=("$!")
 
 wait "${recorders[@]}"

@@ -25,7 +25,7 @@ load() {
 }
 
 tcpload() {
-	load "$release/examples/tcpload" "$@"
+	load "$release/tcpload" "$@"
 }
 
 # Nothing listens on the discard port: the connections are refused.

@@ -37,10 +37,10 @@ pack() {
 		sed -n 's/^ *Executable tests\/live\/main.rs (\(.*\))$/\1/p')
 	[ -n "$live" ] || die 'the live tests cannot be built'
 	release=$(release_dir)
-	mkdir -p "$to/examples"
+	mkdir -p "$to"
 	tool_names >"$to/tools.txt"
 	tool_names | while read -r name; do cp "$release/$name" "$to/"; done
-	cp "$release/examples/tcpload" "$release/examples/verify" "$to/examples/"
+	cp "$release/tcpload" "$release/examples/verifier" "$to/"
 	cp "$live" "$to/live"
 	cp scripts/lab/cells.sh "$to/"
 	grep -v '^#' tests/lab/tests.tsv >"$to/tests.tsv"

@@ -68,7 +68,7 @@ live_tests() {
 export INSTA_UPDATE=${INSTA_UPDATE:-no}
 kind=${1:-test}
 scripts/setup.sh "$kind"
-step 'Rust format' cargo fmt --check
+step 'Rust format' cargo fmt --all --check
 step 'C format' check_c_format
 step 'clippy' cargo clippy --all-targets -- -D warnings
 step 'unit, golden, plan and layout tests' unit_tests

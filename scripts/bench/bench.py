@@ -55,7 +55,7 @@ class Bench:
 
     def load(self, kind, seconds):
         """The command of a load for some seconds."""
-        return [str(self.bins / "examples/tcpload"), kind, "--seconds", str(seconds)]
+        return [str(self.bins / "tcpload"), kind, "--seconds", str(seconds)]
 
     def attempt(self, variant, run):
         """Runs one measurement; a tool that cannot is told about and left out from then on."""
@@ -149,7 +149,7 @@ def measure_start(bench, load, variants):
 
 def measure_idle(bench, variants):
     """CPU of looking at listeners at which nothing happens."""
-    load = [str(bench.bins / "examples/tcpload"), "listen", "--hold", "--spread"]
+    load = [str(bench.bins / "tcpload"), "listen", "--hold", "--spread"]
     load += ["--listeners", str(LISTENERS), "--port", "21000", "--backlog", "8"]
 
     def run(variant):
@@ -168,7 +168,7 @@ def measure_idle(bench, variants):
 def measure_screen(bench, variants):
     """A dashboard beside many connections: what it takes, and how soon it answers keys."""
     what = f"beside {CONNECTIONS:,} connections"
-    load = [str(bench.bins / "examples/tcpload"), "hold", "--conns", str(HELD)]
+    load = [str(bench.bins / "tcpload"), "hold", "--conns", str(HELD)]
 
     def run(variant):
         with on_screen(variant.argv) as screen:

@@ -3,7 +3,7 @@
 # A step is a cell or one of "verifier" and "peers". Findings go to the file LAB_OUT, one a line,
 # fields separated by tabs. Plain sh, for the guest has busybox only.
 #
-# LAB_DIR has the tools, examples/, the test binary live, tests.tsv, and tools.txt.
+# LAB_DIR has the tools, tcpload, verifier, the test binary live, tests.tsv, and tools.txt.
 # LAB_TESTED is a cell whose tests have run already on this kernel; there the tools only start.
 set -u
 
@@ -146,7 +146,7 @@ cell() {
 }
 
 verifier() {
-	if "$LAB_DIR/examples/verify" >"$work/out" 2>"$work/err"; then
+	if "$LAB_DIR/verifier" >"$work/out" 2>"$work/err"; then
 		while IFS= read -r line; do
 			tell insns "$line"
 		done <"$work/out"

@@ -1,7 +1,7 @@
 //! The load generator and other programs that make traffic.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -12,9 +12,8 @@ use crate::tool::{output, path_of};
 
 /// The generator, which cargo builds beside the tools.
 pub fn tcpload() -> Result<PathBuf> {
-    let tools = path_of("tcpstates");
-    let path = tools.parent().unwrap_or(Path::new("")).join("examples/tcpload");
-    ensure!(path.exists(), "{} is missing: cargo build --examples", path.display());
+    let path = path_of("tcpload");
+    ensure!(path.exists(), "{} is missing: cargo build --bins", path.display());
     Ok(path)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `TCPSCOPE_BIN_DIR` | folder of the tools and of `examples/tcpload` |
+//! | `TCPSCOPE_BIN_DIR` | folder of the tools and of tcpload |
 //! | `TCPSCOPE_ATTACH` | every tool started gets `--attach` with this value |
 //! | `TCPSCOPE_RUNNER` | a command that starts the tool named after it, with other rights |
 //! | `TCPSCOPE_STARTED` | folder with what each tool printed when it was started (`TOOL.json`), and its exit code (`TOOL.code`): for them it need not start again |

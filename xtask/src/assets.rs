@@ -1,7 +1,5 @@
-//! Writes the man pages and shell completions of every tool below a `share` folder, laid out as
-//! they are installed: `mkassets DIR`.
+//! Man pages and shell completions of every tool, laid out as they are installed.
 
-use std::env;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -12,10 +10,10 @@ use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-fn main() -> Result<()> {
-    let share = env::args_os().nth(1).context("usage: mkassets DIR")?;
+/// Writes them below `share`.
+pub fn write(share: &Path) -> Result<()> {
     for command in tcpscope::cli::commands() {
-        write_assets(Path::new(&share), command)?;
+        write_assets(share, command)?;
     }
     Ok(())
 }

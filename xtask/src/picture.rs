@@ -1,5 +1,4 @@
-//! Draws a view of tcpdash on the demonstration's recording as an SVG:
-//! `cargo run --example picture -- processes 30 > docs/tcpdash.svg`.
+//! A view of tcpdash on the demonstration's recording as an SVG.
 
 use std::fmt::Write;
 
@@ -16,15 +15,14 @@ use tcpscope::report::Ctx;
 const SIZE: (u16, u16) = (110, 26);
 const CELL: (f64, f64) = (8.4, 17.0);
 
-fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let view = arguments.next().and_then(|name| View::named(&name)).context("which view?")?;
-    let seconds: i64 = arguments.next().context("at which second?")?.parse()?;
+/// Prints the view of that name at a second of the recording.
+pub fn draw(view: &str, second: i64) -> Result<()> {
+    let view = View::named(view).with_context(|| format!("no view {view:?}"))?;
     let recording = std::io::Cursor::new(demo::recording()?);
     let mut player = Player::new(Lines::new(Box::new(recording)))?;
     let mut dash = Dash::new("demo".to_owned(), false);
     dash.show(view);
-    for event in player.control(Control::Seek(seconds * 1_000_000_000))? {
+    for event in player.control(Control::Seek(second * 1_000_000_000))? {
         dash.handle(event);
     }
     dash.handle(Event::Progress(player.progress().clone()));

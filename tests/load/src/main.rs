@@ -1,5 +1,5 @@
-//! tcpload: bounded TCP load with numbers known in advance, for the demo, the benchmark and the
-//! live tests. Every process it starts ends with it.
+//! tcpload: bounded TCP load with numbers known in advance, for the live tests, the
+//! lab, the demo and the benchmark. Every process it starts ends with it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! verify: what the verifier of the running kernel has to do for every program of every tool.
+//! What the verifier of the running kernel has to do for every program of every tool.
 //!
 //! Each program is loaded once with sockets kept in socket storage and once in a hash map, and never
 //! attached. One line each, separated by tabs: object, program, where sockets are kept,
