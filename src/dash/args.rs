@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::cli::{Common, parse};
-use crate::dash::View;
+use crate::dash::{Target, View};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,6 +45,9 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse::file_size, default_value = "64M",
         requires = "record", help_heading = "Recordings")]
     pub record_max: u64,
+    /// Replace the files of an earlier recording
+    #[arg(long, requires = "record", help_heading = "Recordings")]
+    pub force: bool,
     /// Replay a recording: JSON Lines of any tool; - reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "demo", help_heading = "Recordings")]
     pub replay: Option<PathBuf>,
@@ -76,6 +79,12 @@ pub struct Args {
 }
 
 impl Args {
+    /// The recording asked for.
+    pub fn target(&self) -> Option<Target> {
+        let path = self.record.clone()?;
+        Some(Target { path, max: self.record_max, force: self.force })
+    }
+
     /// Checks that clap cannot do.
     ///
     /// # Errors

@@ -9,15 +9,22 @@ use crossterm::event::{
     Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind,
     read,
 };
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGXCPU,
+};
 use signal_hook::iterator::Signals;
 
 use super::keys::KeyPress;
 use super::terminal;
 use super::{Action, Event, Message};
+use crate::report::ignored_signals;
 
 /// A screen that takes no more characters must not keep the program from its end.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Signals that end a program by default; the terminal is given back before they do. The others cannot be
+/// caught (SIGKILL, SIGSTOP), or come from a fault of the program itself.
+const FATAL: [i32; 6] = [SIGQUIT, SIGABRT, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU];
 
 /// Reads the terminal until it is gone.
 pub fn watch_terminal(send: SyncSender<Message>) -> io::Result<()> {
@@ -42,9 +49,16 @@ pub fn watch_terminal(send: SyncSender<Message>) -> io::Result<()> {
 
 /// Turns signals into orders.
 pub fn watch_signals(send: SyncSender<Message>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT])?;
+    let ignored = ignored_signals();
+    let watched = [SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT].into_iter().chain(FATAL);
+    let mut signals = Signals::new(watched.filter(|signal| !ignored.has(*signal)))?;
     thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
+            if FATAL.contains(&signal) {
+                terminal::restore();
+                // Ends with the signal, and with a core where one is due.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
             let order = match signal {
                 SIGTSTP => Action::Suspend,
                 SIGCONT => Action::Redraw,

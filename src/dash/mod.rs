@@ -36,7 +36,7 @@ pub use args::Args;
 pub use events::{Action, Control, Event, Message, Programs, Progress, SelfCost};
 pub use keys::{HELP, KeyPress};
 pub use layout::{Area, Layout, Place, columns};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, Target};
 pub use run::{Feed, run};
 pub use save::save;
 pub use snapshot::snapshot;

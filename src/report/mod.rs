@@ -20,6 +20,6 @@ pub use json::{line as json_line, note as json_note, value as json_value};
 pub use printer::{Format, Printer};
 pub use sink::{Sink, SinkError};
 pub use status::Status;
-pub use stop::Stop;
+pub use stop::{Stop, ignored_signals};
 pub use table::{Table, TableView};
 pub use term::Term;

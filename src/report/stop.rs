@@ -33,10 +33,12 @@ impl Stop {
         Ok((Self(Arc::new(shared)), writer))
     }
 
-    /// A stop for Ctrl-C, SIGTERM and SIGHUP.
+    /// A stop for Ctrl-C, SIGTERM and SIGHUP; `nohup` and shells in the background have some of them
+    /// ignored, and that stays so.
     pub fn on_signals() -> io::Result<Self> {
         let (stop, writer) = Self::pair()?;
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let ignored = ignored_signals();
+        for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !ignored.has(*signal)) {
             signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
         }
         Ok(stop)
@@ -77,6 +79,26 @@ impl Stop {
     }
 }
 
+/// A set of signals as `/proc/PID/status` writes it: bit n - 1 is signal n.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignalSet(u64);
+
+impl SignalSet {
+    /// Whether a signal is in it.
+    pub fn has(self, signal: i32) -> bool {
+        u32::try_from(signal - 1)
+            .is_ok_and(|bit| self.0.checked_shr(bit).is_some_and(|set| set & 1 == 1))
+    }
+}
+
+/// The signals that whoever started this process has it ignore; none where /proc does not say. Ask before
+/// any handler is set.
+pub fn ignored_signals() -> SignalSet {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    SignalSet(mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0))
+}
+
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.reader.as_fd()
@@ -104,6 +126,15 @@ mod tests {
         assert!(clone.wait(Duration::from_secs(5)));
         assert!(stop.requested() && stop.requested());
         assert!(stop.grace().unwrap() <= GRACE);
+    }
+
+    #[test]
+    fn a_set_of_signals_is_read_from_its_bits() {
+        let set = SignalSet(0b101);
+        assert_eq!(
+            [1, 2, 3, 64, 65, 0, -1].map(|signal| set.has(signal)),
+            [true, false, true, false, false, false, false]
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! How a tool ends: an exit code, and one message where it failed.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::kernel::error::StartError;
-use crate::report::SinkError;
+use crate::report::{SinkError, escape};
 
 /// Exit code: the output cannot be written.
 const EXIT_OUTPUT: u8 = 10;
@@ -19,11 +20,22 @@ pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
     match error.downcast_ref() {
         Some(SinkError::Closed) => return ExitCode::SUCCESS,
         Some(SinkError::Write(_)) => {
-            eprintln!("{name}: {error}");
+            complain(&format!("{name}: {error}"));
             return ExitCode::from(EXIT_OUTPUT);
         }
         None => {}
     }
-    eprintln!("{name}: {error:#}");
+    complain(&format!("{name}: {error:#}"));
     ExitCode::from(error.downcast_ref::<StartError>().map_or(1, StartError::exit_code))
+}
+
+/// Prints lines on the standard error output. They hold arguments and names of files, which are as hostile
+/// as anything else. Where they cannot be written, the exit code says enough.
+fn complain(text: &str) {
+    let mut out = Vec::with_capacity(text.len() + 1);
+    for line in text.lines() {
+        escape::text(line.as_bytes(), &mut out);
+        out.push(b'\n');
+    }
+    let _ = io::stderr().write_all(&out);
 }

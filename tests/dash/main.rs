@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 mod frames;
+mod hostile;
 mod keys;
 mod random;
 mod recordings;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -147,6 +148,29 @@ fn signals_that_end() {
         kill_process(screen.pid(), signal).unwrap();
         assert!(screen.given_back().success(), "{signal:?}");
     }
+}
+
+#[test]
+fn signals_that_kill_find_the_terminal_as_it_was() {
+    for signal in [Signal::QUIT, Signal::ABORT, Signal::USR1, Signal::ALARM] {
+        let mut screen = Screen::demo();
+        kill_process(screen.pid(), signal).unwrap();
+        assert_eq!(screen.given_back().signal(), Some(signal.as_raw()), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" --demo", env!("CARGO_BIN_EXE_tcpdash")]);
+    let mut screen = Screen::start(command);
+    screen.wait_for("retransmits");
+    kill_process(screen.pid(), Signal::HUP).unwrap();
+    // A signal that ends it is handled before keys are.
+    screen.keys.write_all(b"5").unwrap();
+    screen.wait_for("TIME_WAIT");
+    screen.keys.write_all(b"q").unwrap();
+    assert!(screen.given_back().success());
 }
 
 #[test]

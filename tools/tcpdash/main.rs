@@ -76,7 +76,7 @@ fn watch(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Feed>> {
         measure: args.common.measure.clone(),
         max_keys: args.max_keys,
         interval: args.interval,
-        record: args.record.clone().map(|path| (path, args.record_max)),
+        record: args.target(),
     };
     if args.snapshot.is_none() {
         return live::start(OBJECT, request).map(Some);

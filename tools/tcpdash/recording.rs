@@ -1,16 +1,13 @@
 //! A recording instead of this machine.
 
-use std::fs::File;
-use std::io;
-use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tcpscope::dash::Args;
-use tcpscope::dash::replay::{Input, Lines, Player, play};
-use tcpscope::dash::{Control, Dash, Event, Feed, Message, demo};
+use tcpscope::dash::replay::{Player, open, play};
+use tcpscope::dash::{Control, Dash, Event, Feed, Message};
 use tcpscope::filter::Filter;
 
 /// Time that may pass at once in a recording that only comes to its end.
@@ -18,7 +15,7 @@ const A_LOT: Duration = Duration::from_secs(1 << 20);
 
 /// A recording. Nothing feeds a snapshot.
 pub fn replay(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Feed>> {
-    let (mut player, source) = open(args)?;
+    let (mut player, source) = open(args.replay.as_deref())?;
     dash.source = source;
     if args.common.filters.any() {
         dash.set_filter(String::new(), filter);
@@ -43,24 +40,6 @@ pub fn replay(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Fee
     }
     dash.handle(Event::Progress(player.progress().clone()));
     Ok(args.snapshot.is_none().then(|| feed(player)))
-}
-
-/// The recording, and what to call it.
-fn open(args: &Args) -> Result<(Player, String)> {
-    let (input, name): (Box<dyn Input>, _) = match &args.replay {
-        None => (Box::new(io::Cursor::new(demo::recording()?)), "demo".to_owned()),
-        Some(path) if path == Path::new("-") => {
-            (Box::new(io::stdin()), "standard input".to_owned())
-        }
-        Some(path) => {
-            let file =
-                File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (Box::new(file), name)
-        }
-    };
-    let player = Player::new(Lines::new(input)).context("cannot read the recording")?;
-    Ok((player, name))
 }
 
 /// A thread that plays.

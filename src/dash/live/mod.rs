@@ -5,7 +5,7 @@ mod latencies;
 mod listeners;
 mod sample;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use super::record::Record;
-use super::{Event, Feed, Message, Programs, Recorder};
+use super::{Event, Feed, Message, Programs, Recorder, Target};
 use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
 use crate::filter::Filter;
 use crate::hooks::TCPDASH;
@@ -39,7 +39,7 @@ pub struct LiveRequest {
     /// How often to look.
     pub interval: Duration,
     /// A file to write what is seen to, and the bytes that it and its predecessor may have.
-    pub record: Option<(PathBuf, u64)>,
+    pub record: Option<Target>,
 }
 
 /// Starts a session and waits until it runs.
@@ -85,8 +85,8 @@ pub fn once(object: &'static [u8], request: &LiveRequest) -> Result<Vec<Record>>
         live.sampler.glance(&live.running)?;
     }
     records.extend(live.look()?);
-    if let (Some(error), Some((path, _))) = (&live.unrecorded, &request.record) {
-        return Err(unwritable(path, error));
+    if let (Some(error), Some(target)) = (&live.unrecorded, &request.record) {
+        return Err(unwritable(&target.path, error));
     }
     Ok(records)
 }
@@ -124,8 +124,8 @@ struct Live {
 impl Live {
     fn begin(object: &'static [u8], request: &LiveRequest) -> Result<Self> {
         let recorder = match &request.record {
-            Some((path, max)) => {
-                Some(Recorder::create(path, *max).map_err(|error| unwritable(path, &error))?)
+            Some(target) => {
+                Some(Recorder::create(target).map_err(|error| unwritable(&target.path, &error))?)
             }
             None => None,
         };

@@ -88,7 +88,7 @@ fn listeners(model: &Model, found: &mut Vec<Finding>) {
             let text = format!("{name} dropped {drops} connections in the last minute{cause}");
             found.push(Finding { weight: Weight::Bad, text });
         } else if let (Some(peak), Some(limit @ 1..)) = (peak, row.accept_limit)
-            && peak * 10 >= limit * 8
+            && peak.saturating_mul(10) >= limit.saturating_mul(8)
         {
             let text = format!("{name}: accept queue at {peak} of {limit}");
             found.push(Finding { weight: Weight::Warning, text });
@@ -111,12 +111,9 @@ fn close_wait(model: &Model, found: &mut Vec<Finding>) {
     let old =
         model.close_wait.rows().filter(|row| age(row).is_some_and(|ns| ns >= LONG_CLOSE_WAIT));
     let Some(oldest) = old.max_by_key(age) else { return };
-    let held: u64 = model
-        .holders(TcpState::CloseWait, By::Process)
-        .iter()
-        .filter(|(key, _)| key.pid == oldest.pid)
-        .map(|(_, count)| count)
-        .sum();
+    let holders = model.holders(TcpState::CloseWait, By::Process);
+    let of_process = holders.iter().filter(|(key, _)| key.pid == oldest.pid);
+    let held = super::sum(of_process.map(|(_, count)| *count));
     let sockets = match held {
         0 => "a socket".to_owned(),
         1 => "1 socket".to_owned(),

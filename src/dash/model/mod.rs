@@ -285,7 +285,7 @@ impl Model {
                 for row in &interval.rows {
                     if let (Some(state), Some(count)) = (row.state, row.count) {
                         let sum: &mut Option<u64> = &mut sums[usize::from(state.number())];
-                        *sum = Some(sum.unwrap_or(0) + count);
+                        *sum = Some(sum.unwrap_or(0).saturating_add(count));
                     }
                 }
             }
@@ -300,8 +300,8 @@ impl Model {
         let mut sums: BTreeMap<_, (Key, u64)> = BTreeMap::new();
         for row in rows.filter(|row| row.state == Some(state)) {
             let id = (row.pid, row.comm.clone(), row.raddr, row.lport);
-            sums.entry(id).or_insert_with(|| (Key { netns: None, ..row.key() }, 0)).1 +=
-                row.count.unwrap_or(0);
+            let sum = sums.entry(id).or_insert_with(|| (Key { netns: None, ..row.key() }, 0));
+            sum.1 = sum.1.saturating_add(row.count.unwrap_or(0));
         }
         let mut holders: Vec<_> = sums.into_values().collect();
         holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -320,6 +320,11 @@ fn remember<T>(list: &mut VecDeque<T>, most: usize, one: T) {
 #[allow(clippy::cast_precision_loss, reason = "a graph has fewer steps than a float")]
 pub fn float(value: u64) -> f64 {
     value as f64
+}
+
+/// The sum of numbers from a recording, which may be anything; the largest there is if they exceed it.
+pub fn sum(values: impl IntoIterator<Item = u64>) -> u64 {
+    values.into_iter().fold(0, u64::saturating_add)
 }
 
 /// A rate from what an interval of so many ns has counted.

@@ -76,10 +76,10 @@ impl SeriesMap {
 
     /// Forgets the latency that was measured longest ago; `false` if all were lately.
     fn make_room(&mut self, row: &Latency) -> bool {
-        let two = row.interval_ns.unwrap_or(0).saturating_mul(2).cast_signed();
+        let two = i64::try_from(row.interval_ns.unwrap_or(0).saturating_mul(2)).unwrap_or(i64::MAX);
         let last = |rows: &VecDeque<Latency>| rows.back().map_or(0, |last| last.ts.0);
         let oldest = self.latencies.iter().min_by_key(|(_, rows)| last(rows));
-        let oldest = oldest.filter(|(_, rows)| last(rows) < row.ts.0 - two);
+        let oldest = oldest.filter(|(_, rows)| last(rows) < row.ts.0.saturating_sub(two));
         let Some(name) = oldest.map(|(name, _)| name.clone()) else { return false };
         self.latencies.remove(&name).is_some()
     }

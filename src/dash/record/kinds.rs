@@ -214,6 +214,7 @@ impl Latency {
 impl ToolStatus {
     /// Everything that makes the output less than the truth.
     pub fn incomplete(&self) -> u64 {
-        self.lost + self.untracked.unwrap_or(0) + self.missed.or(self.unreturned).unwrap_or(0)
+        let unseen = self.missed.or(self.unreturned).unwrap_or(0);
+        self.lost.saturating_add(self.untracked.unwrap_or(0)).saturating_add(unseen)
     }
 }

@@ -8,6 +8,8 @@ mod listen;
 mod rows;
 mod values;
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 pub use kinds::{
@@ -65,7 +67,14 @@ pub enum Damage {
     /// No time to show it at.
     #[error("no \"ts\": nobody knows when it was")]
     Timeless,
+    /// A time that no recording of this kit can have.
+    #[error("\"ts\" {0} is not between the years 1970 and 2200")]
+    Implausible(String),
 }
+
+/// Times that a line may have, in ns since the epoch: 1970 to the end of 2199. Differences and sums of two
+/// such times fit an `i64`.
+const PLAUSIBLE: RangeInclusive<i64> = 0..=7_258_118_399_999_999_999;
 
 /// The one key that tells how to read the others.
 #[derive(Deserialize)]
@@ -87,7 +96,11 @@ impl Record {
             let head: Head<'_> = serde_json::from_slice(line).map_err(|e| malformed(&e))?;
             Self::of(&head.kind.ok_or(Damage::Foreign)?, line)?
         };
-        if record.ts() == 0 { Err(Damage::Timeless) } else { Ok(record) }
+        match record.ts() {
+            0 => Err(Damage::Timeless),
+            ts if PLAUSIBLE.contains(&ts) => Ok(record),
+            ts => Err(Damage::Implausible(Ts(ts).to_string())),
+        }
     }
 
     fn of(kind: &str, line: &[u8]) -> Result<Self, Damage> {

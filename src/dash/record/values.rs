@@ -1,5 +1,6 @@
 //! Values that several kinds have.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -47,10 +48,16 @@ pub struct Key {
     pub cgroup: Option<Box<str>>,
 }
 
+impl fmt::Display for Ts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ts = Timestamp::from_nanosecond(self.0.into()).unwrap_or_default();
+        write!(f, "{ts:.9}")
+    }
+}
+
 impl Serialize for Ts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ts = Timestamp::from_nanosecond(self.0.into()).unwrap_or_default();
-        serializer.collect_str(&format_args!("{ts:.9}"))
+        serializer.collect_str(self)
     }
 }
 

@@ -9,6 +9,8 @@ use crate::dash::record::{Damage, Record};
 /// The longest line that is read; those of this kit have a few hundred bytes, with all buckets of
 /// a histogram some thousands.
 const LINE_MAX: usize = 256 << 10;
+/// U+FEFF in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Bytes read at once.
 pub(super) const CHUNK: usize = 64 << 10;
 /// Bytes of a line too long that are skipped before anything else may be done.
@@ -104,14 +106,24 @@ impl Lines {
                     let words = format!("longer than {} KiB", LINE_MAX >> 10);
                     return Ok(Read::Damaged(Damage::Malformed(words), begin));
                 }
-                Taken::All if self.line.trim_ascii().is_empty() => {}
-                Taken::All => {
-                    return Ok(match Record::parse(self.line.trim_ascii()) {
-                        Ok(record) => Read::Record(record),
-                        Err(damage) => Read::Damaged(damage, begin),
-                    });
+                // The byte order mark that some editors put at the beginning of a file.
+                Taken::All if begin == 0 && self.line.starts_with(BOM) => {
+                    self.line.drain(..BOM.len());
+                    if !self.line.trim_ascii().is_empty() {
+                        return Ok(self.parsed(begin));
+                    }
                 }
+                Taken::All if self.line.trim_ascii().is_empty() => {}
+                Taken::All => return Ok(self.parsed(begin)),
             }
+        }
+    }
+
+    /// What the line that begins at an offset says.
+    fn parsed(&self, begin: u64) -> Read {
+        match Record::parse(self.line.trim_ascii()) {
+            Ok(record) => Read::Record(record),
+            Err(damage) => Read::Damaged(damage, begin),
         }
     }
 

@@ -24,6 +24,8 @@ const BEFORE_BYTES: u64 = 32 << 20;
 const SILENCE: i64 = 10 * SECOND;
 /// A time that is so much earlier is another recording, appended.
 const BACKWARDS: i64 = 60 * SECOND;
+/// After so many bad lines without a good one it is no recording.
+const HOPELESS: u64 = 1000;
 
 /// Plays one recording. Its time is that of the lines, not of a clock.
 pub struct Player {
@@ -34,6 +36,8 @@ pub struct Player {
     speed: Speed,
     /// Reads on while nobody writes: keys would wait too.
     waits: bool,
+    /// The first bad line.
+    foreign: Option<String>,
 }
 
 impl Player {
@@ -50,6 +54,7 @@ impl Player {
             progress: Progress { last, ..Progress::default() },
             speed,
             waits: false,
+            foreign: None,
         };
         player.progress.speed = speed.factor();
         if let Some(first) = player.peek()?.map(Record::ts) {
@@ -83,18 +88,44 @@ impl Player {
                 Read::Record(record) => self.next = Some(record),
                 Read::Damaged(damage, offset) => {
                     self.progress.damaged += 1;
+                    let hopeless =
+                        self.progress.first.is_none() && self.progress.damaged >= HOPELESS;
                     // Counting lines may mean to read them all: only now and then.
                     if self.progress.damaged.is_power_of_two() {
                         let number = self.lines.number(offset)?;
                         self.progress.damage = Some((number, damage.to_string()));
+                        self.foreign.get_or_insert_with(|| match number {
+                            Some(number) => format!("line {number}: {damage}"),
+                            None => damage.to_string(),
+                        });
+                    }
+                    if hopeless {
+                        return Err(self.refusal());
                     }
                 }
                 Read::Skipping if self.waits => {}
                 Read::Skipping => break,
-                Read::End => self.progress.ended = true,
+                Read::End => {
+                    self.progress.ended = true;
+                    if self.progress.first.is_none() && self.progress.damaged > 0 {
+                        return Err(self.refusal());
+                    }
+                }
             }
         }
         Ok(self.next.as_ref())
+    }
+
+    /// Says why this is no recording.
+    fn refusal(&self) -> io::Error {
+        let reason = self.foreign.as_deref().unwrap_or("no line of this kit");
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "not a recording: {reason}; a recording is what --record or --json of a tool of \
+                 this kit has written, plain, .gz or .zst"
+            ),
+        )
     }
 
     /// Lets `elapsed` pass for the reader; returns what happened meanwhile.

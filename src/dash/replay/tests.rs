@@ -81,7 +81,7 @@ fn damage_is_counted_and_the_rest_plays() {
 
 #[test]
 fn nothing_to_play_is_no_failure() {
-    for text in ["", "\n\n", "garbage"] {
+    for text in ["", "\n\n"] {
         let mut player = player(text.to_owned());
         assert_eq!(seconds(player.advance(Duration::from_secs(1)).unwrap()).len(), 0);
         assert!(player.control(Control::End).unwrap().is_empty(), "{text}");

@@ -34,7 +34,7 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
         return format!("{:1$} {numbers}", "", usize::try_from(GAUGE).unwrap_or(0));
     };
     // Anything in the queue shows, and only a full one fills the gauge.
-    let filled = (level.min(limit) * GAUGE / limit).max(u64::from(level > 0));
+    let filled = (level.min(limit).saturating_mul(GAUGE) / limit).max(u64::from(level > 0));
     let (on, off) = if ascii { ('#', '.') } else { ('█', '░') };
     let bar: String = (0..GAUGE).map(|cell| if cell < filled { on } else { off }).collect();
     format!("{bar} {numbers}")

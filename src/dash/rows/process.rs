@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::traffic::{Traffic, bytes, calls};
 use super::{TableRow, id, nanos};
-use crate::dash::model::Model;
+use crate::dash::model::{Model, sum};
 use crate::dash::record::{By, Key};
 use crate::filter::Filter;
 use crate::report::{Column, Row};
@@ -51,7 +51,7 @@ static COLUMNS: [Column<ProcessRow>; 14] = [
         |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes),
         "Bytes received.",
     ),
-    Column::right("sockets", "SOCKS", 6, |r| id(r.sockets.map(|s| s.iter().sum())), "Sockets."),
+    Column::right("sockets", "SOCKS", 6, |r| id(r.sockets.map(sum)), "Sockets."),
     Column::right(
         "time_wait",
         "TIME_WAIT",
@@ -170,7 +170,8 @@ fn add_sockets(model: &Model, rows: &mut Rows) {
         for one in interval.rows.iter().filter(|_| *by == Some(By::Process)) {
             let sockets = row(rows, model, &one.key()).sockets.get_or_insert([0; 13]);
             if let Some(state) = one.state {
-                sockets[usize::from(state.number())] += one.count.unwrap_or(0);
+                let sum = &mut sockets[usize::from(state.number())];
+                *sum = sum.saturating_add(one.count.unwrap_or(0));
             }
         }
     }

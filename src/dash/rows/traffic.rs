@@ -31,12 +31,12 @@ impl Traffic {
     /// With that of another line of the same interval.
     #[must_use]
     pub fn plus(mut self, row: &Count) -> Self {
-        self.tx_calls += row.tx_calls;
-        self.tx_bytes += row.tx_bytes;
-        self.rx_calls += row.rx_calls;
-        self.rx_bytes += row.rx_bytes;
-        self.segs_in += row.segs_in;
-        self.errors += row.errors;
+        self.tx_calls = self.tx_calls.saturating_add(row.tx_calls);
+        self.tx_bytes = self.tx_bytes.saturating_add(row.tx_bytes);
+        self.rx_calls = self.rx_calls.saturating_add(row.rx_calls);
+        self.rx_bytes = self.rx_bytes.saturating_add(row.rx_bytes);
+        self.segs_in = self.segs_in.saturating_add(row.segs_in);
+        self.errors = self.errors.saturating_add(row.errors);
         self
     }
 }

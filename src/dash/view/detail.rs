@@ -95,7 +95,10 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
     let mut own = connections(model, None);
     own.retain(|one| one.key.pid == row.key.pid);
     own.sort_by_key(|one| {
-        (std::cmp::Reverse(one.traffic.map(|t| t.tx_bytes + t.rx_bytes)), Ends::of(&one.key))
+        (
+            std::cmp::Reverse(one.traffic.map(|t| t.tx_bytes.saturating_add(t.rx_bytes))),
+            Ends::of(&one.key),
+        )
     });
     let (_, below) = below.split(1);
     let title = match own.len() {

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use super::Canvas;
 use crate::dash::layout::Area;
-use crate::dash::model::{Model, float};
+use crate::dash::model::{Model, float, sum};
 use crate::dash::record::Latency;
 use crate::dash::rows::LatencyRow;
 use crate::report::Cell;
@@ -84,7 +84,7 @@ impl Band {
 /// With buckets (`--buckets`) each is a band of its own; else what lies between quantiles.
 fn bands(interval: &Latency) -> Vec<Band> {
     if let Some(buckets) = interval.buckets.as_deref().filter(|all| !all.is_empty()) {
-        let all = float(buckets.iter().map(|&[.., count]| count).sum::<u64>().max(1));
+        let all = float(sum(buckets.iter().map(|&[.., count]| count)).max(1));
         let band = |&[from, to, count]: &[u64; 3]| Band {
             low: log(from.max(interval.min_ns.unwrap_or(from))),
             high: log(to.min(interval.max_ns.unwrap_or(to))),

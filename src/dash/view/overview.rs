@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::Canvas;
 use crate::dash::Dash;
 use crate::dash::layout::Area;
-use crate::dash::model::{Metric, Model, Weight, float, listener_name, process};
+use crate::dash::model::{Metric, Model, Weight, float, listener_name, process, sum};
 use crate::dash::record::By;
 use crate::report::{Align, Cell, human};
 use crate::tcp_state::TcpState;
@@ -66,7 +66,7 @@ fn states(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         .filter_map(|state| Some((state, states[usize::from(state.number())].filter(|n| *n > 0)?)))
         .collect();
     parts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let total: u64 = parts.iter().map(|(_, count)| count).sum();
+    let total = sum(parts.iter().map(|(_, count)| *count));
     let words = canvas.words(Cell::Count(total));
     let x = (LABEL - 1).saturating_sub(canvas.width(&words));
     canvas.text(label, x, 0, &words, Style::new());
@@ -98,7 +98,7 @@ fn listener(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let (_, rest) = area.beside(LABEL);
     let fullness = |row: &&crate::dash::record::Listener| {
         let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
-        let full = level * 1000 / row.accept_limit.unwrap_or(0).max(1);
+        let full = level.saturating_mul(1000) / row.accept_limit.unwrap_or(0).max(1);
         (model.drops_lately(row).total, full)
     };
     let Some(row) = model.all_listeners().max_by_key(fullness) else {
