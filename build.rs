@@ -1,14 +1,19 @@
 //! Compiles every `bpf/*.bpf.c` into `OUT_DIR/*.bpf.o`, which the tools carry inside them, and lists
-//! them in `OUT_DIR/objects.rs`, a slice of names and contents.
+//! them in `OUT_DIR/objects.rs`, a slice of names and contents. `bpf/wire.bpf.c` is no tool: from its
+//! BTF come the Rust types of everything that crosses between C and Rust.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use libbpf_cargo::SkeletonBuilder;
+use libbpf_rs::HasSize;
+use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::{Enum, Struct};
 
 /// `BPF_PROG()` hands every program a context, which it may leave alone.
 const CLANG_ARGS: [&str; 7] =
@@ -37,6 +42,10 @@ fn build() -> Result<()> {
         if let Some(stem) = name.strip_suffix(".bpf.c").and_then(|s| s.strip_prefix("bpf/")) {
             let object = out.join(format!("{stem}.bpf.o"));
             compile(&clang, &source, &object)?;
+            if stem == "wire" {
+                generate_wire(&object, &out)?;
+                continue;
+            }
             objects.push(format!(
                 "({stem:?}, include_bytes!({:?}).as_slice()),\n",
                 object.to_string_lossy()
@@ -77,4 +86,59 @@ fn compile(clang: &OsString, source: &Path, object: &Path) -> Result<()> {
         .clang_args(CLANG_ARGS)
         .build()
         .with_context(|| format!("cannot compile {}", source.display()))
+}
+
+/// Writes `OUT_DIR/wire_types.rs`, where libbpf-cargo lays out the structs and numbers the enums, and
+/// `OUT_DIR/wire_names.rs`, which hands their names to the macros of `src/wire.rs`.
+fn generate_wire(object: &Path, out: &Path) -> Result<()> {
+    // Nobody reads it, and where there is no rustfmt one that is called so fails.
+    let unformatted = out.join("no-rustfmt");
+    SkeletonBuilder::new()
+        .obj(object)
+        .reference_obj(true)
+        .rustfmt(unformatted)
+        .generate(out.join("wire_types.rs"))
+        .context("cannot generate the types of wire.h")?;
+    let btf = Btf::from_path(object).context("cannot read the BTF of wire.bpf.o")?;
+    let [mut records, mut numbers, mut choices] = [const { String::new() }; 3];
+    for record in btf.type_by_kind::<Struct<'_>>() {
+        let name = text(record.name())?;
+        let fields = record.iter().map(|field| text(field.name)).collect::<Result<Vec<_>>>()?;
+        let (fields, size) = (fields.join(", "), record.size());
+        writeln!(records, "{} = {name}: {size} {{ {fields} }}", camel_case(&name))?;
+    }
+    for choice in btf.type_by_kind::<Enum<'_>>() {
+        let name = text(choice.name())?;
+        let members = choice.iter().map(|member| text(member.name)).collect::<Result<Vec<_>>>()?;
+        let number = match name.rsplit('_').next() {
+            Some("limits") => "usize",
+            Some("flags") => "u32",
+            _ => {
+                // END_RESET of enum end_cause: the first word is the name of the enum.
+                let variant = |member: &String| {
+                    let (_, rest) = member.split_once('_').context("an enumerator of one word")?;
+                    Ok(format!("{} = {member}", camel_case(rest)))
+                };
+                let variants = members.iter().map(variant).collect::<Result<Vec<_>>>()?;
+                let variants = variants.join(", ");
+                writeln!(choices, "{} = {name} {{ {variants} }}", camel_case(&name))?;
+                continue;
+            }
+        };
+        writeln!(numbers, "{name}: {number} {{ {} }}", members.join(", "))?;
+    }
+    let names =
+        format!("records! {{\n{records}}}\nnumbers! {{\n{numbers}}}\nchoices! {{\n{choices}}}\n");
+    fs::write(out.join("wire_names.rs"), names).context("cannot write the names of wire.h")
+}
+
+fn text(name: Option<&OsStr>) -> Result<String> {
+    let name = name.and_then(OsStr::to_str).context("a type or member of wire.h without a name")?;
+    Ok(name.to_owned())
+}
+
+/// `END_CAUSE` and `end_cause` are `EndCause`.
+fn camel_case(words: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..].to_lowercase();
+    words.split('_').filter(|word| !word.is_empty()).map(capital).collect()
 }

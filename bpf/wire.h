@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Every record, key, option and limit that crosses to user space. src/wire.rs mirrors
- * this file; tests/layout.rs compares the two through the compiled object's BTF.
+ * Every record, key, option and limit that crosses to user space, declared here alone: build.rs
+ * makes the Rust types from the BTF of wire.bpf.c, which names each of them. Padding must be a
+ * field. An enum whose name ends in _flags or limits is a set of numbers and becomes constants,
+ * any other is a choice and becomes a Rust enum.
  *
  * Addresses are 16 bytes in network order with IPv4 mapped (::ffff:a.b.c.d), ports are in
  * host order, times are CLOCK_MONOTONIC nanoseconds. 0 stands for an unknown pid, port,
@@ -11,11 +13,15 @@
 
 #include "lib/vmlinux.h"
 
-#define COMM_LEN	 16
-#define ADDR_LEN	 16
-#define MAX_PIDS	 16
-#define MAX_PORT_RANGES	 16
-#define MAX_CIDRS	 16
+enum limits {
+	COMM_LEN = 16, /* bytes of a process name, NUL-terminated when shorter */
+	ADDR_LEN = 16, /* bytes of an address */
+	MAX_PIDS = 16,
+	MAX_PORT_RANGES = 16,
+	MAX_CIDRS = 16,
+};
+
+/* Wider than the enumerators that every supported compiler puts into BTF; tests/layout.rs compares. */
 #define DURATION_UNKNOWN (~0ULL)
 
 /*
@@ -23,11 +29,13 @@
  * first octave also holds what is shorter, the last one what is longer. The middle of a slot is
  * off by at most 1/32 of any value in it.
  */
-#define HIST_SUB_BITS 4
-#define HIST_SUBS     (1 << HIST_SUB_BITS)
-#define HIST_SHORTEST 9	 /* log2: 512 ns */
-#define HIST_OCTAVES  29 /* up to 275 s */
-#define HIST_SLOTS    (HIST_OCTAVES * HIST_SUBS)
+enum hist_limits {
+	HIST_SUB_BITS = 4,
+	HIST_SUBS = 1 << HIST_SUB_BITS,
+	HIST_SHORTEST = 9, /* log2: 512 ns */
+	HIST_OCTAVES = 29, /* up to 275 s */
+	HIST_SLOTS = HIST_OCTAVES * HIST_SUBS,
+};
 
 /* One TCP socket as it is named on the wire, and its network namespace's inode. */
 struct flow {
@@ -65,11 +73,13 @@ struct track {
 	__u32 state; /* entered last; 0 = not seen */
 };
 
-/*
- * state_event.flags: the full socket closes, yet the connection may live on as a timewait
- * socket, which these hooks do not see: the inventory tells.
- */
-#define STATE_MAY_TIMEWAIT 1
+enum state_flags {
+	/*
+	 * The full socket closes, yet the connection may live on as a timewait socket, which
+	 * these hooks do not see: the inventory tells.
+	 */
+	STATE_MAY_TIMEWAIT = 1,
+};
 
 /* How a timewait socket ended. */
 enum end_cause {
@@ -91,7 +101,7 @@ struct state_event {
 	__u8 comm[COMM_LEN];
 	__u8 old_state;
 	__u8 new_state;
-	__u8 flags;
+	__u8 flags;	/* enum state_flags */
 	__u8 end_cause; /* enum end_cause */
 };
 
@@ -168,16 +178,18 @@ enum latency_kind {
 	LATENCY_RTT,	  /* the kernel's own samples */
 	LATENCY_CONNECT,  /* SYN_SENT -> ESTABLISHED */
 	LATENCY_ACCEPT,	  /* a child's ESTABLISHED -> accept() returned it */
-	LATENCY_KINDS,
 };
+
+#define LATENCY_KINDS (LATENCY_ACCEPT + 1)
 
 /* Which end of its connection a socket is. */
 enum socket_role {
 	ROLE_UNKNOWN, /* opened before the tool started */
 	ROLE_CLIENT,
 	ROLE_SERVER,
-	SOCKET_ROLES,
 };
+
+#define SOCKET_ROLES (ROLE_SERVER + 1)
 
 /* How what was measured ended. */
 enum latency_outcome {
@@ -187,9 +199,11 @@ enum latency_outcome {
 	OUTCOME_FAILED,	   /* connect: any other way, close() included */
 };
 
-/* An entry of a row's histogram: one octave of it, or its head, which every row has. */
-#define LATENCY_HEAD HIST_OCTAVES
+enum latency_limits {
+	LATENCY_HEAD = HIST_OCTAVES, /* stands in place of an octave */
+};
 
+/* An entry of a row's histogram: one octave of it, or its head, which every row has. */
 struct latency_key {
 	struct group_key group;
 	__u8 kind;   /* enum latency_kind */
@@ -252,14 +266,16 @@ enum listen_cause {
 	CAUSE_SYN,	  /* SYN queue full, SYN dropped */
 	CAUSE_COOKIE,	  /* SYN queue full, cookie sent: nothing is lost yet */
 	CAUSE_RETRANS,	  /* a SYN-ACK was sent again: of interest for its client alone */
-	NR_CAUSES,
 };
 
-/* Kept in listener.flags */
-#define LISTENER_V6ONLY	   1
-#define LISTENER_MATCHES   2 /* passes the filters; set when read */
-#define LISTENER_GONE	   4 /* no listener any more: its last words */
-#define LISTENER_KNOWS_ACK 8 /* this kernel gives lost ACKs a drop reason of their own */
+#define NR_CAUSES (CAUSE_RETRANS + 1)
+
+enum listener_flags {
+	LISTENER_V6ONLY = 1,	/* an IPv6 listener that takes no IPv4 connections */
+	LISTENER_MATCHES = 2,	/* passes the filters; set when read */
+	LISTENER_GONE = 4,	/* it listens no more */
+	LISTENER_KNOWS_ACK = 8, /* this kernel gives lost ACKs a drop reason of their own */
+};
 
 /* One listening socket; of the peaks there are two, by the lowest bit of the epoch. */
 struct listener {
@@ -279,7 +295,7 @@ struct listener {
 	__u32 peak_epoch[2];
 	__u32 accept_peak[2];
 	__u32 syn_peak[2];
-	__u32 flags;
+	__u32 flags; /* enum listener_flags */
 	__u32 reserved;
 };
 
@@ -389,17 +405,4 @@ struct options {
 	__u32 latency_by;      /* enum group_by of latencies */
 };
 
-_Static_assert(sizeof(struct flow) == 40, "flow has padding");
-_Static_assert(sizeof(struct owner) == 32, "owner has padding");
-_Static_assert(sizeof(struct track) == 48, "track has padding");
-_Static_assert(sizeof(struct state_event) == 96, "state_event has padding");
-_Static_assert(sizeof(struct sock_entry) == 96, "sock_entry has padding");
-_Static_assert(sizeof(struct group_key) == 56, "group_key has padding");
-_Static_assert(sizeof(struct count_value) == 80, "count_value has padding");
-_Static_assert(sizeof(struct latency_key) == 64, "latency_key has padding");
-_Static_assert(sizeof(struct latency_value) == 80, "latency_value has padding");
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");
-_Static_assert(sizeof(struct latency_event) == 104, "latency_event has padding");
-_Static_assert(sizeof(struct listener) == 208, "listener has padding");
-_Static_assert(sizeof(struct listen_event) == 80, "listen_event has padding");
-_Static_assert(sizeof(struct wait_key) == 24, "wait_key has padding");

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::wire::{ADDR_LEN, Flow};
+use crate::wire::{ADDR_LEN, Flow, Record as _};
 
 /// An address of the wire; IPv4-mapped ones are IPv4.
 pub fn ip(addr: &[u8; ADDR_LEN]) -> IpAddr {

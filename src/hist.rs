@@ -6,30 +6,22 @@
 
 use std::ops::Range;
 
-/// `HIST_SUB_BITS` of wire.h.
-const SUB_BITS: u32 = 4;
-/// `HIST_SUBS`: slots of an octave.
-pub const SUBS: usize = 1 << SUB_BITS;
-/// `HIST_SHORTEST`: log2 of the shortest duration in ns that has a slot of its own.
-const SHORTEST: u32 = 9;
-/// `HIST_OCTAVES`.
-pub const OCTAVES: usize = 29;
-/// `HIST_SLOTS`.
-pub const SLOTS: usize = OCTAVES * SUBS;
+pub use crate::wire::{HIST_OCTAVES as OCTAVES, HIST_SLOTS as SLOTS, HIST_SUBS as SUBS};
+use crate::wire::{HIST_SHORTEST as SHORTEST, HIST_SUB_BITS as SUB_BITS};
 
 /// The slot of a duration in ns.
 pub fn slot_of(ns: u64) -> usize {
-    let longest = (1 << (SHORTEST as usize + OCTAVES)) - 1;
+    let longest = (1 << (SHORTEST + OCTAVES)) - 1;
     let ns = ns.clamp(1 << SHORTEST, longest);
-    let log = ns.ilog2();
+    let log = ns.ilog2() as usize;
     let sub = (ns >> (log - SUB_BITS)) % SUBS as u64;
-    (log - SHORTEST) as usize * SUBS + usize::try_from(sub).unwrap_or_default()
+    (log - SHORTEST) * SUBS + usize::try_from(sub).unwrap_or_default()
 }
 
 /// The durations in ns that a slot is for.
 pub fn bounds(slot: usize) -> Range<u64> {
     let slot = slot.min(SLOTS - 1);
-    let log = SHORTEST + u32::try_from(slot / SUBS).unwrap_or_default();
+    let log = SHORTEST + slot / SUBS;
     let width = 1 << (log - SUB_BITS);
     let start = (1 << log) + (slot % SUBS) as u64 * width;
     start..start + width

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn setup(args: &Args, filter: &Filter, cpus: usize) -> Result<Setup> {
-    let mut options = Options::zeroed();
+    let mut options = Options::default();
     options.nr_cpus = u32::try_from(cpus)?;
     options.want_netns = u32::from(filter.netns.is_some());
     args.by.configure(&mut options);

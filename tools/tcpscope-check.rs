@@ -82,7 +82,7 @@ fn setup(spec: &Spec, mode: Option<&str>, verbose: bool) -> Result<Setup> {
     let (object, options, map_sizes) = if spec.name == TCPCOUNT.name {
         let args = count::Args::try_parse_from(command)?;
         let cpus = num_possible_cpus().context("cannot count the CPUs")?;
-        let mut options = Options::zeroed();
+        let mut options = Options::default();
         options.nr_cpus = u32::try_from(cpus)?;
         args.by.configure(&mut options);
         (TCPCOUNT_OBJECT, options, vec![("counts", count::max_keys(args.by, cpus))])

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{CountSums, Counter};
-use crate::wire::GroupKey;
+use crate::wire::{GroupKey, Record as _};
 
 /// How long a key must have been idle before it may lose its place in a crowded map, in ns.
 const IDLE_NS: u64 = 10_000_000_000;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn counter(pid: u32, tx_bytes: u64) -> Counter {
-        let mut key = GroupKey::zeroed();
+        let mut key = GroupKey::default();
         key.pid = pid;
         Counter {
             key,

@@ -6,7 +6,7 @@ mod row;
 mod rows;
 mod source;
 
-use crate::wire::{COMM_LEN, CountValue, GroupKey};
+use crate::wire::{COMM_LEN, CountValue, GroupKey, Record as _};
 
 pub use crate::group::{GroupBy, RowPart};
 pub use args::Args;
@@ -139,13 +139,13 @@ mod tests {
 
     #[test]
     fn a_counter_adds_up_its_cpus_and_takes_the_name_from_one_that_knows_it() {
-        let mut busy = CountValue::zeroed();
+        let mut busy = CountValue::default();
         busy.tx_calls = 2;
         busy.pid = 42;
         busy.comm = *b"nginx\0\0\0\0\0\0\0\0\0\0\0";
-        let mut away = CountValue::zeroed();
+        let mut away = CountValue::default();
         away.segs_in = 3;
-        let key = GroupKey::zeroed();
+        let key = GroupKey::default();
         let cpus = [busy.as_bytes(), away.as_bytes()];
         let counter = Counter::read(key.as_bytes(), cpus).unwrap();
         assert_eq!((counter.sums.tx_calls, counter.sums.segs_in, counter.pid), (2, 3, 42));

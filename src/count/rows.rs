@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{CountInterval, CountRow, CountSums, Counter, GroupBy, RowPart};
 use crate::group::RowGroup;
 use crate::report::{Column, Printer, SinkError, sort};
+use crate::wire::Record as _;
 
 /// How the rows of an interval are made.
 #[derive(Clone, Copy)]
@@ -112,7 +113,7 @@ mod tests {
         let sums =
             CountSums { tx_calls: calls, tx_bytes: 10 * u64::from(pid), ..CountSums::default() };
         let counter = Counter {
-            key: GroupKey::zeroed(),
+            key: GroupKey::default(),
             sums,
             pid,
             comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",

@@ -5,7 +5,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use super::{CountSums, Counter, Counts};
 use crate::kernel::session::Session;
-use crate::wire::{CountValue, GroupKey};
+use crate::wire::{CountValue, GroupKey, Record as _};
 
 /// The counters in the kernel of a session whose programs count.
 #[derive(Debug)]

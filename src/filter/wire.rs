@@ -11,7 +11,7 @@ impl Filter {
     /// The record for `.rodata.filter`. Lists are cut at the kernel's limits, which
     /// [`Filter::check`] has refused before.
     pub fn to_wire(&self) -> wire::Filter {
-        let mut to = wire::Filter::zeroed();
+        let mut to = wire::Filter::default();
         to.nr_pids = fill(&mut to.pids, self.pids.iter().copied());
         if let Some(glob) = &self.comm {
             to.comm_on = 1;
@@ -50,7 +50,7 @@ fn fill<T>(to: &mut [T], from: impl Iterator<Item = T>) -> u32 {
 }
 
 fn ports(ranges: &[RangeInclusive<u16>]) -> wire::PortsFilter {
-    let mut to = wire::PortsFilter::zeroed();
+    let mut to = wire::PortsFilter::default();
     let wire =
         |range: &RangeInclusive<u16>| wire::PortRange { first: *range.start(), last: *range.end() };
     to.nr = fill(&mut to.ranges, ranges.iter().map(wire));
@@ -58,7 +58,7 @@ fn ports(ranges: &[RangeInclusive<u16>]) -> wire::PortsFilter {
 }
 
 fn addrs(nets: &[Ipv6Net]) -> wire::AddrsFilter {
-    let mut to = wire::AddrsFilter::zeroed();
+    let mut to = wire::AddrsFilter::default();
     let wire = |net: &Ipv6Net| wire::Cidr {
         addr: halves(net.network().octets()),
         mask: halves(net.netmask().octets()),
@@ -80,6 +80,7 @@ fn halves(octets: [u8; 16]) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Record as _;
 
     #[test]
     fn a_network_is_cut_to_its_prefix() {

@@ -2,11 +2,11 @@
 
 mod subject;
 
-use crate::wire::Options;
+use crate::wire::{self, Options};
 
 pub use subject::{RowGroup, RowPart};
 
-/// How tools group that sum up; the numbers are those of `enum group_by`.
+/// How tools group that sum up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupBy {
     /// By the process that calls.
@@ -27,22 +27,23 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    /// Number in wire.h.
-    pub fn number(self) -> u32 {
+    /// As the programs call it. There is one more, by process and remote address, which no tool
+    /// shows as it is.
+    pub fn as_wire(self) -> wire::GroupBy {
         match self {
-            Self::Process => 0,
-            Self::Connection => 1,
-            Self::Remote(..) => 2,
-            Self::Port => 3,
-            Self::Cgroup => 4,
-            Self::Netns => 5,
-            Self::Total => 6,
+            Self::Process => wire::GroupBy::Process,
+            Self::Connection => wire::GroupBy::Connection,
+            Self::Remote(..) => wire::GroupBy::Remote,
+            Self::Port => wire::GroupBy::Port,
+            Self::Cgroup => wire::GroupBy::Cgroup,
+            Self::Netns => wire::GroupBy::Netns,
+            Self::Total => wire::GroupBy::Total,
         }
     }
 
     /// Asks the programs for what this grouping needs.
     pub fn configure(self, options: &mut Options) {
-        (options.by, options.latency_by) = (self.number(), self.number());
+        (options.by, options.latency_by) = (self.as_wire() as u32, self.as_wire() as u32);
         options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));
         options.want_cgroup |= u32::from(self == Self::Cgroup);
         if let Self::Remote(v4, v6) = self {
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn a_grouping_asks_for_no_more_than_it_needs() {
         let asked = |by: GroupBy| {
-            let mut options = Options::zeroed();
+            let mut options = Options::default();
             by.configure(&mut options);
             (options.by, options.want_netns, options.want_cgroup, options.remote_prefix4)
         };

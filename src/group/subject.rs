@@ -63,7 +63,7 @@ impl RowGroup {
         Self {
             by,
             part,
-            key: GroupKey::zeroed(),
+            key: GroupKey::default(),
             pid: 0,
             comm: [0; COMM_LEN],
             cgroup: None,
@@ -77,7 +77,7 @@ impl RowGroup {
         groupings: &[GroupBy],
         cell: impl FnOnce(&'a Self) -> Cell<'a>,
     ) -> Cell<'a> {
-        let grouped = groupings.iter().any(|by| by.number() == self.by.number());
+        let grouped = groupings.iter().any(|by| by.as_wire() == self.by.as_wire());
         if self.part == RowPart::Key && grouped { cell(self) } else { Cell::Missing }
     }
 
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_prefix_shorter_than_the_address_makes_a_network() {
         let remote = |addr: &str, by| {
-            let mut key = GroupKey::zeroed();
+            let mut key = GroupKey::default();
             key.flow.raddr = match addr.parse().unwrap() {
                 IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
                 IpAddr::V6(v6) => v6.octets(),

@@ -16,7 +16,7 @@ use super::attach::AttachMethod;
 use super::error::{self, LoadError, explain};
 use super::facts::Facts;
 use super::plan::Plan;
-use crate::wire;
+use crate::wire::{self, Record as _};
 
 /// What a tool writes into its programs before they are loaded.
 #[derive(Debug)]

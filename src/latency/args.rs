@@ -118,7 +118,7 @@ impl Args {
 
     /// Options of the programs; `rows` is the maximum number of keys.
     pub fn options(&self, filter: &Filter, rows: u32) -> Options {
-        let mut options = Options::zeroed();
+        let mut options = Options::default();
         let json = self.common.output.json;
         options.kinds = self.kinds().bits();
         options.max_keys = rows;
@@ -180,6 +180,9 @@ mod tests {
         assert_eq!((sums.by, sums.events, sums.want_netns, sums.max_keys), (0, 0, 0, 9));
         let events = parse("--json --events --slower 1ms").unwrap().options(&filter, 9);
         assert_eq!((events.events, events.slower, events.want_netns), (1, 1_000_000, 1));
-        assert_eq!(parse("--heatmap").unwrap().options(&filter, 9).by, GroupBy::Total.number());
+        assert_eq!(
+            parse("--heatmap").unwrap().options(&filter, 9).by,
+            GroupBy::Total.as_wire() as u32
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{LatencyKind, Role};
 use crate::report::{Cell, Column, Row};
 use crate::states::{comm, id, nanos, port};
-use crate::wire::LatencyEvent;
+use crate::wire::{LatencyEvent, LatencyOutcome};
 
 /// One latency of one socket.
 #[derive(Debug)]
@@ -42,11 +42,11 @@ impl ExchangeRow {
     }
 
     fn outcome(&self) -> &'static str {
-        match self.event.outcome {
-            1 => "refused",
-            2 => "timed_out",
-            3 => "failed",
-            _ => "done",
+        match LatencyOutcome::from_number(self.event.outcome) {
+            Some(LatencyOutcome::Refused) => "refused",
+            Some(LatencyOutcome::TimedOut) => "timed_out",
+            Some(LatencyOutcome::Failed) => "failed",
+            Some(LatencyOutcome::Done) | None => "done",
         }
     }
 }
@@ -98,7 +98,7 @@ static COLUMNS: [Column<ExchangeRow>; 21] = [
         "role",
         "ROLE",
         6,
-        |r| Role::from_number(r.event.role).name().map_or(Cell::Missing, Cell::Word),
+        |r| Role::from_number(r.event.role).and_then(Role::name).map_or(Cell::Missing, Cell::Word),
         "Which end the socket is: who opened the connection.",
     ),
     Column::right("tx_bytes", "TX", 6, |r| r.bytes(r.event.tx_bytes), "Bytes sent."),

@@ -99,7 +99,8 @@ mod tests {
     use crate::wire::GroupKey;
 
     fn interval(durations: &[(u64, u64)]) -> LatencyInterval {
-        let mut record = LatencyEntry::new(LatencyKind::Response, Role::Client, GroupKey::zeroed());
+        let mut record =
+            LatencyEntry::new(LatencyKind::Response, Role::Client, GroupKey::default());
         for &(ns, count) in durations {
             (0..count).for_each(|_| record.sums.hist.record(ns));
         }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::{LatencyKind, Role};
 use crate::hist::{Histogram, OCTAVES, SUBS};
-use crate::wire::{COMM_LEN, GroupKey, LATENCY_HEAD, LatencyHead, LatencyKey, LatencyValue};
+use crate::wire::{
+    COMM_LEN, GroupKey, LATENCY_HEAD, LatencyHead, LatencyKey, LatencyValue, Record as _,
+};
 
 /// The numbers of one row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl Latencies {
         other: bool,
     ) -> Option<()> {
         let key = LatencyKey::read(key)?;
-        let (kind, role) = (LatencyKind::from_number(key.kind)?, Role::from_number(key.role));
+        let (kind, role) = (LatencyKind::from_number(key.kind)?, Role::from_number(key.role)?);
         if other {
             let sums = self.other.entry((kind, role)).or_default();
             for bytes in cpus {
@@ -132,7 +134,7 @@ impl Latencies {
         let record =
             self.rows.entry(bytes).or_insert_with(|| LatencyEntry::new(kind, role, key.group));
         for bytes in cpus {
-            if key.octave == LATENCY_HEAD {
+            if usize::from(key.octave) == LATENCY_HEAD {
                 let head = LatencyHead::read(bytes)?;
                 record.partial |= head.partial != 0;
                 // CPUs that never saw the row have no name for it.
@@ -159,7 +161,7 @@ impl Latencies {
 }
 
 fn take_value(sums: &mut LatencySums, octave: u8, bytes: &[u8]) -> Option<()> {
-    if octave == LATENCY_HEAD {
+    if usize::from(octave) == LATENCY_HEAD {
         sums.head(&LatencyHead::read(bytes)?);
     } else if usize::from(octave) < OCTAVES {
         sums.octave(octave, &LatencyValue::read(bytes)?);
@@ -173,7 +175,7 @@ mod tests {
     use crate::hist::slot_of;
 
     fn key(pid: u32, octave: u8) -> LatencyKey {
-        let mut key = LatencyKey::zeroed();
+        let mut key = LatencyKey::default();
         (key.group.pid, key.octave, key.epoch) = (pid, octave, 1);
         key
     }
@@ -181,20 +183,20 @@ mod tests {
     /// The octave of `ns` with `count` of them.
     fn octave(pid: u32, ns: u64, count: u32) -> (LatencyKey, LatencyValue) {
         let slot = slot_of(ns);
-        let mut value = LatencyValue::zeroed();
+        let mut value = LatencyValue::default();
         (value.min, value.max) = (ns, ns);
         value.slots[slot % SUBS] = count;
         (key(pid, u8::try_from(slot / SUBS).unwrap()), value)
     }
 
     fn head(pid: u32, partial: u32) -> (LatencyKey, LatencyHead) {
-        let head = LatencyHead { pid, partial, untimed: 2, ..LatencyHead::zeroed() };
-        (key(pid, LATENCY_HEAD), head)
+        let head = LatencyHead { pid, partial, untimed: 2, ..LatencyHead::default() };
+        (key(pid, u8::try_from(LATENCY_HEAD).unwrap()), head)
     }
 
     #[test]
     fn the_head_stands_behind_the_last_octave() {
-        assert_eq!(usize::from(LATENCY_HEAD), OCTAVES);
+        assert_eq!(LATENCY_HEAD, OCTAVES);
     }
 
     #[test]
@@ -202,12 +204,12 @@ mod tests {
         let mut all = Latencies::default();
         let (short, first) = octave(7, 1_000, 3);
         let (_, second) = octave(7, 1_010, 2);
-        let idle = LatencyValue::zeroed();
+        let idle = LatencyValue::default();
         all.take(short.as_bytes(), [first.as_bytes(), idle.as_bytes(), second.as_bytes()], false);
         let (long, value) = octave(7, 5_000_000, 1);
         all.take(long.as_bytes(), [value.as_bytes()], false);
         let (at, values) = head(7, 0);
-        all.take(at.as_bytes(), [LatencyHead::zeroed().as_bytes(), values.as_bytes()], false);
+        all.take(at.as_bytes(), [LatencyHead::default().as_bytes(), values.as_bytes()], false);
         let interval = all.finish();
         let [record] = &interval.records[..] else { panic!("{interval:?}") };
         let hist = &record.sums.hist;

@@ -1,25 +1,8 @@
 //! What is measured, and at which end.
 
-/// What is measured; the numbers are those of `enum latency_kind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LatencyKind {
-    /// Our last send of a request to the first data back.
-    Response,
-    /// First data of a request in to our first send of the answer.
-    Service,
-    /// The kernel's own samples of the round trip.
-    Rtt,
-    /// SYN sent to established.
-    Connect,
-    /// Established to returned by `accept()`.
-    Accept,
-}
+pub use crate::wire::{LatencyKind, SocketRole as Role};
 
 impl LatencyKind {
-    /// All, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Response, Self::Service, Self::Rtt, Self::Connect, Self::Accept];
-
     /// As `--kind` spells it.
     pub fn name(self) -> &'static str {
         match self {
@@ -29,11 +12,6 @@ impl LatencyKind {
             Self::Connect => "connect",
             Self::Accept => "accept",
         }
-    }
-
-    /// Of the kernel's number.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
     }
 
     /// Its bit in [`Kinds`].
@@ -79,27 +57,7 @@ impl Kinds {
     }
 }
 
-/// Which end of its connection a socket is; the numbers are those of `enum socket_role`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Opened before the tool started, and nobody listens on either port.
-    Unknown,
-    /// It connected.
-    Client,
-    /// It was accepted.
-    Server,
-}
-
 impl Role {
-    /// Of the kernel's number.
-    pub fn from_number(number: u8) -> Self {
-        match number {
-            1 => Self::Client,
-            2 => Self::Server,
-            _ => Self::Unknown,
-        }
-    }
-
     /// In a word, where it is known.
     pub fn name(self) -> Option<&'static str> {
         match self {
@@ -116,12 +74,9 @@ mod tests {
 
     #[test]
     fn kinds_are_called_by_name() {
-        for (number, kind) in (0..).zip(LatencyKind::ALL) {
+        for kind in LatencyKind::ALL {
             assert_eq!(LatencyKind::parse(kind.name()), Ok(kind));
-            assert_eq!(LatencyKind::from_number(number), Some(kind));
-            assert_eq!(kind.bit(), 1 << number);
         }
-        assert_eq!(LatencyKind::from_number(5), None);
         let error = LatencyKind::parse("latency").unwrap_err();
         assert_eq!(error, "valid kinds: response, service, rtt, connect, accept");
     }

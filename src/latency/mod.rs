@@ -18,7 +18,6 @@ pub use heatmap::Heatmap;
 pub use hist_chart::bars;
 pub use interval::{Latencies, LatencyEntry, LatencyInterval, LatencySums};
 pub use kind::{Kinds, LatencyKind, Role};
-pub use peers::PEER;
 pub use row::LatencyRow;
 pub use rows::LatencyRowOptions;
 pub use source::{LatencySource, learn_listeners};

@@ -6,9 +6,6 @@ use super::{LatencyEntry, LatencyInterval};
 use crate::group::GroupBy;
 use crate::wire::GroupKey;
 
-/// `BY_PEER` of `enum group_by`: for who shows one interval by process as well as by remote address.
-pub const PEER: u32 = 7;
-
 impl LatencyInterval {
     /// The rows by process or, where `by` is no process, by remote address. Histograms add up
     /// without loss.
@@ -16,7 +13,7 @@ impl LatencyInterval {
     pub fn regrouped(&self, by: GroupBy) -> Self {
         let mut rows: HashMap<_, LatencyEntry> = HashMap::new();
         for record in &self.records {
-            let mut group = GroupKey::zeroed();
+            let mut group = GroupKey::default();
             if by == GroupBy::Process {
                 group.pid = record.group.pid;
             } else {
@@ -41,7 +38,7 @@ mod tests {
     use super::*;
 
     fn record(pid: u32, remote: u8, ns: u64) -> LatencyEntry {
-        let mut group = GroupKey::zeroed();
+        let mut group = GroupKey::default();
         (group.pid, group.flow.raddr[15]) = (pid, remote);
         let mut record = LatencyEntry::new(LatencyKind::Response, Role::Client, group);
         record.pid = pid;

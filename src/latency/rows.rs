@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{LatencyEntry, LatencyInterval, LatencyRow, LatencySums, bars};
 use crate::group::{GroupBy, RowGroup, RowPart};
 use crate::report::{Column, Ctx, Printer, SinkError, sort};
+use crate::wire::Record as _;
 
 /// How the rows of an interval are made.
 #[derive(Clone, Copy)]
@@ -128,7 +129,7 @@ mod tests {
     use crate::wire::GroupKey;
 
     fn record(kind: LatencyKind, pid: u32, count: u64) -> LatencyEntry {
-        let mut group = GroupKey::zeroed();
+        let mut group = GroupKey::default();
         group.pid = pid;
         let mut record = LatencyEntry::new(kind, Role::Client, group);
         (0..count).for_each(|_| record.sums.hist.record(1_000 * u64::from(pid)));

@@ -7,7 +7,7 @@ use super::Latencies;
 use crate::hooks::LISTENING;
 use crate::kernel::rcu::Grace;
 use crate::kernel::session::Session;
-use crate::wire::{LatencyKey, LatencyTurn, LatencyValue};
+use crate::wire::{LatencyKey, LatencyTurn, LatencyValue, Record as _};
 
 /// Entries deleted at once.
 const BATCH: usize = 1024;

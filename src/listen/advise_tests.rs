@@ -19,7 +19,7 @@ fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Diagno
         Numbers { accept_peak: 5, accept_limit: 4, accepts, drops, waits, ..Numbers::default() };
     let one = ListenerInterval {
         id: ListenerId { sk: 1, born: 1 },
-        listener: Listener::zeroed(),
+        listener: Listener::default(),
         sysctls: None,
         numbers,
     };

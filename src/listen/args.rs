@@ -68,7 +68,7 @@ const OCTAVES: u32 = 4;
 impl Args {
     /// Options of the programs.
     pub fn options(&self) -> Options {
-        let mut options = Options::zeroed();
+        let mut options = Options::default();
         options.quiet = u32::from(!self.events && !self.clients);
         options.want_netns = 1;
         options.wake_bytes = u64::from(self.buffer) / 4;

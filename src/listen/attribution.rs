@@ -4,15 +4,13 @@ use super::ListenCounters;
 use crate::hooks::{ACCEPT_RETURN, FINAL_ACK, SYN};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Plan;
-use crate::wire::{
-    CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_SYN, NR_CAUSES,
-};
+use crate::wire::ListenCause as Cause;
 
 /// What one listener has counted in an interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// By `CAUSE_…`, where programs see it.
-    pub dropped: [u64; NR_CAUSES],
+    /// By [`Cause`], where programs see it.
+    pub dropped: [u64; Cause::COUNT],
     /// `sk_drops`.
     pub sk_drops: u64,
     /// Segments discarded, where programs see them.
@@ -148,9 +146,9 @@ pub fn split(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage)
     }
     for (loss, one) in drops.iter_mut().zip(ones) {
         if coverage.syn {
-            loss.accept_syn = Some(one.dropped[CAUSE_ACCEPT_SYN]);
-            loss.syn = Some(one.dropped[CAUSE_SYN]);
-            loss.cookies = Some(one.dropped[CAUSE_COOKIE]);
+            loss.accept_syn = Some(one.dropped[Cause::AcceptSyn as usize]);
+            loss.syn = Some(one.dropped[Cause::Syn as usize]);
+            loss.cookies = Some(one.dropped[Cause::Cookie as usize]);
         } else {
             loss.cookies = match mib {
                 Some(mib) if mib.cookies == 0 || ones.len() == 1 => Some(mib.cookies),
@@ -164,16 +162,16 @@ pub fn split(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage)
 
 /// Programs have seen each decision.
 fn by_programs(one: &Counted) -> Drops {
-    let of = |cause: usize| one.dropped[cause];
+    let of = |cause: Cause| one.dropped[cause as usize];
     let total =
-        [CAUSE_OTHER, CAUSE_ACCEPT_SYN, CAUSE_ACCEPT_ACK, CAUSE_SYN].map(of).iter().sum::<u64>();
+        [Cause::Other, Cause::AcceptSyn, Cause::AcceptAck, Cause::Syn].map(of).iter().sum::<u64>();
     Drops {
-        accept: Some(of(CAUSE_ACCEPT_SYN) + of(CAUSE_ACCEPT_ACK)),
-        accept_syn: Some(of(CAUSE_ACCEPT_SYN)),
-        accept_ack: Some(of(CAUSE_ACCEPT_ACK)),
-        syn: Some(of(CAUSE_SYN)),
-        cookies: Some(of(CAUSE_COOKIE)),
-        other: Some(of(CAUSE_OTHER)),
+        accept: Some(of(Cause::AcceptSyn) + of(Cause::AcceptAck)),
+        accept_syn: Some(of(Cause::AcceptSyn)),
+        accept_ack: Some(of(Cause::AcceptAck)),
+        syn: Some(of(Cause::Syn)),
+        cookies: Some(of(Cause::Cookie)),
+        other: Some(of(Cause::Other)),
         total: Some(total),
         discards: Some(one.sk_drops.saturating_sub(total)),
     }
@@ -204,7 +202,7 @@ fn acks(
     coverage: Coverage,
 ) -> Option<u64> {
     if coverage.ack {
-        return Some(one.dropped[CAUSE_ACCEPT_ACK]);
+        return Some(one.dropped[Cause::AcceptAck as usize]);
     }
     let total = total?;
     if total == 0 {
@@ -214,7 +212,7 @@ fn acks(
         return None;
     }
     if coverage.discards && one.knows_ack {
-        return Some(one.dropped[CAUSE_ACCEPT_ACK]);
+        return Some(one.dropped[Cause::AcceptAck as usize]);
     }
     (one.sk_drops == total).then_some(0)
 }

@@ -6,7 +6,7 @@ const LOOKING: Coverage =
 /// A listener that dropped `sk_drops`, of which so many were mere discards and lost ACKs.
 fn one(sk_drops: u64, discarded: u64, acks: u64) -> Counted {
     let mut one = Counted { sk_drops, discarded, knows_ack: true, ..Counted::default() };
-    one.dropped[CAUSE_ACCEPT_ACK] = acks;
+    one.dropped[Cause::AcceptAck as usize] = acks;
     one
 }
 

@@ -6,10 +6,7 @@ use std::net::IpAddr;
 use super::Drops;
 use crate::flow::ip;
 use crate::report::{Cell, Column, Row};
-use crate::wire::{
-    CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_RETRANS, CAUSE_SYN,
-    ListenEvent, NR_CAUSES,
-};
+use crate::wire::{ListenCause as Cause, ListenEvent};
 
 /// So many addresses are told apart; a flood comes from more.
 const ROOM: usize = 65_536;
@@ -23,8 +20,8 @@ pub struct ClientRow {
     pub interval_ns: u64,
     /// The address; `None`: not known, or one of more than there is room for.
     pub client: Option<IpAddr>,
-    /// By `CAUSE_…`; `None`: nobody can tell.
-    pub dropped: [Option<u64>; NR_CAUSES],
+    /// By [`Cause`]; `None`: nobody can tell.
+    pub dropped: [Option<u64>; Cause::COUNT],
     /// All of them that are losses.
     pub lost: u64,
 }
@@ -32,8 +29,8 @@ pub struct ClientRow {
 /// Adds up an interval.
 #[derive(Debug, Default)]
 pub struct Clients {
-    known: HashMap<IpAddr, [u64; NR_CAUSES]>,
-    other: [u64; NR_CAUSES],
+    known: HashMap<IpAddr, [u64; Cause::COUNT]>,
+    other: [u64; Cause::COUNT],
 }
 
 impl Clients {
@@ -52,7 +49,7 @@ impl Clients {
     /// Ends the interval: those who lost most first, then what belongs to nobody. `losses` is what
     /// the listeners lost; what no event told of has no known client.
     pub fn rows(&mut self, (ts, interval_ns): (i64, u64), drops: Drops) -> Vec<ClientRow> {
-        let row = |client, dropped: [u64; NR_CAUSES]| ClientRow {
+        let row = |client, dropped: [u64; Cause::COUNT]| ClientRow {
             ts,
             interval_ns,
             client,
@@ -68,21 +65,24 @@ impl Clients {
             })
             .collect();
         rows.sort_by_key(|row| {
-            let retrans = row.dropped[CAUSE_RETRANS];
+            let retrans = row.dropped[Cause::Retrans as usize];
             (std::cmp::Reverse(row.lost), std::cmp::Reverse(retrans), row.client)
         });
         let other = std::mem::take(&mut self.other);
         let rest = drops.total.map_or(0, |total| total.saturating_sub(lost(&told))) + lost(&other);
         if rest > 0 {
-            let part = |cause: usize, all: Option<u64>| {
-                Some(all?.saturating_sub(told[cause]) + other[cause])
-            };
-            let mut dropped = [None; NR_CAUSES];
-            dropped[CAUSE_OTHER] = part(CAUSE_OTHER, drops.other);
-            dropped[CAUSE_ACCEPT_SYN] = part(CAUSE_ACCEPT_SYN, drops.accept_syn);
-            dropped[CAUSE_ACCEPT_ACK] = part(CAUSE_ACCEPT_ACK, drops.accept_ack);
-            dropped[CAUSE_SYN] = part(CAUSE_SYN, drops.syn);
-            dropped[CAUSE_COOKIE] = part(CAUSE_COOKIE, drops.cookies);
+            let mut dropped = [None; Cause::COUNT];
+            let known = [
+                (Cause::Other, drops.other),
+                (Cause::AcceptSyn, drops.accept_syn),
+                (Cause::AcceptAck, drops.accept_ack),
+                (Cause::Syn, drops.syn),
+                (Cause::Cookie, drops.cookies),
+            ];
+            for (cause, all) in known {
+                let (told, other) = (told[cause as usize], other[cause as usize]);
+                dropped[cause as usize] = all.map(|all| all.saturating_sub(told) + other);
+            }
             rows.push(ClientRow { ts, interval_ns, client: None, dropped, lost: rest });
         }
         rows
@@ -90,15 +90,15 @@ impl Clients {
 }
 
 /// A cookie, and a SYN-ACK that was sent again, are no losses.
-fn lost(dropped: &[u64; NR_CAUSES]) -> u64 {
-    [CAUSE_OTHER, CAUSE_ACCEPT_SYN, CAUSE_ACCEPT_ACK, CAUSE_SYN]
-        .map(|cause| dropped[cause])
+fn lost(dropped: &[u64; Cause::COUNT]) -> u64 {
+    [Cause::Other, Cause::AcceptSyn, Cause::AcceptAck, Cause::Syn]
+        .map(|cause| dropped[cause as usize])
         .iter()
         .sum()
 }
 
-fn of(row: &ClientRow, cause: usize) -> Cell<'static> {
-    row.dropped[cause].map_or(Cell::Missing, Cell::Id)
+fn of(row: &ClientRow, cause: Cause) -> Cell<'static> {
+    row.dropped[cause as usize].map_or(Cell::Missing, Cell::Id)
 }
 
 static COLUMNS: [Column<ClientRow>; 10] = [
@@ -116,36 +116,36 @@ static COLUMNS: [Column<ClientRow>; 10] = [
         "drops_accept_syn",
         "SYN:ACC-FULL",
         12,
-        |r| of(r, CAUSE_ACCEPT_SYN),
+        |r| of(r, Cause::AcceptSyn),
         "SYNs dropped for a full accept queue.",
     ),
     Column::right(
         "drops_accept_ack",
         "ACK:ACC-FULL",
         12,
-        |r| of(r, CAUSE_ACCEPT_ACK),
+        |r| of(r, Cause::AcceptAck),
         "Last ACKs dropped for a full accept queue.",
     ),
     Column::right(
         "drops_syn",
         "SYN:SYN-FULL",
         12,
-        |r| of(r, CAUSE_SYN),
+        |r| of(r, Cause::Syn),
         "SYNs dropped for a full SYN queue.",
     ),
     Column::right(
         "cookies",
         "COOKIES",
         7,
-        |r| of(r, CAUSE_COOKIE),
+        |r| of(r, Cause::Cookie),
         "Cookies sent for a full SYN queue.",
     ),
-    Column::right("drops_other", "OTHER", 6, |r| of(r, CAUSE_OTHER), "Dropped for other reasons."),
+    Column::right("drops_other", "OTHER", 6, |r| of(r, Cause::Other), "Dropped for other reasons."),
     Column::right(
         "synack_retrans",
         "RETRANS",
         7,
-        |r| of(r, CAUSE_RETRANS),
+        |r| of(r, Cause::Retrans),
         "SYN-ACKs sent again to it.",
     ),
     Column::json("interval_ns", |r| Cell::Nanos(r.interval_ns), "Length of the interval."),

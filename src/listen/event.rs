@@ -9,27 +9,34 @@ use crate::clock::WallClock;
 use crate::flow::ip;
 use crate::report::{Cell, Column, Row};
 use crate::states::{comm, id};
-use crate::wire::{
-    CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_OTHER, CAUSE_RETRANS, CAUSE_SYN, COMM_LEN, Flow,
-    ListenEvent, Listener, NR_CAUSES,
-};
+use crate::wire::{COMM_LEN, Flow, ListenCause as Cause, ListenEvent, Listener};
 
 /// Losses of one listener and one cause within this time, in ns, make one line.
 const BATCH_NS: u64 = 1_000_000;
 
-/// The accept queue was full, at a moment that nobody can tell; no program tells of it.
-const CAUSE_ACCEPT: usize = NR_CAUSES;
+/// Why a connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A program has told of it, or it is known from counters.
+    Cause(Cause),
+    /// The accept queue was full, at a SYN or at a last ACK.
+    AcceptQueue,
+}
 
-/// What JSON calls a cause.
-const NAMES: [&str; NR_CAUSES + 1] = [
-    "other",
-    "accept_queue_syn",
-    "accept_queue_ack",
-    "syn_queue",
-    "cookie",
-    "retransmit",
-    "accept_queue",
-];
+impl Reason {
+    /// What JSON calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::AcceptQueue => "accept_queue",
+            Self::Cause(Cause::Other) => "other",
+            Self::Cause(Cause::AcceptSyn) => "accept_queue_syn",
+            Self::Cause(Cause::AcceptAck) => "accept_queue_ack",
+            Self::Cause(Cause::Syn) => "syn_queue",
+            Self::Cause(Cause::Cookie) => "cookie",
+            Self::Cause(Cause::Retrans) => "retransmit",
+        }
+    }
+}
 
 /// One loss, or several within a millisecond.
 #[derive(Debug, Clone)]
@@ -46,9 +53,8 @@ pub struct EventRow {
     pub pid: u32,
     /// Its name.
     pub comm: [u8; COMM_LEN],
-    /// `CAUSE_…`, or one more than these: the accept queue, at a SYN or at a last ACK; `None`: nobody
-    /// can tell.
-    pub cause: Option<usize>,
+    /// `None`: nobody can tell.
+    pub cause: Option<Reason>,
     /// Length of the queue that decided, at the last of them, and its limit.
     pub queue: Option<(u64, u64)>,
     /// How many.
@@ -68,7 +74,7 @@ impl EventRow {
     /// A listener's losses of which no program has told: found by looking at it.
     pub fn looked_at(ts: i64, one: &ListenerInterval) -> Vec<Self> {
         let drops = one.numbers.drops;
-        let row = |cause: Option<usize>, count: u64| Self {
+        let row = |cause: Option<Reason>, count: u64| Self {
             ts,
             flow: one.listener.flow,
             flags: one.listener.flags,
@@ -77,10 +83,10 @@ impl EventRow {
             comm: one.listener.owner.comm,
             cause,
             queue: match cause {
-                Some(CAUSE_SYN | CAUSE_COOKIE) => {
+                Some(Reason::Cause(Cause::Syn | Cause::Cookie)) => {
                     Some((one.numbers.syn_now, one.numbers.accept_limit))
                 }
-                Some(CAUSE_ACCEPT_SYN | CAUSE_ACCEPT) => {
+                Some(Reason::Cause(Cause::AcceptSyn) | Reason::AcceptQueue) => {
                     Some((one.numbers.accept_now, one.numbers.accept_limit))
                 }
                 _ => None,
@@ -93,17 +99,17 @@ impl EventRow {
         let told = drops.accept_ack.unwrap_or(0);
         let unsplit = drops.accept.filter(|_| drops.accept_syn.is_none());
         let known = [
-            (CAUSE_ACCEPT, unsplit.map(|count| count.saturating_sub(told))),
-            (CAUSE_ACCEPT_SYN, drops.accept_syn),
-            (CAUSE_SYN, drops.syn),
-            (CAUSE_COOKIE, drops.cookies),
-            (CAUSE_OTHER, drops.other),
+            (Reason::AcceptQueue, unsplit.map(|count| count.saturating_sub(told))),
+            (Reason::Cause(Cause::AcceptSyn), drops.accept_syn),
+            (Reason::Cause(Cause::Syn), drops.syn),
+            (Reason::Cause(Cause::Cookie), drops.cookies),
+            (Reason::Cause(Cause::Other), drops.other),
         ];
         let mut rows: Vec<_> = known
             .into_iter()
             .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
             .collect();
-        let causes = rows.iter().filter(|row| row.cause != Some(CAUSE_COOKIE));
+        let causes = rows.iter().filter(|row| row.cause != Some(Reason::Cause(Cause::Cookie)));
         let causes = told + causes.map(|row| row.count).sum::<u64>();
         let rest = drops.total.map(|total| total.saturating_sub(causes));
         rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
@@ -137,7 +143,7 @@ impl Batch {
             listener: listener_text(&self.first.flow, flags),
             pid: owner.map_or(0, |owner| owner.pid),
             comm: owner.map_or([0; COMM_LEN], |owner| owner.comm),
-            cause: Some(self.first.cause as usize),
+            cause: Cause::from_number(self.first.cause).map(Reason::Cause),
             queue: Some((self.last.queue.into(), self.last.limit.into())),
             count: self.count,
             clients: (self.first.flow.rport != 0).then_some(self.clients.len() as u64),
@@ -149,7 +155,7 @@ impl Batch {
 impl Batches {
     /// Takes in a loss; `known` names the listener when its line is done.
     pub fn push(&mut self, event: &ListenEvent, known: &HashMap<ListenerId, Listener>) {
-        if event.cause as usize == CAUSE_RETRANS {
+        if event.cause == Cause::Retrans as u32 {
             return;
         }
         let key = (ListenerId { sk: event.sk, born: event.born }, event.cause);
@@ -194,11 +200,7 @@ static COLUMNS: [Column<EventRow>; 17] = [
         "cause",
         "CAUSE",
         16,
-        |r| {
-            r.cause
-                .and_then(|cause| NAMES.get(cause))
-                .map_or(Cell::Missing, |name| Cell::Word(name))
-        },
+        |r| r.cause.map_or(Cell::Missing, |reason| Cell::Word(reason.name())),
         "Why.",
     ),
     Column::left(

@@ -7,7 +7,8 @@ use super::reconcile::{Reading, Reconciliation};
 use super::{Coverage, Drops, ListenerId, Sysctls, split};
 use crate::hist::{Histogram, SUBS};
 use crate::wire::{
-    CAUSE_RETRANS, LISTENER_GONE, LISTENER_KNOWS_ACK, Listener, ListenerEntry, WaitKey, WaitSlots,
+    LISTENER_GONE, LISTENER_KNOWS_ACK, ListenCause as Cause, Listener, ListenerEntry, WaitKey,
+    WaitSlots,
 };
 
 /// The numbers of a listener in an interval; `None`: nobody can tell.
@@ -153,7 +154,7 @@ impl Listeners {
                 born: now.born,
                 drops: now.drops_before,
                 accept_now: now.accept_before,
-                ..Listener::zeroed()
+                ..Listener::default()
             },
             accepts: 0,
         });
@@ -199,7 +200,7 @@ impl Listeners {
             syn_limit: sysctls.map(|sysctls| sysctls.syn_limit(now.accept_limit).into()),
             accepts,
             drops,
-            synack_retrans: self.retransmits.then_some(counted.dropped[CAUSE_RETRANS]),
+            synack_retrans: self.retransmits.then_some(counted.dropped[Cause::Retrans as usize]),
             waits: self.coverage.accepts.then(|| waits.unwrap_or_default()),
         }
     }

@@ -5,7 +5,7 @@ const LOOKING: Coverage =
     Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 fn entry(born: u64, fill: impl FnOnce(&mut Listener)) -> ListenerEntry {
-    let mut listener = Listener::zeroed();
+    let mut listener = Listener::default();
     listener.born = born;
     listener.flow.netns = 1;
     fill(&mut listener);
@@ -80,7 +80,7 @@ fn accepts_are_what_came_less_what_waits() {
 fn waits_are_those_of_the_interval() {
     let mut model = Listeners::new(Coverage { accepts: true, ..LOOKING }, true);
     model.begin(&[entry(1, |_| ())], &readings(0));
-    let mut slots = WaitSlots::zeroed();
+    let mut slots = WaitSlots::default();
     let key = WaitKey { sk: 7, born: 1, octave: 3, reserved: 0 };
     for (nth, expected) in [(5, 5), (8, 3), (8, 0)] {
         slots.counts[2] = nth;

@@ -9,7 +9,7 @@ use super::{ListenerId, NetnsReader, Reading};
 use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS};
 use crate::kernel::ring::Ring;
 use crate::kernel::session::{Session, read_all};
-use crate::wire::{LISTENER_GONE, ListenEvent, ListenerEntry, WaitKey, WaitSlots};
+use crate::wire::{LISTENER_GONE, ListenEvent, ListenerEntry, Record as _, WaitKey, WaitSlots};
 
 /// Counters of a namespace that move while its listeners are read say nothing exact: so often it
 /// is tried again.

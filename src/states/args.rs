@@ -9,7 +9,7 @@ use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
 use crate::states::socket_summary::SummaryBy;
 use crate::tcp_state::TcpState;
-use crate::wire::{COOKIE_HELPER, COOKIE_NONE, Options};
+use crate::wire::{CookieSource, Options};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,7 +68,7 @@ pub struct Args {
 impl Args {
     /// Options of the programs.
     pub fn options(&self, filter: &Filter) -> Options {
-        let mut options = Options::zeroed();
+        let mut options = Options::default();
         let json = self.common.output.json;
         options.slower =
             self.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
@@ -76,7 +76,7 @@ impl Args {
         options.quiet = u32::from(self.summary);
         options.want_netns = u32::from(self.summary || json || filter.netns.is_some());
         options.want_cgroup = u32::from(json);
-        options.cookie = if json { COOKIE_HELPER } else { COOKIE_NONE };
+        options.cookie = if json { CookieSource::Helper } else { CookieSource::None } as u32;
         options.wake_bytes = u64::from(self.buffer) / 4;
         options
     }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use crate::report::{Cell, Column, Row};
 use crate::tcp_state::TcpState;
-use crate::wire::{
-    DURATION_UNKNOWN, END_EXPIRED, END_RESET, END_REUSED_CONNECT, END_REUSED_SYN, StateEvent,
-};
+use crate::wire::{DURATION_UNKNOWN, EndCause, StateEvent};
 
 /// One transition of one socket.
 #[derive(Debug)]
@@ -50,12 +48,12 @@ fn ended_by(t: &Transition) -> Option<&'static str> {
     if t.event.old_state != TcpState::TimeWait.number() {
         return None;
     }
-    match t.event.end_cause {
-        END_EXPIRED => Some("expired"),
-        END_REUSED_CONNECT => Some("reused_connect"),
-        END_REUSED_SYN => Some("reused_syn"),
-        END_RESET => Some("reset"),
-        _ => None,
+    match EndCause::from_number(t.event.end_cause)? {
+        EndCause::Unknown => None,
+        EndCause::Expired => Some("expired"),
+        EndCause::ReusedConnect => Some("reused_connect"),
+        EndCause::ReusedSyn => Some("reused_syn"),
+        EndCause::Reset => Some("reset"),
     }
 }
 

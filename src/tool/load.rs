@@ -12,7 +12,7 @@ use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
 use crate::latency::LatencyKind;
-use crate::wire::{COOKIE_FIELD, COOKIE_HELPER, Options};
+use crate::wire::{CookieSource, Options};
 
 /// Threads that may be inside a function between its kprobe and its kretprobe.
 const CALLS: u32 = 32_768;
@@ -36,8 +36,8 @@ fn settle(options: &mut Options, plan: &Plan, facts: &Facts) {
     options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator));
     let helper =
         facts.socket_cookie() && plan.kind_of(STATE.name) != Some(AttachMethod::RawTracepoint);
-    if options.cookie == COOKIE_HELPER && !helper {
-        options.cookie = COOKIE_FIELD;
+    if options.cookie == CookieSource::Helper as u32 && !helper {
+        options.cookie = CookieSource::Field as u32;
     }
 }
 

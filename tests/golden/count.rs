@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tcpscope::count::{CountRow, CountRowOptions, CountSums, Counter, Counts, GroupBy};
 use tcpscope::report::{Format, Printer};
-use tcpscope::wire::{CountValue, GroupKey};
+use tcpscope::wire::{CountValue, GroupKey, Record as _};
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
@@ -29,16 +29,16 @@ fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
         eagain,
         pid: owner.0,
         comm: comm(owner.1),
-        ..CountValue::zeroed()
+        ..CountValue::default()
     };
-    let second = CountValue { rx_calls, rx_bytes, segs_in, ..CountValue::zeroed() };
+    let second = CountValue { rx_calls, rx_bytes, segs_in, ..CountValue::default() };
     Counter::read(key.as_bytes(), [first.as_bytes(), second.as_bytes()]).unwrap()
 }
 
 /// What the kernel keeps of a connection in a key of this grouping.
 fn key(by: GroupBy, nr: u32, local: &str, remote: &str) -> GroupKey {
     let flow = flow(local, remote);
-    let mut key = GroupKey::zeroed();
+    let mut key = GroupKey::default();
     match by {
         GroupBy::Process => key.pid = nr,
         GroupBy::Connection => key.flow = flow,

@@ -9,7 +9,8 @@ use tcpscope::latency::{
 };
 use tcpscope::report::{Ctx, Format, Printer, TableView};
 use tcpscope::wire::{
-    DURATION_UNKNOWN, GroupKey, LATENCY_HEAD, LatencyEvent, LatencyHead, LatencyKey, LatencyValue,
+    DURATION_UNKNOWN, GroupKey, LATENCY_HEAD, LatencyEvent, LatencyHead, LatencyKey,
+    LatencyOutcome, LatencyValue, Record as _,
 };
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections};
@@ -33,7 +34,7 @@ fn key(by: GroupBy, nr: u32, role: Role) -> GroupKey {
     } else {
         flow("[2001:db8::1]:40022", "[2001:db8:85a3::8a2e:370:7334]:5432")
     };
-    let mut key = GroupKey::zeroed();
+    let mut key = GroupKey::default();
     match by {
         GroupBy::Process => key.pid = nr,
         GroupBy::Connection => key.flow = flow,
@@ -60,23 +61,23 @@ fn put(
     head: LatencyHead,
 ) {
     let other = nr == 0 || by == GroupBy::Total;
-    let mut id = LatencyKey::zeroed();
-    id.group = if other { GroupKey::zeroed() } else { key(by, nr, role) };
+    let mut id = LatencyKey::default();
+    id.group = if other { GroupKey::default() } else { key(by, nr, role) };
     (id.kind, id.role) = (kind as u8, role as u8);
     for &(ns, count) in durations {
         let slot = slot_of(ns);
         id.octave = u8::try_from(slot / SUBS).unwrap();
-        let mut value = LatencyValue::zeroed();
+        let mut value = LatencyValue::default();
         (value.min, value.max) = (ns, ns);
         value.slots[slot % SUBS] = count;
         all.take(id.as_bytes(), [value.as_bytes()], other).unwrap();
     }
-    id.octave = LATENCY_HEAD;
+    id.octave = u8::try_from(LATENCY_HEAD).unwrap();
     all.take(id.as_bytes(), [head.as_bytes()], other).unwrap();
 }
 
 fn owner(by: GroupBy, pid: u32, name: &[u8]) -> LatencyHead {
-    let mut head = LatencyHead::zeroed();
+    let mut head = LatencyHead::default();
     if matches!(by, GroupBy::Process | GroupBy::Connection) {
         (head.pid, head.comm) = (pid, comm(name));
     }
@@ -100,7 +101,7 @@ fn interval(by: GroupBy) -> LatencyInterval {
         by,
         (0, LatencyKind::Service, Role::Server),
         &[(5 * MS, 4)],
-        LatencyHead::zeroed(),
+        LatencyHead::default(),
     );
     all.finish()
 }
@@ -127,7 +128,7 @@ fn event(kind: LatencyKind, role: Role, duration: u64) -> LatencyEvent {
         comm: comm(b"curl"),
         kind: kind as u8,
         role: role as u8,
-        ..LatencyEvent::zeroed()
+        ..LatencyEvent::default()
     }
 }
 
@@ -138,19 +139,19 @@ fn events() -> Vec<LatencyEvent> {
         retrans: 1,
         ..event(kind, role, duration)
     };
+    let failed = |outcome: LatencyOutcome, ns| LatencyEvent {
+        outcome: outcome as u8,
+        ..event(LatencyKind::Connect, Role::Client, ns)
+    };
     vec![
         exchange(LatencyKind::Response, Role::Client, 23 * MS),
         exchange(LatencyKind::Service, Role::Server, 1_234),
         exchange(LatencyKind::Response, Role::Unknown, DURATION_UNKNOWN),
         event(LatencyKind::Rtt, Role::Client, 8_000),
         LatencyEvent { retrans: 2, ..event(LatencyKind::Connect, Role::Client, 3_100 * MS) },
-        LatencyEvent { outcome: 1, ..event(LatencyKind::Connect, Role::Client, 40_000) },
-        LatencyEvent {
-            outcome: 2,
-            retrans: 6,
-            ..event(LatencyKind::Connect, Role::Client, 130 * SECOND)
-        },
-        LatencyEvent { outcome: 3, pid: 0, ..event(LatencyKind::Connect, Role::Client, 5 * MS) },
+        failed(LatencyOutcome::Refused, 40_000),
+        LatencyEvent { retrans: 6, ..failed(LatencyOutcome::TimedOut, 130 * SECOND) },
+        LatencyEvent { pid: 0, ..failed(LatencyOutcome::Failed, 5 * MS) },
         event(LatencyKind::Accept, Role::Server, 310 * MS),
     ]
 }

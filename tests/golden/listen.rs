@@ -8,8 +8,8 @@ use tcpscope::listen::{
 };
 use tcpscope::report::{Format, Printer, TableView};
 use tcpscope::wire::{
-    CAUSE_ACCEPT_ACK, CAUSE_ACCEPT_SYN, CAUSE_COOKIE, CAUSE_RETRANS, CAUSE_SYN, LISTENER_MATCHES,
-    LISTENER_V6ONLY, ListenEvent, Listener, ListenerEntry, Owner, WaitKey, WaitSlots,
+    LISTENER_MATCHES, LISTENER_V6ONLY, ListenCause as Cause, ListenEvent, Listener, ListenerEntry,
+    Owner, WaitKey, WaitSlots,
 };
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
@@ -20,12 +20,12 @@ const BY_LOOKING: Coverage =
     Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 fn listener(at: &str, owner: (u32, &[u8]), queues: [u32; 3]) -> Listener {
-    let mut listener = Listener::zeroed();
+    let mut listener = Listener::default();
     let [accept_now, accept_limit, syn_now] = queues;
     listener.born = 1;
     listener.flow = flow(at, "[::]:0");
     listener.flow.raddr = [0; 16];
-    listener.owner = Owner { pid: owner.0, comm: comm(owner.1), ..Owner::zeroed() };
+    listener.owner = Owner { pid: owner.0, comm: comm(owner.1), ..Owner::default() };
     (listener.accept_now, listener.accept_limit, listener.syn_now) =
         (accept_now, accept_limit, syn_now);
     listener.flags = LISTENER_MATCHES;
@@ -34,14 +34,14 @@ fn listener(at: &str, owner: (u32, &[u8]), queues: [u32; 3]) -> Listener {
 
 fn entries() -> Vec<ListenerEntry> {
     let mut web = listener("0.0.0.0:80", (99, b"nginx"), [129, 128, 40]);
-    web.dropped[CAUSE_ACCEPT_SYN] = 900;
-    web.dropped[CAUSE_ACCEPT_ACK] = 100;
-    web.dropped[CAUSE_RETRANS] = 55;
+    web.dropped[Cause::AcceptSyn as usize] = 900;
+    web.dropped[Cause::AcceptAck as usize] = 100;
+    web.dropped[Cause::Retrans as usize] = 55;
     (web.drops, web.established, web.accepted) = (1_100, 5_129, 5_000);
     (web.accept_peak, web.syn_peak) = ([129, 0], [77, 0]);
     let mut ssh = listener("[::]:22", (4_194_304, b"sshd\x1b[0m"), [0, 128, 0]);
-    ssh.dropped[CAUSE_SYN] = 3;
-    ssh.dropped[CAUSE_COOKIE] = 12;
+    ssh.dropped[Cause::Syn as usize] = 3;
+    ssh.dropped[Cause::Cookie as usize] = 12;
     (ssh.drops, ssh.syn_peak) = (3, [128, 0]);
     let mut six = listener("[2001:db8::1]:443", (0, b""), [1, 4096, 0]);
     six.flags |= LISTENER_V6ONLY;
@@ -69,7 +69,7 @@ fn interval(coverage: Coverage) -> ListenInterval {
         syn_drops: 3,
         ..ListenCounters::default()
     };
-    let mut slots = WaitSlots::zeroed();
+    let mut slots = WaitSlots::default();
     slots.counts = [10; 16];
     slots.counts[15] = 1;
     let key = WaitKey { sk: 1, born: 1, octave: 11, reserved: 0 };
@@ -90,11 +90,11 @@ fn print(printer: &mut Printer, coverage: Coverage, rows: &[ListenerRow]) {
     printer.rows(&TableView { hide: &hide, ..TableView::default() }, rows).unwrap();
 }
 
-fn event(ts: u64, cause: usize, client: &str) -> ListenEvent {
-    let mut event = ListenEvent::zeroed();
+fn event(ts: u64, cause: Cause, client: &str) -> ListenEvent {
+    let mut event = ListenEvent::default();
     (event.ts, event.sk, event.born) = (ts, 1, 1);
     event.flow = flow("0.0.0.0:80", client);
-    event.cause = u32::try_from(cause).unwrap();
+    event.cause = cause as u32;
     (event.queue, event.limit) = (129, 128);
     event
 }
@@ -103,13 +103,13 @@ fn losses_and_clients() -> (Vec<EventRow>, Vec<ClientRow>) {
     let known = entries().iter().map(|entry| (entry.id(), entry.listener)).collect();
     let (mut batches, mut clients) = (Batches::default(), Clients::default());
     for event in [
-        event(1_000_000, CAUSE_ACCEPT_SYN, "192.0.2.7:40000"),
-        event(1_400_000, CAUSE_ACCEPT_SYN, "192.0.2.7:40001"),
-        event(1_500_000, CAUSE_ACCEPT_ACK, "198.51.100.9:50000"),
-        event(1_600_000, CAUSE_RETRANS, "198.51.100.9:50000"),
-        event(3_000_000, CAUSE_COOKIE, "192.0.2.8:40002"),
-        event(3_000_001, CAUSE_COOKIE, "192.0.2.9:40003"),
-        event(4_000_000, CAUSE_SYN, "0.0.0.0:0"),
+        event(1_000_000, Cause::AcceptSyn, "192.0.2.7:40000"),
+        event(1_400_000, Cause::AcceptSyn, "192.0.2.7:40001"),
+        event(1_500_000, Cause::AcceptAck, "198.51.100.9:50000"),
+        event(1_600_000, Cause::Retrans, "198.51.100.9:50000"),
+        event(3_000_000, Cause::Cookie, "192.0.2.8:40002"),
+        event(3_000_001, Cause::Cookie, "192.0.2.9:40003"),
+        event(4_000_000, Cause::Syn, "0.0.0.0:0"),
     ] {
         batches.push(&event, &known);
         clients.push(&event);

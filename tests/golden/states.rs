@@ -8,9 +8,7 @@ use tcpscope::tcp_state::TcpState::{
     self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
     SynSent, TimeWait,
 };
-use tcpscope::wire::{
-    DURATION_UNKNOWN, END_EXPIRED, END_RESET, END_REUSED_CONNECT, END_REUSED_SYN, Flow, StateEvent,
-};
+use tcpscope::wire::{DURATION_UNKNOWN, EndCause, Flow, StateEvent};
 
 use super::{NOW, check, comm, flow, on_terminal, printed, sections};
 
@@ -27,7 +25,7 @@ fn event(pid: u32, name: &[u8], flow: Flow, states: (TcpState, TcpState), ns: u6
         new_state: states.1.number(),
         duration: ns,
         cookie: 0x1_0000_0001,
-        ..StateEvent::zeroed()
+        ..StateEvent::default()
     }
 }
 
@@ -68,20 +66,22 @@ fn timewaits() -> Vec<(StateEvent, bool)> {
     let v4 = flow("192.168.100.10:43210", "198.51.100.217:65443");
     let change = |old, new, ns| event(4242, b"curl", v4, (old, new), ns);
     let end = |end_cause| StateEvent { end_cause, ..change(TimeWait, Close, 60_012 * MS) };
-    let nobody = StateEvent { pid: 0, cookie: 0, ..end(0) };
+    let ended = |cause: EndCause| (end(cause as u8), false);
+    let (unknown, reset) = (EndCause::Unknown as u8, EndCause::Reset as u8);
+    let nobody = StateEvent { pid: 0, cookie: 0, ..end(unknown) };
     vec![
         (change(FinWait2, TimeWait, 41_007 * US), true),
         (change(Closing, TimeWait, 812 * US), false),
-        (end(0), true),
+        (end(unknown), true),
         (nobody, true),
-        (end(0), false),
-        (end(END_EXPIRED), false),
-        (end(END_REUSED_CONNECT), false),
-        (end(END_REUSED_SYN), false),
-        (end(END_RESET), false),
+        (end(unknown), false),
+        ended(EndCause::Expired),
+        ended(EndCause::ReusedConnect),
+        ended(EndCause::ReusedSyn),
+        ended(EndCause::Reset),
         // A cause is that of an end, and of one that this version knows.
-        (StateEvent { end_cause: END_RESET, ..change(FinWait2, Close, 5 * US) }, false),
-        (end(5), false),
+        (StateEvent { end_cause: reset, ..change(FinWait2, Close, 5 * US) }, false),
+        (end(u8::MAX), false),
     ]
 }
 

@@ -16,7 +16,7 @@ const GROUPINGS: [Option<SummaryBy>; 4] =
     [None, Some(SummaryBy::Process), Some(SummaryBy::Remote), Some(SummaryBy::Port)];
 
 fn clocks(seconds: u64) -> SockEntry {
-    SockEntry { ktime: seconds * SECOND, jiffies: seconds * HZ, ..SockEntry::zeroed() }
+    SockEntry { ktime: seconds * SECOND, jiffies: seconds * HZ, ..SockEntry::default() }
 }
 
 fn entry(state: TcpState, owner: (u32, &str), ends: (&str, &str)) -> SockEntry {
@@ -26,7 +26,7 @@ fn entry(state: TcpState, owner: (u32, &str), ends: (&str, &str)) -> SockEntry {
         pid: owner.0,
         comm: comm(owner.1.as_bytes()),
         flow: flow(ends.0, ends.1),
-        ..SockEntry::zeroed()
+        ..SockEntry::default()
     }
 }
 

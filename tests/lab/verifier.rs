@@ -14,7 +14,7 @@ use tcpscope::check::wanted;
 use tcpscope::group::GroupBy;
 use tcpscope::kernel::facts::Facts;
 use tcpscope::latency::Kinds;
-use tcpscope::wire::Options;
+use tcpscope::wire::{Options, Record as _};
 
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
@@ -37,7 +37,7 @@ fn keep(level: PrintLevel, text: String) {
 
 /// Whatever makes programs longer.
 fn options(facts: &Facts, use_hash: bool) -> Options {
-    let mut options = Options::zeroed();
+    let mut options = Options::default();
     GroupBy::Connection.configure(&mut options);
     options.use_hash = u32::from(use_hash);
     options.heirs = u32::from(!use_hash);

@@ -14,7 +14,7 @@ use tcpscope::latency::ExchangeRow;
 use tcpscope::report::TableView;
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
-use tcpscope::wire::LatencyEvent;
+use tcpscope::wire::{LatencyEvent, Record as _};
 
 /// Events are printed this long after they happened, at the latest twice that.
 const BATCH: Duration = Duration::from_millis(40);

@@ -19,7 +19,7 @@ use tcpscope::states::Transition;
 use tcpscope::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
-use tcpscope::wire::StateEvent;
+use tcpscope::wire::{Record as _, StateEvent};
 
 /// Events are printed this long after they happened, at the latest twice that.
 const BATCH: Duration = Duration::from_millis(40);

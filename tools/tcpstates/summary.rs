@@ -14,7 +14,7 @@ use tcpscope::states::Args;
 use tcpscope::states::socket_summary::{Hz, SocketSummary};
 use tcpscope::tool::Running;
 use tcpscope::wait::Wake;
-use tcpscope::wire::SockEntry;
+use tcpscope::wire::{Record as _, SockEntry};
 
 /// The two clocks must be seen this far apart to tell how long a jiffy is.
 const CLOCKS_APART: Duration = Duration::from_millis(60);

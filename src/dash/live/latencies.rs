@@ -5,10 +5,10 @@ use anyhow::Result;
 use crate::group::GroupBy;
 use crate::kernel::session::Session;
 use crate::latency::{
-    Kinds, Latencies, LatencyRow, LatencyRowOptions, LatencySource, PEER, entries_for,
-    learn_listeners, max_rows,
+    Kinds, Latencies, LatencyRow, LatencyRowOptions, LatencySource, entries_for, learn_listeners,
+    max_rows,
 };
-use crate::wire::Options;
+use crate::wire::{self, Options};
 
 /// Rows of each grouping shown one by one.
 const SHOWN: usize = 1_000;
@@ -23,7 +23,7 @@ pub struct LiveLatencies {
 /// entries the maps need on a machine with so many possible CPUs.
 pub fn configure(options: &mut Options, cpus: usize) -> u32 {
     options.kinds = Kinds::DEFAULT.bits();
-    options.latency_by = PEER;
+    options.latency_by = wire::GroupBy::Peer as u32;
     options.max_keys = max_rows(GroupBy::Process, cpus);
     entries_for(options.max_keys)
 }

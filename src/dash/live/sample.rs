@@ -22,7 +22,7 @@ use crate::report::{Ctx, Row, json_line, json_note};
 use crate::states::socket_summary::{self, Hz, SocketRow, SocketSummary};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
-use crate::wire::{Flow, GroupKey, Options, SockEntry};
+use crate::wire::{Flow, GroupKey, Options, Record as _, SockEntry};
 
 /// Connections shown one by one; the others are added up as (other).
 const TOP: usize = 10_000;
@@ -48,7 +48,7 @@ const CLOCKS_APART: Duration = Duration::from_millis(60);
 /// The number of CPUs cannot be read.
 pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> Result<Setup> {
     let cpus = num_possible_cpus().context("cannot count CPUs")?;
-    let mut options = Options::zeroed();
+    let mut options = Options::default();
     options.nr_cpus = u32::try_from(cpus)?;
     options.want_netns = 1;
     options.quiet = 1;
@@ -293,7 +293,7 @@ fn is_connection(entry: &SockEntry) -> bool {
 fn by_process(interval: &CountInterval) -> CountInterval {
     let mut sums: HashMap<u32, (Counter, CountSums)> = HashMap::new();
     for (counter, grown) in &interval.keys {
-        let mut key = GroupKey::zeroed();
+        let mut key = GroupKey::default();
         key.pid = counter.pid;
         let fresh = (Counter { key, ..*counter }, CountSums::default());
         let (_, sum) = sums.entry(counter.pid).or_insert(fresh);

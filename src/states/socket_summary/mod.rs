@@ -192,7 +192,7 @@ mod tests {
     use crate::report::Cell;
 
     fn entry(state: TcpState, pid: u32, age: u64, idle_jiffies: u64) -> SockEntry {
-        let mut entry = SockEntry::zeroed();
+        let mut entry = SockEntry::default();
         entry.state = state as u8;
         entry.pid = pid;
         entry.age = age;

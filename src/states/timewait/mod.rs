@@ -112,7 +112,7 @@ impl TimeWaits {
 
     /// Takes in an event of the programs.
     pub fn take(&mut self, event: &StateEvent) {
-        let undecided = event.flags & STATE_MAY_TIMEWAIT != 0;
+        let undecided = u32::from(event.flags) & STATE_MAY_TIMEWAIT != 0;
         if undecided && self.polls {
             return self.hold(event);
         }

@@ -52,7 +52,7 @@ pub struct NamespaceState {
 impl Pending {
     /// What a timewait socket from before our time, still in `FIN_WAIT2`, would have closed with.
     pub fn preexisting(entry: &SockEntry, look: u64) -> Self {
-        let mut event = StateEvent::zeroed();
+        let mut event = StateEvent::default();
         (event.ts, event.duration) = (stamp(entry).unwrap_or(entry.ktime), DURATION_UNKNOWN);
         (event.old_state, event.new_state) = (FinWait2.number(), Close.number());
         event.flow = entry.flow;
@@ -114,7 +114,7 @@ impl TimeWaitSocket {
             comm: self.comm,
             old_state: TimeWait.number(),
             new_state: Close.number(),
-            ..StateEvent::zeroed()
+            ..StateEvent::default()
         }
     }
 }

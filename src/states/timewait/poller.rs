@@ -9,7 +9,7 @@ use super::TimeWaits;
 use crate::clock::{Ticker, monotonic_now};
 use crate::kernel::netns::{Namespaces, Netns};
 use crate::kernel::session::Session;
-use crate::wire::SockEntry;
+use crate::wire::{Record as _, SockEntry};
 
 /// So many sockets are read at a stretch, in half a millisecond or so: the ring buffer does not
 /// stop filling while a hundred thousand are read.

@@ -13,7 +13,7 @@ fn at(seconds: u64) -> u64 {
 }
 
 fn flow(lport: u16) -> Flow {
-    Flow { lport, rport: 443, netns: NETNS, ..Flow::zeroed() }
+    Flow { lport, rport: 443, netns: NETNS, ..Flow::default() }
 }
 
 fn event(ts: u64, lport: u16, old: TcpState, new: TcpState) -> StateEvent {
@@ -24,12 +24,13 @@ fn event(ts: u64, lport: u16, old: TcpState, new: TcpState) -> StateEvent {
         duration: 5 * MS,
         old_state: old.number(),
         new_state: new.number(),
-        ..StateEvent::zeroed()
+        ..StateEvent::default()
     }
 }
 
 fn closing(ts: u64, lport: u16) -> StateEvent {
-    StateEvent { flags: STATE_MAY_TIMEWAIT, ..event(ts, lport, FinWait2, Close) }
+    let flags = u8::try_from(STATE_MAY_TIMEWAIT).unwrap();
+    StateEvent { flags, ..event(ts, lport, FinWait2, Close) }
 }
 
 /// A timewait socket that a look met at `ktime`; `stamp` is when its state began.
@@ -42,7 +43,7 @@ fn entry(ktime: u64, lport: u16, state: TcpState, stamp: impl Into<Option<u64>>)
         flow: flow(lport),
         state: state.number(),
         timewait: 1,
-        ..SockEntry::zeroed()
+        ..SockEntry::default()
     }
 }
 

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Everything that crosses to user space, as one object's BTF: clang writes the types of variables
+ * there, and what these contain. build.rs makes Rust of it; nothing is ever loaded.
+ */
+#include "lib/vmlinux.h"
+#pragma clang diagnostic error "-Wpadded" /* bytes without a name cross uninitialised */
+#include "wire.h"
+
+struct flow flow;
+struct owner owner;
+struct state_event state_event;
+struct sock_entry sock_entry;
+struct stats stats;
+struct group_key group_key;
+struct count_value count_value;
+struct latency_key latency_key;
+struct latency_value latency_value;
+struct latency_head latency_head;
+struct latency_turn latency_turn;
+struct latency_event latency_event;
+struct listener listener;
+struct listener_entry listener_entry;
+struct listen_event listen_event;
+struct wait_key wait_key;
+struct wait_slots wait_slots;
+struct filter filter;
+struct options options;
+
+enum limits limits;
+enum hist_limits hist_limits;
+enum latency_limits latency_limits;
+enum state_flags state_flags;
+enum listener_flags listener_flags;
+enum end_cause end_cause;
+enum cookie_source cookie_source;
+enum group_by group_by;
+enum latency_kind latency_kind;
+enum socket_role socket_role;
+enum latency_outcome latency_outcome;
+enum listen_cause listen_cause;
+
+const __u64 duration_unknown = DURATION_UNKNOWN;
