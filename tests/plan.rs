@@ -5,29 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-use tcpscope::hooks::{
-    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
-    TCPSTATES, TCPSTATES_SUMMARY, tcplatency,
-};
+use tcpscope::count::TCPCOUNT;
+use tcpscope::dash::live::TCPDASH;
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::PlanRequest;
-use tcpscope::latency::{Kinds, LatencyKind};
+use tcpscope::latency::{Kinds, LatencyKind, TCPLATENCY, TCPLATENCY_EVENTS, spec_of};
+use tcpscope::listen::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
+use tcpscope::registry::modes;
+use tcpscope::states::{TCPSTATES, TCPSTATES_SUMMARY};
+use tcpscope::tool::Spec;
 
-const TOOLS: [&Spec; 8] = [
-    &TCPSTATES,
-    &TCPSTATES_SUMMARY,
-    &TCPCOUNT,
-    &TCPLATENCY,
-    &TCPLATENCY_EVENTS,
-    &LISTENOVERFLOW,
-    &LISTENOVERFLOW_WAIT,
-    &TCPDASH,
-];
 const DEBIAN: [&str; 4] = ["debian-5.10", "debian-6.1", "debian-6.12", "debian-7.2"];
 /// Without the tracepoints that came with `sock_send_length` and `sock_recv_length`.
 const OLD: [&str; 2] = ["debian-5.10", "debian-6.1"];
 const HARDENED: &str = "hardened-6.18";
+
+/// What every mode of every tool watches.
+fn specs() -> impl Iterator<Item = &'static Spec> {
+    modes().map(|(_, mode)| mode.spec)
+}
 
 fn facts(name: &str) -> Facts {
     let path = format!("{}/tests/facts/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -258,7 +255,7 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
             kprobe_refused: refused.clone(),
             ..open.clone()
         };
-        for spec in TOOLS {
+        for spec in specs() {
             // There, functions of seven parameters are for kprobes alone.
             let watches_acks = [LISTENOVERFLOW.name, TCPDASH.name].contains(&spec.name);
             let seven = kernel == "debian-6.1" && watches_acks;
@@ -295,7 +292,7 @@ fn what_the_kernel_forbids_has_its_own_code_for_every_tool() {
         ("6: this is an unprivileged user namespace", Facts { init_userns: false, ..good }),
     ];
     for (start, facts) in kernels {
-        for spec in TOOLS {
+        for spec in specs() {
             let refusal = auto(spec, &facts);
             assert!(refusal.starts_with(start), "{}: {refusal}", spec.name);
             assert!(!refusal.contains("sudo"), "root needs no sudo: {refusal}");
@@ -306,7 +303,7 @@ fn what_the_kernel_forbids_has_its_own_code_for_every_tool() {
 #[test]
 fn who_is_not_root_is_told_how_to_become_able() {
     let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
-    for spec in TOOLS {
+    for spec in specs() {
         let refusal = auto(spec, &nobody);
         assert!(refusal.contains("setcap cap_bpf,cap_perfmon+ep"), "{refusal}");
         assert!(refusal.contains(spec.name), "{refusal}");
@@ -376,7 +373,7 @@ fn tcplatency_sees_sends_begin_where_it_can() {
 #[test]
 fn kinds_that_nobody_asked_for_have_no_hooks() {
     let plan = |kinds: &[LatencyKind], events| {
-        auto(tcplatency(Kinds::of(kinds), true, events), &facts(HARDENED))
+        auto(spec_of(Kinds::of(kinds), true, events), &facts(HARDENED))
     };
     assert_eq!(
         plan(&[LatencyKind::Connect], true),
@@ -390,7 +387,7 @@ fn kinds_that_nobody_asked_for_have_no_hooks() {
     let service = plan(&[LatencyKind::Service], true);
     assert!(service.contains("send-begin: send_begin_tracepoint\n"), "{service}");
     assert!(service.contains("listening: learn_listeners\n"), "{service}");
-    assert_eq!(tcplatency(Kinds::DEFAULT, false, false).hooks.len(), TCPLATENCY.hooks.len());
+    assert_eq!(spec_of(Kinds::DEFAULT, false, false).hooks.len(), TCPLATENCY.hooks.len());
 }
 
 /// How a hook is served does not depend on the tool: what holds of these hooks in the tools below
@@ -400,7 +397,7 @@ fn every_hook_of_tcpdash_and_of_each_mode_is_one_of_a_tool_tested_here() {
     let tested = [&TCPSTATES, &TCPCOUNT, &TCPLATENCY, &LISTENOVERFLOW, &LISTENOVERFLOW_WAIT];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
-    let hooks = TOOLS.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
+    let hooks = specs().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
     let other: BTreeSet<_> = hooks
         .filter(|hook| !tested.iter().any(|one| std::ptr::eq(**one, **hook)))
         .map(|hook| hook.name)
@@ -431,7 +428,7 @@ fn hooks_of_modes_and_of_tcpdash_stand_in_this_order() {
 #[test]
 fn some_kernel_has_every_name_that_hooks_attach_to() {
     let kernels: Vec<_> = DEBIAN.into_iter().chain([HARDENED]).map(facts).collect();
-    for wanted in TOOLS.map(Spec::wanted) {
+    for wanted in specs().map(Spec::wanted) {
         for name in wanted.tracepoints {
             assert!(kernels.iter().any(|facts| facts.tracepoints.contains(name)), "{name}");
         }

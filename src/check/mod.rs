@@ -6,53 +6,25 @@ mod machine;
 mod rows;
 mod symbols;
 mod text;
+mod tool;
 
 use anyhow::{Error, Result};
 
-use crate::hooks::{
-    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
-    TCPSTATES, TCPSTATES_SUMMARY,
-};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::StartError;
-use crate::kernel::facts::{Facts, SymbolNames};
+use crate::kernel::facts::Facts;
 use crate::kernel::plan::{Choice, Plan, PlanRequest, choose};
+use crate::registry::modes;
+use crate::tool::{Mode, Spec, Tool};
 
 pub use args::Args;
 pub use machine::Machine;
 pub use rows::{FactsRow, HookRow, ToolRow};
 pub use symbols::{Symbols, similar};
+pub use tool::TcpscopeCheck;
 
 /// This tool's name.
 pub const NAME: &str = "tcpscope-check";
-
-/// Every tool in each of its modes, with the flag that asks for the mode.
-pub static TOOLS: [(&Spec, Option<&str>); 8] = [
-    (&TCPSTATES, None),
-    (&TCPSTATES_SUMMARY, Some("--summary")),
-    (&TCPCOUNT, None),
-    (&TCPLATENCY, None),
-    (&TCPLATENCY_EVENTS, Some("--events")),
-    (&LISTENOVERFLOW, None),
-    (&LISTENOVERFLOW_WAIT, Some("--wait")),
-    (&TCPDASH, None),
-];
-
-/// Everything that some tool looks for in the kernel.
-pub fn wanted() -> SymbolNames {
-    let mut all = SymbolNames::default();
-    for (spec, _) in TOOLS {
-        let SymbolNames { tracepoints, iterators, functions } = spec.wanted();
-        all.tracepoints.extend(tracepoints);
-        all.iterators.extend(iterators);
-        all.functions.extend(functions);
-    }
-    for names in [&mut all.tracepoints, &mut all.iterators, &mut all.functions] {
-        names.sort_unstable();
-        names.dedup();
-    }
-    all
-}
 
 /// How one hook is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,11 +95,12 @@ impl Report {
         (ts, facts, machine): (i64, Facts, Machine),
         symbols: Option<Symbols>,
         request: PlanRequest,
-        mut load: Option<impl FnMut(&'static Spec, Option<&'static str>) -> Result<Plan>>,
+        mut load: Option<impl FnMut(&'static dyn Tool, &'static Mode) -> Result<Plan>>,
     ) -> Self {
         let obstacle = Plan::decide(NAME, &[], &[], &facts, PlanRequest::default()).err();
         let able = Facts { capabilities: u64::MAX, init_userns: true, ..facts.clone() };
-        let report = |(spec, mode): (&'static Spec, Option<&'static str>)| {
+        let report = |(tool, mode): (&'static dyn Tool, &'static Mode)| {
+            let spec = mode.spec;
             let planned = spec.plan(&able, request);
             let mut hooks = match &planned {
                 Ok(plan) => plan.choices.iter().map(HookReport::new).collect(),
@@ -139,7 +112,7 @@ impl Report {
                     Verdict::Refused { error: refusal.into(), loading: false }
                 }
                 (None, Ok(_), None) => Verdict::Planned,
-                (None, Ok(_), Some(load)) => match load(spec, mode) {
+                (None, Ok(_), Some(load)) => match load(tool, mode) {
                     Ok(plan) => {
                         hooks = plan.choices.iter().map(HookReport::new).collect();
                         Verdict::Loads
@@ -147,9 +120,9 @@ impl Report {
                     Err(error) => Verdict::Refused { error, loading: true },
                 },
             };
-            ToolReport { name: spec.name, mode, verdict, hooks }
+            ToolReport { name: tool.name(), mode: mode.flag, verdict, hooks }
         };
-        let tools = TOOLS.into_iter().map(report).collect();
+        let tools = modes().map(report).collect();
         Self { ts, facts, machine, symbols, obstacle, tools }
     }
 

@@ -3,7 +3,7 @@ use anyhow::anyhow;
 use super::*;
 use crate::kernel::facts::Lockdown;
 
-type Load = fn(&'static Spec, Option<&'static str>) -> Result<Plan>;
+type Load = fn(&'static dyn Tool, &'static Mode) -> Result<Plan>;
 
 fn facts(name: &str) -> Facts {
     let path = format!("{}/tests/facts/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -36,9 +36,9 @@ fn without_loading_it_is_a_plan_only() {
 /// What did load may be less than what was planned.
 #[test]
 fn hooks_are_those_of_what_was_loaded() {
-    let load: Load = |spec, _| {
+    let load: Load = |_, mode| {
         let refused = [("recv_fexit_4".to_owned(), "R1 !read_ok".to_owned())].into();
-        Ok(spec.plan(&Facts { refused, ..facts("debian-7.2") }, PlanRequest::default())?)
+        Ok(mode.spec.plan(&Facts { refused, ..facts("debian-7.2") }, PlanRequest::default())?)
     };
     let report = report(facts("debian-7.2"), Some(load));
     assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Loads)));
@@ -51,12 +51,12 @@ fn hooks_are_those_of_what_was_loaded() {
 
 #[test]
 fn the_first_failure_is_the_exit_code() {
-    let load: Load = |spec, _| match spec.name {
+    let load: Load = |_, mode| match mode.spec.name {
         "tcpcount" => {
             let (lockdown, detail) = (Lockdown::None, String::new());
             Err(StartError::Forbidden { lockdown, detail }.into())
         }
-        _ => Ok(spec.plan(&facts("debian-6.1"), PlanRequest::default())?),
+        _ => Ok(mode.spec.plan(&facts("debian-6.1"), PlanRequest::default())?),
     };
     assert_eq!(report(facts("debian-6.1"), Some(load)).exit_code(), 7);
     let load: Load = |_, _| Err(anyhow!("who knows"));

@@ -250,18 +250,6 @@ impl IntervalArgs {
     }
 }
 
-/// Every tool's command line, for man pages and shell completions.
-pub fn commands() -> Vec<clap::Command> {
-    vec![
-        crate::states::Args::command(),
-        crate::count::Args::command(),
-        crate::latency::Args::command(),
-        crate::listen::Args::command(),
-        crate::dash::Args::command(),
-        crate::check::Args::command(),
-    ]
-}
-
 /// A usage error of command line `C` for a check that clap cannot do. Exits with 2.
 pub fn usage_error<C: CommandFactory>(message: impl Display) -> clap::Error {
     C::command().error(ErrorKind::ValueValidation, message)

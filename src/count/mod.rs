@@ -5,6 +5,7 @@ mod interval;
 mod row;
 mod rows;
 mod source;
+mod tool;
 
 use crate::wire::{COMM_LEN, CountValue, GroupKey, Record as _};
 
@@ -14,6 +15,7 @@ pub use interval::{CountInterval, Counts};
 pub use row::CountRow;
 pub use rows::CountRowOptions;
 pub use source::CountSource;
+pub use tool::{TCPCOUNT, Tcpcount};
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;

@@ -29,6 +29,7 @@ mod snapshot;
 mod state;
 mod table;
 pub mod terminal;
+mod tool;
 pub mod view;
 mod views;
 
@@ -42,4 +43,5 @@ pub use save::save;
 pub use snapshot::snapshot;
 pub use state::{Dash, Mode, Tables};
 pub use table::TableState;
+pub use tool::Tcpdash;
 pub use views::View;

@@ -3,6 +3,8 @@
 use crate::kernel::attach::AttachPoint::Needed;
 use crate::kernel::attach::{Attach, Hook, Parameters};
 use crate::kernel::builders::{fentry, kprobe, plain, program, tracepoint};
+use crate::kernel::plan::Plan;
+use crate::kernel::session::Setup;
 
 const NAME: &str = "accept-return";
 
@@ -30,3 +32,13 @@ pub static ACCEPT_RETURN_ASKED: Hook = Hook {
     attach: &[FUNCTION, tracepoint(&[Needed(&[plain("accept_sys_exit", "sys_exit")])]), PROBES],
     required: false,
 };
+
+/// Connections that wait for `accept()` at a time, on all listeners together.
+const UNACCEPTED: u32 = 65_536;
+
+/// Where `accept()` is seen to return, programs remember since when each connection waits.
+pub fn keep_accept_waits(setup: &mut Setup, plan: &Plan) {
+    let seen = plan.kind_of(NAME).is_some();
+    setup.options.waits = u32::from(seen);
+    setup.size_if(seen, "unaccepted", UNACCEPTED);
+}

@@ -18,3 +18,13 @@ pub mod rcu;
 pub mod ring;
 mod section_reader;
 pub mod session;
+
+use anyhow::{Context, Result};
+
+/// How many values each key of a per-CPU map has.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn possible_cpus() -> Result<usize> {
+    libbpf_rs::num_possible_cpus().context("cannot count CPUs")
+}

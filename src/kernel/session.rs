@@ -33,6 +33,13 @@ pub struct Setup {
     pub verbose: bool,
 }
 
+impl Setup {
+    /// Gives a map that some plans need these entries, or one where nothing uses it.
+    pub fn size_if(&mut self, used: bool, map: &'static str, entries: u32) {
+        self.map_sizes.push((map, if used { entries } else { 1 }));
+    }
+}
+
 /// Loaded and attached programs. Dropping it leaves nothing behind in the kernel: programs,
 /// maps and links live by its file descriptors alone, kill -9 included.
 #[derive(Debug)]

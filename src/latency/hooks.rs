@@ -1,12 +1,9 @@
 //! What takes time between two ends of a connection.
 
-use crate::hooks::{
-    ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, DESTROY, OWNERS, SEGMENT, STATE, Spec,
-};
+use crate::hooks::ACCEPT_RETURN_ASKED;
 use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters, Program};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
-use crate::latency::{Kinds, LatencyKind};
 
 /// The program that sees sends as they return.
 const SEND_RETURN: &str = "send_return_tracepoint";
@@ -74,44 +71,3 @@ pub static LATENCIES: Hook = Hook {
     attach: &[iterator(&[Needed(&[plain("dump_latencies", "bpf_map_elem")])])],
     required: true,
 };
-
-const UNTRACKED: &str = "latencies not measured or counted as (other): table full (raise --track-max or \
-     --max-keys)";
-
-/// tcplatency by interval.
-pub static TCPLATENCY: Spec = Spec {
-    name: "tcplatency",
-    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT, &ACCEPT_RETURN, &OWNERS, &LISTENING, &LATENCIES],
-    hash_hooks: &[&CHILD, &DESTROY],
-    untracked_means: UNTRACKED,
-    counts_in_kernel: true,
-};
-
-/// tcplatency --events.
-pub static TCPLATENCY_EVENTS: Spec = Spec {
-    name: "tcplatency",
-    hooks: &[&STATE, &SEND_BEGIN, &SEGMENT, &OWNERS, &LISTENING],
-    hash_hooks: &[&CHILD, &DESTROY],
-    untracked_means: UNTRACKED,
-    counts_in_kernel: false,
-};
-
-/// What a user's choice of kinds needs: the hooks of no other kind cost anything then. It lives as
-/// long as the program.
-pub fn tcplatency(kinds: Kinds, chosen: bool, events: bool) -> &'static Spec {
-    let base = if events { &TCPLATENCY_EVENTS } else { &TCPLATENCY };
-    if !chosen {
-        return base;
-    }
-    let exchanges = kinds.has(LatencyKind::Response) || kinds.has(LatencyKind::Service);
-    let wanted = |hook: &&'static Hook| match hook.name {
-        name if name == SEND_BEGIN.name || name == LISTENING.name => exchanges,
-        name if name == SEGMENT.name => exchanges || kinds.has(LatencyKind::Rtt),
-        name => name != ACCEPT_RETURN.name,
-    };
-    let mut hooks: Vec<_> = base.hooks.iter().copied().filter(wanted).collect();
-    if kinds.has(LatencyKind::Accept) {
-        hooks.push(&ACCEPT_WAIT);
-    }
-    Box::leak(Box::new(Spec { hooks: hooks.leak(), ..*base }))
-}

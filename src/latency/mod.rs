@@ -10,7 +10,9 @@ mod kind;
 mod peers;
 mod row;
 mod rows;
+pub mod settle;
 mod source;
+mod tool;
 
 pub use args::Args;
 pub use event::ExchangeRow;
@@ -21,6 +23,7 @@ pub use kind::{Kinds, LatencyKind, Role};
 pub use row::LatencyRow;
 pub use rows::LatencyRowOptions;
 pub use source::{LatencySource, learn_listeners};
+pub use tool::{TCPLATENCY, TCPLATENCY_EVENTS, Tcplatency, spec_of};
 
 use crate::group::GroupBy;
 use crate::wire::{LatencyKey, LatencyValue};

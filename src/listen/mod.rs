@@ -19,6 +19,7 @@ mod nstat;
 mod reconcile;
 mod row;
 mod source;
+mod tool;
 
 use crate::wire::ListenerEntry;
 
@@ -35,6 +36,7 @@ pub use nstat::{ListenCounters, Sysctls};
 pub use reconcile::{Reading, Reconciliation};
 pub use row::{ListenerRow, silent};
 pub use source::{ListenSource, RingRecord};
+pub use tool::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Listenoverflow};
 
 /// A listener among all that there are or were: its address and when it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

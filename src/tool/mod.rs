@@ -1,278 +1,93 @@
-//! What every tool does around its own work: start, report on itself, end.
+//! What a tool is, and what every tool does around its own work: start, report on itself, end.
 
 pub mod load;
 mod outcome;
-mod status;
+mod running;
+mod spec;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use clap::{ArgMatches, Command};
+use outcome::conclude;
 
-use crate::cli::Common;
-use crate::hooks::{OWNERS, Spec};
-use crate::kernel::attach::AttachMethod;
+use crate::cli::MeasureArgs;
 use crate::kernel::facts::Facts;
-use crate::kernel::kretprobe::Calls;
-use crate::kernel::session::{Session, Setup};
-use crate::report::{Printer, SinkError, Stop};
-use crate::states::timewait::Adjustments;
-use crate::tool::load::load;
-use crate::wait::{Waiter, Wake};
-use crate::wire::Stats;
+use crate::kernel::plan::Plan;
+use crate::kernel::session::Setup;
+pub use running::Running;
+pub use spec::Spec;
 
-pub use outcome::conclude;
-
-/// How often counters are looked at for losses; a loss shows within a second.
-const WATCH: Duration = Duration::from_millis(500);
-/// The sweep for owners of accepted sockets takes at most this part of a CPU.
-const SWEEP_SHARE: u32 = 100;
-/// And comes at most so often.
-const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-/// In the end, programs that were running when their hooks were taken away may still count.
-const SETTLE: Duration = Duration::from_millis(100);
-
-/// Exit code: something was lost, and `--strict` was given.
-const EXIT_LOSS: u8 = 9;
-
-/// A tool that has started: its programs are attached.
-pub struct Running {
-    /// The programs.
-    pub session: Session,
-    /// The output.
-    pub printer: Printer,
-    /// Time, signals, ring buffer, reader.
-    pub waiter: Waiter,
-    /// Events that reached user space; the tool's own work counts them.
-    pub delivered: u64,
-    /// What the tool counts on top of its programs.
-    pub adjustments: Adjustments,
-    /// What the kernel has counted and the tool cannot explain, or the other way round; `None`:
-    /// nothing is compared.
-    pub unexplained: Option<u64>,
-    spec: &'static Spec,
-    facts: Facts,
-    eventful: bool,
-    started: Instant,
-    duration: Option<Duration>,
-    strict: bool,
-    next_watch: Instant,
-    incomplete: u64,
-    next_sweep: Instant,
-    calls: Option<Calls>,
-    unreturned: u64,
+/// A program of this kit. All of them are listed in [`registry`](crate::registry).
+pub trait Tool: Sync {
+    /// The binary's name.
+    fn name(&self) -> &'static str;
+    /// The compiled BPF object; empty where it has none of its own.
+    fn object(&self) -> &'static [u8];
+    /// Its command line.
+    fn command(&self) -> Command;
+    /// What it can be asked to measure, the default first; none where it only asks about the others.
+    fn modes(&self) -> &'static [Mode];
+    /// Kinds of the JSON records that it prints, besides notes and its status.
+    fn kinds(&self) -> &'static [&'static str];
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// Flags that do not go together, or values that make no sense here.
+    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error>;
 }
 
-impl Running {
-    /// Loads and attaches, learns who owns the sockets there are, and says so in a status.
+/// A way to use a tool that has hooks of its own.
+#[derive(Debug)]
+pub struct Mode {
+    /// The flag that asks for it.
+    pub flag: Option<&'static str>,
+    /// What it watches without other flags.
+    pub spec: &'static Spec,
+}
+
+/// What is to be loaded into the kernel.
+pub trait Measurement {
+    /// Its hooks.
+    fn spec(&self) -> &'static Spec;
+    /// The programs with their options and the sizes of their maps under `plan`, but for what
+    /// [`load`](load::load) adds for all.
     ///
     /// # Errors
-    /// A [`StartError`](crate::kernel::error::StartError) where the user can do something about it.
-    pub fn start(
-        spec: &'static Spec,
-        common: &Common,
-        setup: Setup,
-        interval: Duration,
-    ) -> Result<Self> {
-        Self::start_with(spec, common, setup, interval, |_| Ok(())).map(|(running, ())| running)
-    }
-
-    /// Likewise; once the programs are attached, `look` takes stock of what was there before. The
-    /// first status says that all this is done.
-    ///
-    /// # Errors
-    /// As of [`Running::start`] and of `look`.
-    pub fn start_with<T>(
-        spec: &'static Spec,
-        common: &Common,
-        setup: Setup,
-        interval: Duration,
-        look: impl FnOnce(&Session) -> Result<T>,
-    ) -> Result<(Self, T)> {
-        let stop = Stop::on_signals().context("cannot watch for signals")?;
-        let waiter = Waiter::new(&stop).context("cannot wait for events")?;
-        let printer =
-            common.output.printer(interval, &stop).context("cannot use standard output")?;
-        waiter.watch_output(rustix::stdio::stdout());
-        Self::start_on((printer, waiter), spec, common, setup, look)
-    }
-
-    /// Likewise for whoever has another output than the standard one, and another end than by
-    /// signals.
-    ///
-    /// # Errors
-    /// As of [`Running::start_with`].
-    pub fn start_on<T>(
-        (printer, waiter): (Printer, Waiter),
-        spec: &'static Spec,
-        common: &Common,
-        setup: Setup,
-        look: impl FnOnce(&Session) -> Result<T>,
-    ) -> Result<(Self, T)> {
-        let mut facts = Facts::read(&spec.wanted())?;
-        let eventful = setup.options.quiet == 0;
-        let session = load(spec, &mut facts, &common.measure, setup)?;
-        // Not every tool has kprobes that come in pairs.
-        let calls = session.plan().uses(AttachMethod::Kprobe).then(|| session.map("calls").ok());
-        let now = Instant::now();
-        let mut running = Self {
-            calls: calls.flatten().map(Calls::new),
-            unreturned: 0,
-            session,
-            printer,
-            waiter,
-            delivered: 0,
-            adjustments: Adjustments::default(),
-            unexplained: None,
-            spec,
-            facts,
-            eventful,
-            started: now,
-            duration: common.output.duration,
-            strict: common.output.strict,
-            next_watch: now + WATCH,
-            incomplete: 0,
-            next_sweep: now,
-        };
-        running.learn_owners()?;
-        let found = look(&running.session)?;
-        if common.output.verbose {
-            running.explain()?;
-        }
-        let status = running.status(false)?;
-        running.printer.status(&status)?;
-        Ok((running, found))
-    }
-
-    /// Says which program serves which hook.
-    fn explain(&mut self) -> Result<()> {
-        for choice in &self.session.plan().choices {
-            let how = match &choice.rung {
-                Ok(served) => format!("{} {}", served.kind, served.places()),
-                Err(reason) => format!("off: {reason}"),
-            };
-            let (tool, hook) = (self.spec.name, choice.hook.name);
-            self.printer.note(&format!("{tool}: {hook}: {how}"))?;
-            for (kind, reason) in choice.passed_over.iter().filter(|_| choice.rung.is_ok()) {
-                self.printer.note(&format!("{tool}: {hook}: not {kind}: {reason}"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// When `--duration` is over; `None` without it.
-    pub fn ends_at(&self) -> Option<Instant> {
-        self.duration.map(|duration| self.started + duration)
-    }
-
-    /// Whether `--duration` is over.
-    pub fn is_over(&self) -> bool {
-        self.ends_at().is_some_and(|end| Instant::now() >= end)
-    }
-
-    /// Waits until `moment`, or the end of `--duration` if that is earlier, keeping watch.
-    ///
-    /// # Errors
-    /// As of [`Running::keep_watch`], or waiting fails.
-    pub fn rest(&mut self, moment: Instant) -> Result<Wake> {
-        let end = self.ends_at().map_or(moment, |end| end.min(moment));
-        loop {
-            let wake = self.waiter.wait(end.min(self.next_watch))?;
-            self.keep_watch()?;
-            if wake != Wake::Work || Instant::now() >= end {
-                return Ok(wake);
-            }
-        }
-    }
-
-    /// Waits for the ring buffer's wish to be read, at most for `time`.
-    ///
-    /// # Errors
-    /// As of [`Running::rest`].
-    pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
-        let moment = Instant::now() + time;
-        let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
-        self.keep_watch()?;
-        Ok(wake)
-    }
-
-    /// What a tool does between its work: tell of losses, and find owners of sockets that were
-    /// accepted but not used yet. Cheap to call often.
-    ///
-    /// # Errors
-    /// Counters cannot be read or the output not written.
-    pub fn keep_watch(&mut self) -> Result<()> {
-        let now = Instant::now();
-        if now < self.next_watch {
-            return Ok(());
-        }
-        self.next_watch = now + WATCH;
-        self.look_for_returns()?;
-        let status = self.status(false)?;
-        if status.incomplete() > self.incomplete {
-            self.incomplete = status.incomplete();
-            self.printer.status(&status)?;
-        }
-        let Stats { children, settled, .. } = self.session.stats()?;
-        if now >= self.next_sweep && children > settled {
-            self.learn_owners()?;
-        }
-        Ok(())
-    }
-
-    /// Finds calls that will never return.
-    fn look_for_returns(&mut self) -> Result<()> {
-        if let Some(calls) = &mut self.calls {
-            self.unreturned = calls.gone()?;
-        }
-        Ok(())
-    }
-
-    /// Asks the tables of open files who owns which socket. It takes time with many processes,
-    /// so the next time comes the later the longer it took.
-    fn learn_owners(&mut self) -> Result<()> {
-        let plan = self.session.plan();
-        let Some(program) = plan.programs_of(OWNERS.name).next() else {
-            return Ok(());
-        };
-        let before = Instant::now();
-        self.session.iterate(program.name, 1, |_| ()).context("cannot find owners")?;
-        let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
-        self.next_sweep = Instant::now() + pause;
-        Ok(())
-    }
-
-    /// Takes the programs off their hooks, lets `drain` take what is left, and ends with the
-    /// final status. A reader that went away in the middle of the tool's `work` is no failure.
-    ///
-    /// # Errors
-    /// As of `work` and `drain`, or the output cannot be written.
-    pub fn finish(
-        mut self,
-        work: Result<()>,
-        mut drain: impl FnMut(&mut Self) -> Result<()>,
-    ) -> Result<ExitCode> {
-        unless_closed(work)?;
-        self.session.detach();
-        let deadline = Instant::now() + SETTLE;
-        let status = loop {
-            unless_closed(drain(&mut self))?;
-            self.look_for_returns()?;
-            let status = self.status(true)?;
-            if status.pending == 0 || Instant::now() >= deadline {
-                break status;
-            }
-        };
-        unless_closed(self.printer.status(&status).map_err(Into::into))?;
-        let complete = status.incomplete() == 0 && self.printer.dropped() == 0;
-        Ok(if self.strict && !complete { ExitCode::from(EXIT_LOSS) } else { ExitCode::SUCCESS })
+    /// The number of CPUs cannot be read.
+    fn setup(&self, plan: &Plan, facts: &Facts, measure: &MeasureArgs) -> Result<Setup>;
+    /// Whether single events are what it is about: then the last line says how many there were.
+    fn shows_events(&self) -> bool {
+        true
     }
 }
 
-/// `| head` has had enough: that is no failure.
-fn unless_closed(result: Result<()>) -> Result<()> {
-    match result {
-        Err(error) if matches!(error.downcast_ref(), Some(SinkError::Closed)) => Ok(()),
-        other => other,
-    }
+/// A tool whose command line has been read.
+pub trait Task {
+    /// What it loads, if anything.
+    fn measurement(&self) -> Option<&dyn Measurement>;
+    /// Does the work until it is over or told to stop.
+    ///
+    /// # Errors
+    /// The programs cannot be loaded or read, or the output not be written.
+    fn run(&self) -> Result<ExitCode>;
+}
+
+/// The whole of a program: reads the command line and does what it says. A wrong one ends the
+/// process with 2.
+pub fn main(tool: &dyn Tool) -> ExitCode {
+    let task = tool.task(&tool.command().get_matches()).unwrap_or_else(|error| error.exit());
+    conclude(tool.name(), task.run())
+}
+
+/// A tool as it would run with these flags.
+///
+/// # Errors
+/// As clap's, and of [`Tool::task`].
+pub fn task_of<'a>(
+    tool: &dyn Tool,
+    flags: impl IntoIterator<Item = &'a str>,
+) -> Result<Box<dyn Task>, clap::Error> {
+    let words = [tool.name()].into_iter().chain(flags);
+    tool.task(&tool.command().try_get_matches_from(words)?)
 }

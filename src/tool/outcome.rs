@@ -12,7 +12,7 @@ use crate::report::{SinkError, escape};
 const EXIT_OUTPUT: u8 = 10;
 
 /// Turns the outcome of a tool into its exit code, and into one message where it failed.
-pub fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
+pub(super) fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
     let error = match outcome {
         Ok(code) => return code,
         Err(error) => error,

@@ -1,17 +1,18 @@
 //! tcpscope-check on the kernels of tests/facts, and where something is in the way.
 
 use anyhow::Result;
-use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow, wanted};
-use tcpscope::hooks::Spec;
+use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow};
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::error::StartError;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::{Plan, PlanRequest};
+use tcpscope::registry::wanted;
 use tcpscope::report::Format;
+use tcpscope::tool::{Mode, Tool};
 
 use super::{NOW, check, printed, sections};
 
-type Load = fn(&'static Spec, Option<&'static str>) -> Result<Plan>;
+type Load = fn(&'static dyn Tool, &'static Mode) -> Result<Plan>;
 
 const KERNELS: [&str; 5] =
     ["debian-5.10", "debian-6.1", "debian-6.12", "hardened-6.18", "debian-7.2"];
@@ -42,20 +43,21 @@ fn plan(facts: Facts) -> Report {
 
 /// One that loads on every kernel.
 fn loaded(facts: Facts) -> Report {
-    let load: Load = |spec, _| Ok(spec.plan(&self::facts("debian-6.12"), PlanRequest::default())?);
+    let load: Load =
+        |_, mode| Ok(mode.spec.plan(&self::facts("debian-6.12"), PlanRequest::default())?);
     report(facts, PlanRequest::default(), Some(load))
 }
 
 /// The kernel does not take one of the programs, and forbids another tool altogether.
 fn failing() -> Report {
-    let load: Load = |spec, _| {
+    let load: Load = |_, mode| {
         let kernel = facts("debian-6.12");
-        if spec.name == "tcpcount" {
+        if mode.spec.name == "tcpcount" {
             let detail = "Operation not permitted (os error 1)".to_owned();
             return Err(StartError::Forbidden { lockdown: kernel.lockdown, detail }.into());
         }
         let refused = [("accept_fexit_2".to_owned(), "R1 invalid mem access 'scalar'".to_owned())];
-        Ok(spec.plan(&Facts { refused: refused.into(), ..kernel }, PlanRequest::default())?)
+        Ok(mode.spec.plan(&Facts { refused: refused.into(), ..kernel }, PlanRequest::default())?)
     };
     report(facts("debian-6.12"), PlanRequest::default(), Some(load))
 }

@@ -11,7 +11,7 @@ fn start() -> Status {
         kernel: "6.1.192".to_owned(),
         probes: vec![("state", "tracepoint"), ("send", "-"), ("owners", "iterator")],
         untracked: Some(0),
-        untracked_means: tcpscope::hooks::TCPSTATES.untracked_means,
+        untracked_means: tcpscope::states::TCPSTATES.untracked_means,
         missed: Some(0),
         cpu_ns: Some(3_210_000),
         eventful: true,

@@ -10,10 +10,10 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel, set_print};
-use tcpscope::check::wanted;
 use tcpscope::group::GroupBy;
 use tcpscope::kernel::facts::Facts;
 use tcpscope::latency::Kinds;
+use tcpscope::registry::wanted;
 use tcpscope::wire::{Options, Record as _};
 
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));

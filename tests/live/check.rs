@@ -8,8 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
-use tcpscope::check::{TOOLS, wanted};
 use tcpscope::kernel::facts::Facts;
+use tcpscope::registry::{modes, wanted};
 
 use crate::Test;
 use crate::errors::{as_nobody, public_copy};
@@ -125,7 +125,7 @@ fn agree(hooks: &[Value], tool: &Value, flags: &[&str]) -> Result<()> {
 fn compare(flags: &[&str]) -> Result<()> {
     let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;
     let (hooks, tools) = (of_kind(&said, "hook")?, of_kind(&said, "tool")?);
-    ensure!(tools.len() == TOOLS.len(), "{tools:?}");
+    ensure!(tools.len() == modes().count(), "{tools:?}");
     let first_failure =
         tools.iter().find_map(|tool| tool["exit_code"].as_i64().filter(|code| *code != 0));
     for tool in tools {

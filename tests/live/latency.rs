@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tcpscope::check::wanted;
 use tcpscope::kernel::facts::Facts;
+use tcpscope::registry::wanted;
 
 use crate::Test;
 use crate::load;

@@ -3,6 +3,7 @@
 
 mod latencies;
 mod listeners;
+mod measure;
 mod sample;
 
 use std::path::Path;
@@ -16,26 +17,23 @@ use super::record::Record;
 use super::{Event, Feed, Message, Programs, Recorder, Target};
 use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
 use crate::filter::Filter;
-use crate::hooks::TCPDASH;
 use crate::kernel::netns::Netns;
-use crate::kernel::session::Setup;
 use crate::report::{Ctx, Format, Printer, Sink, SinkError, Stop};
 use crate::tool::Running;
 use crate::wait::Waiter;
 
-pub use sample::{Sampler, setup};
+pub use measure::{Everything, NAME, OBJECT, TCPDASH};
+pub use sample::Sampler;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct LiveRequest {
     /// What to look at.
     pub filters: FilterArgs,
-    /// The same, as read.
-    pub filter: Filter,
+    /// The same, as read, and how much is kept.
+    pub everything: Everything,
     /// How to get at it.
     pub measure: MeasureArgs,
-    /// Connections counted one by one; `None`: as many as tcpcount counts.
-    pub max_keys: Option<u32>,
     /// How often to look.
     pub interval: Duration,
     /// A file to write what is seen to, and the bytes that it and its predecessor may have.
@@ -46,14 +44,14 @@ pub struct LiveRequest {
 ///
 /// # Errors
 /// As of [`Running::start`], or the recording cannot be begun.
-pub fn start(object: &'static [u8], request: LiveRequest) -> Result<Feed> {
+pub fn start(request: LiveRequest) -> Result<Feed> {
     let (interval, intervals) = channel();
     // A live session takes no orders about time; the other end is dropped.
     let (control, _) = channel();
     let (started, outcome) = sync_channel(1);
     let (listener, listeners) = channel::<SyncSender<Message>>();
     let work = move || {
-        let session = match Live::begin(object, &request) {
+        let session = match Live::begin(&request) {
             Ok(session) => session,
             Err(error) => return drop(started.send(Err(error))),
         };
@@ -75,9 +73,9 @@ pub fn start(object: &'static [u8], request: LiveRequest) -> Result<Feed> {
 ///
 /// # Errors
 /// As of [`start`].
-pub fn once(object: &'static [u8], request: &LiveRequest) -> Result<Vec<Record>> {
+pub fn once(request: &LiveRequest) -> Result<Vec<Record>> {
     let interval = request.interval;
-    let mut live = Live::begin(object, request)?;
+    let mut live = Live::begin(request)?;
     let mut records = live.look()?;
     let end = Instant::now() + interval;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
@@ -122,16 +120,15 @@ struct Live {
 }
 
 impl Live {
-    fn begin(object: &'static [u8], request: &LiveRequest) -> Result<Self> {
+    fn begin(request: &LiveRequest) -> Result<Self> {
         let recorder = match &request.record {
             Some(target) => {
                 Some(Recorder::create(target).map_err(|error| unwritable(&target.path, &error))?)
             }
             None => None,
         };
-        let netns = namespace(&request.filter)?;
-        let setup = setup(object, &request.filter, request.max_keys)?;
-        let (running, sampler) = running(setup, request, netns)?;
+        let netns = namespace(&request.everything.filter)?;
+        let (running, sampler) = running(request, netns)?;
         Ok(Self {
             running,
             sampler,
@@ -202,7 +199,7 @@ impl Live {
 const WATCH: Duration = Duration::from_millis(500);
 
 /// Starts the programs; what a tool would print goes nowhere.
-fn running(setup: Setup, request: &LiveRequest, netns: Netns) -> Result<(Running, Sampler)> {
+fn running(request: &LiveRequest, netns: Netns) -> Result<(Running, Sampler)> {
     // Signals are the screen's affair; the session ends with the thread.
     let (stop, _) = Stop::pair().context("cannot make a pipe")?;
     let nowhere = || -> Result<Sink> {
@@ -215,7 +212,7 @@ fn running(setup: Setup, request: &LiveRequest, netns: Netns) -> Result<(Running
         OutputArgs { json: true, utc: true, duration: None, strict: false, verbose: false };
     let common =
         Common { filters: request.filters.clone(), output, measure: request.measure.clone() };
-    Running::start_on((printer, waiter), &TCPDASH, &common, setup, |session| {
-        Sampler::new(session, netns, &request.filter)
+    Running::start_on((printer, waiter), &request.everything, &common, |session| {
+        Sampler::new(session, netns, &request.everything.filter)
     })
 }

@@ -4,25 +4,24 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use libbpf_rs::num_possible_cpus;
 
-use super::{WATCH, latencies, listeners};
+use super::{NAME, WATCH, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
-    self, CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, RowPart,
+    CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, RowPart,
 };
 use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
-use crate::hooks::TCPDASH;
 use crate::kernel::netns::Netns;
-use crate::kernel::session::{Session, Setup};
+use crate::kernel::possible_cpus;
+use crate::kernel::session::Session;
 use crate::listen;
 use crate::nstat::{Counters, MibRow};
 use crate::report::{Ctx, Row, json_line, json_note};
 use crate::states::socket_summary::{self, Hz, SocketRow, SocketSummary};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
-use crate::wire::{Flow, GroupKey, Options, Record as _, SockEntry};
+use crate::wire::{Flow, GroupKey, Record as _, SockEntry};
 
 /// Connections shown one by one; the others are added up as (other).
 const TOP: usize = 10_000;
@@ -32,46 +31,8 @@ const HOLDERS: usize = 2_000;
 const LISTED: usize = 2_000;
 /// Reading all sockets takes at most this part of the time.
 const SHARE: u32 = 25;
-/// Timewait sockets whose closing process is remembered.
-const CLOSERS: u32 = 65_536;
-/// Bytes for the last words of listeners; no event is sent.
-const RING: u32 = 1 << 20;
-/// Listeners that are told apart, and octaves of waits that one has on average.
-const LISTENERS: u32 = 4_096;
-const OCTAVES: u32 = 4;
 /// Two readings of the clocks must be so far apart to tell how long a jiffy is.
 const CLOCKS_APART: Duration = Duration::from_millis(60);
-
-/// What the programs have to know.
-///
-/// # Errors
-/// The number of CPUs cannot be read.
-pub fn setup(object: &'static [u8], filter: &Filter, max_keys: Option<u32>) -> Result<Setup> {
-    let cpus = num_possible_cpus().context("cannot count CPUs")?;
-    let mut options = Options::default();
-    options.nr_cpus = u32::try_from(cpus)?;
-    options.want_netns = 1;
-    options.quiet = 1;
-    options.wake_bytes = u64::from(RING);
-    GroupBy::Connection.configure(&mut options);
-    let latencies = latencies::configure(&mut options, cpus);
-    let keys = max_keys.unwrap_or_else(|| count::max_keys(GroupBy::Connection, cpus));
-    Ok(Setup {
-        object,
-        filter: filter.to_wire(),
-        options,
-        map_sizes: vec![
-            ("counts", keys),
-            ("events", RING),
-            ("closers", CLOSERS),
-            ("latencies_even", latencies),
-            ("latencies_odd", latencies),
-            ("listeners", LISTENERS),
-            ("waits", LISTENERS * OCTAVES),
-        ],
-        verbose: false,
-    })
-}
 
 /// Turns the state of a running session into records.
 pub struct Sampler {
@@ -128,7 +89,7 @@ impl Sampler {
     /// # Errors
     /// Counters cannot be read.
     pub fn new(session: &Session, netns: Netns, filter: &Filter) -> Result<Self> {
-        let cpus = num_possible_cpus().context("cannot count CPUs")?;
+        let cpus = possible_cpus()?;
         let mib = netns.within(Counters::read)?;
         let mut sampler = Self {
             source: CountSource::of(session, cpus)?,
@@ -169,9 +130,9 @@ impl Sampler {
         for row in rows {
             out.put(&row, |listener| Record::Listener(Box::new(listener)))?;
         }
-        running.unexplained = unexplained;
+        running.amend_status(move |status| status.unexplained = unexplained);
         if let Some(remark) = self.listeners.remark() {
-            out.note(time.0, &format!("{}: {remark}", TCPDASH.name));
+            out.note(time.0, &format!("{NAME}: {remark}"));
         }
         self.before = now;
         self.sockets(running, &mut out)?;

@@ -5,25 +5,24 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tcpscope::clock::{Ticker, wall_now};
-use tcpscope::filter::Filter;
-use tcpscope::hooks::TCPSTATES_SUMMARY;
-use tcpscope::kernel::netns::Netns;
-use tcpscope::kernel::session::Setup;
-use tcpscope::states::Args;
-use tcpscope::states::socket_summary::{Hz, SocketSummary};
-use tcpscope::tool::Running;
-use tcpscope::wait::Wake;
-use tcpscope::wire::{Record as _, SockEntry};
+
+use super::Asked;
+use crate::clock::{Ticker, wall_now};
+use crate::kernel::netns::Netns;
+use crate::states::Args;
+use crate::states::socket_summary::{Hz, SocketSummary};
+use crate::tool::Running;
+use crate::wait::Wake;
+use crate::wire::{Record as _, SockEntry};
 
 /// The two clocks must be seen this far apart to tell how long a jiffy is.
 const CLOCKS_APART: Duration = Duration::from_millis(60);
 
 /// Prints the summary every interval.
-pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
+pub fn run(asked: &Asked) -> Result<ExitCode> {
+    let Asked { args, filter } = asked;
     let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
-    let mut running =
-        Running::start(&TCPSTATES_SUMMARY, &args.common, setup, args.interval.interval())?;
+    let mut running = Running::start(asked, &args.common, args.interval.interval())?;
     let work = summarize(&mut running, &netns, args);
     running.finish(work, |_| Ok(()))
 }

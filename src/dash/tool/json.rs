@@ -4,21 +4,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use tcpscope::clock::Ticker;
-use tcpscope::dash::Args;
-use tcpscope::dash::live::{Sampler, namespace, setup};
-use tcpscope::filter::Filter;
-use tcpscope::hooks::TCPDASH;
-use tcpscope::tool::Running;
-use tcpscope::wait::Wake;
+
+use crate::clock::Ticker;
+use crate::dash::Args;
+use crate::dash::live::{Everything, Sampler, namespace};
+use crate::tool::Running;
+use crate::wait::Wake;
 
 /// Prints what a dashboard would show, every interval.
-pub fn print(object: &'static [u8], args: &Args, filter: &Filter) -> Result<ExitCode> {
-    let setup = setup(object, filter, args.max_keys)?;
-    let netns = namespace(filter)?;
+pub fn print(args: &Args, everything: &Everything) -> Result<ExitCode> {
+    let netns = namespace(&everything.filter)?;
     let (mut running, mut sampler) =
-        Running::start_with(&TCPDASH, &args.common, setup, args.interval, |session| {
-            Sampler::new(session, netns, filter)
+        Running::start_with(everything, &args.common, args.interval, |session| {
+            Sampler::new(session, netns, &everything.filter)
         })?;
     let work = watch(&mut running, &mut sampler, args);
     running.finish(work, |running| sampler.glance(running))

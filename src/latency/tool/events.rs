@@ -5,16 +5,17 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::Result;
-use tcpscope::cgroup::CgroupNames;
-use tcpscope::clock::WallClock;
-use tcpscope::filter::Cgroup;
-use tcpscope::kernel::ring::Ring;
-use tcpscope::latency::Args;
-use tcpscope::latency::ExchangeRow;
-use tcpscope::report::TableView;
-use tcpscope::tool::Running;
-use tcpscope::wait::Wake;
-use tcpscope::wire::{LatencyEvent, Record as _};
+
+use crate::cgroup::CgroupNames;
+use crate::clock::WallClock;
+use crate::filter::Cgroup;
+use crate::kernel::ring::Ring;
+use crate::latency::Args;
+use crate::latency::ExchangeRow;
+use crate::report::TableView;
+use crate::tool::Running;
+use crate::wait::Wake;
+use crate::wire::{LatencyEvent, Record as _};
 
 /// Events are printed this long after they happened, at the latest twice that.
 const BATCH: Duration = Duration::from_millis(40);

@@ -7,16 +7,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tcpscope::clock::{Ticker, monotonic_now, wall_now};
-use tcpscope::filter::Filter;
-use tcpscope::hooks::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
-use tcpscope::kernel::session::{Session, Setup};
-use tcpscope::listen::Args;
-use tcpscope::listen::{self, Batches, Clients, EventRow, ListenSource, ListenerId, SAMPLE};
-use tcpscope::report::TableView;
-use tcpscope::tool::Running;
-use tcpscope::wait::Wake;
-use tcpscope::wire::{LISTENER_MATCHES, Listener};
+
+use super::{Asked, NAME};
+use crate::clock::{Ticker, monotonic_now, wall_now};
+use crate::filter::Filter;
+use crate::kernel::session::Session;
+use crate::listen::Args;
+use crate::listen::{self, Batches, Clients, EventRow, ListenSource, ListenerId, SAMPLE};
+use crate::report::TableView;
+use crate::tool::Running;
+use crate::wait::Wake;
+use crate::wire::{LISTENER_MATCHES, Listener};
 
 /// What is known.
 pub struct Watch<'a> {
@@ -31,13 +32,12 @@ pub struct Watch<'a> {
 }
 
 /// Shows listeners until it is told to stop.
-pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
-    let spec = if args.wait { &LISTENOVERFLOW_WAIT } else { &LISTENOVERFLOW };
+pub fn run(asked: &Asked) -> Result<ExitCode> {
+    let Asked { args, filter } = asked;
     let interval = args.interval.interval();
-    let (mut running, mut watch) =
-        Running::start_with(spec, &args.common, setup, interval, |session| {
-            Watch::begin(args, filter, session)
-        })?;
+    let (mut running, mut watch) = Running::start_with(asked, &args.common, interval, |session| {
+        Watch::begin(args, filter, session)
+    })?;
     let work = watch.work(&mut running);
     running.finish(work, |running| {
         watch.listeners.source.drain()?;
@@ -65,9 +65,7 @@ impl<'a> Watch<'a> {
 
     fn work(&mut self, running: &mut Running) -> Result<()> {
         if !self.known.values().any(|one| one.flags & LISTENER_MATCHES != 0) {
-            running
-                .printer
-                .note(&format!("{}: no listener matches; waiting for one", LISTENOVERFLOW.name))?;
+            running.printer.note(&format!("{NAME}: no listener matches; waiting for one"))?;
         }
         if self.args.events || self.args.clients {
             running.waiter.watch_ring(ListenSource::ring(&running.session)?.as_fd())?;
@@ -113,7 +111,8 @@ impl<'a> Watch<'a> {
     fn interval(&mut self, running: &mut Running) -> Result<()> {
         let (entries, interval) = self.listeners.interval(&running.session)?;
         running.delivered = self.listeners.source.delivered();
-        running.unexplained = interval.unexplained;
+        let unexplained = interval.unexplained;
+        running.amend_status(move |status| status.unexplained = unexplained);
         self.show_remark(running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         let time = (wall_now(), monotonic_now() - self.began);

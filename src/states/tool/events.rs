@@ -6,20 +6,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use tcpscope::cgroup::CgroupNames;
-use tcpscope::clock::{WallClock, monotonic_now};
-use tcpscope::filter::{Cgroup, Filter};
-use tcpscope::hooks::{TCPSTATES, TIME_WAIT};
-use tcpscope::kernel::attach::AttachMethod;
-use tcpscope::kernel::ring::Ring;
-use tcpscope::kernel::session::Setup;
-use tcpscope::report::TableView;
-use tcpscope::states::Args;
-use tcpscope::states::Transition;
-use tcpscope::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
-use tcpscope::tool::Running;
-use tcpscope::wait::Wake;
-use tcpscope::wire::{Record as _, StateEvent};
+
+use super::{Asked, NAME};
+use crate::cgroup::CgroupNames;
+use crate::clock::{WallClock, monotonic_now};
+use crate::filter::Cgroup;
+use crate::hooks::TIME_WAIT;
+use crate::kernel::attach::AttachMethod;
+use crate::kernel::ring::Ring;
+use crate::report::TableView;
+use crate::states::Transition;
+use crate::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
+use crate::tool::Running;
+use crate::wait::Wake;
+use crate::wire::{Record as _, StateEvent};
 
 /// Events are printed this long after they happened, at the latest twice that.
 const BATCH: Duration = Duration::from_millis(40);
@@ -35,9 +35,10 @@ struct Changes {
 }
 
 /// Prints state changes until it is told to stop.
-pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
-    let wanted = TimeWaitFilter::of(&setup.options);
-    let mut running = Running::start(&TCPSTATES, &args.common, setup, Duration::ZERO)?;
+pub fn run(asked: &Asked) -> Result<ExitCode> {
+    let Asked { args, filter } = asked;
+    let wanted = TimeWaitFilter::of(&args.options(filter));
+    let mut running = Running::start(asked, &args.common, Duration::ZERO)?;
     let polls = running.session.plan().kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator);
     let started = if filter.by_owner() { 0 } else { monotonic_now() };
     let map = running.session.map("events")?;
@@ -78,7 +79,7 @@ pub fn run(args: &Args, filter: &Filter, setup: Setup) -> Result<ExitCode> {
         changes.print_events(running, true)?;
         changes.look(running)?;
         changes.waits.give_up();
-        running.adjustments = changes.waits.adjustments();
+        report(running, &changes.waits);
         Ok(())
     })
 }
@@ -96,7 +97,7 @@ impl Changes {
             }
             waits.take_ready(ready);
             print(running, ready, cgroups, left, clock)?;
-            running.adjustments = waits.adjustments();
+            report(running, waits);
             Ok(last || (*left > 0 && !running.is_over()))
         })
     }
@@ -107,12 +108,22 @@ impl Changes {
         let remark = looks.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
         waits.take_ready(ready);
         print(running, ready, cgroups, left, WallClock::now())?;
-        running.adjustments = waits.adjustments();
+        report(running, waits);
         match remark {
-            Some(remark) => Ok(running.printer.note(&format!("{}: {remark}", TCPSTATES.name))?),
+            Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
             None => Ok(()),
         }
     }
+}
+
+/// Puts what was counted here into the status.
+fn report(running: &mut Running, waits: &TimeWaits) {
+    let account = waits.adjustments();
+    running.amend_status(move |status| {
+        status.attempted = (status.attempted + account.found).saturating_sub(account.void);
+        status.filtered += account.filtered;
+        status.untracked = status.untracked.map(|untracked| untracked + account.untracked);
+    });
 }
 
 /// Takes in the events of the time that a look takes; they are printed after it.

@@ -1,17 +1,17 @@
 //! The views of an interval.
 
 use anyhow::Result;
-use tcpscope::clock::{monotonic_now, wall_now};
-use tcpscope::hooks::LISTENOVERFLOW;
-use tcpscope::listen::{
+
+use super::NAME;
+use super::watch::Watch;
+use crate::clock::{monotonic_now, wall_now};
+use crate::listen::{
     self, ClientRow, Drops, EventRow, ListenInterval, ListenerInterval, ListenerRow, advise, group,
     rows, silent,
 };
-use tcpscope::report::{TableView, sort};
-use tcpscope::tool::Running;
-use tcpscope::wire::LISTENER_MATCHES;
-
-use super::watch::Watch;
+use crate::report::{TableView, sort};
+use crate::tool::Running;
+use crate::wire::LISTENER_MATCHES;
 
 /// Those that pass the filters.
 fn matching(interval: &ListenInterval) -> impl Iterator<Item = &ListenerInterval> {
@@ -36,7 +36,7 @@ impl Watch<'_> {
     /// What cannot be told of other namespaces, if it is news.
     pub fn show_remark(&mut self, running: &mut Running) -> Result<()> {
         if let Some(remark) = self.listeners.remark() {
-            running.printer.note(&format!("{}: {remark}", LISTENOVERFLOW.name))?;
+            running.printer.note(&format!("{NAME}: {remark}"))?;
         }
         Ok(())
     }

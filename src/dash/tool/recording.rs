@@ -5,10 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tcpscope::dash::Args;
-use tcpscope::dash::replay::{Player, open, play};
-use tcpscope::dash::{Control, Dash, Event, Feed, Message};
-use tcpscope::filter::Filter;
+
+use crate::dash::Args;
+use crate::dash::replay::{Player, open, play};
+use crate::dash::{Control, Dash, Event, Feed, Message};
+use crate::filter::Filter;
 
 /// Time that may pass at once in a recording that only comes to its end.
 const A_LOT: Duration = Duration::from_secs(1 << 20);

@@ -4,14 +4,15 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tcpscope::cgroup::CgroupNames;
-use tcpscope::clock::{Ticker, monotonic_now, wall_now};
-use tcpscope::filter::Cgroup;
-use tcpscope::latency::Args;
-use tcpscope::latency::{Heatmap, Latencies, LatencyInterval, LatencyRowOptions, LatencySource};
-use tcpscope::report::Ctx;
-use tcpscope::tool::Running;
-use tcpscope::wait::Wake;
+
+use crate::cgroup::CgroupNames;
+use crate::clock::{Ticker, monotonic_now, wall_now};
+use crate::filter::Cgroup;
+use crate::latency::Args;
+use crate::latency::{Heatmap, Latencies, LatencyInterval, LatencyRowOptions, LatencySource};
+use crate::report::Ctx;
+use crate::tool::Running;
+use crate::wait::Wake;
 
 /// In long intervals the kernel's maps are emptied so often: its counters have 32 bits.
 const LONGEST: Duration = Duration::from_secs(10);

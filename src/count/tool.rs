@@ -1,0 +1,156 @@
+//! tcpcount: who sends and receives how much over TCP, each interval.
+
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use super::{Args, CountRow, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
+use crate::cgroup::CgroupNames;
+use crate::cli::{MeasureArgs, usage_error};
+use crate::clock::{Ticker, monotonic_now, wall_now};
+use crate::filter::{Cgroup, Filter};
+use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, STATE};
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::Plan;
+use crate::kernel::possible_cpus;
+use crate::kernel::session::Setup;
+use crate::report::Row;
+use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
+use crate::wait::Wake;
+use crate::wire::Options;
+
+const NAME: &str = "tcpcount";
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
+
+/// However it groups.
+pub static TCPCOUNT: Spec = Spec {
+    name: NAME,
+    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
+    hash_hooks: &[&CHILD],
+    untracked_means: "events counted as (other): table full (raise --max-keys)",
+    counts_in_kernel: true,
+};
+
+/// The tool.
+#[derive(Debug)]
+pub struct Tcpcount;
+
+/// The tool with its command line.
+struct Asked {
+    args: Args,
+    filter: Filter,
+}
+
+impl Tool for Tcpcount {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn object(&self) -> &'static [u8] {
+        OBJECT
+    }
+
+    fn command(&self) -> Command {
+        Args::command()
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        static MODES: [Mode; 1] = [Mode { flag: None, spec: &TCPCOUNT }];
+        &MODES
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[CountRow::KIND]
+    }
+
+    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+        let args = Args::from_arg_matches(matches)?;
+        args.check().map_err(usage_error::<Args>)?;
+        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+        args.interval.sort_column::<CountRow>().map_err(usage_error::<Args>)?;
+        Ok(Box::new(Asked { args, filter }))
+    }
+}
+
+impl Measurement for Asked {
+    fn spec(&self) -> &'static Spec {
+        &TCPCOUNT
+    }
+
+    fn setup(&self, _: &Plan, _: &Facts, _: &MeasureArgs) -> Result<Setup> {
+        let Self { args, filter } = self;
+        let cpus = possible_cpus()?;
+        let mut options = Options::default();
+        options.nr_cpus = u32::try_from(cpus)?;
+        options.want_netns = u32::from(filter.netns.is_some());
+        args.by.configure(&mut options);
+        let keys = args.max_keys.unwrap_or_else(|| max_keys(args.by, cpus));
+        Ok(Setup {
+            object: OBJECT,
+            filter: filter.to_wire(),
+            options,
+            map_sizes: vec![("counts", keys)],
+            verbose: args.common.output.verbose,
+        })
+    }
+}
+
+impl Task for Asked {
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        Some(self)
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        let args = &self.args;
+        let shown = if args.cumulative { Duration::ZERO } else { args.interval.interval() };
+        let mut running = Running::start(self, &args.common, shown)?;
+        let source = CountSource::of(&running.session, possible_cpus()?)?;
+        let work = watch(&mut running, &source, args);
+        running.finish(work, |_| Ok(()))
+    }
+}
+
+/// How an interval of `length` ns that ends now is shown.
+fn shape(args: &Args, length: u64) -> CountRowOptions {
+    CountRowOptions {
+        ts: wall_now(),
+        interval_ns: length,
+        by: args.by,
+        sort: args.interval.sort_column().unwrap_or_default(),
+        top: args.interval.top(),
+        cumulative: args.cumulative,
+    }
+}
+
+fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()> {
+    let mut model = Counts::new(args.cumulative);
+    let mut cgroups = CgroupNames::new(Cgroup::mount());
+    let mut ticker = Ticker::new(args.interval.interval());
+    let mut began = monotonic_now();
+    if args.by == GroupBy::Total {
+        running.printer.begin::<CountRow>(&CountRow::view(args.by))?;
+    }
+    let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
+    for nth in 1..=intervals {
+        let wake = running.rest(ticker.next_end())?;
+        let last = nth == intervals || wake != Wake::Work || running.is_over();
+        if last {
+            // Nothing may be counted that the last interval does not show.
+            running.session.detach();
+        }
+        let now = monotonic_now();
+        let interval =
+            model.interval(source.keys(&running.session, &model, now)?, source.other()?, now);
+        interval.print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
+        if !args.cumulative {
+            began = now;
+        }
+        if last {
+            break;
+        }
+    }
+    Ok(())
+}

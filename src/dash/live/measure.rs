@@ -1,0 +1,113 @@
+//! What the dashboard loads: the programs of all small tools at once.
+
+use anyhow::Result;
+
+use super::latencies;
+use crate::cli::MeasureArgs;
+use crate::filter::Filter;
+use crate::group::GroupBy;
+use crate::hooks::{
+    ACCEPT_RETURN, CHILD, COUNTS, DESTROY, FINAL_ACK, FIND_LISTENERS, LATENCIES, LISTENER_QUEUES,
+    LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, SEGMENT, SEND, SEND_BEGIN, SOCKETS, STATE,
+    SYN, SYNACK_RETRANS, WAITS,
+};
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::Plan;
+use crate::kernel::possible_cpus;
+use crate::kernel::session::Setup;
+use crate::tool::{Measurement, Spec};
+use crate::wire::Options;
+use crate::{count, latency, states};
+
+/// The tool's name.
+pub const NAME: &str = "tcpdash";
+/// Its programs.
+pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf.o"));
+
+/// Bytes for the last words of listeners; no event is sent.
+const RING: u32 = 1 << 20;
+/// Listeners that are told apart, and octaves of waits that one has on average.
+const LISTENERS: u32 = 4_096;
+const OCTAVES: u32 = 4;
+
+/// What the small tools want that sum up, each place once.
+pub static TCPDASH: Spec = Spec {
+    name: NAME,
+    hooks: &[
+        &STATE,
+        &SEND,
+        &SEND_BEGIN,
+        &RECV,
+        &SEGMENT,
+        &DESTROY,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN,
+        &OWNERS,
+        &LISTENING,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &COUNTS,
+        &LATENCIES,
+        &ALL_LISTENERS,
+        &WAITS,
+        &SOCKETS,
+    ],
+    hash_hooks: &[],
+    untracked_means: "events, sockets or listeners not counted: table full (raise --max-keys or \
+                      --track-max)",
+    counts_in_kernel: true,
+};
+
+/// The dashboard's measurement.
+#[derive(Clone, Debug)]
+pub struct Everything {
+    /// What to look at.
+    pub filter: Filter,
+    /// Connections counted one by one; `None`: as many as tcpcount counts.
+    pub max_keys: Option<u32>,
+    /// Keep and print what libbpf and the verifier say.
+    pub verbose: bool,
+}
+
+impl Measurement for Everything {
+    fn spec(&self) -> &'static Spec {
+        &TCPDASH
+    }
+
+    fn setup(&self, plan: &Plan, facts: &Facts, measure: &MeasureArgs) -> Result<Setup> {
+        let cpus = possible_cpus()?;
+        let mut options = Options::default();
+        options.nr_cpus = u32::try_from(cpus)?;
+        options.want_netns = 1;
+        options.quiet = 1;
+        options.wake_bytes = u64::from(RING);
+        GroupBy::Connection.configure(&mut options);
+        let latencies = latencies::configure(&mut options, cpus);
+        let keys = self.max_keys.unwrap_or_else(|| count::max_keys(GroupBy::Connection, cpus));
+        let mut setup = Setup {
+            object: OBJECT,
+            filter: self.filter.to_wire(),
+            options,
+            map_sizes: vec![
+                ("counts", keys),
+                ("events", RING),
+                ("closers", states::settle::CLOSERS),
+                ("latencies_even", latencies),
+                ("latencies_odd", latencies),
+                ("listeners", LISTENERS),
+                ("waits", LISTENERS * OCTAVES),
+            ],
+            verbose: self.verbose,
+        };
+        states::settle::settle(&mut setup, plan, facts, measure.track_max);
+        latency::settle::settle(&mut setup, plan, measure.track_max);
+        Ok(setup)
+    }
+
+    fn shows_events(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,143 @@
+//! tcpdash: everything that the kit knows, on one screen.
+
+mod json;
+mod recording;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH};
+use super::view::Theme;
+use super::{Args, Dash, Event, Feed, run, snapshot, terminal};
+use crate::cli::usage_error;
+use crate::count::CountRow;
+use crate::latency::LatencyRow;
+use crate::listen::ListenerRow;
+use crate::nstat::MibRow;
+use crate::report::{Ctx, Row, SinkError, Term};
+use crate::states::socket_summary::{CloseWaitRow, SocketRow, SocketsRow};
+use crate::tool::{Measurement, Mode, Task, Tool};
+
+/// A snapshot where there is no terminal to take the size of.
+const SIZE: (u16, u16) = (100, 30);
+
+/// The tool.
+#[derive(Debug)]
+pub struct Tcpdash;
+
+/// The tool with its command line.
+struct Asked {
+    args: Args,
+    everything: Everything,
+}
+
+impl Tool for Tcpdash {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn object(&self) -> &'static [u8] {
+        OBJECT
+    }
+
+    fn command(&self) -> Command {
+        Args::command()
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        static MODES: [Mode; 1] = [Mode { flag: None, spec: &TCPDASH }];
+        &MODES
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[
+            CountRow::KIND,
+            MibRow::KIND,
+            SocketsRow::KIND,
+            SocketRow::KIND,
+            CloseWaitRow::KIND,
+            LatencyRow::KIND,
+            ListenerRow::KIND,
+        ]
+    }
+
+    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+        let args = Args::from_arg_matches(matches)?;
+        args.check().map_err(usage_error::<Args>)?;
+        let everything = Everything {
+            filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
+            max_keys: args.max_keys,
+            verbose: args.common.output.verbose,
+        };
+        if !args.common.output.json && args.snapshot.is_none() && !terminal::is_there() {
+            let message = "there is no terminal to draw on: --snapshot prints one frame as text, \
+                           and the tools' own --json is for programs (tcpcount --json)";
+            return Err(usage_error::<Args>(message));
+        }
+        Ok(Box::new(Asked { args, everything }))
+    }
+}
+
+impl Task for Asked {
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        Some(&self.everything)
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        let Self { args, everything } = self;
+        if args.common.output.json { json::print(args, everything) } else { show(args, everything) }
+    }
+}
+
+fn show(args: &Args, everything: &Everything) -> Result<ExitCode> {
+    let mut dash = Dash::new(String::new(), args.ascii);
+    dash.interval = args.interval;
+    dash.show(args.snapshot.or(args.view).unwrap_or_default());
+    let feed = if args.replay.is_some() || args.demo {
+        recording::replay(args, everything.filter.clone(), &mut dash)?
+    } else {
+        watch(args, everything, &mut dash)?
+    };
+    let mut ctx = Ctx::new(0, args.common.output.utc);
+    let Some(feed) = feed else {
+        let (width, height) = args.size.unwrap_or_else(size);
+        return print(&snapshot(&mut dash, &mut ctx, width, height));
+    };
+    run(dash, Theme::of_environment(args.ascii), ctx, !args.no_mouse, feed)
+}
+
+fn print(frame: &str) -> Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match out.write_all(frame.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(SinkError::Closed.into()),
+        written => Ok(written.map(|()| ExitCode::SUCCESS).map_err(SinkError::Write)?),
+    }
+}
+
+/// This machine, now. Nothing feeds a snapshot.
+fn watch(args: &Args, everything: &Everything, dash: &mut Dash) -> Result<Option<Feed>> {
+    dash.source = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    dash.by_flags = args.common.filters.any();
+    let request = LiveRequest {
+        filters: args.common.filters.clone(),
+        everything: everything.clone(),
+        measure: args.common.measure.clone(),
+        interval: args.interval,
+        record: args.target(),
+    };
+    if args.snapshot.is_none() {
+        return live::start(request).map(Some);
+    }
+    dash.handle(Event::Records(live::once(&request)?));
+    Ok(None)
+}
+
+/// The terminal's size, if there is one.
+fn size() -> (u16, u16) {
+    let term = Term::of(rustix::stdio::stdout());
+    let known = |size: Option<usize>| size.and_then(|size| u16::try_from(size).ok());
+    known(term.width).zip(known(term.height)).unwrap_or(SIZE)
+}

@@ -1,0 +1,143 @@
+//! listenoverflow: which listener loses connections, why, and who suffers.
+
+mod show;
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use super::{AdviceRow, Args, ClientRow, EventRow, ListenerRow};
+use crate::cli::{MeasureArgs, usage_error};
+use crate::filter::Filter;
+use crate::hooks::{
+    ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES,
+    LISTENERS, STATE, SYN, SYNACK_RETRANS, WAITS, keep_accept_waits,
+};
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::Plan;
+use crate::kernel::session::Setup;
+use crate::report::Row;
+use crate::tool::{Measurement, Mode, Spec, Task, Tool};
+
+const NAME: &str = "listenoverflow";
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/listenoverflow.bpf.o"));
+
+/// As it is without flags.
+pub static LISTENOVERFLOW: Spec = Spec {
+    name: NAME,
+    hooks: &[
+        &STATE,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &LISTENERS,
+        &WAITS,
+    ],
+    hash_hooks: &[],
+    untracked_means: "listeners or waits not counted: table full (raise --max-listeners)",
+    counts_in_kernel: false,
+};
+
+/// Waits for `accept()` at any price.
+pub static LISTENOVERFLOW_WAIT: Spec = Spec {
+    hooks: &[
+        &STATE,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN_ASKED,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &LISTENERS,
+        &WAITS,
+    ],
+    ..LISTENOVERFLOW
+};
+
+/// The tool.
+#[derive(Debug)]
+pub struct Listenoverflow;
+
+/// The tool with its command line.
+struct Asked {
+    args: Args,
+    filter: Filter,
+}
+
+impl Tool for Listenoverflow {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn object(&self) -> &'static [u8] {
+        OBJECT
+    }
+
+    fn command(&self) -> Command {
+        Args::command()
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        static MODES: [Mode; 2] = [
+            Mode { flag: None, spec: &LISTENOVERFLOW },
+            Mode { flag: Some("--wait"), spec: &LISTENOVERFLOW_WAIT },
+        ];
+        &MODES
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[ListenerRow::KIND, EventRow::KIND, ClientRow::KIND, AdviceRow::KIND]
+    }
+
+    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+        let args = Args::from_arg_matches(matches)?;
+        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+        args.check(&filter).map_err(usage_error::<Args>)?;
+        let sorted = if args.clients {
+            args.interval.sort_column::<ClientRow>().map(drop)
+        } else {
+            args.interval.sort_column::<ListenerRow>().map(drop)
+        };
+        sorted.map_err(usage_error::<Args>)?;
+        Ok(Box::new(Asked { args, filter }))
+    }
+}
+
+impl Measurement for Asked {
+    fn spec(&self) -> &'static Spec {
+        if self.args.wait { &LISTENOVERFLOW_WAIT } else { &LISTENOVERFLOW }
+    }
+
+    fn setup(&self, plan: &Plan, _: &Facts, _: &MeasureArgs) -> Result<Setup> {
+        let mut setup = Setup {
+            object: OBJECT,
+            filter: self.filter.to_wire(),
+            options: self.args.options(),
+            map_sizes: self.args.map_sizes(),
+            verbose: self.args.common.output.verbose,
+        };
+        keep_accept_waits(&mut setup, plan);
+        Ok(setup)
+    }
+
+    fn shows_events(&self) -> bool {
+        self.args.events || self.args.clients
+    }
+}
+
+impl Task for Asked {
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        Some(self)
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        watch::run(self)
+    }
+}

@@ -1,0 +1,35 @@
+//! Every tool of the kit. Whatever goes through the tools goes through this list.
+
+use crate::kernel::facts::SymbolNames;
+use crate::tool::{Mode, Tool};
+
+/// In the order in which documentation and [`check`](crate::check) name them.
+pub static TOOLS: [&dyn Tool; 6] = [
+    &crate::states::Tcpstates,
+    &crate::count::Tcpcount,
+    &crate::latency::Tcplatency,
+    &crate::listen::Listenoverflow,
+    &crate::dash::Tcpdash,
+    &crate::check::TcpscopeCheck,
+];
+
+/// Every tool in each of its modes.
+pub fn modes() -> impl Iterator<Item = (&'static dyn Tool, &'static Mode)> {
+    TOOLS.into_iter().flat_map(|tool| tool.modes().iter().map(move |mode| (tool, mode)))
+}
+
+/// Everything that some tool looks for in the kernel.
+pub fn wanted() -> SymbolNames {
+    let mut all = SymbolNames::default();
+    for (_, mode) in modes() {
+        let SymbolNames { tracepoints, iterators, functions } = mode.spec.wanted();
+        all.tracepoints.extend(tracepoints);
+        all.iterators.extend(iterators);
+        all.functions.extend(functions);
+    }
+    for names in [&mut all.tracepoints, &mut all.iterators, &mut all.functions] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    all
+}

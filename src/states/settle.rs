@@ -1,0 +1,26 @@
+//! What the plan means for the programs of state changes.
+
+use crate::hooks::{STATE, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::kernel::attach::AttachMethod;
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::Plan;
+use crate::kernel::session::Setup;
+use crate::wire::CookieSource;
+
+/// Timewait sockets whose closing process is remembered for a summary.
+pub const CLOSERS: u32 = 65_536;
+
+/// Tells the programs how `TIME_WAIT` and cookies can be had. `track_max` timewait sockets are
+/// remembered where functions are hooked.
+pub fn settle(setup: &mut Setup, plan: &Plan, facts: &Facts, track_max: u32) {
+    let options = &mut setup.options;
+    options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
+    options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator));
+    let helper =
+        facts.socket_cookie() && plan.kind_of(STATE.name) != Some(AttachMethod::RawTracepoint);
+    if options.cookie == CookieSource::Helper as u32 && !helper {
+        options.cookie = CookieSource::Field as u32;
+    }
+    let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
+    setup.size_if(functions.contains(&plan.kind_of(TIME_WAIT.name)), "timewaits", track_max);
+}

@@ -1,0 +1,124 @@
+//! tcpstates: every TCP state change, or with --summary how many sockets are in which state.
+
+mod events;
+mod summary;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use super::socket_summary::{CloseWaitRow, SocketsRow};
+use super::{Args, Transition, settle};
+use crate::cli::{MeasureArgs, usage_error};
+use crate::filter::Filter;
+use crate::hooks::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::kernel::facts::Facts;
+use crate::kernel::plan::Plan;
+use crate::kernel::session::Setup;
+use crate::report::Row;
+use crate::tool::{Measurement, Mode, Spec, Task, Tool};
+
+const NAME: &str = "tcpstates";
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
+
+/// Bytes of a ring buffer that nothing is written to.
+const NO_EVENTS: u32 = 4096;
+
+/// State changes as they come.
+pub static TCPSTATES: Spec = Spec {
+    name: NAME,
+    hooks: &[&STATE, &ACCEPT, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
+    hash_hooks: &[&CHILD, &DESTROY],
+    untracked_means: "events without owner or duration, or CLOSE shown for TIME_WAIT: socket table \
+                      full (raise --track-max)",
+    counts_in_kernel: false,
+};
+
+/// Sockets in each state.
+pub static TCPSTATES_SUMMARY: Spec = Spec {
+    name: NAME,
+    hooks: &[&STATE, &ACCEPT, &OWNERS, &SOCKETS],
+    hash_hooks: &[&CHILD, &DESTROY],
+    untracked_means: "events without owner or duration: socket table full (raise --track-max)",
+    counts_in_kernel: false,
+};
+
+/// The tool.
+#[derive(Debug)]
+pub struct Tcpstates;
+
+/// The tool with its command line.
+struct Asked {
+    args: Args,
+    filter: Filter,
+}
+
+impl Tool for Tcpstates {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn object(&self) -> &'static [u8] {
+        OBJECT
+    }
+
+    fn command(&self) -> Command {
+        Args::command()
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        static MODES: [Mode; 2] = [
+            Mode { flag: None, spec: &TCPSTATES },
+            Mode { flag: Some("--summary"), spec: &TCPSTATES_SUMMARY },
+        ];
+        &MODES
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[Transition::KIND, SocketsRow::KIND, CloseWaitRow::KIND]
+    }
+
+    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+        let args = Args::from_arg_matches(matches)?;
+        args.check().map_err(usage_error::<Args>)?;
+        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+        args.interval.sort_column::<SocketsRow>().map_err(usage_error::<Args>)?;
+        Ok(Box::new(Asked { args, filter }))
+    }
+}
+
+impl Measurement for Asked {
+    fn spec(&self) -> &'static Spec {
+        if self.args.summary { &TCPSTATES_SUMMARY } else { &TCPSTATES }
+    }
+
+    fn setup(&self, plan: &Plan, facts: &Facts, measure: &MeasureArgs) -> Result<Setup> {
+        let args = &self.args;
+        let (events, closers) =
+            if args.summary { (NO_EVENTS, settle::CLOSERS) } else { (args.buffer, 1) };
+        let mut setup = Setup {
+            object: OBJECT,
+            filter: self.filter.to_wire(),
+            options: args.options(&self.filter),
+            map_sizes: vec![("events", events), ("closers", closers)],
+            verbose: args.common.output.verbose,
+        };
+        settle::settle(&mut setup, plan, facts, measure.track_max);
+        Ok(setup)
+    }
+
+    fn shows_events(&self) -> bool {
+        !self.args.summary
+    }
+}
+
+impl Task for Asked {
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        Some(self)
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        if self.args.summary { summary::run(self) } else { events::run(self) }
+    }
+}

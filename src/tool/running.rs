@@ -1,0 +1,318 @@
+//! A tool that has started: it waits, reports on itself, and ends.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::load::load;
+use super::{Measurement, Spec};
+use crate::cli::Common;
+use crate::clock::{own_cpu_ns, wall_now};
+use crate::hooks::OWNERS;
+use crate::kernel::attach::AttachMethod;
+use crate::kernel::facts::Facts;
+use crate::kernel::kretprobe::Calls;
+use crate::kernel::session::Session;
+use crate::report::{Printer, SinkError, Status, Stop};
+use crate::wait::{Waiter, Wake};
+use crate::wire::Stats;
+
+/// How often counters are looked at for losses; a loss shows within a second.
+const WATCH: Duration = Duration::from_millis(500);
+/// The sweep for owners of accepted sockets takes at most this part of a CPU.
+const SWEEP_SHARE: u32 = 100;
+/// And comes at most so often.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+/// In the end, programs that were running when their hooks were taken away may still count.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Exit code: something was lost, and `--strict` was given.
+const EXIT_LOSS: u8 = 9;
+
+/// Puts what the tool itself has counted into a status.
+type Amend = dyn Fn(&mut Status);
+
+/// A tool that has started: its programs are attached.
+pub struct Running {
+    /// The programs.
+    pub session: Session,
+    /// The output.
+    pub printer: Printer,
+    /// Time, signals, ring buffer, reader.
+    pub waiter: Waiter,
+    /// Events that reached user space; the tool's own work counts them.
+    pub delivered: u64,
+    spec: &'static Spec,
+    facts: Facts,
+    eventful: bool,
+    amend: Box<Amend>,
+    started: Instant,
+    duration: Option<Duration>,
+    strict: bool,
+    next_watch: Instant,
+    incomplete: u64,
+    next_sweep: Instant,
+    calls: Option<Calls>,
+    unreturned: u64,
+}
+
+impl Running {
+    /// Loads and attaches, learns who owns the sockets there are, and says so in a status.
+    ///
+    /// # Errors
+    /// A [`StartError`](crate::kernel::error::StartError) where the user can do something about it.
+    pub fn start(
+        measurement: &dyn Measurement,
+        common: &Common,
+        interval: Duration,
+    ) -> Result<Self> {
+        Self::start_with(measurement, common, interval, |_| Ok(())).map(|(running, ())| running)
+    }
+
+    /// Likewise; once the programs are attached, `look` takes stock of what was there before. The
+    /// first status says that all this is done.
+    ///
+    /// # Errors
+    /// As of [`Running::start`] and of `look`.
+    pub fn start_with<T>(
+        measurement: &dyn Measurement,
+        common: &Common,
+        interval: Duration,
+        look: impl FnOnce(&Session) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let stop = Stop::on_signals().context("cannot watch for signals")?;
+        let waiter = Waiter::new(&stop).context("cannot wait for events")?;
+        let printer =
+            common.output.printer(interval, &stop).context("cannot use standard output")?;
+        waiter.watch_output(rustix::stdio::stdout());
+        Self::start_on((printer, waiter), measurement, common, look)
+    }
+
+    /// Likewise for whoever has another output than the standard one, and another end than by
+    /// signals.
+    ///
+    /// # Errors
+    /// As of [`Running::start_with`].
+    pub fn start_on<T>(
+        (printer, waiter): (Printer, Waiter),
+        measurement: &dyn Measurement,
+        common: &Common,
+        look: impl FnOnce(&Session) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let spec = measurement.spec();
+        let mut facts = Facts::read(&spec.wanted())?;
+        let session = load(measurement, &mut facts, &common.measure)?;
+        // Not every tool has kprobes that come in pairs.
+        let calls = session.plan().uses(AttachMethod::Kprobe).then(|| session.map("calls").ok());
+        let now = Instant::now();
+        let mut running = Self {
+            calls: calls.flatten().map(Calls::new),
+            unreturned: 0,
+            session,
+            printer,
+            waiter,
+            delivered: 0,
+            spec,
+            facts,
+            eventful: measurement.shows_events(),
+            amend: Box::new(|_| ()),
+            started: now,
+            duration: common.output.duration,
+            strict: common.output.strict,
+            next_watch: now + WATCH,
+            incomplete: 0,
+            next_sweep: now,
+        };
+        running.learn_owners()?;
+        let found = look(&running.session)?;
+        if common.output.verbose {
+            running.explain()?;
+        }
+        let status = running.status(false)?;
+        running.printer.status(&status)?;
+        Ok((running, found))
+    }
+
+    /// From now on, `amend` puts into each status what the tool itself has counted; it takes the place
+    /// of an earlier one. It runs before `pending` is worked out.
+    pub fn amend_status(&mut self, amend: impl Fn(&mut Status) + 'static) {
+        self.amend = Box::new(amend);
+    }
+
+    /// Says which program serves which hook.
+    fn explain(&mut self) -> Result<()> {
+        for choice in &self.session.plan().choices {
+            let how = match &choice.rung {
+                Ok(served) => format!("{} {}", served.kind, served.places()),
+                Err(reason) => format!("off: {reason}"),
+            };
+            let (tool, hook) = (self.spec.name, choice.hook.name);
+            self.printer.note(&format!("{tool}: {hook}: {how}"))?;
+            for (kind, reason) in choice.passed_over.iter().filter(|_| choice.rung.is_ok()) {
+                self.printer.note(&format!("{tool}: {hook}: not {kind}: {reason}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When `--duration` is over; `None` without it.
+    pub fn ends_at(&self) -> Option<Instant> {
+        self.duration.map(|duration| self.started + duration)
+    }
+
+    /// Whether `--duration` is over.
+    pub fn is_over(&self) -> bool {
+        self.ends_at().is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// Waits until `moment`, or the end of `--duration` if that is earlier, keeping watch.
+    ///
+    /// # Errors
+    /// As of [`Running::keep_watch`], or waiting fails.
+    pub fn rest(&mut self, moment: Instant) -> Result<Wake> {
+        let end = self.ends_at().map_or(moment, |end| end.min(moment));
+        loop {
+            let wake = self.waiter.wait(end.min(self.next_watch))?;
+            self.keep_watch()?;
+            if wake != Wake::Work || Instant::now() >= end {
+                return Ok(wake);
+            }
+        }
+    }
+
+    /// Waits for the ring buffer's wish to be read, at most for `time`.
+    ///
+    /// # Errors
+    /// As of [`Running::rest`].
+    pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
+        let moment = Instant::now() + time;
+        let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
+        self.keep_watch()?;
+        Ok(wake)
+    }
+
+    /// What a tool does between its work: tell of losses, and find owners of sockets that were
+    /// accepted but not used yet. Cheap to call often.
+    ///
+    /// # Errors
+    /// Counters cannot be read or the output not written.
+    pub fn keep_watch(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if now < self.next_watch {
+            return Ok(());
+        }
+        self.next_watch = now + WATCH;
+        self.look_for_returns()?;
+        let status = self.status(false)?;
+        if status.incomplete() > self.incomplete {
+            self.incomplete = status.incomplete();
+            self.printer.status(&status)?;
+        }
+        let Stats { children, settled, .. } = self.session.stats()?;
+        if now >= self.next_sweep && children > settled {
+            self.learn_owners()?;
+        }
+        Ok(())
+    }
+
+    /// How the tool is doing.
+    ///
+    /// # Errors
+    /// Counters cannot be read.
+    pub fn status(&self, last: bool) -> Result<Status> {
+        // Read after `delivered`, so that nothing is delivered that was not attempted.
+        let Stats { attempted, lost, filtered, untracked, unreturned, unseen, .. } =
+            self.session.stats()?;
+        let delivered = if self.spec.counts_in_kernel {
+            attempted.saturating_sub(lost + filtered)
+        } else {
+            self.delivered
+        };
+        let probes = self.session.plan().choices.iter().map(|choice| {
+            (choice.hook.name, choice.rung.as_ref().map_or("-", |served| served.kind.name()))
+        });
+        let mut status = Status {
+            ts: wall_now(),
+            tool: self.spec.name,
+            kernel: self.facts.release.clone(),
+            probes: probes.collect(),
+            attempted,
+            delivered,
+            lost,
+            filtered,
+            untracked: Some(untracked),
+            missed: match self.session.missed(&self.facts) {
+                // The kernel does not count every run that it leaves out.
+                Some(counted) => Some(counted.max(unseen)),
+                None => (unseen > 0).then_some(unseen),
+            },
+            unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
+            cpu_ns: Some(own_cpu_ns()),
+            last,
+            untracked_means: self.spec.untracked_means,
+            eventful: self.eventful,
+            ..Status::default()
+        };
+        (self.amend)(&mut status);
+        let Status { attempted, delivered, lost, filtered, .. } = status;
+        status.pending = attempted.saturating_sub(delivered + lost + filtered);
+        Ok(status)
+    }
+
+    /// Finds calls that will never return.
+    fn look_for_returns(&mut self) -> Result<()> {
+        if let Some(calls) = &mut self.calls {
+            self.unreturned = calls.gone()?;
+        }
+        Ok(())
+    }
+
+    /// Asks the tables of open files who owns which socket. It takes time with many processes,
+    /// so the next time comes the later the longer it took.
+    fn learn_owners(&mut self) -> Result<()> {
+        let plan = self.session.plan();
+        let Some(program) = plan.programs_of(OWNERS.name).next() else {
+            return Ok(());
+        };
+        let before = Instant::now();
+        self.session.iterate(program.name, 1, |_| ()).context("cannot find owners")?;
+        let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
+        self.next_sweep = Instant::now() + pause;
+        Ok(())
+    }
+
+    /// Takes the programs off their hooks, lets `drain` take what is left, and ends with the
+    /// final status. A reader that went away in the middle of the tool's `work` is no failure.
+    ///
+    /// # Errors
+    /// As of `work` and `drain`, or the output cannot be written.
+    pub fn finish(
+        mut self,
+        work: Result<()>,
+        mut drain: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<ExitCode> {
+        unless_closed(work)?;
+        self.session.detach();
+        let deadline = Instant::now() + SETTLE;
+        let status = loop {
+            unless_closed(drain(&mut self))?;
+            self.look_for_returns()?;
+            let status = self.status(true)?;
+            if status.pending == 0 || Instant::now() >= deadline {
+                break status;
+            }
+        };
+        unless_closed(self.printer.status(&status).map_err(Into::into))?;
+        let complete = status.incomplete() == 0 && self.printer.dropped() == 0;
+        Ok(if self.strict && !complete { ExitCode::from(EXIT_LOSS) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// `| head` has had enough: that is no failure.
+fn unless_closed(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if matches!(error.downcast_ref(), Some(SinkError::Closed)) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,9 @@
+//! The program tcpstates; what it does is in `src/states/`.
+
+use std::process::ExitCode;
+
+use tcpscope::states::Tcpstates;
+
+fn main() -> ExitCode {
+    tcpscope::tool::main(&Tcpstates)
+}
