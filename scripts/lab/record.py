@@ -5,8 +5,8 @@ from pathlib import Path
 PAGE = Path("docs/kernels.md")
 VERIFIER = Path("tests/lab/verifier.tsv")
 VERIFIER_HEAD = """\
-# Instructions that the verifier processed for each program, by kernel; `make lab UPDATE=1` writes it.
-# kernel\tobject\tprogram\tsockets kept in\tinstructions
+# What the verifier made of each object, by kernel; `make lab UPDATE=1` writes it.
+# kernel\tobject\tsockets kept in\tprograms that load\tthe largest\tinstructions processed for it
 """
 SERIES = ["5.10", "6.1", "6.12", "7.x"]
 CELLS = ["auto", "fentry", "tracepoint", "kprobe", "user", "integrity", "confidentiality"]
@@ -70,21 +70,34 @@ def write_page(kernels, tools):
     write_table("peers", ["kernel", "package", *names], [peers[key] for key in order])
 
 
+def largest(insns):
+    """Of each object and place of the sockets: programs that load, and the one that takes most."""
+    found = {}
+    for (name, program, kept), count in insns.items():
+        if isinstance(count, int):
+            loaded, most, of = found.get((name, kept), (0, 0, ""))
+            most, of = max((most, of), (count, program))
+            found[name, kept] = (loaded + 1, most, of)
+    return found
+
+
 def verifier():
-    """Recorded instruction counts by kernel, object, program, and where sockets are kept."""
+    """The record by kernel, object, and where sockets are kept, as `largest` has it."""
     lines = VERIFIER.read_text().splitlines() if VERIFIER.exists() else []
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
-    return {tuple(row[:4]): int(row[4]) for row in rows}
+    return {tuple(row[:3]): (int(row[3]), int(row[5]), row[4]) for row in rows}
 
 
 def write_verifier(kernels):
-    """Replaces the counts of the kernels that ran."""
+    """Replaces the rows of the kernels that ran."""
     ran = {kernel.series for kernel in kernels if kernel.insns}
-    counts = {key: count for key, count in verifier().items() if key[0] not in ran}
+    rows = {key: row for key, row in verifier().items() if key[0] not in ran}
     for kernel in kernels:
-        for key, count in kernel.insns.items():
-            if isinstance(count, int):
-                counts[(kernel.series, *key)] = count
-    order = sorted(counts, key=lambda key: (series_order(key[0]), key[1:]))
-    lines = ["\t".join([*key, str(counts[key])]) for key in order]
+        for key, row in largest(kernel.insns).items():
+            rows[(kernel.series, *key)] = row
+    order = sorted(rows, key=lambda key: (series_order(key[0]), key[1:]))
+    lines = []
+    for key in order:
+        loaded, most, of = rows[key]
+        lines.append("\t".join([*key, str(loaded), of, str(most)]))
     VERIFIER.write_text(VERIFIER_HEAD + "\n".join(lines) + "\n")
