@@ -4,20 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use anyhow::{Context, Result};
+use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
 
 use super::btf::{Btf, Function, VMLINUX_BTF};
 use super::probe::fentry_refused;
 use super::procfs;
 pub use super::procfs::Lockdown;
-
-/// Bit numbers of capabilities(7).
-mod cap {
-    pub const SYS_ADMIN: u32 = 21;
-    pub const SYS_RESOURCE: u32 = 24;
-    pub const PERFMON: u32 = 38;
-    pub const BPF: u32 = 39;
-}
 
 /// What decides a plan. A fixture file may stand in for a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +105,10 @@ impl Facts {
             fentry_refused: Some("not tried: it needs BTF".to_owned()),
             kprobe_refused: procfs::kprobe_refused(lockdown),
             refused: BTreeMap::new(),
-            capabilities: procfs::effective_capabilities()?,
+            capabilities: rustix::thread::capabilities(None)
+                .context("cannot read this process's capabilities")?
+                .effective
+                .bits(),
             root: rustix::process::geteuid().is_root(),
             init_userns: procfs::in_init_userns()?,
             lockdown,
@@ -194,24 +190,24 @@ impl Facts {
 
     /// The capabilities that tracing programs need and this process lacks.
     pub fn missing_capabilities(&self) -> Vec<&'static str> {
-        let has = |bit: u32| self.capabilities & (1 << bit) != 0 || self.has_sys_admin();
+        let has = |one| self.has(one) || self.has(CapabilitySet::SYS_ADMIN);
         let mut missing = Vec::new();
-        if !has(cap::BPF) {
+        if !has(CapabilitySet::BPF) {
             missing.push("CAP_BPF");
         }
-        if !has(cap::PERFMON) {
+        if !has(CapabilitySet::PERFMON) {
             missing.push("CAP_PERFMON");
         }
         missing
     }
 
-    fn has_sys_admin(&self) -> bool {
-        self.capabilities & (1 << cap::SYS_ADMIN) != 0
+    fn has(&self, capability: CapabilitySet) -> bool {
+        CapabilitySet::from_bits_retain(self.capabilities).contains(capability)
     }
 
     /// The process may raise its own limits.
     pub fn has_sys_resource(&self) -> bool {
-        self.capabilities & (1 << cap::SYS_RESOURCE) != 0
+        self.has(CapabilitySet::SYS_RESOURCE)
     }
 }
 

@@ -45,17 +45,6 @@ impl Switch<'_> {
     }
 }
 
-/// Bits of capabilities(7).
-pub fn effective_capabilities() -> Result<u64> {
-    let status =
-        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .context("/proc/self/status has no CapEff line")
-}
-
 /// Only the first user namespace maps all ids onto themselves.
 pub fn in_init_userns() -> Result<bool> {
     let map = fs::read_to_string("/proc/self/uid_map").context("cannot read /proc/self/uid_map")?;
