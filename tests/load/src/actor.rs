@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use rustix::time::{ClockId, clock_gettime};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// No process of the generator lives longer than this, whatever happens to the others.
 const LIFETIME: Duration = Duration::from_mins(15);
@@ -95,6 +96,19 @@ impl Peer {
         let status = self.child.wait()?;
         ensure!(status.success(), "actor {} ended: {status}", self.child.id());
         Ok(())
+    }
+}
+
+/// What a server says when it listens.
+#[derive(Serialize, Deserialize)]
+pub struct Ready {
+    pub port: u16,
+}
+
+impl Ready {
+    /// Says it of this listener.
+    pub fn say(listener: &TcpListener) -> Result<()> {
+        say(&Self { port: listener.local_addr()?.port() })
     }
 }
 

@@ -1,16 +1,16 @@
 //! Requests that a server sleeps over before it answers, with both ends' own measure of it.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::actor::{self, Peer, now_ns};
+use crate::actor::{self, Peer, Ready, now_ns};
 use crate::{Target, sock};
 
 const BYTES: usize = 64;
@@ -43,17 +43,10 @@ pub struct Ask {
 /// Arguments of the server process.
 #[derive(Args)]
 pub struct Server {
-    #[arg(long)]
-    addr: IpAddr,
-    #[arg(long)]
-    port: u16,
+    #[command(flatten)]
+    target: Target,
     #[arg(long)]
     accept_ms: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Ready {
-    port: u16,
 }
 
 /// What one connection's client measured, from before a send to after its answer was read.
@@ -89,7 +82,7 @@ impl Ask {
         let ip = self.target.ip();
         let mut server = Peer::start(
             actor::actor_in(self.server_netns.as_deref(), "ask-server")?
-                .args(["--addr", &ip.to_string(), "--port", &self.target.port.to_string()])
+                .args(self.target.args())
                 .args(["--accept-ms", &self.accept_ms.to_string()]),
         )?;
         let Ready { port } = server.line()?;
@@ -173,8 +166,8 @@ impl Server {
     /// Answers until standard input ends.
     pub fn run(self) -> Result<()> {
         actor::rename(b"ask-server")?;
-        let listener = sock::listen(SocketAddr::new(self.addr, self.port), false)?;
-        actor::say(&Ready { port: listener.local_addr()?.port() })?;
+        let listener = sock::listen(self.target.socket_addr(), false)?;
+        Ready::say(&listener)?;
         thread::spawn(move || accept(&listener, Duration::from_millis(self.accept_ms)));
         actor::until_stdin_ends()
     }

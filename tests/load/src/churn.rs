@@ -1,7 +1,7 @@
 //! Short connections: connect, one byte there, one byte back, the client closes first.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{self, Peer};
+use crate::actor::{self, Peer, Ready};
 use crate::{Target, sock};
 
 /// Transitions of a connection at each end; they are the same with a FIN …
@@ -47,17 +47,10 @@ pub struct Churn {
 /// Arguments of the server process.
 #[derive(Args)]
 pub struct Server {
-    #[arg(long)]
-    addr: IpAddr,
-    #[arg(long)]
-    port: u16,
+    #[command(flatten)]
+    target: Target,
     #[arg(long)]
     threads: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Ready {
-    port: u16,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,7 +88,7 @@ impl Churn {
         let ip = self.target.ip();
         let mut server = Peer::start(
             actor::actor("churn-server")?
-                .args(["--addr", &ip.to_string(), "--port", &self.target.port.to_string()])
+                .args(self.target.args())
                 .args(["--threads", &self.threads.to_string()]),
         )?;
         let Ready { port } = server.line()?;
@@ -162,8 +155,7 @@ impl Server {
     /// Answers until standard input ends, then tells how many connections there were.
     pub fn run(self) -> Result<()> {
         actor::rename(b"churn-server")?;
-        let listener =
-            sock::listen(sock::spread_listen(SocketAddr::new(self.addr, self.port)), false)?;
+        let listener = sock::listen(sock::spread_listen(self.target.socket_addr()), false)?;
         let served = &*Box::leak(Box::new(AtomicU64::new(0)));
         for _ in 0..self.threads {
             let listener = listener.try_clone()?;
@@ -174,7 +166,7 @@ impl Server {
                 }
             });
         }
-        actor::say(&Ready { port: listener.local_addr()?.port() })?;
+        Ready::say(&listener)?;
         actor::until_stdin_ends()?;
         // The last connections may still be between the client's FIN and ours.
         let mut connections = served.load(Ordering::SeqCst);

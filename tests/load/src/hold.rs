@@ -105,8 +105,7 @@ impl Hold {
         Peer::start(
             actor::actor("hold-part")?
                 .args(["--conns", &conns.to_string(), "--state", state.get_name()])
-                .args(["--addr", &self.target.ip().to_string()])
-                .args(["--port", &self.target.port.to_string()]),
+                .args(self.target.args()),
         )
     }
 }
@@ -117,7 +116,7 @@ impl Part {
         actor::rename(b"hold-part")?;
         descriptors()?;
         let Hold { conns, state, target } = self.hold;
-        let addr = SocketAddr::new(target.ip(), target.port);
+        let addr = target.socket_addr();
         let mut held = Vec::new();
         let mut sockets = BTreeMap::new();
         let mut count = |name: &str| *sockets.entry(name.to_owned()).or_default() += 1;

@@ -1,7 +1,7 @@
 //! tcpload: bounded TCP load with numbers known in advance, for the live tests, the
 //! lab, the demo and the benchmark. Every process it starts ends with it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -87,6 +87,15 @@ impl Target {
         let loopback: IpAddr =
             if self.ipv6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
         self.addr.unwrap_or(loopback)
+    }
+
+    fn socket_addr(&self) -> SocketAddr {
+        SocketAddr::new(self.ip(), self.port)
+    }
+
+    /// The flags that give this target to another actor.
+    fn args(&self) -> [String; 4] {
+        ["--addr".into(), self.ip().to_string(), "--port".into(), self.port.to_string()]
     }
 }
 

@@ -1,7 +1,7 @@
 //! A non-blocking sender against a slow reader: sends cut short, and sends refused (`EAGAIN`).
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{self, Peer};
+use crate::actor::{self, Peer, Ready};
 use crate::{Target, sock};
 
 /// What one send asks for, in bytes.
@@ -34,15 +34,8 @@ pub struct Nbsend {
 /// Arguments of the reading process.
 #[derive(Args)]
 pub struct Reader {
-    #[arg(long)]
-    addr: IpAddr,
-    #[arg(long)]
-    port: u16,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Ready {
-    port: u16,
+    #[command(flatten)]
+    target: Target,
 }
 
 /// What the reader got.
@@ -79,12 +72,7 @@ impl Nbsend {
     pub fn run(self) -> Result<()> {
         actor::rename(b"nb-sender")?;
         let ip = self.target.ip();
-        let mut reader = Peer::start(actor::actor("nbsend-reader")?.args([
-            "--addr",
-            &ip.to_string(),
-            "--port",
-            &self.target.port.to_string(),
-        ]))?;
+        let mut reader = Peer::start(actor::actor("nbsend-reader")?.args(self.target.args()))?;
         let Ready { port } = reader.line()?;
         let stream = TcpStream::connect(SocketAddr::new(ip, port))?;
         let lport = stream.local_addr()?.port();
@@ -124,8 +112,8 @@ impl Reader {
     /// Reads one connection to its end, slowly.
     pub fn run(self) -> Result<()> {
         actor::rename(b"nb-reader")?;
-        let listener = sock::listen(SocketAddr::new(self.addr, self.port), false)?;
-        actor::say(&Ready { port: listener.local_addr()?.port() })?;
+        let listener = sock::listen(self.target.socket_addr(), false)?;
+        Ready::say(&listener)?;
         let (mut stream, _) = listener.accept()?;
         let mut received = Received { bytes: 0, calls: 0 };
         let mut sip = vec![0; SIP];

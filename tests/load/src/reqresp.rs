@@ -1,15 +1,15 @@
 //! Requests and answers on kept connections between two processes.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::actor::{self, Peer};
+use crate::actor::{self, Peer, Ready};
 use crate::{Target, sock};
 
 /// Arguments of `tcpload reqresp`.
@@ -34,20 +34,13 @@ pub struct Reqresp {
 /// Arguments of the server process.
 #[derive(Args)]
 pub struct Server {
-    #[arg(long)]
-    addr: IpAddr,
-    #[arg(long)]
-    port: u16,
+    #[command(flatten)]
+    target: Target,
     #[arg(long)]
     size: usize,
     /// Connections to take before the listener is closed
     #[arg(long)]
     take: usize,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Ready {
-    port: u16,
 }
 
 #[derive(Serialize)]
@@ -71,7 +64,7 @@ impl Reqresp {
         let take = if self.unlisten { self.conns.try_into()? } else { usize::MAX };
         let mut server = Peer::start(
             actor::actor("reqresp-server")?
-                .args(["--addr", &ip.to_string(), "--port", &self.target.port.to_string()])
+                .args(self.target.args())
                 .args(["--size", &self.size.to_string()])
                 .args(["--take", &take.to_string()]),
         )?;
@@ -125,8 +118,8 @@ impl Server {
     /// Answers until standard input ends.
     pub fn run(self) -> Result<()> {
         actor::rename(b"rr-server")?;
-        let listener = sock::listen(SocketAddr::new(self.addr, self.port), false)?;
-        actor::say(&Ready { port: listener.local_addr()?.port() })?;
+        let listener = sock::listen(self.target.socket_addr(), false)?;
+        Ready::say(&listener)?;
         thread::spawn(move || {
             for stream in listener.incoming().flatten().take(self.take) {
                 thread::spawn(move || answer(stream, self.size));
