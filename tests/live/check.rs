@@ -179,7 +179,7 @@ fn nothing_stays() -> Result<()> {
 }
 
 fn plan_only() -> Result<()> {
-    says(check().arg("--plan-only"), 0, &["nothing was loaded", "as far as a plan can tell"])?;
+    says(check().arg("--plan-only"), 0, &["nothing was loaded", "according to its plan"])?;
     for tool in lines(check().arg("--plan-only"), "tool")? {
         ensure!(tool["loaded"].is_null() && tool["starts"] == true, "{tool}");
     }
@@ -193,7 +193,7 @@ fn ordinary_user() -> Result<()> {
     let folder = public_copy(CHECK)?;
     let program = folder.path().join(CHECK);
     let words = [
-        "not tried: it takes CAP_BPF and CAP_PERFMON",
+        "not tried: it needs CAP_BPF and CAP_PERFMON",
         "not root",
         "setcap cap_bpf,cap_perfmon+ep",
         "inet_sock_set_state",
@@ -219,7 +219,8 @@ fn file_capabilities() -> Result<()> {
 fn user_namespace() -> Result<()> {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user"]).arg(path_of(CHECK));
-    says(&mut command, 6, &["an unprivileged one", "inside this namespace only"]).map(drop)
+    says(&mut command, 6, &["an unprivileged user namespace", "only inside this namespace"])
+        .map(drop)
 }
 
 /// Seen from where sysfs shows none.
@@ -227,7 +228,7 @@ fn no_btf() -> Result<()> {
     let mut command = Command::new("unshare");
     let hide = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\"";
     command.args(["--mount", "sh", "-c", hide]).arg(path_of(CHECK));
-    let said = says(&mut command, 4, &["CONFIG_DEBUG_INFO_BTF", "not tried: it takes BTF"])?;
+    let said = says(&mut command, 4, &["CONFIG_DEBUG_INFO_BTF", "not tried: it needs BTF"])?;
     ensure!(!said.contains("inet_sock_set_state"), "nothing is known of hooks: {said}");
     Ok(())
 }

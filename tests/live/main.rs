@@ -61,6 +61,7 @@ const ALONE: &[Group] = &[
     ("timewait", timewait::ALONE),
     ("latency", latency::ALONE),
     ("latency_far", latency_far::ALONE),
+    ("latency_sums", latency_sums::ALONE),
     ("latency_peers", latency_peers::ALONE),
     ("facts", facts::ALONE),
     ("check", check::ALONE),

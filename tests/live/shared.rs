@@ -1,7 +1,7 @@
 //! What every tool promises alike: how it ends, what it leaves, and what its output is.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -189,7 +189,13 @@ fn jq() -> Result<()> {
         for signal in [Signal::INT, Signal::KILL] {
             let mut command = Command::new(path_of(tool));
             command.args(["--json", "--netns", &netns.path()]).args(flags.split_whitespace());
-            let mut child = command.stdout(File::create(&path)?).stderr(Stdio::null()).spawn()?;
+            let mut file = File::create(&path)?;
+            // What a pipe takes at once gets there whole; in a file the kernel may cut a line where
+            // the process dies while it writes.
+            let to = if signal == Signal::KILL { Stdio::piped() } else { file.try_clone()?.into() };
+            let mut child = command.stdout(to).stderr(Stdio::null()).spawn()?;
+            let pipe = child.stdout.take();
+            let copy = pipe.map(|mut out| thread::spawn(move || io::copy(&mut out, &mut file)));
             let ready = || Ok((fs::metadata(&path)?.len() > 0).then_some(()));
             until("the first line is there", ready)?;
             let traffic = thread::scope(|scope| -> Result<()> {
@@ -203,6 +209,9 @@ fn jq() -> Result<()> {
             });
             child.wait()?;
             traffic?;
+            if let Some(copy) = copy {
+                copy.join().map_err(|_| anyhow::anyhow!("copy"))??;
+            }
             output(Command::new("jq").args(["-e", ".kind"]).arg(&path))
                 .with_context(|| format!("{tool} {flags} {signal:?}"))?;
         }
