@@ -15,7 +15,7 @@ use libbpf_rs::HasSize;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::{Enum, Struct};
 
-/// `BPF_PROG()` hands every program a context, which it may leave alone.
+/// `BPF_PROG()` passes every program a context, which it may ignore.
 const CLANG_ARGS: [&str; 7] =
     ["-I", "bpf", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"];
 

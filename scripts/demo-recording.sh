@@ -24,7 +24,7 @@ background() {
 	nsenter "--net=/run/netns/$netns" "$@" >/dev/null 2>&1 &
 	pids+=("$!")
 }
-# Waits until a port of the namespace listens, for five seconds at most.
+# Waits at most five seconds until a port of the namespace listens.
 listens() {
 	local tries=100
 	until [ -n "$(inside ss -Hltn "sport = :$1")" ]; do

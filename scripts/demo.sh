@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds, then shows what every finished tool tells about a few seconds of real traffic.
+# Builds, then runs every tool on a few seconds of real traffic.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -43,7 +43,7 @@ first() {
 }
 
 # Runs a tool and shows its first lines: show LINES HEADLINE JQ_FILTER TOOL ARG...
-# An empty filter stands for the table.
+# An empty filter means the table.
 show() {
 	local lines=$1 headline=$2 filter=$3 tool=$4
 	shift 4
@@ -109,4 +109,4 @@ for name in ${failures[@]+"${failures[@]}"}; do
 	say "failed: $name"
 done
 [ "${#failures[@]}" -eq 0 ] || exit 1
-echo "Every tool answered. 'tcpdash --demo' shows everything in motion; 'tcpstates --help', 'tcpcount --help' and 'tcplatency --help' tell more."
+echo "Every tool works. Try 'tcpdash --demo', and --help of each tool."

@@ -8,7 +8,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# A line a boot; two boots a kernel, for as many short jobs keep the CPUs busy to the end. Auto
+# One line per boot; two boots per kernel, because many short jobs keep the CPUs busy to the end. Auto
 # comes before the cells that are compared with it, and lockdown can be raised, but never lowered.
 GUEST_STEPS='auto fentry user integrity confidentiality
 verifier tracepoint kprobe peers'
@@ -29,7 +29,7 @@ guests() {
 	done <<<"$boots"
 }
 
-# Our programs as the cells want them; readable for everyone, for one cell runs as nobody.
+# Our programs as the cells need them; world-readable, because one cell runs as user nobody.
 pack() {
 	local to=$1 release live
 	cargo build --release --bins --examples
@@ -46,7 +46,7 @@ pack() {
 	grep -v '^#' tests/lab/tests.tsv >"$to/tests.tsv"
 }
 
-# Several at a time; how they fared stands in their results, which become those of their kernel.
+# Several at a time; their results are merged per kernel.
 run_guests() {
 	local series kernels one
 	read -ra series <<<"$LAB_SERIES"

@@ -5,7 +5,7 @@
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-# Built here, copied by `make install`: bin/ and share/ as they will stand below PREFIX.
+# Built here, copied by `make install`: bin/ and share/ as installed below PREFIX.
 # shellcheck disable=SC2034
 STAGE=${CARGO_TARGET_DIR:-target}/stage
 

@@ -24,15 +24,15 @@ TEST_NEEDS="$DEMO_NEEDS
 clang-format              | clang-format  | checks the C code's format
 ss                        | iproute2      | socket tables, counters and namespaces to compare with
 iperf3                    | iperf3        | byte counts to compare with
-tmux                      | tmux          | a terminal whose screen can be read
+tmux                      | tmux          | a terminal with a readable screen
 redis-server              | redis-server  | a real server to watch
 redis-benchmark           | redis-tools   | its load
 nginx                     | nginx-light   | a real server that uses sendfile
 wrk                       | wrk           | load on it
 /usr/sbin/tcpstates       | libbpf-tools  | the peer to compare with
-bpftool                   | bpftool       | looks for programs and maps left behind
+bpftool                   | bpftool       | finds programs and maps left behind
 setcap                    | libcap2-bin   | runs the tools with few capabilities
-ps                        | procps        | looks for processes left behind
+ps                        | procps        | finds processes left behind
 unshare                   | util-linux    | private namespaces
 "
 LAB_NEEDS="$BUILD_NEEDS
@@ -43,7 +43,7 @@ cpio                      | cpio          | packs it
 python3                   | python3       | compares the findings with the record
 dpkg-deb                  | dpkg          | unpacks the kernels
 xz                        | xz-utils      | unpacks their modules
-zstd                      | zstd          | likewise
+zstd                      | zstd          | unpacks kernel modules
 ss                        | iproute2      | socket tables, counters and namespaces to compare with
 tc                        | iproute2      | delays between namespaces
 setpriv                   | util-linux    | runs a tool with few capabilities

@@ -11,7 +11,7 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// The offset of this moment; take it anew for every batch, for clocks are stepped.
+    /// The current offset; call it for every batch, because clocks are stepped.
     pub fn now() -> Self {
         Self { offset: clock_ns(ClockId::Realtime) - clock_ns(ClockId::Monotonic) }
     }
@@ -55,8 +55,8 @@ impl Ticker {
         Self { end: Instant::now() + interval, interval }
     }
 
-    /// When the interval ends that is under way, for waiting; after that the next one begins.
-    /// Intervals that nobody waited for are left out.
+    /// End of the current interval, for waiting; then the next one begins. Missed intervals are
+    /// skipped.
     pub fn next_end(&mut self) -> Instant {
         let now = Instant::now();
         while self.end <= now {

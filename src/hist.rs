@@ -1,6 +1,6 @@
 //! Log-linear histograms of durations, as `bpf/lib/hist.h` fills them.
 //!
-//! A slot is as wide as 1/16 of its octave's beginning, and stands for the value in its middle: any
+//! A slot is as wide as 1/16 of its octave's beginning, and represents the value in its middle: any
 //! quantile from 512 ns to 275 s is off by at most 1/32 (3.2 %). Shorter and longer durations are
 //! counted in the first and the last slot; [`Histogram::min`] and [`Histogram::max`] are exact.
 
@@ -27,7 +27,7 @@ pub fn bounds(slot: usize) -> Range<u64> {
     start..start + width
 }
 
-/// Durations of one kind. Takes memory for octaves that have any alone.
+/// Durations of one kind. Allocates only octaves with values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
     /// By octave, in order.
@@ -50,7 +50,7 @@ impl Histogram {
         self.spans(ns, ns);
     }
 
-    /// Counts `count` durations of a slot. What they are exactly, [`Histogram::spans`] tells.
+    /// Counts `count` durations of a slot. [`Histogram::spans`] gives the slot's range.
     pub fn add(&mut self, slot: usize, count: u64) {
         if count == 0 {
             return;
@@ -99,7 +99,7 @@ impl Histogram {
         (self.count > 0 && self.min <= self.max).then_some(self.max)
     }
 
-    /// The duration in ns that so many of a thousand do not exceed: 500 asks for the median.
+    /// The quantile in ns, in thousandths: 500 is the median.
     pub fn quantile(&self, per_mille: u64) -> Option<u64> {
         // The nearest rank: of 10 durations the median is the 5th.
         let rank = (u128::from(self.count) * u128::from(per_mille.min(1000))).div_ceil(1000).max(1);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_are_counted_exactly() {
+    fn ranks_are_exact() {
         let mut all = Histogram::default();
         (1..=1000).for_each(|ms| all.record(ms * 1_000_000));
         for (per_mille, ms) in
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_is_as_if_all_had_been_counted_in_one() {
+    fn merged_histograms_equal_one_histogram() {
         let (mut odd, mut even, mut all) = Default::default();
         for ns in (0..5_000).map(|n| n * n * n) {
             let part: &mut Histogram = if ns % 2 == 1 { &mut odd } else { &mut even };

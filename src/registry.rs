@@ -18,7 +18,7 @@ pub fn modes() -> impl Iterator<Item = (&'static dyn Tool, &'static Mode)> {
     TOOLS.into_iter().flat_map(|tool| tool.modes().iter().map(move |mode| (tool, mode)))
 }
 
-/// Everything that some tool looks for in the kernel.
+/// All kernel names that the tools need.
 pub fn wanted() -> SymbolNames {
     let mut all = SymbolNames::default();
     for (_, mode) in modes() {

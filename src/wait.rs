@@ -1,4 +1,4 @@
-//! Waiting: for time, for signals, for the ring buffer, for the reader to go away.
+//! Waits for time, signals, the ring buffer, or a closed reader.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ pub enum Wake {
     Work,
     /// SIGINT, SIGTERM or SIGHUP: finish.
     Stop,
-    /// Nobody reads our output any more.
+    /// The reader of our output is gone.
     OutputClosed,
 }
 

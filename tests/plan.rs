@@ -110,7 +110,7 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
 }
 
 #[test]
-fn a_hardened_kernel_is_served_by_tracepoints_and_iterators() {
+fn a_hardened_kernel_uses_tracepoints_and_iterators() {
     let facts = facts(HARDENED);
     let why = facts.fentry_refused.clone().expect("it refuses fentry");
     assert!(why.contains("Operation not permitted"), "{why}");
@@ -140,7 +140,7 @@ fn a_hardened_kernel_is_served_by_tracepoints_and_iterators() {
 }
 
 #[test]
-fn every_debian_kernel_can_be_served_by_kprobes() {
+fn every_debian_kernel_works_with_kprobes() {
     for kernel in DEBIAN {
         let facts = facts(kernel);
         let flags = if kernel == "debian-5.10" { "recv_kprobe_5" } else { "recv_kprobe_4" };
@@ -174,7 +174,7 @@ fn every_debian_kernel_can_be_served_by_kprobes() {
 }
 
 #[test]
-fn tracepoints_alone_serve_tcpstates_everywhere_and_tcpcount_on_newer_kernels() {
+fn tracepoints_suffice_for_tcpstates_and_on_newer_kernels_tcpcount() {
     for kernel in DEBIAN {
         let facts = facts(kernel);
         let states = forced(&TCPSTATES, &facts, AttachMethod::Tracepoint);
@@ -195,7 +195,7 @@ fn tracepoints_alone_serve_tcpstates_everywhere_and_tcpcount_on_newer_kernels() 
 }
 
 #[test]
-fn raw_tracepoints_stand_in_where_btf_tracing_is_refused() {
+fn raw_tracepoints_replace_refused_btf_tracing() {
     let mut facts = facts("debian-7.2");
     for program in ["state_tracepoint", "destroy_tracepoint"] {
         facts.refused.insert(program.to_owned(), "no BTF tracing".to_owned());
@@ -205,9 +205,9 @@ fn raw_tracepoints_stand_in_where_btf_tracing_is_refused() {
     assert!(plan.ends_with("destroy: destroy_raw_tracepoint\n"), "{plan}");
 }
 
-/// An invented kernel whose compiler has inlined what we hook.
+/// An invented kernel with the hooked functions inlined.
 #[test]
-fn an_inlined_function_costs_its_hook_the_rung() {
+fn an_inlined_function_disables_its_attach_method() {
     let mut facts = facts("debian-7.2");
     facts.functions.remove("tcp_v4_do_rcv");
     let plan = auto(&TCPCOUNT, &facts);
@@ -229,9 +229,9 @@ fn an_inlined_function_costs_its_hook_the_rung() {
     );
 }
 
-/// Kernels that offer fewer ways than Debian's, invented from its newest.
+/// Kernels with fewer attach methods than Debian's, derived from its newest.
 #[test]
-fn a_kernel_with_fewer_ways_is_served_by_the_next_best() {
+fn a_kernel_with_fewer_methods_uses_the_next_best() {
     let open = facts("debian-6.1");
     let no_fentry = Facts { fentry_refused: Some("EINVAL".to_owned()), ..open.clone() };
     assert!(auto(&TCPCOUNT, &no_fentry).contains("send: send_kretprobe send_kprobe"));
@@ -246,7 +246,7 @@ fn a_kernel_with_fewer_ways_is_served_by_the_next_best() {
 /// fentry, BTF tracepoints and iterators follow pointers that the verifier knows; what copies
 /// kernel memory is refused.
 #[test]
-fn confidentiality_lockdown_leaves_what_needs_no_copies() {
+fn confidentiality_lockdown_allows_methods_without_copies() {
     let refused = Some("lockdown=confidentiality refuses kprobes".to_owned());
     for kernel in DEBIAN {
         let open = facts(kernel);
@@ -256,7 +256,7 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
             ..open.clone()
         };
         for spec in specs() {
-            // There, functions of seven parameters are for kprobes alone.
+            // There, only kprobes can hook functions of seven parameters.
             let watches_acks = [LISTENOVERFLOW.name, TCPDASH.name].contains(&spec.name);
             let seven = kernel == "debian-6.1" && watches_acks;
             assert_eq!(auto(spec, &locked) == auto(spec, &open), !seven, "{kernel}");
@@ -270,7 +270,7 @@ fn confidentiality_lockdown_leaves_what_needs_no_copies() {
 }
 
 #[test]
-fn a_hash_map_of_sockets_wants_to_know_of_their_end() {
+fn a_socket_hash_map_needs_the_destroy_hook() {
     let mut facts = facts("debian-7.2");
     let in_hash = PlanRequest { forced: None, use_hash: Some(true) };
     assert_eq!(decide(&TCPSTATES, &facts, in_hash), format!("{STATES_FENTRY_NEW}{IN_HASH}"));
@@ -283,7 +283,7 @@ fn a_hash_map_of_sockets_wants_to_know_of_their_end() {
 }
 
 #[test]
-fn what_the_kernel_forbids_has_its_own_code_for_every_tool() {
+fn forbidden_loading_has_its_own_exit_code() {
     let good = facts("debian-7.2");
     let kernels = [
         ("3: missing CAP_BPF and CAP_PERFMON:", Facts { capabilities: 0, ..good.clone() }),
@@ -301,7 +301,7 @@ fn what_the_kernel_forbids_has_its_own_code_for_every_tool() {
 }
 
 #[test]
-fn who_is_not_root_is_told_how_to_become_able() {
+fn an_ordinary_user_gets_a_hint_to_capabilities() {
     let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
     for spec in specs() {
         let refusal = auto(spec, &nobody);
@@ -311,7 +311,7 @@ fn who_is_not_root_is_told_how_to_become_able() {
 }
 
 #[test]
-fn a_kernel_without_anything_is_told_everything_that_is_missing() {
+fn a_kernel_without_any_method_lists_all_that_is_missing() {
     let bare = Facts {
         tracepoints: BTreeSet::new(),
         iterators: BTreeSet::new(),
@@ -332,7 +332,7 @@ fn a_kernel_without_anything_is_told_everything_that_is_missing() {
     assert!(!refusal.contains("owners"), "not required: {refusal}");
 }
 
-/// tcplatency's plan, whose hooks are the same everywhere but for how they are reached.
+/// tcplatency's plan: the same hooks everywhere, by different methods.
 fn latency(send: &str, segment: &str, accept: &str) -> String {
     format!(
         "state: state_tracepoint\nsend-begin: {send}\nsegment: {segment}\n{accept}\n\
@@ -341,7 +341,7 @@ fn latency(send: &str, segment: &str, accept: &str) -> String {
 }
 
 #[test]
-fn tcplatency_sees_sends_begin_where_it_can() {
+fn tcplatency_prefers_the_start_of_sends() {
     let functions = "segment_v4_fentry segment_v6_fentry";
     for (kernel, accept) in [("debian-6.12", "accept_fexit_2"), ("debian-7.2", "accept_fexit_2")] {
         let accept = format!("accept-return: {accept}");
@@ -371,7 +371,7 @@ fn tcplatency_sees_sends_begin_where_it_can() {
 }
 
 #[test]
-fn kinds_that_nobody_asked_for_have_no_hooks() {
+fn unselected_kinds_have_no_hooks() {
     let plan = |kinds: &[LatencyKind], events| {
         auto(spec_of(Kinds::of(kinds), true, events), &facts(HARDENED))
     };
@@ -393,7 +393,7 @@ fn kinds_that_nobody_asked_for_have_no_hooks() {
 /// How a hook is served does not depend on the tool: what holds of these hooks in the tools below
 /// holds in every tool and mode.
 #[test]
-fn every_hook_of_tcpdash_and_of_each_mode_is_one_of_a_tool_tested_here() {
+fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
     let tested = [&TCPSTATES, &TCPCOUNT, &TCPLATENCY, &LISTENOVERFLOW, &LISTENOVERFLOW_WAIT];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
@@ -411,7 +411,7 @@ fn every_hook_of_tcpdash_and_of_each_mode_is_one_of_a_tool_tested_here() {
 
 /// The order of the hooks is that of the status record.
 #[test]
-fn hooks_of_modes_and_of_tcpdash_stand_in_this_order() {
+fn modes_and_tcpdash_have_this_hook_order() {
     let names = |spec: &Spec| spec.hooks.iter().map(|hook| hook.name).collect::<Vec<_>>().join(" ");
     assert_eq!(names(&TCPSTATES_SUMMARY), "state accept owners sockets");
     assert_eq!(names(&TCPLATENCY_EVENTS), "state send-begin segment owners listening");
@@ -426,7 +426,7 @@ fn hooks_of_modes_and_of_tcpdash_stand_in_this_order() {
 
 /// A name misspelt in a hook would pass for a feature that no kernel has.
 #[test]
-fn some_kernel_has_every_name_that_hooks_attach_to() {
+fn every_attach_target_exists_in_some_kernel() {
     let kernels: Vec<_> = DEBIAN.into_iter().chain([HARDENED]).map(facts).collect();
     for wanted in specs().map(Spec::wanted) {
         for name in wanted.tracepoints {
@@ -446,7 +446,7 @@ const LISTENERS: &str = "find-listeners: find_listeners\nlistener-queues: look_a
                          listeners: dump_listeners\nwaits: dump_waits\n";
 
 #[test]
-fn listenoverflow_sees_each_decision_where_functions_can_be_hooked() {
+fn with_functions_listenoverflow_sees_each_decision() {
     let kretprobes = "ack_v4_kretprobe ack_v6_kretprobe ack_v4_kprobe ack_v6_kprobe";
     for (kernel, make, accept) in [
         ("debian-5.10", "ack_v4_fexit_6 ack_v6_fexit_6", "4"),
@@ -483,7 +483,7 @@ fn listenoverflow_sees_each_decision_where_functions_can_be_hooked() {
 }
 
 #[test]
-fn elsewhere_listenoverflow_looks_at_its_listeners() {
+fn without_functions_listenoverflow_samples_its_listeners() {
     let plan = auto(&LISTENOVERFLOW, &facts(HARDENED));
     for served in [
         "syn: dump_listeners\n",
@@ -495,7 +495,7 @@ fn elsewhere_listenoverflow_looks_at_its_listeners() {
     }
     let wait = auto(&LISTENOVERFLOW_WAIT, &facts(HARDENED));
     assert!(wait.contains("accept-return: accept_sys_exit\n"), "{wait}");
-    // Before 6.11 the tracepoint did not tell whose a freed segment was.
+    // Before 6.11 the tracepoint had no socket of a freed segment.
     for (kernel, told) in [("debian-6.1", false), ("debian-6.12", true)] {
         let plan = forced(&LISTENOVERFLOW, &facts(kernel), AttachMethod::Tracepoint);
         let served = plan.contains("final-ack: discard_tracepoint\n");

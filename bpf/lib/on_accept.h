@@ -6,6 +6,6 @@
 
 /*
  * Each object defines what it does when accept() has returned child, never NULL. With PROBE_READ
- * both sockets may be gone already: their addresses are good as keys alone.
+ * both sockets may be freed already: their addresses are valid only as keys.
  */
 static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What user space asks of the programs. It is constant once they are loaded. */
+/* Options from user space, constant once the programs are loaded. */
 #pragma once
 
 #include "lib/bpf.h"

@@ -7,7 +7,7 @@
 /* Each object defines what it does in tcp_v4_do_rcv() and tcp_v6_do_rcv(), in any state ... */
 static __always_inline void on_segment(struct sock *sk, const struct sk_buff *skb, enum access how);
 
-/* ... and at tcp_probe, which the kernel passes in ESTABLISHED alone. */
+/* ... and at tcp_probe, which the kernel reaches only in ESTABLISHED. */
 static __always_inline void on_tcp_probe(struct sock *sk, const struct sk_buff *skb);
 
 SEC("fentry/tcp_v4_do_rcv")

@@ -58,7 +58,7 @@ class Bench:
         return [str(self.bins / "tcpload"), kind, "--seconds", str(seconds)]
 
     def attempt(self, variant, run):
-        """Runs one measurement; a tool that cannot is told about and left out from then on."""
+        """Runs one measurement; a tool that fails is reported and skipped from then on."""
         try:
             run(variant)
         except ToolError as error:
@@ -82,7 +82,7 @@ def watched(bench, variant, load):
 
 
 def interleave(bench, what, variants, run):
-    """Every variant in turn, round after round, so that drifts of the machine hit all alike."""
+    """Every variant in turn, round after round, so that drifts of the machine affect all equally."""
     for turn in range(bench.rounds):
         for variant in variants:
             if variant not in bench.broken:
@@ -101,7 +101,7 @@ def measure_rate(bench, load, variants, unit):
             cpu = 100 * watch.cpu_seconds / answer["seconds"]
             bench.add(f"CPU of the tool meanwhile ({unit}), % of a core", variant.name, cpu)
             bench.add(f"peak RSS ({unit}), MB", variant.name, watch.peak_mb)
-            bench.add(f"events lost ({unit}), as told", variant.name, watch.lost())
+            bench.add(f"events lost ({unit}), as reported", variant.name, watch.lost())
 
     interleave(bench, f"{unit}/s", [OFF, *variants], run)
 
@@ -148,7 +148,7 @@ def measure_start(bench, load, variants):
 
 
 def measure_idle(bench, variants):
-    """CPU of looking at listeners at which nothing happens."""
+    """CPU for idle listeners."""
     load = [str(bench.bins / "tcpload"), "listen", "--hold", "--spread"]
     load += ["--listeners", str(LISTENERS), "--port", "21000", "--backlog", "8"]
 
@@ -199,7 +199,7 @@ def measure_loss(bench, variants):
         bench.add(f"{what}: transitions made", variant.name, sum(answer["transitions"].values()))
         bench.add(f"{what}: lines written", variant.name, watch.lines())
         bench.add(f"{what}: MB written", variant.name, watch.out.stat().st_size / 1e6)
-        bench.add(f"{what}: events lost, as told", variant.name, watch.lost())
+        bench.add(f"{what}: events lost, as reported", variant.name, watch.lost())
 
     for variant in variants:
         progress(f"{what}: {variant.name}")

@@ -21,7 +21,7 @@ HELP_SAYS = b"another"
 
 
 class Screen:
-    """The tool's end of the terminal is read by nobody else."""
+    """No other process reads the tool's end of the terminal."""
 
     def __init__(self, terminal, child):
         self.terminal = terminal

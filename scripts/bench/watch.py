@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
-# Lines that a tool prints before the first one that tells something.
+# Header lines before the first data line of a tool.
 HEADING = re.compile(rb'^\s*$|^TIME|^PID|^SKADDR|^Attaching|"kind":"status"')
 LOST = re.compile(r"lost:? ([\d,]+)|([\d,]+) (?:events? )?lost", re.IGNORECASE)
 PATIENCE = 10  # seconds for a tool to start, to print or to end
@@ -75,7 +75,7 @@ def program_times():
 
 
 def programs():
-    """BPF programs in the kernel now: id -> what bpftool tells."""
+    """BPF programs in the kernel now: id -> bpftool's record."""
     shown = subprocess.run(
         ["bpftool", "--json", "prog", "show"], check=True, capture_output=True, text=True
     )
@@ -107,7 +107,7 @@ class Watch:
                 self.wait_loaded(child, before)
                 yield
                 self.programs = {k: v for k, v in programs().items() if k not in before}
-                # The peak that wait4 tells would include this script's own, from the fork.
+                # The peak from wait4 would include this script's own, from the fork.
                 status = Path(f"/proc/{child.pid}/status").read_text()
                 peak = re.search(r"VmHWM:\s+(\d+)", status)
                 if not peak:
@@ -163,7 +163,7 @@ class Watch:
 
 
 def lost_in(line):
-    """The number of lost events that a line tells."""
+    """The number of lost events in a line."""
     found = LOST.search(line)
     if not found:
         raise ToolError(f"does not say what it lost: {line}")
@@ -171,7 +171,7 @@ def lost_in(line):
 
 
 def first_line(argv):
-    """Seconds from exec to the first line on a terminal that tells something."""
+    """Seconds from exec to the first data line on a terminal."""
 
     def give_up(_signal, _frame):
         raise ToolError(f"no line within {PATIENCE} s")

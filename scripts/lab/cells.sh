@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs cells of the lab on the kernel that runs, in a guest or natively, as root: cells.sh STEP...
 # A step is a cell or one of "verifier" and "peers". Findings go to the file LAB_OUT, one a line,
-# fields separated by tabs. Plain sh, for the guest has busybox only.
+# fields separated by tabs. Plain sh: the guest has only busybox.
 #
 # LAB_DIR has the tools, tcpload, verifier, the test binary live, tests.tsv, and tools.txt.
 # LAB_TESTED is a cell whose tests have run already on this kernel; there the tools only start.
@@ -13,8 +13,8 @@ TEST_LIMIT=${TEST_LIMIT:-90}
 PEERS='tcpstates tcptop tcpconnlat tcprtt tcpsynbl tcplife'
 PEER_LIMIT=15
 LOCKDOWN=/sys/kernel/security/lockdown
-# An ordinary user; the runner of the tools only, for tests make namespaces and need root. By its
-# path, for busybox has a lesser one.
+# An ordinary user; for the tools only: tests make namespaces and need root. By its
+# path: busybox has a limited one.
 USER_RUNNER='/usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all,+bpf,+perfmon
 	--ambient-caps=-all,+bpf,+perfmon --bounding-set=-all,+bpf,+perfmon'
 
@@ -34,7 +34,7 @@ last_words() {
 	grep -v '^ *$' "$1" | tail -n 1 | tr '\t\r' '  '
 }
 
-# Makes the machine what a cell wants it to be; lockdown stays raised for ever.
+# Prepares the machine for a cell; lockdown cannot be lowered again.
 enter() {
 	unset TCPSCOPE_ATTACH
 	export TCPSCOPE_RUNNER=
@@ -53,7 +53,7 @@ enter() {
 	esac
 }
 
-# Whether a tool starts; tells its exit code with the rungs it took, or with what it said.
+# Whether a tool starts; reports its exit code with the attach methods, or its message.
 # tcpscope-check does not watch, and ends as the first tool that cannot start would: it has done
 # its work when it has judged them. Its test lets it load the programs, and compares with the tools.
 starts() {
@@ -120,7 +120,7 @@ run_test() {
 	[ "$code" -ne 0 ] || grep -q '^test result: ok. 1 passed' "$work/out" || code=404
 	tell test "$1" "$2" "$3" "$code" $(($(date +%s) - begin))
 	[ "$code" -ne 0 ] || return 0
-	# The failure's text stands between its heading and the summary.
+	# The failure's text is between its heading and the summary.
 	sed -n '/^---- /,/^failures:/p' "$work/out" | sed '1d;$d' | grep -v '^ *$' | head -n 40 |
 		tr '\t\r' '  ' | while IFS= read -r line; do
 		tell log "$1" "$2" "$3" "$line"

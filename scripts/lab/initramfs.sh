@@ -9,7 +9,7 @@ PROGRAMS='ip tc ss nstat nsenter unshare setpriv stdbuf
 	/usr/sbin/tcpstates /usr/sbin/tcptop /usr/sbin/tcpconnlat /usr/sbin/tcprtt /usr/sbin/tcpsynbl
 	/usr/sbin/tcplife'
 
-# Copies a file to the same path, through links, for the loader looks libraries up by name.
+# Copies a file to the same path, through links, because the loader finds libraries by name.
 add() {
 	local file
 	for file in "$@"; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Has Debian's kernels ready in the cache and prints where they are: kernels.sh SERIES...
-# One line each: SERIES RELEASE PATH_OF_VMLINUZ. What is younger than a week is not looked up again.
+# One line each: SERIES RELEASE PATH_OF_VMLINUZ. Results younger than a week are reused.
 #
 # The mirror is the one that this machine's apt uses. A private state folder leaves the machine's
-# own package lists alone; apt checks signatures, sizes and checksums as always.
+# own package lists only; apt checks signatures, sizes and checksums as always.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 

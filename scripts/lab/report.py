@@ -32,7 +32,7 @@ def show(kernels):
             tests = f"{found.tests} tests, {found.seconds} s{hooks}"
             print(f"  {cell:15} {tool:15} {tests:36} {found}")
         for (name, program, kept), why in kernel.insns.items():
-            # Many may not use socket storage; that no way is left is worth a line.
+            # Many may not use socket storage; report a program without any method left.
             if kept == "hash" and not isinstance(why, int):
                 print(f"  {'verifier':15} {name} {program}: {why}")
         for line in kernel.logs:

@@ -1,4 +1,4 @@
-//! What the kernel calls the functions that BTF does not describe.
+//! Kernel symbols of functions that BTF lacks.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_the_compiler_or_a_module_made_of_a_function() {
+    fn finds_inlined_and_module_variants_of_a_function() {
         let kallsyms = b"\
             0000000000000000 T tcp_sendmsg\n\
             0000000000000000 t tcp_sendmsg_locked\n\

@@ -64,7 +64,7 @@ fn the_first_failure_is_the_exit_code() {
 }
 
 #[test]
-fn whom_the_rights_lack_is_told_what_they_would_bring() {
+fn missing_capabilities_still_show_the_plan() {
     let never: Load = |_, _| unreachable!("nothing is loaded without the rights");
     let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
     let inside = Facts { init_userns: false, ..facts("debian-7.2") };
@@ -76,9 +76,9 @@ fn whom_the_rights_lack_is_told_what_they_would_bring() {
     }
 }
 
-/// Names that were not looked up are not missing.
+/// Names that were not requested are not missing.
 #[test]
-fn without_btf_nothing_is_said_of_hooks() {
+fn without_btf_hooks_are_not_reported() {
     let bare =
         Facts { btf: false, tracepoints: [].into(), functions: [].into(), ..facts("debian-7.2") };
     let report = report(bare, None);
@@ -87,7 +87,7 @@ fn without_btf_nothing_is_said_of_hooks() {
 }
 
 #[test]
-fn a_tool_that_cannot_start_shows_the_hooks_that_could_be_served() {
+fn a_tool_that_cannot_start_lists_its_usable_hooks() {
     let mut poor = facts("hardened-6.18");
     poor.tracepoints.remove("sock_send_length");
     let report = report(poor, None);

@@ -1,4 +1,4 @@
-//! The report as text for people, made to be pasted into an issue tracker.
+//! The report as text, for issue trackers.
 
 use textwrap::Options;
 
@@ -211,7 +211,7 @@ impl Page {
         self.wrap(&first, &" ".repeat(INDENT), text);
     }
 
-    /// A message: lines that go on with a sentence are filled up, the others begin anew.
+    /// A message: continued sentences are refilled, other lines start a new paragraph.
     fn message(&mut self, text: &str) {
         let mut lines = text.lines().peekable();
         while let Some(line) = lines.next() {

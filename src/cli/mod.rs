@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_hold_together() {
+    fn the_flags_are_consistent() {
         Tool::command().debug_assert();
         let help = Tool::command().render_help().to_string();
         for heading in ["Filters:", "Output:", "Measurement:"] {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_are_refused_by_name_with_a_hint() {
+    fn bad_values_are_rejected_with_a_hint() {
         for (args, value, hint) in [
             ("--port 70000", "'70000'", "65535"),
             ("--addr 10.0.0.0/33", "'10.0.0.0/33'", "/0 to /32"),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clap_cannot_see_is_refused_alike() {
+    fn checks_beyond_clap_are_usage_errors() {
         let tool = parse(&format!("--port {}", vec!["1"; 17].join(","))).unwrap();
         let error = usage_error::<Tool>(tool.common.filters.filter().unwrap_err());
         assert_eq!(error.exit_code(), 2);

@@ -1,4 +1,4 @@
-//! Readers of single values. Their errors say what is wrong with the value and what would do.
+//! Parsers of single values. Their errors name the fault and a valid value.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU64;
@@ -14,7 +14,7 @@ const V4_OFFSET: u8 = 96;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Sizes that the kernel takes for a ring buffer and this kit thinks sane, in bytes.
 const BUFFER_SIZES: RangeInclusive<u64> = 4096..=1 << 30;
-/// A smaller recording would begin anew with every interval.
+/// A smaller recording would restart with every interval.
 const SMALLEST_FILE: u64 = 64 << 10;
 
 /// A time above 0: `200us`, `10ms`, `1.5s`, `2m`, `1h`, or seconds without a unit.
@@ -41,7 +41,7 @@ pub fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "write a whole number of at least 1".to_owned())
 }
 
-/// How many entries a map of the kernel shall have.
+/// Number of entries of a BPF map.
 pub fn entries(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(entries @ 1..=16_777_216) => Ok(entries),

@@ -1,4 +1,4 @@
-//! Turns sums that only grow into what came in an interval.
+//! Turns growing counters into counts of an interval.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ struct Past {
     last: CountSums,
     /// When they last grew, monotonic ns.
     active: u64,
-    /// The last counter read, for rows of keys that are gone.
+    /// The last counter read, for rows of removed keys.
     counter: Counter,
 }
 
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_left_the_map_and_came_back_starts_anew() {
+    fn a_returning_key_starts_at_zero() {
         for (cumulative, expected) in [(false, 3), (true, 103)] {
             let mut counts = Counts::new(cumulative);
             let gone = Counter { closed: true, gone: true, ..counter(1, 100) };
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn only_idle_keys_of_a_crowded_map_give_way() {
+    fn only_idle_keys_of_a_full_map_are_removed() {
         let mut counts = Counts::new(false);
         counts.interval(vec![counter(1, 100)], other(0), 0);
         assert!(!counts.expendable(&counter(1, 100), false, IDLE_NS));

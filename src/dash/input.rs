@@ -19,7 +19,7 @@ use super::terminal;
 use super::{Action, Event, Message};
 use crate::report::ignored_signals;
 
-/// A screen that takes no more characters must not keep the program from its end.
+/// A blocked screen must not block shutdown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Signals that end a program by default; the terminal is given back before they do. The others cannot be
@@ -41,7 +41,7 @@ pub fn watch_terminal(send: SyncSender<Message>) -> io::Result<()> {
                 Err(error) => break error,
             }
         };
-        // Without keys nobody could ever quit.
+        // Without keys the user could not quit.
         let _ = send.send(Message::Failed(gone.into()));
     })?;
     Ok(())
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_what_people_press() {
+    fn keys_match_the_documented_ones() {
         let press = |code, modifiers| key(&KeyEvent::new(code, modifiers));
         assert_eq!(press(KeyCode::Char('C'), KeyModifiers::CONTROL), Some(KeyPress::Ctrl('c')));
         assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(KeyPress::Char('G')));

@@ -1,4 +1,4 @@
-//! Where things are on the screen: plain arithmetic, for drawing as for clicks.
+//! Screen layout: plain arithmetic, for drawing and clicks.
 
 use super::View;
 use super::rows::TableRow;
@@ -60,7 +60,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// That of a screen of so many columns and lines.
+    /// The layout of a screen with these columns and lines.
     pub fn of(view: View, width: u16, height: u16, detail: bool) -> Self {
         let screen = Area { x: 0, y: 0, width, height };
         let (_, rest) = screen.split(HEAD);
@@ -148,7 +148,7 @@ mod tests {
     use crate::report::Row;
 
     #[test]
-    fn what_must_be_there_is_there_on_the_smallest_screen() {
+    fn the_smallest_screen_shows_the_required_parts() {
         let headings = |places: Vec<Place>| -> Vec<&str> {
             places.iter().map(|place| ProcessRow::columns()[place.index].heading).collect()
         };

@@ -1,4 +1,4 @@
-//! Writes lines into a file that does not grow for ever.
+//! Writes lines into a file of limited size.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn two_files_share_the_room_and_no_line_is_cut() {
+    fn two_files_stay_below_the_limit_with_whole_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recording");
         let mut recorder = create(&path, false).unwrap();

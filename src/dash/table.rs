@@ -12,7 +12,7 @@ pub struct TableState<R: TableRow> {
     sort: usize,
     reverse: bool,
     cursor: usize,
-    /// The row that the selection follows, once somebody has moved it.
+    /// The row that the selection follows, once it was moved.
     followed: Option<R::Id>,
     top: usize,
     shift: usize,
@@ -90,7 +90,7 @@ impl<R: TableRow> TableState<R> {
         self.top.clamp(lowest, self.cursor.max(lowest)).min(end.max(lowest))
     }
 
-    /// Moves the selection by so many rows.
+    /// Moves the selection by this many rows.
     pub fn step(&mut self, rows: isize, page: usize) {
         let last = self.rows.len().saturating_sub(1);
         self.select(self.cursor.saturating_add_signed(rows).min(last), page);
@@ -111,7 +111,7 @@ impl<R: TableRow> TableState<R> {
         self.sort_by(next.unsigned_abs());
     }
 
-    /// Sorts by a column; by the same again the other way round.
+    /// Sorts by a column; the same column again reverses.
     pub fn sort_by(&mut self, column: usize) {
         if column >= R::columns().len() {
             return;
@@ -133,7 +133,7 @@ impl<R: TableRow> TableState<R> {
         self.shift = self.shift.saturating_add_signed(step).min(most);
     }
 
-    /// Index of the column sorted by, and whether smallest come first.
+    /// Index of the sort column, and whether ascending.
     pub fn order(&self) -> (usize, bool) {
         (self.sort, self.reverse)
     }
@@ -154,7 +154,7 @@ impl<R: TableRow> TableState<R> {
         self.detail.take().is_some()
     }
 
-    /// The row whose details are open.
+    /// The row with open details.
     pub fn detail(&self) -> Option<&R> {
         self.detail.as_ref()
     }
@@ -165,7 +165,7 @@ impl<R: TableRow> TableState<R> {
     }
 }
 
-/// What is unknown comes last, whichever way round.
+/// Unknown values come last in both orders.
 fn order<R: TableRow>(column: &Column<R>, reverse: bool, a: &R, b: &R) -> Ordering {
     let (a, b) = ((column.cell)(a), (column.cell)(b));
     let order = a.order(&b);

@@ -63,7 +63,7 @@ impl View {
         before..before + width(self)
     }
 
-    /// The view whose tab has this column.
+    /// The view with its tab at this column.
     pub fn at(x: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|view| view.tab().contains(&x))
     }

@@ -1,4 +1,4 @@
-//! Cgroups, which the kernel knows by number: the inode of their directory.
+//! Cgroups by number: the inode of their directory.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Patterns of process names, compiled for a machine that a BPF program can run too.
+//! Patterns of process names, compiled to a state machine that BPF programs can run.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use std::str::FromStr;
 pub struct CommGlob {
     /// For each byte, the states from which it matches the next token.
     pub step: [u32; 256],
-    /// States where a `*` stands, which no byte makes leave.
+    /// States of a `*`, which no byte leaves.
     pub stay: u32,
     /// The one state in which everything has matched.
     pub accept: u32,
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn invalid_patterns_are_rejected() {
         let error = |pattern: &str| pattern.parse::<CommGlob>().unwrap_err();
         assert_eq!(error(""), GlobError::Empty);
         assert_eq!(error("[a"), GlobError::OpenClass);

@@ -1,4 +1,4 @@
-//! Network namespaces, which the kernel knows by inode number.
+//! Network namespaces by inode number.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::statfs;
 
-/// File system type of the files that stand for namespaces (`include/uapi/linux/magic.h`).
+/// File system type of namespace files (`include/uapi/linux/magic.h`).
 const NSFS_MAGIC: u64 = 0x6e73_6673;
 /// No process has a higher number (`PID_MAX_LIMIT`); inode numbers of namespaces start far above.
 const MAX_PID: u32 = 1 << 22;

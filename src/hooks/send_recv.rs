@@ -1,4 +1,4 @@
-//! What passes through connections.
+//! Sends, receives and segments.
 
 use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters};
@@ -6,8 +6,8 @@ use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoi
 
 /// A process has sent.
 ///
-/// fexit runs for TCP alone, the tracepoint for every protocol; kretprobes come last, for the
-/// kernel keeps room for few calls at once and leaves out the rest.
+/// fexit runs only for TCP, the tracepoint for every protocol; kretprobes come last, because the
+/// kernel has few kretprobe instances and skips other calls.
 pub static SEND: Hook = Hook {
     name: "send",
     attach: &[

@@ -1,4 +1,4 @@
-//! The life of sockets and who owns them.
+//! Life and owners of sockets.
 
 use super::accept;
 use crate::kernel::attach::AttachPoint::Needed;
@@ -18,7 +18,7 @@ pub static STATE: Hook = Hook {
 };
 
 /// `accept()` has handed a connection to a process; where functions cannot be hooked, its first
-/// send or receive tells, and without either the owner is learned later.
+/// send or receive shows it, and without either the owner is found later.
 pub static ACCEPT: Hook = Hook {
     name: "accept",
     attach: &[

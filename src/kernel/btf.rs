@@ -1,4 +1,4 @@
-//! What the kernel says of its own types (BTF), read as far as a few names need it.
+//! The kernel's type information (BTF), read only for the wanted names.
 //!
 //! A tool asks for some thirty names; libbpf reads everything once more to fit the programs. So
 //! both sections stream through a small buffer, each once. The kernel's 5 MB take 2.4 ms that
@@ -145,7 +145,7 @@ impl<R: Read + Seek> Btf<R> {
                 begin = end + 1;
             }
             stream.consume(begin)?;
-            // Below 4 GiB, for the length of the section has 32 bits.
+            // Below 4 GiB: the length of the section has 32 bits.
             offset += u32::try_from(begin)?;
         }
         Ok(())

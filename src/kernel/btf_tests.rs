@@ -115,7 +115,7 @@ fn finds_functions_with_their_parameters_among_all_kinds() {
 }
 
 #[test]
-fn a_name_must_be_whole() {
+fn a_name_must_match_completely() {
     let mut btf = open(kernel().bytes());
     let names =
         btf.names(&["btf_trace_tcp_probe", "trace_tcp_probe", "btf_trace_tcp", "sock"]).unwrap();
@@ -125,7 +125,7 @@ fn a_name_must_be_whole() {
 }
 
 #[test]
-fn names_on_both_sides_of_a_refill_are_whole() {
+fn names_across_a_refill_are_complete() {
     let mut made = Made::new();
     let mut names = Vec::new();
     while made.strings.len() < 3 * BUFFER_LEN {
@@ -152,7 +152,7 @@ fn the_first_of_two_functions_counts() {
 }
 
 #[test]
-fn wherever_it_is_cut_short_it_is_an_error() {
+fn truncated_btf_is_an_error() {
     let bytes = kernel().bytes();
     for len in 0..bytes.len() {
         assert!(functions(&bytes[..len], &["tcp_sendmsg", "printk"]).is_err(), "{len} bytes");
@@ -173,7 +173,7 @@ fn no_byte_is_trusted() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn damaged_lines_are_reported() {
     let error = |bytes: &[u8], name| format!("{:#}", functions(bytes, &[name]).unwrap_err());
     assert_eq!(error(b"", "f"), "no BTF header: failed to fill whole buffer");
     assert!(error(&[b'x'; 30], "f").contains("not BTF of this machine (magic 0x7878)"));

@@ -1,4 +1,4 @@
-//! Short words for the tables of hooks.
+//! Short constructors for the tables of hooks.
 
 use super::attach::{Attach, AttachMethod, AttachPoint, Parameters, Program};
 

@@ -33,7 +33,7 @@ pub enum StartError {
          kernels since 5.8 are."
     )]
     NoBtf,
-    /// Something that every rung of a hook needs does not exist here.
+    /// No attach method of a hook is available here.
     #[error("kernel {release} cannot serve {}", join_missing(.missing))]
     Unsupported {
         /// `uname -r`.
@@ -60,7 +60,7 @@ pub enum StartError {
         /// What was refused.
         detail: String,
     },
-    /// `--attach` asked for a rung that a hook does not have here.
+    /// The method of `--attach` is not available for a hook here.
     #[error("--attach {rung} is not possible here: {}", join_missing(.missing))]
     MethodUnavailable {
         /// What was asked for.
@@ -71,7 +71,7 @@ pub enum StartError {
     /// `--track storage` where it cannot be had.
     #[error("--track storage is not possible here: {obstacle}\nUse --track hash or --track auto.")]
     NoStorage {
-        /// What is in the way.
+        /// The obstacle.
         obstacle: String,
     },
 }
@@ -133,7 +133,7 @@ impl StartError {
     }
 }
 
-/// What libbpf said lately; shown when loading fails.
+/// Recent libbpf messages; shown if loading fails.
 static COMPLAINTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 #[expect(clippy::needless_pass_by_value, reason = "the type is libbpf-rs's")]
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn other_complaints_blame_nobody() {
+    fn other_messages_name_no_program() {
         for said in ["", "libbpf: Failed to bump RLIMIT_MEMLOCK", "libbpf: prog 'unended", "prog"] {
             assert_eq!((blamed(said), verdict(said)), (None, None), "{said}");
         }

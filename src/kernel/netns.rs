@@ -1,4 +1,4 @@
-//! Entering a network namespace, for iterators show the sockets of their reader's.
+//! Entering a network namespace: iterators show the sockets of the reader's namespace.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

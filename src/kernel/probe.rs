@@ -1,4 +1,4 @@
-//! Tries what no file tells: whether the kernel takes fentry programs.
+//! Tests whether the kernel accepts fentry programs, which no file shows.
 //!
 //! Hardened kernels refuse them with every right, and say so only when asked to load one. A
 //! program of two instructions is the cheapest question. libbpf-rs cannot load bare instructions,
@@ -17,7 +17,7 @@ use libbpf_sys::{
 use rustix::io::Errno;
 
 /// Why no fentry program can be loaded; `None`: it can. `functions` are the BTF ids of some to
-/// try with; one is enough, unless the kernel has a function in BTF alone.
+/// try with; one is enough, unless a function is only in BTF.
 pub fn fentry_refused(functions: impl IntoIterator<Item = u32>) -> Option<String> {
     let absent = Errno::NOENT.raw_os_error();
     let error = functions
@@ -54,7 +54,7 @@ fn load(function: u32) -> io::Result<()> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(-fd));
     }
-    // SAFETY: the kernel has just opened it, and nobody else knows of it.
+    // SAFETY: the kernel has just opened it, and nothing else owns it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Waiting until no program is at work with what user space has just replaced.
+//! Waits until no program uses a map that user space has just replaced.
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd};

@@ -1,4 +1,4 @@
-//! A part of a file that passes through a buffer.
+//! Buffered reader of a file section.
 
 use std::io::{Read, Seek, SeekFrom, Take};
 

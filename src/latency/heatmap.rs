@@ -1,4 +1,4 @@
-//! Time down, latency across: a line of shaded cells an interval.
+//! Heatmap: one line of shaded cells per interval, latency across.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const STEP: usize = SUBS / 2;
 const CELLS: usize = SLOTS / STEP;
 /// Lines after which the scale is shown again.
 const SCREEN: usize = 20;
-/// What a cell shows by its share of the interval's fullest one.
+/// Shade of a cell by its share of the interval's largest.
 const SHADES: [(u64, char); 4] = [(2, '█'), (4, '▓'), (16, '▒'), (u64::MAX, '░')];
 /// The ticks of the scale.
 const TICKS: [(u64, &str); 9] = [
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_stands_below_the_tick_of_its_duration() {
+    fn heatmap_cells_align_with_the_axis() {
         let mut shades = Heatmap::default();
         let text = shades.draw(interval(&[(10_000_000, 3)]), 0, &mut Ctx::new(0, true));
         let (scale, line) = text.split_once('\n').unwrap();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn shades_tell_shares_and_rare_ones_stay_visible() {
+    fn shades_show_shares_and_rare_values_stay_visible() {
         let mut shades = Heatmap::default();
         let durations = [(1_000, 1_000), (4_000, 300), (16_000, 70), (1_000_000, 1)];
         let text = shades.draw(interval(&durations), 0, &mut Ctx::new(0, true));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scale_comes_back_every_screen() {
+    fn the_axis_repeats_every_screen() {
         let mut shades = Heatmap::default();
         let mut ctx = Ctx::new(0, true);
         let texts: String =

@@ -1,4 +1,4 @@
-//! A histogram drawn with bars.
+//! Histogram with bars.
 
 use crate::hist::{Histogram, SLOTS, SUBS, bounds, slot_of};
 use crate::report::human;
@@ -7,7 +7,7 @@ use crate::report::human;
 const LINES: usize = 20;
 /// Characters of the longest bar.
 const WIDTH: u64 = 40;
-/// Eighths of a character, for bars end within one.
+/// Eighths of a character, for the ends of bars.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /// A line for each range of durations between the shortest and the longest, in steps as fine as 20

@@ -1,4 +1,4 @@
-//! What takes time between two ends of a connection.
+//! Hooks of latencies.
 
 use crate::hooks::ACCEPT_RETURN_ASKED;
 use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
@@ -51,11 +51,11 @@ pub static SEND_BEGIN: Hook = Hook {
     required: true,
 };
 
-/// `accept()` returns a child, for those who insist on knowing how long that has waited.
+/// `accept()` returns a child; used if its wait is requested.
 pub static ACCEPT_WAIT: Hook =
     Hook { name: ACCEPT_RETURN_ASKED.name, attach: ACCEPT_RETURN_ASKED.attach, required: true };
 
-/// The ports that somebody listens on, which tell the roles of sockets older than the tool.
+/// Listening ports, which determine the roles of sockets older than the tool.
 pub static LISTENING: Hook = Hook {
     name: "listening",
     attach: &[iterator(&[Needed(&[

@@ -1,4 +1,4 @@
-//! Puts the kernel's octaves and heads together into one histogram a row.
+//! Joins the kernel's octaves and heads into one histogram per row.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub struct LatencySums {
     pub refused: u64,
     /// With ETIMEDOUT.
     pub timed_out: u64,
-    /// In any other way but a connection, `close()` included.
+    /// Any other end, including `close()`.
     pub failed: u64,
     /// SYNs sent again.
     pub syn_retries: u64,
@@ -111,7 +111,7 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// Takes in an entry with the values of all CPUs; `other` tells that it is from the map for rows
+    /// Adds an entry with the values of all CPUs; `other`: it is from the map for rows
     /// that found no room. What is malformed is left out.
     pub fn take<'a>(
         &mut self,
@@ -147,7 +147,7 @@ impl Latencies {
         Some(())
     }
 
-    /// The interval that ends now; the next one begins. A row of which a part found no room would be
+    /// Ends the interval and begins the next one. A row that was stored only partially would be
     /// a lie: all of it is (other).
     pub fn finish(&mut self) -> LatencyInterval {
         let Self { rows, mut other } = std::mem::take(self);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_stands_behind_the_last_octave() {
+    fn the_head_follows_the_last_octave() {
         assert_eq!(LATENCY_HEAD, OCTAVES);
     }
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_which_a_part_found_no_room_is_other_as_a_whole() {
+    fn partially_stored_rows_count_as_other() {
         let mut all = Latencies::default();
         for (pid, partial) in [(1, 0), (2, 1)] {
             let (at, value) = octave(pid, 2_000, 10);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_left_out() {
+    fn malformed_lines_are_skipped() {
         let mut all = Latencies::default();
         assert_eq!(all.take(&[0; 3], [], false), None);
         let mut unknown = key(1, 0);

@@ -1,4 +1,4 @@
-//! Rows by process and remote address together, put together by either.
+//! Rows by process and remote address, merged by either.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn either_key_has_everything() {
+    fn both_groupings_have_every_exchange() {
         let records = vec![record(1, 8, 1_000), record(1, 9, 2_000), record(2, 9, 9_000)];
         let peers = LatencyInterval { records, other: [].into() };
         let shown = |by, key: fn(&LatencyEntry) -> u32| {

@@ -5,7 +5,7 @@ use crate::wire::Listener;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A queue of 4 that lost so many in a second, of which others were accepted after these waits.
+/// A queue of 4 with this many drops in a second; others were accepted after these waits.
 fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Diagnosis> {
     let waits = waits.map(|all| {
         let mut hist = Histogram::default();

@@ -1,4 +1,4 @@
-//! What becomes of those who knock at a listener.
+//! Hooks for SYNs, final ACKs and SYN-ACK retransmits of listeners.
 
 use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
 use crate::kernel::attach::{Hook, Parameters, Program};
@@ -12,7 +12,7 @@ const MAKE_7: Parameters =
 const MAKE: Parameters = Parameters::Begin(&["sk", "skb", "req"]);
 
 /// The kernel decides about a SYN: queue it, answer it with a cookie, or drop it. Where no function
-/// tells, `sk_drops` of each listener does, with the counters of its namespace.
+/// sees it, `sk_drops` of each listener and the counters of its namespace are used.
 pub static SYN: Hook = Hook {
     name: "syn",
     attach: &[
@@ -48,12 +48,12 @@ pub static SYN: Hook = Hook {
 };
 
 /// Before 6.6 (Debian's 6.1 has the function with seven parameters) a program is loaded and cannot be
-/// attached: the kernel passes on six. Nothing in BTF tells, but for a function of the same release.
+/// attached: the kernel passes six. BTF shows this only by a function of the same release.
 const fn of_seven(name: &'static str, target: &'static str) -> Program {
     Program { needs: Some("bpf_map_sum_elem_count"), ..program(name, target, MAKE_7) }
 }
 
-/// The last ACK of a handshake comes, and no child can be made. The tracepoint shows every segment
+/// A final ACK arrives and no child can be made. The tracepoint shows every segment
 /// that a listener discards, and newer kernels give these a reason of their own.
 pub static FINAL_ACK: Hook = Hook {
     name: "final-ack",
@@ -82,7 +82,7 @@ pub static FINAL_ACK: Hook = Hook {
     required: false,
 };
 
-/// A SYN-ACK is sent again, for the client's ACK has not come, or found no room.
+/// A SYN-ACK is retransmitted: the client's ACK has not come or was dropped.
 pub static SYNACK_RETRANS: Hook = Hook {
     name: "synack-retransmit",
     attach: &[tracepoint(&[Needed(&[plain("retransmit_tracepoint", "tcp_retransmit_synack")])])],
@@ -99,7 +99,7 @@ pub static FIND_LISTENERS: Hook = Hook {
     required: false,
 };
 
-/// The queues of listeners of one namespace, for kernels whose memory may not be copied.
+/// Listener queues of one namespace, for kernels that forbid copying memory.
 pub static LISTENER_QUEUES: Hook = Hook {
     name: "listener-queues",
     attach: &[iterator(&[Needed(&[plain("look_at_listeners", "tcp")])])],

@@ -1,4 +1,4 @@
-//! Turns what is read of listeners, sums that only grow, into intervals.
+//! Turns growing counters of listeners into intervals.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,18 +11,18 @@ use crate::wire::{
     WaitSlots,
 };
 
-/// The numbers of a listener in an interval; `None`: nobody can tell.
+/// The numbers of a listener in an interval; `None`: unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// Connections in the accept queue at the end.
     pub accept_now: u64,
-    /// Most of them at any moment, or at those moments that were looked at.
+    /// Maximum in the interval, or of the samples.
     pub accept_peak: u64,
     /// One more than that fit.
     pub accept_limit: u64,
-    /// Requests whose handshake was under way at the end.
+    /// Half-open connections at the end.
     pub syn_now: u64,
-    /// Most of them, likewise.
+    /// Maximum, as above.
     pub syn_peak: u64,
     /// Most that are let in.
     pub syn_limit: Option<u64>,
@@ -54,7 +54,7 @@ pub struct ListenerInterval {
 pub struct ListenInterval {
     /// Every listener of the interval, also those that ended in it.
     pub listeners: Vec<ListenerInterval>,
-    /// Drops that the namespaces counted since the start and no listener, or the other way round.
+    /// Drops since the start that only the namespaces or only the listeners counted.
     pub unexplained: Option<u64>,
 }
 
@@ -94,7 +94,7 @@ impl Listeners {
     }
 
     /// The interval that ends now. `epoch` is its number in the kernel, for the peaks. `entries`
-    /// holds what is read now, and the last words of those that ended.
+    /// holds the current readings, and the final rows of closed listeners.
     pub fn interval(
         &mut self,
         epoch: u32,
@@ -205,7 +205,7 @@ impl Listeners {
         }
     }
 
-    /// Connections taken out of the accept queue: where nobody sees `accept()`, what came in less
+    /// Connections taken from the accept queue: if `accept()` is not seen, new connections minus
     /// what the queue grew by. A child is in the queue a moment before its handshake counts as
     /// done, so the sum may only grow.
     fn accepts(&mut self, entry: &ListenerEntry, counted: &Counted) -> Option<u64> {
@@ -217,7 +217,7 @@ impl Listeners {
         }
         let now = &entry.listener;
         let past = self.past.get_mut(&entry.id())?;
-        // Last words are those before whoever still waits is reset.
+        // The final values are from before the waiting connections are reset.
         let waiting = now.accept_now;
         let sum = (now.established + u64::from(now.accept_before)).saturating_sub(waiting.into());
         let base = past.accepts.max(accepted_before(&past.last, now));
@@ -274,7 +274,7 @@ impl Numbers {
         }
     }
 
-    /// Nothing has happened, and nobody waits.
+    /// No activity and no waiting connections.
     pub fn is_idle(&self) -> bool {
         let Drops { accept, accept_syn, accept_ack, syn, cookies, other, total, discards } =
             self.drops;

@@ -23,7 +23,7 @@ fn only(interval: &ListenInterval) -> &Numbers {
 }
 
 #[test]
-fn what_was_there_before_the_tool_is_not_shown() {
+fn drops_before_the_start_are_not_shown() {
     let mut model = Listeners::new(LOOKING, true);
     model.begin(&[entry(1, |one| one.drops = 50)], &readings(50));
     let interval = model.interval(0, &[entry(1, |one| one.drops = 53)], &[], &readings(53));
@@ -33,7 +33,7 @@ fn what_was_there_before_the_tool_is_not_shown() {
 }
 
 #[test]
-fn a_later_listener_at_the_same_address_inherits_nothing() {
+fn a_reused_listener_address_inherits_nothing() {
     let mut model = Listeners::new(LOOKING, true);
     model.begin(&[], &readings(0));
     let gone = entry(1, |one| (one.drops, one.flags) = (9, LISTENER_GONE));
@@ -62,7 +62,7 @@ fn a_peak_is_that_of_its_interval_or_what_was_there_at_its_ends() {
 
 /// A child is in the queue a moment before its handshake counts as done.
 #[test]
-fn accepts_are_what_came_less_what_waits() {
+fn accepts_are_new_connections_minus_queue_growth() {
     let mut model = Listeners::new(LOOKING, true);
     model.begin(&[entry(1, |one| (one.accept_before, one.accept_now) = (4, 4))], &readings(0));
     let mut accepts = |established, waiting| {

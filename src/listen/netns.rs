@@ -70,7 +70,7 @@ impl NetnsReader {
         all
     }
 
-    /// What people call a namespace: its name, else its eldest process.
+    /// Display name of a namespace: its name, else its oldest process.
     pub fn name(&mut self, netns: u32) -> Arc<str> {
         let name = self.names.entry(netns).or_insert_with(|| name_of(netns).into());
         Arc::clone(name)

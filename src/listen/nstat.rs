@@ -1,4 +1,4 @@
-//! What a network namespace counts, and how it is set up, as /proc shows it to those inside.
+//! Counters and settings of a network namespace, from /proc inside it.
 
 use std::fs;
 
@@ -11,11 +11,11 @@ use crate::nstat::values;
 pub struct ListenCounters {
     /// `ListenOverflows`: an accept queue was full.
     pub overflows: u64,
-    /// `ListenDrops`: a SYN or the last ACK of a handshake was dropped, for whatever reason.
+    /// `ListenDrops`: a SYN or final ACK was dropped, for any reason.
     pub drops: u64,
     /// `TCPReqQFullDrop`: a SYN queue was full, and the SYN was dropped.
     pub syn_drops: u64,
-    /// `SyncookiesSent`. `TCPReqQFullDoCookies` counts before the look at the accept queue.
+    /// `SyncookiesSent`. `TCPReqQFullDoCookies` counts before the accept queue is checked.
     pub cookies: u64,
     /// `SyncookiesRecv`: last ACKs that came with a good cookie.
     pub cookies_back: u64,
@@ -46,7 +46,7 @@ impl ListenCounters {
         })
     }
 
-    /// What came since `before`; all of it if the counters began anew, in another namespace of
+    /// Growth since `before`; everything if the counters restarted, in another namespace of
     /// the same number.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
@@ -129,7 +129,7 @@ IpExt: 0
     }
 
     #[test]
-    fn counters_that_began_anew_count_from_zero() {
+    fn restarted_counters_count_from_zero() {
         let old =
             ListenCounters { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 };
         let new = ListenCounters { overflows: 8, drops: 11, ..old };
@@ -142,7 +142,7 @@ IpExt: 0
     }
 
     #[test]
-    fn without_cookies_a_quarter_is_for_known_clients() {
+    fn without_cookies_a_quarter_is_reserved_for_known_clients() {
         let sysctls = Sysctls {
             somaxconn: 4096,
             max_syn_backlog: 128,

@@ -1,4 +1,4 @@
-//! Holds what the listeners of a namespace explain against what the namespace itself has counted.
+//! Compares the drops of a namespace's listeners with the namespace's own counters.
 
 use super::{Drops, ListenCounters, Sysctls};
 
@@ -30,7 +30,7 @@ struct Sums {
 /// What a namespace has counted, and what its listeners explain.
 ///
 /// The kernel counts for the namespace first, and a program sees it a moment later. So all that was
-/// counted before the listeners were read is explained by what is read, but for what is on its way,
+/// counted before the listeners were read is explained by what is read, except pending events,
 /// and that is there the next time: only what two readings in a row do not explain is unexplained.
 /// And no listeners explain more than is counted after they were read.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl Reconciliation {
         Some(reading.settled()?.since(self.last.settled()?))
     }
 
-    /// Takes in an interval. A listener whose losses nobody can tell explains whatever is left: its
+    /// Adds an interval. A listener with unknown drops explains the rest: its
     /// row says so.
     pub fn hold(&mut self, reading: Option<&Reading>, drops: &[Drops]) {
         let Some(reading) = reading else {
@@ -100,7 +100,7 @@ impl Reconciliation {
         self.lacking = lacking;
     }
 
-    /// Drops since the start that one side alone has counted; `None` where the counters cannot be
+    /// Drops since the start that only one side has counted; `None` if the counters cannot be
     /// read.
     pub fn unexplained(&self) -> Option<u64> {
         self.explained.map(|_| self.unexplained)
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_at_the_border_is_no_false_alarm() {
+    fn pending_counts_at_interval_borders_are_explained() {
         let mut check = Reconciliation::begin(&reading(5, 5));
         // One is counted before the listeners are read, and its program comes too late for it.
         check.hold(Some(&reading(15, 16)), &[lost(9)]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_that_moved_at_either_end_of_an_interval_tell_nothing_of_it() {
+    fn counters_that_change_at_an_interval_border_are_ambiguous() {
         let mut check = Reconciliation::begin(&reading(5, 5));
         assert_eq!(check.grown(&reading(7, 7)).map(|mib| mib.drops), Some(2));
         assert_eq!(check.grown(&reading(7, 8)), None);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_away_is_unexplained() {
+    fn missing_drops_are_unexplained() {
         let mut check = Reconciliation::default();
         check.hold(Some(&reading(10, 10)), &[lost(7)]);
         assert_eq!(check.unexplained(), Some(0), "it may come yet");
@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn more_than_was_counted_is_wrong_at_once() {
+    fn an_excess_is_unexplained_immediately() {
         let mut check = Reconciliation::default();
         check.hold(Some(&reading(1, 2)), &[lost(2), lost(3)]);
         assert_eq!(check.unexplained(), Some(3));
     }
 
     #[test]
-    fn without_counters_nobody_can_tell() {
+    fn without_counters_causes_are_unknown() {
         let mut check = Reconciliation::default();
         check.hold(None, &[lost(2)]);
         assert_eq!(check.unexplained(), None);

@@ -1,4 +1,4 @@
-//! The output: whole lines, in pieces a reader can take, and never in the way of the end.
+//! Line-buffered output that cannot block shutdown.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,10 +21,10 @@ const FILE_CHUNK: usize = 64 << 10;
 /// Why output ends.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// Nobody reads any more; no reason to complain.
+    /// The reader closed the pipe; not an error.
     #[error("the reader of the output is gone")]
     Closed,
-    /// The output takes no more: disk full, I/O error.
+    /// The output fails: disk full, I/O error.
     #[error("cannot write the output: {0}")]
     Write(#[from] io::Error),
 }
@@ -33,7 +33,7 @@ pub enum SinkError {
 enum Kind {
     /// Takes everything at once: a regular file, /dev/null.
     File,
-    /// A pipe or terminal, whose reader may be slow.
+    /// A pipe or terminal with a possibly slow reader.
     Stream,
     /// As a stream, but only a special flag keeps a write from waiting.
     Socket,
@@ -42,7 +42,7 @@ enum Kind {
 /// A buffered output that writes whole lines.
 ///
 /// A full pipe is waited for, so that a slow reader gets everything, but only until the program
-/// shall end: then the reader has half a second more and the lines left are dropped.
+/// stops: then the reader has half a second more and the remaining lines are discarded.
 #[derive(Debug)]
 pub struct Sink {
     fd: OwnedFd,
@@ -98,7 +98,7 @@ impl Sink {
     }
 
     /// Writes everything buffered, waiting for a slow reader. The buffer is empty afterwards,
-    /// whatever happened. That the reader is gone is told once; from then on lines vanish, so
+    /// in any case. A closed reader is reported once; later lines are discarded, so
     /// that a tool can still count what it would have written.
     pub fn flush(&mut self) -> Result<(), SinkError> {
         let buffer = std::mem::take(&mut self.buffer);

@@ -58,7 +58,7 @@ fn a_slow_reader_gets_every_line() {
 }
 
 #[test]
-fn a_closed_reader_is_told_of_once() {
+fn a_closed_reader_is_reported_once() {
     let (reader, writer) = pipe().unwrap();
     let (mut sink, _stop) = sink(writer);
     drop(reader);
@@ -71,7 +71,7 @@ fn a_closed_reader_is_told_of_once() {
 }
 
 #[test]
-fn a_stuck_reader_cannot_keep_the_program() {
+fn a_stuck_reader_cannot_block_shutdown() {
     let (reader, writer) = pipe().unwrap();
     let (mut sink, wake) = sink(writer);
     fill(&mut sink, 10_000);
@@ -101,7 +101,7 @@ fn a_stuck_reader_cannot_keep_the_program() {
 }
 
 #[test]
-fn what_fits_is_written_after_the_wish_to_end() {
+fn pending_output_is_written_after_a_stop() {
     let (mut reader, writer) = UnixStream::pair().unwrap();
     let (mut sink, wake) = sink(writer);
     rustix::io::write(&wake, b"x").unwrap();
@@ -115,7 +115,7 @@ fn what_fits_is_written_after_the_wish_to_end() {
 }
 
 #[test]
-fn a_socket_never_blocks_the_end() {
+fn a_socket_never_blocks_shutdown() {
     let (reader, writer) = UnixStream::pair().unwrap();
     let (mut sink, wake) = sink(writer);
     rustix::io::write(&wake, b"x").unwrap();
@@ -137,7 +137,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn a_file_gets_everything_at_once() {
+fn a_file_is_written_without_waiting() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let (mut sink, _stop) = sink(file.reopen().unwrap());
     fill(&mut sink, 30_000);

@@ -1,4 +1,4 @@
-//! The wish to end, as a descriptor that can be polled beside any other.
+//! Shutdown request as a pollable fd.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,11 +9,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// How long a reader may take for what is left after the program was told to end. Short enough
+/// How long a reader may take for the rest of the output after a shutdown request. Short enough
 /// that the whole end stays under a second.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Becomes readable, for good, once the program shall end. Clones share the wish.
+/// Becomes readable, permanently, on a shutdown request. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<Shared>);
 
@@ -44,12 +44,12 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether the program shall end.
+    /// Whether shutdown is requested.
     pub fn requested(&self) -> bool {
         self.0.noticed.get().is_some() || self.wait(Duration::ZERO)
     }
 
-    /// Waits until the program shall end (`true`) or the time has passed (`false`).
+    /// Waits for a shutdown request (`true`) or until the time has passed (`false`).
     pub fn wait(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         loop {
@@ -62,18 +62,18 @@ impl Stop {
                     return true;
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                // Not being able to wait is no reason to run on for ever.
+                // A failed wait must not keep the program running.
                 Err(_) => return true,
             }
         }
     }
 
-    /// Starts the time of grace of this stop and its clones; call it when it polls readable.
+    /// Starts the output timeout of this stop and its clones; call it when it polls readable.
     pub(super) fn notice(&self) {
         self.0.noticed.get_or_init(Instant::now);
     }
 
-    /// What is left of the time of grace; `None` while the program shall go on.
+    /// The rest of the output timeout; `None` before a shutdown request.
     pub(super) fn grace(&self) -> Option<Duration> {
         self.0.noticed.get().map(|at| GRACE.saturating_sub(at.elapsed()))
     }
@@ -107,7 +107,7 @@ impl AsFd for Stop {
 
 /// The form that `poll` takes a time in.
 pub(super) fn timespec(time: Duration) -> Timespec {
-    // Times beyond what the kernel can count are as good as for ever.
+    // Longer times than the kernel can represent are infinite.
     Timespec::try_from(time).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 })
 }
 
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stays_requested_in_every_clone() {
+    fn clones_share_the_request() {
         let (stop, writer) = Stop::pair().unwrap();
         let clone = stop.clone();
         assert!(!stop.requested());

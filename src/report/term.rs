@@ -1,4 +1,4 @@
-//! What is known of the terminal, if there is one.
+//! Properties of the terminal, if any.
 
 use std::env;
 use std::os::fd::AsFd;
@@ -19,7 +19,7 @@ pub struct Term {
 }
 
 impl Term {
-    /// Looks at an output.
+    /// Examines an output.
     pub fn of(fd: impl AsFd) -> Self {
         if !isatty(&fd) {
             return Self::default();

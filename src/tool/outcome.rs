@@ -1,4 +1,4 @@
-//! How a tool ends: an exit code, and one message where it failed.
+//! How a tool ends: an exit code, and one message if it failed.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

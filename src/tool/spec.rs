@@ -16,12 +16,12 @@ pub struct Spec {
     pub hash_hooks: &'static [&'static Hook],
     /// What it means that an event was untracked, and what to do about it.
     pub untracked_means: &'static str,
-    /// Events end in counters of the kernel: none is on its way to user space.
+    /// Events are counted in the kernel: none is pending for user space.
     pub counts_in_kernel: bool,
 }
 
 impl Spec {
-    /// What its attach of some kinds attach to: the names to look for in the kernel.
+    /// The targets of its attach methods of these kinds: names to find in the kernel.
     pub fn targets(&self, kinds: &[AttachMethod]) -> Vec<&'static str> {
         let hooks = self.hooks.iter().chain(self.hash_hooks);
         let attach = hooks.flat_map(|hook| hook.attach).filter(|rung| kinds.contains(&rung.kind));
@@ -31,7 +31,7 @@ impl Spec {
         targets
     }
 
-    /// Everything to look for in the kernel.
+    /// All kernel names to find.
     pub fn wanted(&self) -> SymbolNames {
         SymbolNames {
             tracepoints: self.targets(&[AttachMethod::Tracepoint, AttachMethod::RawTracepoint]),

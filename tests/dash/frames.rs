@@ -97,7 +97,7 @@ fn sixteen_colours_are_enough_and_none_if_not_wanted() {
 }
 
 #[test]
-fn a_hostile_name_stays_a_name() {
+fn hostile_names_are_escaped() {
     let mut dash = dash(100, 30);
     dash.show(View::Processes);
     let text = text(&mut dash);

@@ -1,4 +1,4 @@
-//! The terminal is given back as it was, whatever ends the program.
+//! The terminal is restored on every exit.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -39,7 +39,7 @@ fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// Everything that `stty -g` tells.
+/// All settings from `stty -g`.
 fn settings(terminal: impl AsFd) -> String {
     format!("{:?}", tcgetattr(terminal).unwrap())
 }
@@ -120,7 +120,7 @@ impl Screen {
         }
     }
 
-    /// Waits for the end, and looks at what is left of the terminal.
+    /// Waits for the end, and checks the terminal settings.
     fn given_back(&mut self) -> ExitStatus {
         let status = self.ended();
         self.wait_for("\x1b[?1049l");
@@ -178,7 +178,7 @@ fn a_signal_that_was_ignored_stays_ignored() {
 }
 
 #[test]
-fn suspended_and_taken_up_again() {
+fn suspend_and_resume_restore_the_terminal() {
     for by_key in [true, false] {
         let mut screen = Screen::demo();
         if by_key {
@@ -198,11 +198,11 @@ fn suspended_and_taken_up_again() {
 }
 
 #[test]
-fn a_size_that_changes_is_drawn_anew() {
+fn a_resize_redraws() {
     let mut screen = Screen::demo();
     let size = Winsize { ws_row: 15, ws_col: 60, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&screen.terminal, size).unwrap();
-    // Without a controlling terminal nobody is told but by us.
+    // Without a controlling terminal only we report it.
     kill_process(screen.pid(), Signal::WINCH).unwrap();
     screen.wait_for("retransmits");
     screen.keys.write_all(b"q").unwrap();
@@ -210,7 +210,7 @@ fn a_size_that_changes_is_drawn_anew() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_the_terminal_alone() {
+fn a_failed_start_does_not_change_the_terminal() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
     command.args(["--replay", "/nonexistent/recording"]);
     let mut screen = Screen::start(command);
@@ -282,7 +282,7 @@ fn a_quiet_pipe_does_not_hold_up_keys() {
 }
 
 #[test]
-fn what_cannot_be_written_has_its_own_exit_code() {
+fn output_errors_have_their_own_exit_code() {
     let full = || File::options().write(true).open("/dev/full").unwrap();
     let mut frame = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
     frame.args(["--demo", "--snapshot"]).stdout(full());

@@ -41,7 +41,7 @@ fn printed(format: Format, print: impl FnOnce(&mut Printer)) -> String {
     if err.is_empty() { out } else { format!("{out}-- standard error --\n{err}") }
 }
 
-/// What a terminal of so many columns shows.
+/// Output of a terminal with this many columns.
 fn on_terminal(width: usize, print: impl FnOnce(&mut Table, &mut Ctx, &mut Vec<u8>)) -> String {
     let term = Term { tty: true, bold: false, width: Some(width), height: None };
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! What tcpscope-check says, held against what the tools do.
+//! tcpscope-check's report against the tools' behaviour.
 
 use std::env;
 use std::fs;
@@ -74,7 +74,7 @@ fn of_kind(said: &Output, kind: &str) -> Result<Vec<Value>> {
     Ok(lines.into_iter().filter(|line| line["kind"] == kind).collect())
 }
 
-/// The rung of each hook, as a status record has them.
+/// The attach method of each hook, as in a status record.
 fn probes(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
     let own = hooks.iter().filter(|hook| hook["tool"] == *tool && hook["mode"] == *mode);
     own.map(|hook| {
@@ -141,7 +141,7 @@ fn as_the_tools() -> Result<()> {
 }
 
 /// Loading every mode of every tool is what takes the time of a guest. It is spared where the plan,
-/// which cannot know what the kernel will refuse, tells enough.
+/// which cannot know what the kernel will refuse, is enough.
 fn as_planned() -> Result<()> {
     let all_agree = |flags: &[&str]| -> Result<()> {
         let said = check().arg("--json").args(flags).stdin(Stdio::null()).output()?;

@@ -1,4 +1,4 @@
-//! tcpcount against what the programs themselves count.
+//! tcpcount against the counts of the traffic programs.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

@@ -84,7 +84,7 @@ fn held() -> Result<()> {
         ensure!(found == 2 * CONNECTIONS, "{by:?}: {found}");
     }
     let owned = established(Some("process")).iter().filter(|row| !row["pid"].is_null()).count();
-    ensure!(owned > 0, "nobody is known to hold them");
+    ensure!(owned > 0, "no known owner holds them");
     hold.release()?;
     ended.complete()
 }
@@ -121,7 +121,7 @@ fn exchanges() -> Result<()> {
     ended.complete()
 }
 
-/// The listener whose accept queue is full, with what the kernel counts for its namespace.
+/// The listener with the full accept queue, and the kernel's counters of its namespace.
 fn drops() -> Result<()> {
     let netns = Netns::new("dash")?;
     let tool = dash(&netns)?;
@@ -239,7 +239,7 @@ impl Drop for Tmux {
     }
 }
 
-/// The line of a screen whose first words are these.
+/// The line of a screen that starts with these words.
 fn line<'a>(screen: &'a str, words: &[&str]) -> Option<&'a str> {
     screen.lines().find(|line| line.split_whitespace().take(words.len()).eq(words.iter().copied()))
 }

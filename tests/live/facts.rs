@@ -1,4 +1,4 @@
-//! What the tools know of the kernel, held against what others say of it.
+//! Facts about the kernel against other sources.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -22,14 +22,14 @@ pub const ALONE: &[(&str, Test)] = &[
     ("without_ftrace_no_function_is_hooked", ftrace_off),
 ];
 
-/// One function in so many is compared.
+/// Every nth function is compared.
 const STEP: usize = 29;
 
 fn dump() -> Result<String> {
     output(Command::new("bpftool").args(["btf", "dump", "file", VMLINUX_BTF]))
 }
 
-/// What stands between the first two quotes: the name of a type.
+/// Text between the first two quotes: the name of a type.
 fn quoted(line: &str) -> Option<&str> {
     line.split('\'').nth(1)
 }
@@ -131,7 +131,7 @@ fn symbols() -> Result<()> {
     let kprobes = has("register_kprobe") && facts.lockdown != Lockdown::Confidentiality;
     let refused = &facts.kprobe_refused;
     ensure!(refused.is_none() == kprobes, "kprobes: {kprobes}: {refused:?}");
-    // It was tried, for the rights are there.
+    // It was tried, because the capabilities are present.
     let refused = facts.fentry_refused.unwrap_or_default();
     ensure!(refused.is_empty() || refused.contains("os error"), "{refused}");
     Ok(())

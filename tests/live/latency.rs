@@ -28,7 +28,7 @@ pub const ALONE: &[(&str, Test)] = &[
 ];
 
 pub const MS: u64 = 1_000_000;
-/// Nobody prints before the end: the last interval has everything.
+/// Nothing is printed before the end: the last interval has everything.
 pub const ONE_INTERVAL: &str = "-i 1000";
 
 pub fn start(netns: &Netns, flags: &str) -> Result<Tool> {
@@ -202,7 +202,7 @@ fn probes_nothing_else(ended: &Ended) -> Result<bool> {
 }
 
 /// Requests on a connection older than the tool: what the load says, and the rows. The tool starts
-/// when it is there, and if `unlisten` says so, when nobody listens any more.
+/// when it is there, and with `unlisten`, when the listener is closed.
 fn on_older_socket(netns: &Netns, unlisten: bool) -> Result<(Value, Vec<Value>, Ended)> {
     let load = if unlisten { "reqresp --seconds 3 --unlisten" } else { "reqresp --seconds 3" };
     std::thread::scope(|scope| {
@@ -233,7 +233,7 @@ fn older() -> Result<()> {
     ended.complete()
 }
 
-/// Nobody listens who could tell which end is the server: both ends are measured as either.
+/// Without a listener the server end is unknown: both ends are measured as either.
 fn older_unknown() -> Result<()> {
     let netns = Netns::new("unknown")?;
     let (report, rows, ended) = on_older_socket(&netns, true)?;

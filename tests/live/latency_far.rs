@@ -1,4 +1,4 @@
-//! tcplatency over a path that takes its time, between two network namespaces.
+//! tcplatency over a slow path between two network namespaces.
 //!
 //! Delays need `sch_netem`, which the kernels of the lab have. Where it is lacking these tests are
 //! ignored; under emulation, which is the lab, they fail.
@@ -25,7 +25,7 @@ const CLIENT: &str = "10.117.0.1";
 const SERVER: &str = "10.117.0.2";
 /// What the server takes to answer the second time, in ms.
 const SERVICE_MS: u64 = 60;
-/// What a segment's way through two stacks may add, all instructions emulated or not.
+/// What the path of a segment through two stacks may add, emulated or not.
 const EMULATED_SLACK: u64 = 25 * MS;
 const SLACK: u64 = 5 * MS;
 
@@ -70,7 +70,7 @@ fn ends() -> Result<(Netns, Netns)> {
     Ok((client, server))
 }
 
-/// Requests of which the server thinks `service_ms` each; its address is in the other namespace.
+/// Requests with a service time of `service_ms`; the server is in the other namespace.
 fn ask(client: &Netns, server: &Netns, service_ms: u64) -> Result<Value> {
     let there = server.name();
     let load = format!("ask --requests 12 --conns 4 --sleep-ms {service_ms}");

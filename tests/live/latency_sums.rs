@@ -1,4 +1,4 @@
-//! tcplatency's sums against its own events, and against the number of what happened.
+//! tcplatency's sums against its own events and the true number of exchanges.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ fn exact(durations: &[u64], per_mille: usize) -> u64 {
     durations[rank - 1]
 }
 
-/// Two copies of the tool see the same exchanges; one tells every single one of them.
+/// Two copies of the tool see the same exchanges; one prints each of them.
 fn quantiles() -> Result<()> {
     let netns = Netns::new("quantiles")?;
     let events = start(&netns, "--events --kind response")?;
@@ -118,7 +118,7 @@ fn slower() -> Result<()> {
     ended.complete()
 }
 
-/// Each way to group has every exchange, under the keys that the script knows.
+/// Each grouping has every exchange, under the keys that the script knows.
 fn groupings() -> Result<()> {
     const REQUESTS: u64 = 30;
     let netns = Netns::new("groupings")?;

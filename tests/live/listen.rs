@@ -1,4 +1,4 @@
-//! listenoverflow against what the kernel counts for the namespace, and what the script knows.
+//! listenoverflow against the kernel's counters of the namespace, and the script.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub const ALONE: &[(&str, Test)] = &[
     ("slow_accepter_shows_wait", slow_accepter),
 ];
 
-/// An address of the server, and clients that nobody answers for.
+/// An address of the server, and clients on unused addresses.
 pub const SERVER: &str = "192.0.2.254";
 pub const CLIENTS: &str = "198.51.100.1";
 
@@ -33,7 +33,7 @@ pub fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
     Tool::start_in(netns, "listenoverflow", &flags)
 }
 
-/// A namespace in which raw clients can be had.
+/// A namespace for raw clients.
 pub fn with_raw_clients(label: &str) -> Result<Netns> {
     let netns = Netns::new(label)?;
     netns.ip(&["addr", "add", &format!("{SERVER}/32"), "dev", "lo"])?;
@@ -46,7 +46,7 @@ pub fn sum(rows: &[Value], key: &str) -> Option<u64> {
     rows.iter().map(|row| row[key].as_u64()).sum()
 }
 
-/// The rows of a run whose losses must be explained to the unit.
+/// The rows of a run with exactly explained losses.
 pub fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
     let ended = tool.finish()?;
     ended.complete()?;
@@ -56,7 +56,7 @@ pub fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
     Ok((ended.of_kind("listener")?, ended))
 }
 
-/// Whether programs see each decision; elsewhere not every cause can be told apart.
+/// Whether programs see each decision; else some causes are unknown.
 fn by_functions(ended: &Ended) -> Result<bool> {
     let rung = |hook: &str| -> Result<bool> {
         let rung = &ended.last_status()?["probes"][hook];

@@ -1,4 +1,4 @@
-//! listenoverflow's ways to show what was lost: by event, client and group, with advice, and of
+//! listenoverflow's views of drops: by event, client and group, with advice, and of
 //! many listeners and namespaces at once.
 
 use anyhow::{Context, Result, ensure};
@@ -180,7 +180,7 @@ fn nginx() -> Result<()> {
         (rows, ended)
     };
     let drops = netns.counter("TcpExtListenDrops")?;
-    let total = sum(&rows, "drops_total").context("a sum that nobody knows")?;
+    let total = sum(&rows, "drops_total").context("an unknown sum")?;
     ensure!(drops > 0 && total <= drops && drops - total <= 2, "{total} of {drops} drops");
     ensure!(
         rows.iter().any(|row| row["accept_limit"] == 4 && number(&row["accept_peak"]) == 5),

@@ -27,7 +27,7 @@ pub fn run(netns: &Netns, arguments: &str) -> Result<Value> {
 /// A program that runs beside the test; ended when dropped.
 pub struct Running {
     child: Child,
-    /// What it said when it was ready, for the generator.
+    /// Its ready message, for the generator.
     pub ready: Value,
 }
 
@@ -37,12 +37,12 @@ impl Running {
         Self::actor(netns, "hold", arguments)
     }
 
-    /// Starts `tcpload listen`, likewise.
+    /// Starts `tcpload listen` the same way.
     pub fn listen(netns: &Netns, arguments: &str) -> Result<Self> {
         Self::actor(netns, "listen", arguments)
     }
 
-    /// Starts the generator, which goes on until it is dropped.
+    /// Starts the generator, which runs until dropped.
     pub fn start(netns: &Netns, arguments: &str) -> Result<Self> {
         let mut command = netns.command(tcpload()?);
         let command = command.args(arguments.split_whitespace()).stdin(Stdio::null());

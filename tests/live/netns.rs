@@ -1,4 +1,4 @@
-//! A network namespace of our own: nobody else's traffic, and counters that begin at 0.
+//! A private network namespace: no other traffic, and counters that begin at 0.
 
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -77,7 +77,7 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here, and the name says whose it is.
+        // A failure here cannot be handled; the name shows the owner.
         let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
     }
 }

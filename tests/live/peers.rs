@@ -132,7 +132,7 @@ fn beside_nstat() -> Result<()> {
     ];
     for (name, seen) in checks {
         let truth = netns.counter(name)?;
-        ensure!(seen == truth && truth > 0, "{name} is {truth}, transitions tell {seen}");
+        ensure!(seen == truth && truth > 0, "{name} is {truth}, transitions show {seen}");
     }
     ended.complete()
 }

@@ -1,4 +1,4 @@
-//! A script of connections and what is shown of it, transition by transition.
+//! A script of connections and its expected transitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,7 @@ pub fn bag(seen: impl Iterator<Item = Seen>) -> Bag {
 /// Fails with the first differences.
 pub fn same(expected: &Bag, found: &Bag) -> Result<()> {
     let mut differences = Vec::new();
-    // In order, so that what is missing stands beside what came in its place.
+    // In order, so that a missing line is beside the one in its place.
     for key in expected.keys().chain(found.keys()).collect::<BTreeSet<_>>() {
         let (want, got) = (expected.get(key).unwrap_or(&0), found.get(key).unwrap_or(&0));
         if want != got {
@@ -95,7 +95,7 @@ pub fn shown(life: &Value, status: &Value, lines: &[Value]) -> Vec<Seen> {
             life["workers"].as_array().is_some_and(|pids| pids.contains(&one.pid.into()));
         let excused = match one.old.as_str() {
             // Another CPU may accept a child before the handshake's last transition is made. A
-            // child begins without owner where a hash map is its memory and nothing tells of it.
+            // child begins without owner if state is in a hash map and no hook reports children.
             "LISTEN" | "SYN_RECV" => is_worker || (orphaned && one.pid == 0),
             // Without a hook on accept it is the listener's, until the worker itself acts.
             "ESTABLISHED" if one.new == "CLOSE_WAIT" || one.new == "CLOSE" => {
@@ -151,7 +151,7 @@ pub fn lacking(life: &Value, ended: &Ended) -> Result<String> {
     Ok(format!("not shown: {missing:?}; beside it: {beside:#?}; {status}"))
 }
 
-/// How often the tool looks where it has to poll.
+/// Poll interval of the tool.
 const INTERVAL_NS: u64 = 1_000_000_000;
 
 /// Whether the kernel has `tw_entry_stamp`.
@@ -164,7 +164,7 @@ fn stamps_timewait(status: &Value) -> bool {
 /// Every deliberate stay lasted as long as the clock around it says, within 5 %. How many.
 pub fn stays(life: &Value, status: &Value, found: &[Value]) -> Result<u64> {
     let lines: BTreeMap<Seen, &Value> = shown(life, status, found).into_iter().zip(found).collect();
-    // Before 6.14 a timewait socket does not say when it began: it is as late as the look at it.
+    // Before 6.14 a timewait socket has no start time: the poll time is used.
     let late = if stamps_timewait(status) { 0 } else { INTERVAL_NS };
     let mut checked = 0;
     for (end, step) in script(life).filter(|(_, step)| step["stay"].is_object()) {

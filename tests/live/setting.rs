@@ -47,7 +47,7 @@ pub fn path_of(tool: &str) -> PathBuf {
     PathBuf::from(env::var_os("TCPSCOPE_BIN_DIR").unwrap_or_else(built)).join(tool)
 }
 
-/// `program ARGUMENT...` with the rights and the rung that the variables ask for, in front of it
+/// `program ARGUMENT...` with the capabilities and the attach method of the variables, in front of it
 /// whatever `before` says.
 pub fn tool_command(before: &[&str], tool: &str) -> Command {
     let runner = env::var("TCPSCOPE_RUNNER").unwrap_or_default();

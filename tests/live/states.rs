@@ -1,4 +1,4 @@
-//! tcpstates: transitions, durations and owners against a script, and its account of loss.
+//! tcpstates: transitions, durations and owners against a script, and its loss accounting.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -33,7 +33,7 @@ pub const ALONE: &[(&str, Test)] = &[
 /// How often a script is played when the kernel skips runs of our programs, which it says.
 const PLAYS: usize = 3;
 
-/// Plays the script while the tool runs with `arguments`; `lines` tells how many to wait for.
+/// Plays the script while the tool runs with `arguments`; waits for `lines` lines.
 /// A play in which a softirq met our program at work on the same CPU is not complete, whatever
 /// the tool does: it is counted as missed, and played again.
 fn watch_life(
@@ -45,7 +45,7 @@ fn watch_life(
         let netns = Netns::new("life")?;
         // A slow machine sends a FIN twice: its end gone, the peer's TIME_WAIT is reset.
         netns.sysctl(&["net.ipv4.tcp_rfc1337=1"])?;
-        // From inside, for looking at the timewait sockets of another namespace takes more rights.
+        // From inside, because polling another namespace needs more capabilities.
         let tool = Tool::start_in(&netns, "tcpstates", &arguments(&netns)?)?;
         let life = load::run(&netns, &format!("life --seed 7 --conns {conns}"))?;
         let all_there = tool.wait_for_kind("state", lines(&life));
@@ -197,7 +197,7 @@ fn older_sockets() -> Result<()> {
         (Value::Null, Value::Null)
     };
     for line in &found {
-        ensure!(line["duration_ns"].is_null(), "nobody can know this duration: {line}");
+        ensure!(line["duration_ns"].is_null(), "this duration is unknown: {line}");
         ensure!(line["pid"] == owner, "not {owner}'s: {line}");
         ensure!(line["comm"] == comm, "not {comm}'s: {line}");
         ensure!(line["netns"] == netns.inode()?, "wrong namespace: {line}");
@@ -223,7 +223,7 @@ fn stopped() -> Result<()> {
     let transitions = &churn["transitions"];
     let made = ["client", "server", "listener"].map(|side| number(&transitions[side]));
     let (delivered, lost) = (number(&status["delivered"]), number(&status["lost"]));
-    // Whose TIME_WAIT ends is no transition of the generator's.
+    // The end of TIME_WAIT is no transition of the generator.
     let ends = ended.lines.iter().filter(|line| line.contains("\"old\":\"TIME_WAIT\"")).count();
     let made: u64 = made.iter().sum::<u64>() + ends as u64;
     // A run that the kernel skipped is neither, but it is counted.
@@ -271,7 +271,7 @@ fn full_map() -> Result<()> {
     Ok(())
 }
 
-/// A map that listeners outside of the filter have filled has room for nobody else.
+/// A map filled by listeners outside of the filter has no room for others.
 fn untracked() -> Result<()> {
     const MAP: usize = 64;
     let netns = Netns::new("untracked")?;

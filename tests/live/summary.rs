@@ -180,7 +180,7 @@ fn oldest_close_wait() -> Result<()> {
     ensure!(owned(&old).len() == 4, "the oldest are missing: {rows:#?}");
     ensure!(owned(&new).len() == 6, "the others are missing: {rows:#?}");
     for row in owned(&old) {
-        ensure!(row["age_ns"].is_null(), "nobody can know this age: {row}");
+        ensure!(row["age_ns"].is_null(), "this age is unknown: {row}");
     }
     for row in owned(&new) {
         let age = row["age_ns"].as_u64().with_context(|| format!("no age: {row}"))?;
@@ -197,12 +197,12 @@ fn by_process() -> Result<()> {
     let many = Running::hold(&netns, "--conns 30")?;
     let ended = summary(&netns, "--by process")?;
     let rows = newest(&ended, "sockets")?;
-    // Unknown owners are one row, and nobody's sockets are made somebody's.
+    // Unknown owners are one row, and no socket gets a false owner.
     let owners = if knows_older_owners(&ended)? {
         vec![(&few, 6), (&many, 60)]
     } else {
         let known = rows.iter().find(|row| !row["pid"].is_null());
-        ensure!(known.is_none(), "nobody can know this owner: {known:?}");
+        ensure!(known.is_none(), "this owner is unknown: {known:?}");
         Vec::new()
     };
     for (hold, count) in owners {

@@ -37,7 +37,7 @@ fn ends(lines: &[Value], old: &str, new: &str) -> BTreeSet<(u64, u64)> {
     lines.iter().filter(step).map(|l| (number(&l["lport"]), number(&l["rport"]))).collect()
 }
 
-/// Likewise what `ss` lists in `TIME_WAIT`.
+/// The same for what `ss` lists in `TIME_WAIT`.
 fn listed(netns: &Netns) -> Result<BTreeSet<(u64, u64)>> {
     let text = output(netns.command("ss").args(["-Htan", "state", "time-wait"]))?;
     let port = |end: &str| end.rsplit(':').next()?.parse().ok();
@@ -110,7 +110,7 @@ fn as_ss_lists() -> Result<()> {
         ensure!(begin["ts"].as_str() < end["ts"].as_str(), "{begin}\n{end}");
         let time = Duration::from_nanos(number(&end["duration_ns"]));
         ensure!(!time.is_zero() && time < most, "{end}");
-        // How `ss` ended it nobody is told.
+        // How `ss` ended it is not reported.
         ensure!(end["ended_by"].is_null() || !polls, "{end}");
     }
     Ok(())
@@ -129,7 +129,7 @@ fn filters() -> Result<()> {
         ("--slower 700ms", |line| number(&line["duration_ns"]) >= 700_000_000),
     ];
     let netns = Netns::new("twf")?;
-    // The tools watch the same connections: one without a filter tells what the others keep.
+    // The tools watch the same connections: the one without a filter shows what the others keep.
     let all = Tool::start("tcpstates", &format!("-i 0.1 --netns {}", netns.path()))?;
     let start = |(flags, _): &(&str, Keep)| {
         Tool::start("tcpstates", &format!("-i 0.1 --netns {} {flags}", netns.path()))
@@ -212,7 +212,7 @@ fn older() -> Result<()> {
 /// slowest kernel (HZ=100).
 const TICK: Duration = Duration::from_millis(10);
 
-/// The process closes for good and its peer does not.
+/// The process closes and its peer does not.
 fn orphan() -> Result<()> {
     let netns = Netns::new("orphan")?;
     let listener = netns.within(|| Ok(TcpListener::bind("127.0.0.1:0")?))?;
@@ -298,7 +298,7 @@ fn reused() -> Result<()> {
     Ok(())
 }
 
-/// More connections than a look takes at a stretch, and each look meets them in the making.
+/// More connections than one batch of a poll, created during each poll.
 fn churn() -> Result<()> {
     let netns = Netns::new("twc")?;
     // Room for all of it, however late a busy machine lets the tool read.
@@ -319,7 +319,7 @@ fn churn() -> Result<()> {
     Ok(())
 }
 
-/// Without --netns, and with one that can be entered no more.
+/// Without --netns, and with a removed one.
 fn namespaces() -> Result<()> {
     let (one, other) = (Netns::new("twa")?, Netns::new("twb")?);
     let tool = Tool::start("tcpstates", "-i 0.3")?;

@@ -116,7 +116,7 @@ impl Tool {
         Self::ready(tool_command(&[], tool), arguments)
     }
 
-    /// Likewise, inside a network namespace, where it need not ask for the right to enter one.
+    /// The same inside a network namespace, where it does not need the capability to enter one.
     /// All mounts stay as they are, unlike with `ip netns exec`.
     pub fn start_in(netns: &Netns, tool: &str, arguments: &str) -> Result<Self> {
         let enter = format!("--net={}", netns.path());

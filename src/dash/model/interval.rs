@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted() {
+    fn rows_that_do_not_fit_are_counted() {
         let mut groups = Groups::default();
         for row in 0..ROWS + 3 {
             groups.take(0, 1, row);

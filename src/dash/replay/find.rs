@@ -5,14 +5,14 @@ use std::io;
 
 use super::lines::{CHUNK, Lines, Read};
 
-/// To find the time somewhere in the file, so many bytes are looked through.
+/// Bytes searched to find a time at some place in the file.
 const LOOK: u64 = 1 << 20;
 
 impl Lines {
     /// The time of the first record that begins behind an offset, and where that one begins.
     fn time_behind(&mut self, offset: u64) -> io::Result<Option<(i64, u64)>> {
         self.seek(offset.saturating_sub(1))?;
-        // The line that the offset lies in is not looked at, unless it begins there.
+        // The line at the offset is skipped unless it begins there.
         if offset > 0 {
             self.skip_line()?;
         }
@@ -59,7 +59,7 @@ impl Lines {
         Ok(self.offset())
     }
 
-    /// The time of the last record; `None` where nobody can look so far ahead.
+    /// The time of the last record; `None` if the input cannot seek.
     ///
     /// # Errors
     /// The input cannot be read.

@@ -12,13 +12,13 @@ pub trait Input: io::Read + Send {
         None
     }
 
-    /// Whether a read would wait for somebody to write.
+    /// Whether a read would wait for the writer.
     fn is_quiet(&self) -> bool {
         false
     }
 }
 
-/// What cannot be told is found out by reading.
+/// If unknown, reading will show it.
 fn nothing_to_read(fd: &impl AsFd) -> bool {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&now)) == Ok(0)

@@ -1,4 +1,4 @@
-//! Recordings: lines of a file with bounded memory, and the player that lets their time pass.
+//! Recordings: lines of a file with bounded memory, and the player.
 
 mod find;
 mod input;

@@ -1,4 +1,4 @@
-//! How fast a recording is shown.
+//! Playback speed.
 
 /// To choose from; the last is as fast as it comes.
 const SPEEDS: [f64; 10] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, f64::INFINITY];

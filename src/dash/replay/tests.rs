@@ -26,7 +26,7 @@ fn seconds(events: Vec<Event>) -> Vec<i64> {
 }
 
 #[test]
-fn time_passes_as_fast_as_asked() {
+fn playback_follows_the_speed() {
     let mut player = player((0..100).map(|s| line(s, "x")).collect());
     assert_eq!(player.progress().last, Some(EPOCH + 99 * SECOND));
     assert_eq!(seconds(player.advance(Duration::ZERO).unwrap()), [0]);
@@ -41,7 +41,7 @@ fn time_passes_as_fast_as_asked() {
 }
 
 #[test]
-fn seeking_shows_what_came_before_and_no_more() {
+fn seeking_shows_only_earlier_records() {
     let mut player = player((0..3000).map(|s| line(s, &"x".repeat(200))).collect());
     player.advance(Duration::ZERO).unwrap();
     let shown = seconds(player.control(Control::Seek(10 * SECOND)).unwrap());
@@ -60,7 +60,7 @@ fn seeking_shows_what_came_before_and_no_more() {
 }
 
 #[test]
-fn silence_is_skipped_and_another_recording_begins_anew() {
+fn gaps_are_skipped_and_a_new_recording_restarts() {
     let text = [line(100, "a"), line(5000, "b"), line(5001, "c"), line(7, "d"), line(8, "e")];
     let mut player = player(text.concat());
     assert_eq!(seconds(player.advance(Duration::from_millis(1)).unwrap()), [100]);
@@ -70,7 +70,7 @@ fn silence_is_skipped_and_another_recording_begins_anew() {
 }
 
 #[test]
-fn damage_is_counted_and_the_rest_plays() {
+fn damaged_lines_are_counted_and_the_rest_plays() {
     let mut player = player([line(1, "a"), "garbage\n".to_owned(), line(2, "b")].concat());
     let shown = seconds(player.advance(Duration::from_secs(5)).unwrap());
     assert_eq!(shown, [1, 2]);
@@ -80,7 +80,7 @@ fn damage_is_counted_and_the_rest_plays() {
 }
 
 #[test]
-fn nothing_to_play_is_no_failure() {
+fn an_empty_recording_is_not_an_error() {
     for text in ["", "\n\n"] {
         let mut player = player(text.to_owned());
         assert_eq!(seconds(player.advance(Duration::from_secs(1)).unwrap()).len(), 0);
@@ -90,12 +90,12 @@ fn nothing_to_play_is_no_failure() {
     }
 }
 
-/// A pipe whose writer has written once, and may never again.
+/// A pipe with one write, and possibly never another.
 struct Pipe(Option<Vec<u8>>);
 
 impl io::Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.0.take().expect("nobody may wait here");
+        let bytes = self.0.take().expect("a read would block here");
         buffer[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
     }
@@ -104,7 +104,7 @@ impl io::Read for Pipe {
 impl crate::dash::replay::Input for Pipe {}
 
 #[test]
-fn what_has_come_through_a_pipe_is_shown_at_once() {
+fn piped_lines_are_shown_immediately() {
     let written = [line(1, "a"), line(2, "b"), line(3, "c")].concat();
     let pipe = Pipe(Some(written.into_bytes()));
     let mut player = Player::new(Lines::new(Box::new(pipe))).unwrap();
@@ -113,7 +113,7 @@ fn what_has_come_through_a_pipe_is_shown_at_once() {
 }
 
 #[test]
-fn a_recording_that_grows_is_played_on_from_its_end() {
+fn a_growing_recording_continues_at_its_end() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     io::Write::write_all(&mut file, (line(1, "a") + &line(2, "b")).as_bytes()).unwrap();
     let open = std::fs::File::open(file.path()).unwrap();

@@ -1,4 +1,4 @@
-//! The same without a screen: everything as JSON Lines.
+//! `--json`: the recording without a screen.
 
 use std::process::ExitCode;
 use std::time::Instant;

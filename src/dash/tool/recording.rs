@@ -1,4 +1,4 @@
-//! A recording instead of this machine.
+//! Replays a recording.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -54,7 +54,7 @@ fn feed(player: Player) -> Feed {
                 play(player, &orders, move |event| to.send(Message::Event(event)).is_ok());
             if let Err(error) = outcome {
                 let error = anyhow::Error::from(error).context("cannot read the recording");
-                // If nobody listens any more, nobody wants to know.
+                // If the receiver is gone, there is nothing to report.
                 let _ = send.send(Message::Failed(error));
             }
         };

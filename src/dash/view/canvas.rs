@@ -13,7 +13,7 @@ use crate::report::{Align, Cell, Ctx};
 pub struct Canvas<'a> {
     /// The screen.
     pub screen: &'a mut Buffer,
-    /// How things look.
+    /// Colours and symbols.
     pub theme: Theme,
     /// Clock and interval for cells.
     pub ctx: &'a mut Ctx,

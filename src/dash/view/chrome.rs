@@ -1,4 +1,4 @@
-//! What is around every view: tabs and what is being shown above, keys and remarks below.
+//! The frame of every view: tabs and status above, keys and messages below.
 
 use super::Canvas;
 use crate::dash::layout::Area;

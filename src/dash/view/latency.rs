@@ -1,4 +1,4 @@
-//! Quantiles by key, and below them how those of the selected key went over time.
+//! Quantiles by key, and below them the history of the selected key.
 
 use super::{Canvas, grid, heatmap, nothing};
 use crate::dash::Dash;

@@ -1,4 +1,4 @@
-//! Colours and signs. Sixteen colours, and none that is unreadable on light or on dark; without
+//! Colours and symbols. Sixteen colours, readable on light and dark; without
 //! colour the same is said by weight.
 
 use std::env;
@@ -7,7 +7,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::dash::model::Weight;
 
-/// How things look.
+/// Colours and symbols.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Theme {
     /// Colours are wanted.
@@ -64,7 +64,7 @@ impl Theme {
         if self.colour { Style::new().fg(PARTS[index % PARTS.len()]) } else { Style::new() }
     }
 
-    /// Signs of a part of a bar, told apart without colour too.
+    /// Symbols of bar parts, distinct without colour too.
     pub fn part_sign(self, index: usize) -> char {
         let signs = if self.ascii {
             ['#', '=', '+', '-', ':', '.']

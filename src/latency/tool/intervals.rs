@@ -1,4 +1,4 @@
-//! Histograms every interval.
+//! Histograms, every interval.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::report::Ctx;
 use crate::tool::Running;
 use crate::wait::Wake;
 
-/// In long intervals the kernel's maps are emptied so often: its counters have 32 bits.
+/// Interval of emptying the kernel's maps in long intervals: its counters have 32 bits.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Prints intervals until it is told to stop.
+/// Prints intervals until stopped.
 pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
     let mut source = LatencySource::new(&running.session, cpus)?;
     let mut latencies = Latencies::default();

@@ -1,4 +1,4 @@
-//! `TIME_WAIT`, which is a socket of another kind.
+//! Hooks of `TIME_WAIT`, which is a different kind of socket.
 
 use crate::kernel::attach::AttachPoint::Needed;
 use crate::kernel::attach::{Hook, Parameters};
@@ -7,7 +7,7 @@ use crate::kernel::builders::{fentry, iterator, kprobe, plain, program};
 /// A timewait socket takes over a connection, moves on to `TIME_WAIT`, and is killed; by polling
 /// they are found in the inventory.
 ///
-/// Not `tcp_time_wait` itself: it is also called where no timewait socket can be had.
+/// Not `tcp_time_wait` itself: it also runs when no timewait socket can be allocated.
 pub static TIME_WAIT: Hook = Hook {
     name: "time-wait",
     attach: &[

@@ -1,9 +1,9 @@
-//! Connections that live on as timewait sockets.
+//! Connections that continue as timewait sockets.
 //!
 //! The full socket closes, and the tracepoint says just that: `FIN_WAIT2` → `CLOSE`. What follows
-//! only the kernel's list of sockets shows, so it is looked at again and again. A closing that may
-//! lead to `TIME_WAIT` is held back until a look that began after it. Such a look finds its timewait
-//! socket, for the kernel lists that one before it closes the full socket; or the connection is over.
+//! only the kernel's list of sockets shows, so the list is polled. A close that may
+//! lead to `TIME_WAIT` is held until a poll that began after it. Such a poll finds its timewait
+//! socket, because the kernel lists it before it closes the full socket; or the connection is over.
 //!
 //! A timewait socket of an orphan begins in `FIN_WAIT2`, until the peer's FIN comes.
 //!
@@ -34,9 +34,9 @@ pub const ROOM: usize = 262_144;
 /// A change that is to be shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown {
-    /// What changed; where looking has found it, this has never been a record of the kernel.
+    /// What changed; if found by polling, the kernel never sent this record.
     pub event: StateEvent,
-    /// Looking has found it.
+    /// Found by polling.
     pub polled: bool,
 }
 
@@ -53,12 +53,12 @@ pub struct Adjustments {
     pub untracked: u64,
 }
 
-/// Turns events and looks into changes.
+/// Turns events and polls into changes.
 #[derive(Debug)]
 pub struct TimeWaits {
     wanted: TimeWaitFilter,
     polls: bool,
-    /// Timewait sockets from before this moment belong to nobody we know; 0: they are left out.
+    /// Timewait sockets from before this time have no known owner; 0: they are omitted.
     started: u64,
     room: usize,
     size: usize,
@@ -69,8 +69,8 @@ pub struct TimeWaits {
 }
 
 impl TimeWaits {
-    /// With `polls`, closings are held back for looks. Timewait sockets from before `started`
-    /// (`CLOCK_MONOTONIC` ns; 0 = none) are shown as they end, although nobody knows their owner.
+    /// With `polls`, closes are held until a poll. Timewait sockets from before `started`
+    /// (`CLOCK_MONOTONIC` ns; 0 = none) are shown when they end, without owner.
     pub fn new(wanted: TimeWaitFilter, polls: bool, started: u64) -> Self {
         Self {
             wanted,
@@ -90,13 +90,13 @@ impl TimeWaits {
         self.adjustments
     }
 
-    /// Whether older timewait sockets are of interest. Otherwise there is no reason to look before
+    /// Whether older timewait sockets are shown. Otherwise there is no reason to poll before
     /// something has happened.
     pub fn wants_older(&self) -> bool {
         self.polls && self.started > 0 && self.wanted.ends()
     }
 
-    /// Namespaces in which a look may find something.
+    /// Namespaces to poll.
     pub fn namespaces(&self) -> Vec<u32> {
         self.namespaces.keys().copied().collect()
     }
@@ -125,7 +125,7 @@ impl TimeWaits {
         self.ready.push(Shown { event: *event, polled: false });
     }
 
-    /// Begins a look at a namespace. Events may be taken in while it is under way; it decides
+    /// Begins a poll of a namespace. Events may be added meanwhile; it decides
     /// about those before.
     pub fn begin_look(&mut self, netns: u32) {
         self.looks += 1;
@@ -134,7 +134,7 @@ impl TimeWaits {
         space.look = self.looks;
     }
 
-    /// Takes in one timewait socket of the look under way.
+    /// Adds one timewait socket of the current poll.
     pub fn see(&mut self, entry: &SockEntry) {
         let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
         if let Some(pending) = space.pending.get_mut(&entry.flow) {
@@ -152,11 +152,11 @@ impl TimeWaits {
         }
     }
 
-    /// Ends the look at a namespace, at `CLOCK_MONOTONIC` `now`: what it has not found is over.
+    /// Ends the poll of a namespace, at `CLOCK_MONOTONIC` `now`: what it has not found has ended.
     pub fn end_look(&mut self, netns: u32, now: u64) {
         let Some(space) = self.namespaces.get_mut(&netns) else { return };
         let look = space.look;
-        // The timewait socket of a later one may have come after its place was looked at.
+        // The timewait socket of a later one may have been added behind the iterator.
         let closed = |pending: &Pending| pending.seen != look && pending.after != look;
         let closed: Vec<_> = space.pending.extract_if(|_, pending| closed(pending)).collect();
         let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != look).collect();
@@ -173,8 +173,8 @@ impl TimeWaits {
         self.ready.sort_by_key(|shown| shown.event.ts);
     }
 
-    /// A namespace cannot be looked at. What is held was what the program said; how and when the
-    /// others end, nobody can tell.
+    /// A namespace cannot be polled. Held changes stay as the program reported them; how and when
+    /// the others end is unknown.
     pub fn skip_namespace(&mut self, netns: u32) {
         let Some(space) = self.namespaces.remove(&netns) else { return };
         self.size -= space.pending.len() + space.known.len();
@@ -183,7 +183,7 @@ impl TimeWaits {
         }
     }
 
-    /// After the last look: what is still in `FIN_WAIT2` has not changed its state.
+    /// After the last poll: what is still in `FIN_WAIT2` has not changed its state.
     pub fn give_up(&mut self) {
         for space in self.namespaces.values_mut() {
             self.size -= space.pending.len();
@@ -220,7 +220,7 @@ impl TimeWaits {
         }
     }
 
-    /// A look has found a held connection in `TIME_WAIT`.
+    /// A poll has found a held connection in `TIME_WAIT`.
     fn enter(&mut self, entry: &SockEntry) {
         let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
         let Some(pending) = space.pending.remove(&entry.flow) else { return };

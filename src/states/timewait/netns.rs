@@ -1,4 +1,4 @@
-//! What is remembered of connections, and what events and entries of a look tell of their times.
+//! Stored connections, and their times from events and poll entries.
 
 use std::collections::HashMap;
 
@@ -17,9 +17,9 @@ pub struct Pending {
     pub event: StateEvent,
     /// A program has sent it indeed; otherwise the tool found the socket when it started.
     pub counted: bool,
-    /// The last look, or the one under way, when it was taken in.
+    /// The last or current poll when it was added.
     pub after: u64,
-    /// The last look that found it, still in `FIN_WAIT2`; 0 = none.
+    /// The last poll that found it in `FIN_WAIT2`; 0 = none.
     pub seen: u64,
 }
 
@@ -32,14 +32,14 @@ pub struct TimeWaitSocket {
     cgroup: u64,
     pid: u32,
     comm: [u8; COMM_LEN],
-    /// The last look that found it.
+    /// The last poll that found it.
     pub seen: u64,
 }
 
 /// What is known of one network namespace.
 #[derive(Debug, Default)]
 pub struct NamespaceState {
-    /// Number of the last look, or the one under way; 0 = none.
+    /// Number of the last or current poll; 0 = none.
     pub look: u64,
     /// It is the first.
     pub first: bool,
@@ -59,14 +59,14 @@ impl Pending {
         Self { event, counted: false, after: look, seen: look }
     }
 
-    /// The change to `TIME_WAIT` that a look has found. Without a stamp, all that is known is that
-    /// it has happened by now.
+    /// The change to `TIME_WAIT` that a poll has found. Without a timestamp, only an upper bound
+    /// of its time is known.
     pub fn enters(&self, entry: &SockEntry) -> StateEvent {
         let moment = stamp(entry).unwrap_or(entry.ktime);
         StateEvent { new_state: TimeWait.number(), ..self.until(moment) }
     }
 
-    /// The change to `CLOSE`. What a look has seen in `FIN_WAIT2` was so until `now`.
+    /// The change to `CLOSE`. What a poll saw in `FIN_WAIT2` stayed there until `now`.
     pub fn closes(&self, now: u64) -> StateEvent {
         if self.seen == 0 { self.event } else { self.until(now) }
     }
@@ -90,7 +90,7 @@ impl TimeWaitSocket {
         Self { since: ts, cookie, cgroup, pid, comm, seen: look }
     }
 
-    /// Whether a look's entry is this one. A later socket of the same ends may stand there, if the
+    /// Whether a poll entry is this one. A later socket of the same endpoints may be there, if the
     /// event that led to it was lost or kept out by a filter.
     pub fn is(&self, entry: &SockEntry) -> bool {
         let same = stamp(entry).is_none_or(|stamp| stamp <= self.since + STAMP);
@@ -134,8 +134,8 @@ pub fn began(event: &StateEvent) -> u64 {
     }
 }
 
-/// The moment at which a new connection was there, for events that prove one: its first packet had
-/// come, or its connect was under way. That a connect begins proves nothing, for it may still be
+/// When a new connection existed, for events that prove one: its first packet had
+/// come, or its connect was in progress. A starting connect proves nothing: it may still be
 /// refused the ports.
 pub fn reopened(event: &StateEvent) -> Option<u64> {
     let step = (event.old_state, event.new_state);

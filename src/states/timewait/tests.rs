@@ -33,7 +33,7 @@ fn closing(ts: u64, lport: u16) -> StateEvent {
     StateEvent { flags, ..event(ts, lport, FinWait2, Close) }
 }
 
-/// A timewait socket that a look met at `ktime`; `stamp` is when its state began.
+/// A timewait socket that a poll found at `ktime`; `stamp` is when its state began.
 fn entry(ktime: u64, lport: u16, state: TcpState, stamp: impl Into<Option<u64>>) -> SockEntry {
     // As dump_sockets() counts.
     let age = |stamp: u64| (ktime / MS - stamp / MS) * MS;
@@ -65,7 +65,7 @@ fn shown(waits: &mut TimeWaits) -> Vec<Change> {
         .collect()
 }
 
-/// A look that ends a ms after `now` and meets these.
+/// A poll that ends 1 ms after `now` and finds these.
 fn look(waits: &mut TimeWaits, now: u64, entries: &[SockEntry]) -> Vec<Change> {
     waits.begin_look(NETNS);
     for entry in entries {
@@ -80,7 +80,7 @@ fn polling(wanted: TimeWaitFilter) -> TimeWaits {
 }
 
 #[test]
-fn what_is_found_has_entered_and_what_is_not_has_closed() {
+fn found_sockets_enter_time_wait_and_others_close() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     waits.take(&closing(at(5) + 1, 2));
@@ -96,14 +96,14 @@ fn what_is_found_has_entered_and_what_is_not_has_closed() {
     let ended = look(&mut waits, at(65), &[]);
     assert_eq!(ended, [(65.001, 1, TimeWait, Close, Some(60_001), true)]);
     assert_eq!(waits.adjustments(), Adjustments { found: 1, ..Adjustments::default() });
-    assert!(waits.namespaces().is_empty(), "nothing is left to look for");
+    assert!(waits.namespaces().is_empty(), "nothing is left to poll");
 }
 
 #[test]
-fn a_look_decides_nothing_about_what_came_while_it_was_under_way() {
+fn a_poll_ignores_closes_that_arrive_during_it() {
     let mut waits = polling(ALL);
     waits.begin_look(NETNS);
-    // It may have closed before the look began, and still have waited in the ring buffer.
+    // It may have closed before the poll began, with its event still in the ring buffer.
     waits.take(&closing(at(5), 1));
     waits.take(&closing(at(5), 2));
     waits.see(&entry(at(6), 2, TimeWait, at(5)));
@@ -113,7 +113,7 @@ fn a_look_decides_nothing_about_what_came_while_it_was_under_way() {
 }
 
 #[test]
-fn the_owner_goes_along() {
+fn the_owner_is_kept_across_states() {
     let mut waits = polling(ALL);
     let closing = StateEvent { cookie: 9, cgroup: 8, ..closing(at(5), 1) };
     waits.take(&closing);
@@ -157,7 +157,7 @@ fn an_orphan_waits_for_the_fin_of_its_peer() {
 }
 
 #[test]
-fn without_a_stamp_the_moment_of_the_look_is_all_there_is() {
+fn without_a_timestamp_the_poll_time_is_used() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, None)]);
@@ -165,7 +165,7 @@ fn without_a_stamp_the_moment_of_the_look_is_all_there_is() {
 }
 
 #[test]
-fn older_ones_are_shown_as_they_end() {
+fn older_timewait_sockets_are_shown_when_they_end() {
     let old = [entry(at(1), 1, TimeWait, at(0)), entry(at(1), 2, FinWait2, at(0))];
     let unknown = entry(at(1), 3, TimeWait, None);
     let mut waits = polling(ALL);
@@ -180,11 +180,11 @@ fn older_ones_are_shown_as_they_end() {
     let mut owned = TimeWaits::new(ALL, true, 0);
     assert!(!owned.wants_older());
     look(&mut owned, at(1), &old);
-    assert_eq!(look(&mut owned, at(2), &[]), [], "nobody knows whose they were");
+    assert_eq!(look(&mut owned, at(2), &[]), [], "their owner is unknown");
 }
 
 #[test]
-fn what_the_tool_has_not_seen_begin_is_none_of_its_business_later() {
+fn timewait_without_seen_start_is_ignored_later() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
@@ -192,14 +192,14 @@ fn what_the_tool_has_not_seen_begin_is_none_of_its_business_later() {
     let both = [entry(at(7), 1, TimeWait, at(5)), entry(at(7), 2, TimeWait, at(6))];
     assert_eq!(look(&mut waits, at(7), &both), []);
     assert_eq!(look(&mut waits, at(8), &both[..1]), []);
-    // Likewise one that has taken the place of the first.
+    // The same for one that replaced the first.
     let ended = look(&mut waits, at(9), &[entry(at(9), 1, TimeWait, at(8) + 500 * MS)]);
     assert_eq!(ended, [(9.001, 1, TimeWait, Close, Some(4_001), true)]);
     assert_eq!(look(&mut waits, at(10), &[]), []);
 }
 
 #[test]
-fn a_new_connection_between_the_same_ends_tells_of_the_end() {
+fn a_new_connection_of_the_same_endpoints_ends_time_wait() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
@@ -212,11 +212,11 @@ fn a_new_connection_between_the_same_ends_tells_of_the_end() {
         (6.007, 1, SynSent, Established, Some(5), false),
     ];
     assert_eq!(shown(&mut waits), expected);
-    assert!(look(&mut waits, at(7), &[]).is_empty(), "told once");
+    assert!(look(&mut waits, at(7), &[]).is_empty(), "reported once");
 }
 
 #[test]
-fn a_second_closing_resolves_the_first() {
+fn a_second_close_resolves_the_first() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     waits.take(&closing(at(5) + 500 * MS, 1));
@@ -231,7 +231,7 @@ fn a_second_closing_resolves_the_first() {
 type Case = (TimeWaitFilter, &'static [(TcpState, TcpState)], u64);
 
 #[test]
-fn filters_judge_what_has_become_of_it() {
+fn filters_apply_to_the_outcome() {
     let only = |state: TcpState| TimeWaitFilter { states: 1 << state.number(), slower: 0 };
     let slower = TimeWaitFilter { states: 0, slower: at(1) };
     let cases: [Case; 7] = [
@@ -257,7 +257,7 @@ fn filters_judge_what_has_become_of_it() {
 }
 
 #[test]
-fn nothing_is_held_back_where_nobody_looks() {
+fn nothing_is_held_without_polling() {
     let out_of_reach = TimeWaitFilter { states: 1 << CloseWait.number(), slower: 0 };
     for (wanted, polls) in [(ALL, false), (out_of_reach, true)] {
         let mut waits = TimeWaits::new(wanted, polls, at(1));
@@ -269,7 +269,7 @@ fn nothing_is_held_back_where_nobody_looks() {
 }
 
 #[test]
-fn a_namespace_that_is_gone_leaves_what_the_kernel_said() {
+fn in_a_removed_namespace_lines_show_close() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
@@ -282,7 +282,7 @@ fn a_namespace_that_is_gone_leaves_what_the_kernel_said() {
 }
 
 #[test]
-fn without_room_the_kernel_has_its_word_and_it_is_counted() {
+fn a_full_table_shows_close_and_counts_untracked() {
     let mut waits = polling(ALL);
     waits.room = 2;
     for lport in 1..=3 {

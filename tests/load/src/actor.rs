@@ -47,7 +47,7 @@ pub fn actor(subcommand: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Likewise, in the network namespace of this name; it is the same process still.
+/// The same, in the network namespace of this name, in the same process.
 pub fn actor_in(netns: Option<&str>, subcommand: &str) -> Result<Command> {
     let inner = actor(subcommand)?;
     let Some(netns) = netns else { return Ok(inner) };

@@ -130,7 +130,7 @@ impl Ask {
         })
     }
 
-    /// All requests are under way before the first answer comes, which another thread reads.
+    /// All requests are sent before the first answer comes, which another thread reads.
     fn crossed(&self, to: SocketAddr) -> Result<Vec<Asked>> {
         let (hand, taken) = mpsc::channel::<(TcpStream, u64)>();
         let reader = thread::spawn(move || -> Result<Vec<Asked>> {

@@ -152,7 +152,7 @@ impl Churn {
 }
 
 impl Server {
-    /// Answers until standard input ends, then tells how many connections there were.
+    /// Answers until standard input ends, then prints the number of connections.
     pub fn run(self) -> Result<()> {
         actor::rename(b"churn-server")?;
         let listener = sock::listen(sock::spread_listen(self.target.socket_addr()), false)?;
@@ -181,7 +181,7 @@ impl Server {
     }
 }
 
-/// Takes connections for ever. The server closes last, so that every path is the same one.
+/// Accepts connections until stopped. The server closes last, so that every path is the same.
 fn serve(listener: &TcpListener, served: &AtomicU64) -> Result<()> {
     loop {
         let (mut stream, _) = listener.accept().context("accept")?;

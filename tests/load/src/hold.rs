@@ -144,7 +144,7 @@ impl Part {
 }
 
 impl State {
-    /// One connection in this state; `count` is told the states of its sockets.
+    /// One connection in this state; `count` gets the states of its sockets.
     fn make(
         self,
         listener: &TcpListener,

@@ -21,10 +21,10 @@ const SYN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Arguments of `tcpload knock`.
 #[derive(Args)]
 pub struct Knock {
-    /// Connects to a port that nobody listens on
+    /// Connects to a port without a listener
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=1000))]
     refused: u64,
-    /// With connects to a listener whose queue is full: one that times out, one that is given up,
+    /// With connects to a listener with a full queue: one that times out, one that is closed,
     /// and one that succeeds when there is room again
     #[arg(long)]
     full: bool,
@@ -57,7 +57,7 @@ impl Knock {
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                     report.refused += 1;
                 }
-                other => bail!("nobody listens, yet {other:?}"),
+                other => bail!("no listener, yet {other:?}"),
             }
         }
         if self.full {
@@ -85,7 +85,7 @@ fn full(report: &mut Report) -> Result<()> {
 
     ensure!(outcome(&hasty)? == Some(Errno::TIMEDOUT), "it did not time out");
     report.timed_out += 1;
-    // By now the first SYN of the others has been sent again, too.
+    // Now the first SYN of the others has been retransmitted, too.
     ensure!(now_ns() - before >= u64::try_from(SYN_TIMEOUT.as_nanos())? * 9 / 10, "too early");
     drop(given_up);
     report.given_up += 1;
@@ -112,7 +112,7 @@ fn full_listener() -> Result<(TcpListener, Vec<TcpStream>)> {
     let one = TcpStream::connect(listener.local_addr()?).context("the first one")?;
     // Until the listener has it: a connect is over before that.
     let mut ready = [PollFd::new(&listener, PollFlags::IN)];
-    ensure!(poll(&mut ready, Some(&Timespec::try_from(PATIENCE)?))? == 1, "nobody came");
+    ensure!(poll(&mut ready, Some(&Timespec::try_from(PATIENCE)?))? == 1, "no connection came");
     Ok((listener, vec![one]))
 }
 

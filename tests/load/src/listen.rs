@@ -1,4 +1,4 @@
-//! A listener whose queues fill up in a known manner, for there are more clients than it takes.
+//! A listener with queues that fill up in a known manner, because it has more clients than it accepts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -32,7 +32,7 @@ pub struct Listen {
     /// Clients, each from an address of its own
     #[arg(long, default_value_t = 0)]
     connects: u32,
-    /// SYNs from addresses that begin here, which nobody has and a route leads to
+    /// SYNs from unused addresses that begin here and have a route
     #[arg(long, requires = "syns")]
     raw: Option<Ipv4Addr>,
     /// How many

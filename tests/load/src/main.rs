@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Load {
-    /// Short connections, one byte each way, as fast as they go
+    /// Short connections, one byte in each direction, at full speed
     Churn(churn::Churn),
     /// Requests and answers of a fixed size on kept connections
     Reqresp(reqresp::Reqresp),

@@ -1,4 +1,4 @@
-//! TCP clients made of bare packets, for handshakes that stop where they are told to.
+//! TCP clients made of raw packets, for handshakes that stop at a given step.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -16,7 +16,7 @@ const HEADER: usize = 20;
 const PORT: u16 = 40_000;
 const SEQUENCE: u32 = 1000;
 
-/// Clients of a range of addresses that no machine has, so that nobody answers for them. A route
+/// Clients of a range of unused addresses, so that no host answers for them. A route
 /// must lead there.
 pub struct RawClients {
     out: OwnedFd,
@@ -59,7 +59,7 @@ impl RawClients {
         self.send(nth, SYN, SEQUENCE, 0)
     }
 
-    /// Waits for the SYN-ACKs that are on their way; how many clients have got one.
+    /// Waits for pending SYN-ACKs; returns how many clients have got one.
     pub fn answered(&mut self) -> Result<u32> {
         let wait = Duration::from_millis(50);
         let wait = Timespec::try_from(wait).context("a time")?;
@@ -82,7 +82,7 @@ impl RawClients {
         self.answers.insert(to, sequence);
     }
 
-    /// The nth client answers the SYN-ACK it has got with the last ACK of its handshake.
+    /// The nth client answers its SYN-ACK with the final ACK.
     pub fn ack(&self, nth: u32) -> Result<()> {
         let answer = self.answers.get(&self.address(nth));
         let sequence = answer.with_context(|| format!("client {nth} got no SYN-ACK"))?;

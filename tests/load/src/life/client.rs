@@ -142,7 +142,7 @@ fn live(mut stream: TcpStream, scene: Scene, marks: &mut Marks) -> Result<()> {
             sock::drain(&stream)?;
             let door = worker::side_door(u32::from_le_bytes(pid))?;
             UnixDatagram::unbound()?.send_to_addr(b"g", &door)?;
-            // Closed any earlier, the tracepoint would tell of CLOSING once more.
+            // If closed earlier, the tracepoint would report CLOSING once more.
             sock::until_closed(&stream)?;
         }
         Manner::RstClient => sock::reset(stream)?,

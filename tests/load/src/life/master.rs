@@ -52,7 +52,7 @@ pub fn run() -> Result<()> {
     drop(open);
     Ok(())
 }
-/// Starts a worker whose standard input is the listener.
+/// Starts a worker with the listener as standard input.
 fn start_worker(listener: &TcpListener, late: bool) -> Result<Child> {
     let mut command = actor::actor("life-worker")?;
     if late {

@@ -171,7 +171,7 @@ fn read_accepted(mut master: Peer, count: usize) -> Result<(Peer, ByPorts)> {
     Ok((master, accepted))
 }
 
-/// Runs `step` and tells when it began and when it was done.
+/// Runs `step` and returns its start and end times.
 fn stamp(step: impl FnOnce() -> io::Result<()>) -> io::Result<(u64, u64)> {
     let before = actor::now_ns();
     step()?;

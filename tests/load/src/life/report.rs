@@ -63,7 +63,7 @@ struct Stay {
 type Moment = (u64, u64);
 
 impl Report {
-    /// Joins what the clients and the workers tell of each connection.
+    /// Joins the reports of clients and workers for each connection.
     pub fn new(
         seed: u64,
         ready: Ready,

@@ -28,7 +28,7 @@ pub struct Worker {
     late: bool,
 }
 
-/// Where a client tells the worker `pid` what it can't say on the connection.
+/// Side channel from a client to the worker `pid`.
 pub fn side_door(pid: u32) -> io::Result<UnixAddr> {
     UnixAddr::from_abstract_name(format!("tcpload-life-{pid}"))
 }

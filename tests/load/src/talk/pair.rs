@@ -92,7 +92,7 @@ impl Pair {
         self.case.sent.push(sent);
     }
 
-    /// The request whose first bytes were sent by `first` and read by `read` is answered by `answer`.
+    /// The request with first bytes sent by `first` and read by `read` is answered by `answer`.
     pub fn service(&mut self, first: Step, read: Step, answer: Step) {
         let shortest = answer.from.saturating_sub(read.to);
         self.case.services.push(Bounds(shortest, answer.to - first.from));

@@ -95,7 +95,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Three requests on their way at a time are answered one by one: the first answer ends the
+    /// Three requests in flight are answered one by one: the first answer ends the
     /// exchange.
     fn pipelined(&mut self) -> Result<()> {
         let first = send(&self.client)?;
@@ -211,7 +211,7 @@ impl Pair {
         Ok(())
     }
 
-    /// A request that is lost on its first way.
+    /// A request that is lost once.
     fn lost(&mut self) -> Result<()> {
         self.exchange()?;
         loopback("down")?;
