@@ -39,5 +39,6 @@ enum latency_kind latency_kind;
 enum socket_role socket_role;
 enum latency_outcome latency_outcome;
 enum listen_cause listen_cause;
+enum tcp_state tcp_state;
 
 const __u64 duration_unknown = DURATION_UNKNOWN;

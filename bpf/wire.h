@@ -14,14 +14,13 @@
 #include "lib/vmlinux.h"
 
 enum limits {
-	COMM_LEN = 16, /* bytes of a process name, NUL-terminated when shorter */
-	ADDR_LEN = 16, /* bytes of an address */
-	MAX_PIDS = 16,
-	MAX_PORT_RANGES = 16,
-	MAX_CIDRS = 16,
+	COMM_LEN = 16,		/* bytes of a process name, NUL-terminated when shorter */
+	ADDR_LEN = 16,		/* bytes of an address */
+	MAX_FILTER_VALUES = 16, /* of one list: programs walk it for each event */
+	MAX_CGROUP_DEPTH = 64,	/* deeper than any system has */
 };
 
-/* Wider than the enumerators that every supported compiler puts into BTF; tests/layout.rs compares. */
+/* Too wide for an enumerator in BTF before LLVM 15: tests/layout.rs compares it with Rust's. */
 #define DURATION_UNKNOWN (~0ULL)
 
 /*
@@ -159,12 +158,12 @@ struct group_key {
 };
 
 struct count_value {
-	__u64 tx_calls;
-	__u64 tx_bytes;
-	__u64 rx_calls;
-	__u64 rx_bytes;
-	__u64 segs_in;
-	__u64 errors; /* EAGAIN included */
+	__u64 tx_calls; /* sends that succeeded ... */
+	__u64 tx_bytes; /* ... and bytes that TCP took */
+	__u64 rx_calls; /* receives that returned data ... */
+	__u64 rx_bytes; /* ... and how much */
+	__u64 segs_in;	/* segments that reached an established socket */
+	__u64 errors;	/* failed sends and receives, EAGAIN included */
 	__u64 eagain;
 	__u32 pid;    /* the last owner this CPU saw */
 	__u32 closed; /* the connection has ended */
@@ -222,14 +221,14 @@ struct latency_value {
 
 /* The head of a row, on one CPU: what no histogram can hold. */
 struct latency_head {
-	__u64 refused;
+	__u64 refused; /* connects by outcome */
 	__u64 timed_out;
 	__u64 failed;
-	__u64 syn_retries;
-	__u64 retrans; /* of segments of the requests measured */
-	__u64 untimed; /* exchanges whose beginning was not seen */
-	__u32 pid;     /* an owner this CPU saw */
-	__u32 partial; /* not all octaves found room: the rest is in (other) */
+	__u64 syn_retries; /* SYNs sent again */
+	__u64 retrans;	   /* of segments of the requests measured */
+	__u64 untimed;	   /* exchanges whose beginning was not seen */
+	__u32 pid;	   /* an owner this CPU saw */
+	__u32 partial;	   /* not all octaves found room: the rest is in (other) */
 	__u8 comm[COMM_LEN];
 	__u64 reserved;
 };
@@ -284,14 +283,14 @@ struct listener {
 	struct owner owner;
 	__u64 dropped[NR_CAUSES]; /* by enum listen_cause, as programs saw the kernel decide */
 	__u64 discarded;	  /* segments that sk_drops counts, and nothing else */
-	__u64 established;
-	__u64 accepted;
-	__u32 drops_before; /* sk_drops when it was found ... */
-	__u32 drops;	    /* ... and when last read */
+	__u64 established;	  /* children whose handshake was done */
+	__u64 accepted;		  /* children that accept() returned */
+	__u32 drops_before;	  /* sk_drops when it was found ... */
+	__u32 drops;		  /* ... and when last read */
 	__u32 accept_before;
-	__u32 accept_now; /* sk_ack_backlog */
-	__u32 accept_limit;
-	__u32 syn_now; /* icsk_accept_queue.qlen */
+	__u32 accept_now;   /* sk_ack_backlog */
+	__u32 accept_limit; /* sk_max_ack_backlog */
+	__u32 syn_now;	    /* icsk_accept_queue.qlen */
 	__u32 peak_epoch[2];
 	__u32 accept_peak[2];
 	__u32 syn_peak[2];
@@ -342,19 +341,19 @@ struct cidr {
 
 struct ports_filter {
 	__u32 nr;
-	struct port_range ranges[MAX_PORT_RANGES];
+	struct port_range ranges[MAX_FILTER_VALUES];
 };
 
 struct addrs_filter {
 	__u32 nr;
 	__u32 reserved;
-	struct cidr nets[MAX_CIDRS];
+	struct cidr nets[MAX_FILTER_VALUES];
 };
 
 /* The shared filter flags; a part that was not asked for has nr, family, … 0. */
 struct filter {
 	__u32 nr_pids;
-	__u32 pids[MAX_PIDS];
+	__u32 pids[MAX_FILTER_VALUES];
 	__u32 comm_on;
 	__u32 comm_stay; /* automaton of src/filter.rs: bit i = first i tokens matched */
 	__u32 comm_accept;

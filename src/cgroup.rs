@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::wire::MAX_CGROUP_DEPTH;
+
 /// An unknown id makes us read the tree again, but not more often than this.
 const REREAD: Duration = Duration::from_secs(1);
-/// Deeper cgroups than any system has; ends the walk in a tree made to exhaust us.
-const MAX_DEPTH: usize = 64;
-
 /// cgroup2 ids to paths below the mount, read from the tree when an id is new.
 #[derive(Debug, Default)]
 pub struct CgroupNames {
@@ -49,7 +48,7 @@ impl CgroupNames {
         self.names.insert(metadata.ino(), name.into());
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.flatten() {
-            if depth < MAX_DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if depth < MAX_CGROUP_DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let below = format!(
                     "{}/{}",
                     name.trim_end_matches('/'),

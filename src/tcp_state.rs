@@ -3,29 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A TCP state with the kernel's number (`include/net/tcp_states.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "RFC 9293 describes the states")]
-pub enum TcpState {
-    Established = 1,
-    SynSent = 2,
-    SynRecv = 3,
-    FinWait1 = 4,
-    FinWait2 = 5,
-    TimeWait = 6,
-    Close = 7,
-    CloseWait = 8,
-    LastAck = 9,
-    Listen = 10,
-    Closing = 11,
-    /// A half-open connection the listener keeps as a request sock. No full socket has it.
-    NewSynRecv = 12,
-}
+pub use crate::wire::TcpState;
 
 impl TcpState {
     /// Every state, in the order of a connection's life.
-    pub const ALL: [Self; 12] = [
+    pub const LIFECYCLE: [Self; Self::COUNT] = [
         Self::Close,
         Self::Listen,
         Self::SynSent,
@@ -62,11 +44,6 @@ impl TcpState {
     pub const fn number(self) -> u8 {
         self as u8
     }
-
-    /// The state with the kernel's `number`; `None` for a number this kit does not know.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.number() == number)
-    }
 }
 
 impl fmt::Display for TcpState {
@@ -77,7 +54,7 @@ impl fmt::Display for TcpState {
 
 /// A word that names no TCP state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown TCP state; valid states: {}", TcpState::ALL.map(TcpState::name).join(" "))]
+#[error("unknown TCP state; valid states: {}", TcpState::LIFECYCLE.map(TcpState::name).join(" "))]
 pub struct UnknownState;
 
 impl FromStr for TcpState {
@@ -95,7 +72,7 @@ impl FromStr for TcpState {
             "UNCONN" | "CLOSED" => return Ok(Self::Close),
             _ => {}
         }
-        Self::ALL.into_iter().find(|state| plain(state.name()) == wanted).ok_or(UnknownState)
+        Self::LIFECYCLE.into_iter().find(|state| plain(state.name()) == wanted).ok_or(UnknownState)
     }
 }
 
@@ -105,15 +82,15 @@ mod tests {
 
     #[test]
     fn every_number_has_one_state() {
-        let mut numbers = TcpState::ALL.map(TcpState::number);
+        let mut numbers = TcpState::LIFECYCLE.map(TcpState::number);
         numbers.sort_unstable();
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         for state in TcpState::ALL {
             assert_eq!(TcpState::from_number(state.number()), Some(state));
             assert_eq!(state.name().parse(), Ok(state));
         }
-        assert_eq!(TcpState::from_number(0), None);
-        assert_eq!(TcpState::from_number(13), None);
+        assert_eq!(TcpState::from_number(0_u8), None);
+        assert_eq!(TcpState::from_number(13_u8), None);
     }
 
     #[test]

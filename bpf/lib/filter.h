@@ -12,7 +12,7 @@ const volatile struct filter filter SEC(".rodata.filter") = {};
 
 static __always_inline bool ports_match(const volatile struct ports_filter *want, __u16 port)
 {
-	for (__u32 i = 0; i < MAX_PORT_RANGES && i < want->nr; i++)
+	for (__u32 i = 0; i < MAX_FILTER_VALUES && i < want->nr; i++)
 		if (port >= want->ranges[i].first && port <= want->ranges[i].last)
 			return true;
 	return false;
@@ -22,7 +22,7 @@ static __always_inline bool addrs_match(const volatile struct addrs_filter *want
 {
 	const __u64 *have = (const __u64 *)addr;
 
-	for (__u32 i = 0; i < MAX_CIDRS && i < want->nr; i++) {
+	for (__u32 i = 0; i < MAX_FILTER_VALUES && i < want->nr; i++) {
 		const volatile struct cidr *net = &want->nets[i];
 
 		if ((have[0] & net->mask[0]) == net->addr[0] &&
@@ -80,7 +80,7 @@ static __always_inline bool comm_matches(const __u8 *comm)
 
 static __always_inline bool pids_match(__u32 pid)
 {
-	for (__u32 i = 0; i < MAX_PIDS && i < filter.nr_pids; i++)
+	for (__u32 i = 0; i < MAX_FILTER_VALUES && i < filter.nr_pids; i++)
 		if (filter.pids[i] == pid)
 			return true;
 	return false;
@@ -90,9 +90,6 @@ static __always_inline bool owner_filtered(void)
 {
 	return filter.nr_pids || filter.comm_on || filter.cgroup;
 }
-
-/* Deeper cgroups than any system has. */
-#define MAX_CGROUP_DEPTH 64
 
 /*
  * Up the tree to the level of the wanted cgroup. The array of ancestors would be one step,

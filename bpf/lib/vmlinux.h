@@ -66,8 +66,8 @@ enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
 
-/* include/net/tcp_states.h */
-enum {
+/* include/net/tcp_states.h; the name is ours, for src/tcp_state.rs */
+enum tcp_state {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,

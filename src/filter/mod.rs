@@ -16,8 +16,7 @@ pub use glob::CommGlob;
 pub use netns::netns;
 pub use rows::Subject;
 
-/// Most values that one list may have: the kernel side walks it for every event.
-pub const MAX_VALUES: usize = 16;
+use crate::wire::MAX_FILTER_VALUES;
 
 /// IPv4, seen as the IPv6 addresses it is mapped into.
 const V4_MAPPED: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96);
@@ -65,7 +64,7 @@ impl Filter {
         !self.pids.is_empty() || self.comm.is_some() || self.cgroup.is_some()
     }
 
-    /// Refuses lists beyond [`MAX_VALUES`] and demands that nothing can meet, naming the flags.
+    /// Refuses lists beyond [`MAX_FILTER_VALUES`] and demands that nothing can meet, naming the flags.
     pub fn check(&self) -> Result<(), String> {
         for (flag, len) in [
             ("--pid", self.pids.len()),
@@ -76,8 +75,8 @@ impl Filter {
             ("--raddr", self.raddrs.len()),
             ("--addr", self.addrs.len()),
         ] {
-            if len > MAX_VALUES {
-                return Err(format!("{flag} takes at most {MAX_VALUES} values, not {len}"));
+            if len > MAX_FILTER_VALUES {
+                return Err(format!("{flag} takes at most {MAX_FILTER_VALUES} values, not {len}"));
             }
         }
         // Both ends of a connection have one family.

@@ -87,7 +87,7 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
     let (above, below) = area.split(tall);
     graphs(canvas, model.series.of(Who::Process(row.key.pid)), ["sent", "received"], above);
     let mut x = 0;
-    for state in TcpState::ALL {
+    for state in TcpState::LIFECYCLE {
         if let Some(count @ 1..) = row.in_state(state) {
             x = canvas.text(below, x, 0, &format!("{} {count}", state.name()), Style::new()) + 2;
         }

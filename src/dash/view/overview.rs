@@ -61,7 +61,7 @@ fn states(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         canvas.text(label, LABEL - 2, 0, "-", Style::new());
         return;
     };
-    let mut parts: Vec<_> = TcpState::ALL
+    let mut parts: Vec<_> = TcpState::LIFECYCLE
         .into_iter()
         .filter_map(|state| Some((state, states[usize::from(state.number())].filter(|n| *n > 0)?)))
         .collect();

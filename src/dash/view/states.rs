@@ -38,8 +38,8 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
 fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let states = model.states();
     let known = |state: TcpState| states.and_then(|states| states[usize::from(state.number())]);
-    let most = TcpState::ALL.into_iter().filter_map(known).max().unwrap_or(0).max(1);
-    for (y, state) in (0..area.height).zip(TcpState::ALL) {
+    let most = TcpState::LIFECYCLE.into_iter().filter_map(known).max().unwrap_or(0).max(1);
+    for (y, state) in (0..area.height).zip(TcpState::LIFECYCLE) {
         let count = known(state);
         let (name, rest) = area.beside(NAME);
         let busy = count.is_some_and(|count| count > 0);
@@ -58,7 +58,7 @@ fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let mut namespaces = model.sockets.iter().filter_map(|((_, netns), _)| *netns);
     if let Some(one) = namespaces.next()
         && namespaces.all(|other| other == one)
-        && usize::from(area.height) > TcpState::ALL.len()
+        && usize::from(area.height) > TcpState::LIFECYCLE.len()
     {
         let text = format!("all in network namespace {one}");
         canvas.text(area, 0, area.height - 1, &text, canvas.theme.faint());
