@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn size(setup: &Setup, map: &str) -> u32 {
-        setup.map_sizes.iter().find(|(name, _)| *name == map).unwrap().1
+        setup.map_sizes.iter().find(|(sized, _)| sized.name() == map).unwrap().1
     }
 
     #[test]

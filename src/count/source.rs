@@ -1,17 +1,18 @@
 //! Reads the counters of the kernel.
 
-use anyhow::{Context, Result};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use anyhow::Result;
 
 use super::{CountSums, Counter, Counts};
+use crate::hooks::{self, maps};
+use crate::kernel::map::Map;
 use crate::kernel::session::Session;
 use crate::wire::{CountValue, GroupKey, Record as _};
 
 /// The counters in the kernel of a session whose programs count.
 #[derive(Debug)]
 pub struct CountSource {
-    counts: MapHandle,
-    other: MapHandle,
+    counts: Map,
+    other: Map,
     cpus: usize,
 }
 
@@ -21,7 +22,7 @@ impl CountSource {
     /// # Errors
     /// Its programs do not count.
     pub fn of(session: &Session, cpus: usize) -> Result<Self> {
-        Ok(Self { counts: session.map("counts")?, other: session.map("other")?, cpus })
+        Ok(Self { counts: session.map(maps::COUNTS)?, other: session.map(maps::OTHER)?, cpus })
     }
 
     /// Every key of the map at the monotonic time `now` (ns); those that `model` can spare are taken
@@ -32,7 +33,7 @@ impl CountSource {
     pub fn keys(&self, session: &Session, model: &Counts, now: u64) -> Result<Vec<Counter>> {
         let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
         let mut counters = Vec::new();
-        session.iterate_map("dump_counts", &self.counts, size, |bytes| {
+        session.iter_map(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
             let (key, values) = bytes.split_at(size_of::<GroupKey>());
             counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
         })?;
@@ -48,11 +49,11 @@ impl CountSource {
     /// Takes a key out of the map, with the last word on its sums.
     fn take(&self, counter: &mut Counter) -> Result<()> {
         let key = counter.key;
-        let values = self.counts.lookup_percpu(key.as_bytes(), MapFlags::ANY)?;
+        let values = self.counts.lookup_percpu(key.as_bytes())?;
         if let Some(last) =
             values.and_then(|cpus| Counter::read(key.as_bytes(), cpus.iter().map(Vec::as_slice)))
         {
-            self.counts.delete(key.as_bytes()).context("cannot free a counter")?;
+            self.counts.delete(key.as_bytes())?;
             *counter = Counter { gone: true, ..last };
         }
         Ok(())
@@ -63,7 +64,7 @@ impl CountSource {
     /// # Errors
     /// The map cannot be read.
     pub fn other(&self) -> Result<CountSums> {
-        let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)?;
+        let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes())?;
         let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));
         Ok(values.fold(CountSums::default(), |sums, value| sums.plus(CountSums::of(&value))))
     }

@@ -12,6 +12,7 @@ use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::{Cgroup, Filter};
+use crate::hooks::maps;
 use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, STATE};
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
@@ -92,7 +93,7 @@ impl Measurement for Asked {
             object: OBJECT,
             filter: filter.to_wire(),
             options,
-            map_sizes: vec![("counts", keys)],
+            map_sizes: vec![(maps::COUNTS, keys)],
             verbose: args.common.output.verbose,
         })
     }

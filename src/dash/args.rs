@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::{Common, parse};
+use crate::cli::{Common, FilterArgs, parse};
 use crate::dash::{Target, View};
 
 const EXAMPLES: &str = "\
@@ -129,6 +129,30 @@ fn size(text: &str) -> Result<(u16, u16), String> {
     parts
         .filter(|(width, height)| (20..=1000).contains(width) && (5..=1000).contains(height))
         .ok_or_else(|| "write columns and lines, e.g. 100x30".to_owned())
+}
+
+/// The filter flags that are typed at the dashboard.
+#[derive(Parser, Debug)]
+#[command(name = "filter", no_binary_name = true, disable_help_flag = true)]
+struct TypedFilters {
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Reads filter flags as typed at the dashboard.
+///
+/// # Errors
+/// One line that says what is wrong.
+pub(super) fn typed_filters(flags: Vec<String>) -> Result<FilterArgs, String> {
+    let typed = TypedFilters::try_parse_from(flags).map_err(|error| first_line(&error))?;
+    Ok(typed.filters)
+}
+
+/// What clap says, without usage and hints for a shell.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 #[cfg(test)]

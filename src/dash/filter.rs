@@ -1,16 +1,8 @@
 //! The filter as typed at the dashboard: the flags of the tools, or a word that stands for one.
 
-use clap::Parser;
-
-use crate::cli::{FilterArgs, parse};
+use super::args::typed_filters;
+use crate::cli::parse;
 use crate::filter::Filter;
-
-#[derive(Parser, Debug)]
-#[command(name = "filter", no_binary_name = true, disable_help_flag = true)]
-struct Line {
-    #[command(flatten)]
-    filters: FilterArgs,
-}
 
 /// Reads what was typed: flags such as `--comm nginx --rport 443`. A bare word in front of them
 /// is a port, an address or a network, else the pattern of a name. Nothing typed is no filter.
@@ -35,15 +27,7 @@ pub fn read(text: &str) -> Result<Option<Filter>, String> {
         flags.extend([flag.to_owned(), word.clone()]);
     }
     flags.extend_from_slice(&words[bare..]);
-    let line = Line::try_parse_from(flags).map_err(|error| first_line(&error))?;
-    line.filters.filter().map(Some)
-}
-
-/// What clap says, without usage and hints for a shell.
-fn first_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    typed_filters(flags)?.filter().map(Some)
 }
 
 /// Splits at spaces outside of quotes.

@@ -1,16 +1,14 @@
 //! The loop: moves events to the state machine, its orders to where they are carried out, and its
 //! state to the screen.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 
-use super::terminal::Guard;
+use super::terminal::{Guard, Screen};
 use super::view::{self, Theme};
 use super::{Action, Control, Dash, Event, Message, SelfCost, input, save};
 use crate::clock::own_cpu_ns;
@@ -32,8 +30,6 @@ pub struct Feed {
     pub interval: Sender<Duration>,
 }
 
-type Screen = Terminal<CrosstermBackend<BufWriter<io::Stdout>>>;
-
 /// Shows a dashboard until the user has seen enough.
 ///
 /// # Errors
@@ -50,8 +46,7 @@ pub fn run(
     let guard = Guard::take(clicks).context("cannot use the terminal")?;
     (feed.start)(send.clone())?;
     input::watch_terminal(send).context("cannot read keys")?;
-    let backend = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout()));
-    let mut screen = Terminal::new(backend).context("cannot use the terminal")?;
+    let mut screen = Screen::new().context("cannot use the terminal")?;
     let mut own = Cost::new();
     loop {
         draw(&mut screen, &mut dash, theme, &mut ctx, &mut own)?;
@@ -67,11 +62,11 @@ pub fn run(
                 }
                 Action::Suspend => {
                     guard.suspend().context("cannot take the terminal again")?;
-                    anew(&mut screen)?;
+                    screen.redraw().context("the terminal has no size")?;
                 }
                 Action::Redraw => {
                     guard.resume().context("cannot take the terminal again")?;
-                    anew(&mut screen)?;
+                    screen.redraw().context("the terminal has no size")?;
                 }
                 Action::Save => {
                     let said = save(dash.model()).unwrap_or_else(|error| format!("{error:#}"));
@@ -89,14 +84,6 @@ pub fn run(
 fn ended(unrecorded: Option<String>) -> Result<ExitCode> {
     let why = unrecorded.map(|why| SinkError::Write(io::Error::other(format!("recording: {why}"))));
     why.map_or(Ok(ExitCode::SUCCESS), |why| Err(why.into()))
-}
-
-/// Has every cell drawn again. `Terminal::clear` would ask the terminal where its cursor is, and
-/// the answer would be taken for keys.
-fn anew(screen: &mut Screen) -> Result<()> {
-    let size = screen.size().context("the terminal has no size")?;
-    screen.resize(ratatui::layout::Rect::new(0, 0, size.width, size.height))?;
-    Ok(())
 }
 
 /// Waits for something, and takes everything that is there. `None` when nothing came.
@@ -129,13 +116,12 @@ fn draw(
     own: &mut Cost,
 ) -> Result<()> {
     let before = Instant::now();
-    let size = screen.size().context("the terminal has no size")?;
-    dash.handle(Event::Resize(size.width, size.height));
+    let (width, height) = screen.size().context("the terminal has no size")?;
+    dash.handle(Event::Resize(width, height));
     dash.refresh();
     screen
-        .draw(|frame| view::draw(dash, theme, ctx, frame.buffer_mut()))
+        .draw(|buffer| view::draw(dash, theme, ctx, buffer))
         .context("cannot draw on the terminal")?;
-    screen.backend_mut().flush()?;
     own.frame = before.elapsed();
     Ok(())
 }

@@ -1,11 +1,15 @@
 //! Takes the terminal and gives it back exactly as it was, whatever ends the program.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::panic;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 
 /// The other screen, no cursor, and clicks if wanted (`xterm` control sequences).
@@ -20,6 +24,48 @@ const PANICKED: i32 = 101;
 /// The terminal as it was before, while it is ours.
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 static CLICKABLE: AtomicBool = AtomicBool::new(false);
+
+/// The screen that frames are drawn on; only cells that have changed are written.
+pub struct Screen(Terminal<CrosstermBackend<BufWriter<io::Stdout>>>);
+
+impl Screen {
+    /// Writes to standard output.
+    ///
+    /// # Errors
+    /// The terminal has no size.
+    pub fn new() -> io::Result<Self> {
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout()));
+        Terminal::new(backend).map(Self)
+    }
+
+    /// Columns and lines.
+    ///
+    /// # Errors
+    /// The terminal does not say.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.0.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Has every cell drawn again. `Terminal::clear` would ask the terminal where its cursor is,
+    /// and the answer would be taken for keys.
+    ///
+    /// # Errors
+    /// As of [`Screen::size`].
+    pub fn redraw(&mut self) -> io::Result<()> {
+        let (width, height) = self.size()?;
+        self.0.resize(Rect::new(0, 0, width, height))
+    }
+
+    /// Draws a frame.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer)) -> io::Result<()> {
+        self.0.draw(|frame| draw(frame.buffer_mut()))?;
+        self.0.backend_mut().flush()
+    }
+}
 
 /// Gives the terminal back when it goes out of scope.
 #[derive(Debug)]

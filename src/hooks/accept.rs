@@ -1,5 +1,6 @@
 //! The moment at which `accept()` returns, for what depends on when it was.
 
+use crate::hooks::maps;
 use crate::kernel::attach::AttachPoint::Needed;
 use crate::kernel::attach::{Attach, Hook, Parameters};
 use crate::kernel::builders::{fentry, kprobe, plain, program, tracepoint};
@@ -38,7 +39,7 @@ const UNACCEPTED: u32 = 65_536;
 
 /// Where `accept()` is seen to return, programs remember since when each connection waits.
 pub fn keep_accept_waits(setup: &mut Setup, plan: &Plan) {
-    let seen = plan.kind_of(NAME).is_some();
+    let seen = plan.method_of(&ACCEPT_RETURN).is_some();
     setup.options.waits = u32::from(seen);
-    setup.size_if(seen, "unaccepted", UNACCEPTED);
+    setup.size_if(seen, maps::UNACCEPTED, UNACCEPTED);
 }

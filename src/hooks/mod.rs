@@ -1,6 +1,7 @@
 //! The places in the kernel that the tools watch, and the programs that can serve them.
 
 mod accept;
+pub mod maps;
 mod send_recv;
 mod sockets;
 

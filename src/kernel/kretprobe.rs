@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use anyhow::{Context, Result};
-use libbpf_rs::{MapCore, MapHandle};
+use anyhow::Result;
+
+use super::map::Map;
 
 /// Inode of the first pid namespace (`PROC_PID_INIT_INO`), whose numbers BPF programs see.
 const INIT_PID_NS: u64 = 0xEFFF_FFFC;
@@ -12,14 +13,14 @@ const INIT_PID_NS: u64 = 0xEFFF_FFFC;
 /// The calls that have begun, by thread, as `bpf/lib/kretprobe_args.h` keeps them.
 #[derive(Debug)]
 pub struct Calls {
-    map: MapHandle,
+    map: Map,
     gone: u64,
     sees_threads: bool,
 }
 
 impl Calls {
     /// Watches over the map `calls`.
-    pub fn new(map: MapHandle) -> Self {
+    pub fn new(map: Map) -> Self {
         let own = fs::metadata("/proc/self/ns/pid").map(|file| file.ino());
         Self { map, gone: 0, sees_threads: own.is_ok_and(|inode| inode == INIT_PID_NS) }
     }
@@ -39,7 +40,7 @@ impl Calls {
                 continue;
             };
             if !fs::exists(format!("/proc/{thread}")).unwrap_or(true) {
-                self.map.delete(&key).context("cannot forget a call")?;
+                self.map.delete(&key)?;
                 self.gone += 1;
             }
         }

@@ -1,8 +1,8 @@
 //! What this kernel offers, what is to be loaded, and the loading.
 //!
 //! `facts` are read once; `plan` decides from facts and request alone, so plans for other
-//! kernels are unit tests; `session` carries a plan out and is the only place that calls
-//! libbpf.
+//! kernels are unit tests; `session` carries a plan out. Nothing outside this module
+//! calls libbpf.
 
 pub mod attach;
 pub mod btf;
@@ -10,6 +10,7 @@ pub(crate) mod builders;
 pub mod error;
 pub mod facts;
 pub mod kretprobe;
+pub mod map;
 pub mod netns;
 pub mod plan;
 mod probe;

@@ -109,10 +109,8 @@ impl Plan {
     }
 
     /// Programs that serve a hook.
-    pub fn programs_of(&self, hook: &str) -> impl Iterator<Item = &'static Program> {
-        let choice = self.choices.iter().find(|choice| choice.hook.name == hook);
-        let served = choice.and_then(|choice| choice.rung.as_ref().ok());
-        served.into_iter().flat_map(|served| served.programs.iter().copied())
+    pub fn programs_of(&self, hook: &Hook) -> impl Iterator<Item = &'static Program> {
+        self.served_by(hook).into_iter().flat_map(|served| served.programs.iter().copied())
     }
 
     /// Whether some hook is served in this way.
@@ -121,9 +119,14 @@ impl Plan {
     }
 
     /// How a hook is served; `None`: it is not.
-    pub fn kind_of(&self, hook: &str) -> Option<AttachMethod> {
-        let choice = self.choices.iter().find(|choice| choice.hook.name == hook)?;
-        choice.rung.as_ref().ok().map(|served| served.kind)
+    pub fn method_of(&self, hook: &Hook) -> Option<AttachMethod> {
+        self.served_by(hook).map(|served| served.kind)
+    }
+
+    /// Hooks of one name stand for the same place.
+    fn served_by(&self, hook: &Hook) -> Option<&Served> {
+        let choice = self.choices.iter().find(|choice| choice.hook.name == hook.name)?;
+        choice.rung.as_ref().ok()
     }
 }
 

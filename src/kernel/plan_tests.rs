@@ -131,8 +131,8 @@ fn what_the_kernel_refused_is_passed_over_with_its_words() {
 #[test]
 fn forcing_a_kind_leaves_iterators_alone() {
     let plan = forced(&facts(), AttachMethod::Tracepoint).unwrap();
-    assert_eq!(plan.kind_of("send"), Some(AttachMethod::Tracepoint));
-    assert_eq!(plan.kind_of("owners"), Some(AttachMethod::Iterator));
+    assert_eq!(plan.method_of(&SEND), Some(AttachMethod::Tracepoint));
+    assert_eq!(plan.method_of(&OWNERS), Some(AttachMethod::Iterator));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn kprobes_keep_sockets_in_a_hash_map() {
     assert!(!decide(&facts(), PlanRequest::default()).unwrap().use_hash);
     let plan = forced(&facts(), AttachMethod::Kprobe).unwrap();
     assert!(plan.use_hash);
-    assert_eq!(plan.kind_of("destroy"), Some(AttachMethod::Tracepoint));
+    assert_eq!(plan.method_of(&DESTROY), Some(AttachMethod::Tracepoint));
     let storage = PlanRequest { forced: Some(AttachMethod::Kprobe), use_hash: Some(false) };
     let refusal = decide(&facts(), storage).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
@@ -171,7 +171,7 @@ fn old_kernels_keep_sockets_in_a_hash_map() {
 fn an_optional_hook_without_rung_keeps_its_reason() {
     let facts = Facts { iterators: [].into(), ..facts() };
     let plan = decide(&facts, PlanRequest::default()).unwrap();
-    assert_eq!(plan.kind_of("owners"), None);
+    assert_eq!(plan.method_of(&OWNERS), None);
     let reason = plan.choices[1].rung.as_ref().unwrap_err();
     assert!(reason.contains("no BPF iterator task_file"), "{reason}");
 }

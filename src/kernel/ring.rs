@@ -5,7 +5,9 @@ use std::mem;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
-use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{RingBuffer, RingBufferBuilder};
+
+use super::map::Map;
 
 /// Records taken out before they are handed on: enough to spread the cost of a call, few
 /// enough to stay in the cache.
@@ -23,11 +25,11 @@ impl<R: 'static> Ring<R> {
     ///
     /// # Errors
     /// The buffer cannot be mapped.
-    pub fn new(map: &MapHandle, decode: fn(&[u8]) -> Option<R>) -> Result<Self> {
+    pub fn new(map: &Map, decode: fn(&[u8]) -> Option<R>) -> Result<Self> {
         let batch = Rc::new(RefCell::new(Vec::with_capacity(BATCH)));
         let filled = Rc::clone(&batch);
         let mut builder = RingBufferBuilder::new();
-        builder.add(map, move |bytes| {
+        builder.add(&map.0, move |bytes| {
             filled.borrow_mut().extend(decode(bytes));
             0
         })?;

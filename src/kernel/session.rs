@@ -1,4 +1,4 @@
-//! Carries a plan out: open, configure, load, attach. The only place that calls libbpf.
+//! Carries a plan out: open, configure, load, attach.
 
 use std::fs;
 use std::io::Read;
@@ -8,14 +8,15 @@ use std::os::fd::{AsFd, AsRawFd};
 use anyhow::{Context, Result};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
-    Iter, Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject,
-    ProgramMut,
+    Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramMut,
 };
 
-use super::attach::AttachMethod;
+use super::attach::{AttachMethod, Hook};
 use super::error::{self, LoadError, explain};
 use super::facts::Facts;
+use super::map::{Map, MapDef};
 use super::plan::Plan;
+use crate::hooks::maps;
 use crate::wire::{self, Record as _};
 
 /// What a tool writes into its programs before they are loaded.
@@ -28,14 +29,14 @@ pub struct Setup {
     /// Everything else.
     pub options: wire::Options,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
-    pub map_sizes: Vec<(&'static str, u32)>,
+    pub map_sizes: Vec<(MapDef, u32)>,
     /// Keep and print what libbpf and the verifier say.
     pub verbose: bool,
 }
 
 impl Setup {
     /// Gives a map that some plans need these entries, or one where nothing uses it.
-    pub fn size_if(&mut self, used: bool, map: &'static str, entries: u32) {
+    pub fn size_if(&mut self, used: bool, map: MapDef, entries: u32) {
         self.map_sizes.push((map, if used { entries } else { 1 }));
     }
 }
@@ -48,7 +49,7 @@ pub struct Session {
     object: Object,
     plan: Plan,
     may_copy: bool,
-    stats: Option<MapHandle>,
+    stats: Option<Map>,
 }
 
 /// Read from an iterator at once.
@@ -74,7 +75,7 @@ impl Session {
         let object = open.load().map_err(|error| explain(&error, None, facts))?;
         let may_copy = setup.options.may_copy != 0;
         let mut session = Self { links: Vec::new(), object, plan, may_copy, stats: None };
-        session.stats = Some(session.map("stats")?);
+        session.stats = Some(session.map(maps::STATS)?);
         Ok(session)
     }
 
@@ -119,55 +120,48 @@ impl Session {
             .with_context(|| format!("no program {name} in the BPF object"))
     }
 
-    /// A handle on a map of the object.
-    pub fn map(&self, name: &str) -> Result<MapHandle> {
+    /// A map of the object.
+    ///
+    /// # Errors
+    /// The object has no such map.
+    pub fn map(&self, map: MapDef) -> Result<Map> {
+        let name = map.name();
         let map = self
             .object
             .maps()
             .find(|map| map.name() == name)
             .with_context(|| format!("no map {name} in the BPF object"))?;
-        MapHandle::try_from(&map).with_context(|| format!("cannot duplicate map {name}"))
+        MapHandle::try_from(&map).map(Map).with_context(|| format!("cannot duplicate map {name}"))
     }
 
-    /// Runs an iterator program to its end and hands over what it wrote, record by record.
+    /// Runs the iterator that serves a hook to its end, and hands over what it wrote, in records of
+    /// `size` bytes. Nothing happens where the plan leaves the hook unserved.
     ///
     /// # Errors
     /// The iterator cannot be created or read.
-    pub fn iterate(&self, program: &str, size: usize, each: impl FnMut(&[u8])) -> Result<()> {
-        let link = self.program(program)?.attach().context("cannot attach an iterator")?;
-        read_all(&link, size, each)
+    pub fn iterate(&self, hook: &Hook, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+        for program in self.plan.programs_of(hook) {
+            let link = self.program(program.name)?.attach();
+            RecordIter(link.context("cannot attach an iterator")?).read(size, &mut each)?;
+        }
+        Ok(())
     }
 
-    /// Likewise an iterator over the entries of a map.
+    /// The iterator that serves a hook, over the entries of a map.
     ///
     /// # Errors
-    /// As of [`Session::iterate`].
-    pub fn iterate_map(
-        &self,
-        program: &str,
-        map: &MapHandle,
-        size: usize,
-        each: impl FnMut(&[u8]),
-    ) -> Result<()> {
-        read_all(&self.iterator_over(program, map)?, size, each)
-    }
-
-    /// An iterator over the entries of a map, for [`read_all`].
-    ///
-    /// # Errors
-    /// It cannot be created.
-    pub fn iterator_over(&self, program: &str, map: &MapHandle) -> Result<Link> {
-        let program = self.program(program)?;
-        program.attach_iter(map.as_fd()).context("cannot attach an iterator")
+    /// It cannot be created, or the plan leaves the hook unserved.
+    pub fn iter_map(&self, hook: &Hook, map: &Map) -> Result<RecordIter> {
+        let planned = self.plan.programs_of(hook).next();
+        let program = planned.with_context(|| format!("no program serves {}", hook.name))?;
+        let link = self.program(program.name)?.attach_iter(map.as_fd());
+        link.map(RecordIter).context("cannot attach an iterator")
     }
 
     /// Counters of all CPUs, added up.
     pub fn stats(&self) -> Result<wire::Stats> {
         let map = self.stats.as_ref().context("no map stats in the BPF object")?;
-        let cpus = map
-            .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
-            .context("cannot read the map stats")?
-            .unwrap_or_default();
+        let cpus = map.lookup_percpu(&0u32.to_ne_bytes())?.unwrap_or_default();
         Ok(wire::Stats::sum(cpus.iter().map(Vec::as_slice)))
     }
 
@@ -219,26 +213,32 @@ impl Session {
     }
 }
 
-/// Runs an iterator to its end.
-///
-/// # Errors
-/// It cannot be read.
-pub fn read_all(link: &Link, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
-    let mut iter = Iter::new(link).context("cannot start an iterator")?;
-    let mut buffer = vec![0; (READ_BYTES / size).max(1) * size];
-    let mut filled = 0;
-    loop {
-        let read = match iter.read(&mut buffer[filled..]) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error).context("cannot read an iterator"),
-        };
-        filled += read;
-        let whole = filled - filled % size;
-        buffer[..whole].chunks_exact(size).for_each(&mut each);
-        buffer.copy_within(whole..filled, 0);
-        filled -= whole;
+/// An iterator, to be read once or again and again.
+#[derive(Debug)]
+pub struct RecordIter(Link);
+
+impl RecordIter {
+    /// Runs it to its end and hands over what it wrote, in records of `size` bytes.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let mut iter = Iter::new(&self.0).context("cannot start an iterator")?;
+        let mut buffer = vec![0; (READ_BYTES / size).max(1) * size];
+        let mut filled = 0;
+        loop {
+            let read = match iter.read(&mut buffer[filled..]) {
+                Ok(0) => return Ok(()),
+                Ok(read) => read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("cannot read an iterator"),
+            };
+            filled += read;
+            let whole = filled - filled % size;
+            buffer[..whole].chunks_exact(size).for_each(&mut each);
+            buffer.copy_within(whole..filled, 0);
+            filled -= whole;
+        }
     }
 }
 
@@ -256,7 +256,7 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
             _ if map.map_type() == MapType::SkStorage => {
                 map.set_autocreate(setup.options.use_hash == 0)
             }
-            _ => match setup.map_sizes.iter().find(|(sized, _)| *sized == name) {
+            _ => match setup.map_sizes.iter().find(|(sized, _)| sized.name() == name) {
                 Some((_, size)) => map.set_max_entries(*size),
                 None => Ok(()),
             },

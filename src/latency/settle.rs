@@ -1,6 +1,7 @@
 //! What the plan means for the programs of latencies.
 
 use super::LatencyKind;
+use crate::hooks::maps;
 use crate::hooks::{ACCEPT_RETURN, SEND_BEGIN, keep_accept_waits, sends_return};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
@@ -8,10 +9,10 @@ use crate::kernel::session::Setup;
 /// Tells the programs what they can measure. `track_max` exchanges are remembered where sockets are
 /// kept in a hash map.
 pub fn settle(setup: &mut Setup, plan: &Plan, track_max: u32) {
-    if plan.kind_of(ACCEPT_RETURN.name).is_none() {
+    if plan.method_of(&ACCEPT_RETURN).is_none() {
         setup.options.kinds &= !LatencyKind::Accept.bit();
     }
-    setup.options.send_returns = u32::from(plan.programs_of(SEND_BEGIN.name).any(sends_return));
-    setup.size_if(plan.use_hash, "exchanges_hash", track_max);
+    setup.options.send_returns = u32::from(plan.programs_of(&SEND_BEGIN).any(sends_return));
+    setup.size_if(plan.use_hash, maps::EXCHANGES_HASH, track_max);
     keep_accept_waits(setup, plan);
 }

@@ -1,10 +1,10 @@
 //! Takes what the programs have summed up out of the kernel.
 
 use anyhow::{Context, Result};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use super::Latencies;
-use crate::hooks::LISTENING;
+use crate::hooks::{LATENCIES, LISTENING, maps};
+use crate::kernel::map::Map;
 use crate::kernel::rcu::Grace;
 use crate::kernel::session::Session;
 use crate::wire::{LatencyKey, LatencyTurn, LatencyValue, Record as _};
@@ -15,9 +15,9 @@ const BATCH: usize = 1024;
 /// The maps, of which one is filled while the other is taken.
 #[derive(Debug)]
 pub struct LatencySource {
-    maps: [MapHandle; 2],
-    other: MapHandle,
-    turn: MapHandle,
+    maps: [Map; 2],
+    other: Map,
+    turn: Map,
     grace: Grace,
     epoch: u32,
     cpus: usize,
@@ -29,17 +29,13 @@ pub struct LatencySource {
 /// # Errors
 /// The iterator cannot be read, or the map not written.
 pub fn learn_listeners(session: &Session) -> Result<()> {
-    if let Some(program) = session.plan().programs_of(LISTENING.name).next() {
-        let learned = session.iterate(program.name, 1, |_| ());
-        learned.context("cannot find listeners")?;
-    }
-    turn_to(&session.map(".data.turn")?, 0)
+    session.iterate(&LISTENING, 1, |_| ()).context("cannot learn who listens")?;
+    turn_to(&session.map(maps::LATENCY_TURN)?, 0)
 }
 
-fn turn_to(map: &MapHandle, epoch: u32) -> Result<()> {
+fn turn_to(map: &Map, epoch: u32) -> Result<()> {
     let turn = LatencyTurn { epoch, rows: [0; 2], ready: 1 };
-    map.update(&0u32.to_ne_bytes(), turn.as_bytes(), MapFlags::ANY)
-        .context("cannot switch to the other map")
+    map.update(&0u32.to_ne_bytes(), turn.as_bytes()).context("cannot switch to the other map")
 }
 
 impl LatencySource {
@@ -49,9 +45,9 @@ impl LatencySource {
     /// The object lacks one, or the kernel refuses what [`Grace`] needs.
     pub fn new(session: &Session, cpus: usize) -> Result<Self> {
         Ok(Self {
-            maps: [session.map("latencies_even")?, session.map("latencies_odd")?],
-            other: session.map("latencies_other")?,
-            turn: session.map(".data.turn")?,
+            maps: [session.map(maps::LATENCIES_EVEN)?, session.map(maps::LATENCIES_ODD)?],
+            other: session.map(maps::LATENCIES_OTHER)?,
+            turn: session.map(maps::LATENCY_TURN)?,
             grace: Grace::new()?,
             epoch: 0,
             cpus,
@@ -76,13 +72,13 @@ impl LatencySource {
     fn empty(
         &self,
         session: &Session,
-        map: &MapHandle,
+        map: &Map,
         epoch: Option<usize>,
         to: &mut Latencies,
     ) -> Result<()> {
         let size = size_of::<LatencyKey>() + self.cpus * size_of::<LatencyValue>();
         let mut keys: Vec<u8> = Vec::new();
-        session.iterate_map("dump_latencies", map, size, |bytes| {
+        session.iter_map(&LATENCIES, map)?.read(size, |bytes| {
             let (key, values) = bytes.split_at(size_of::<LatencyKey>());
             let of = LatencyKey::read(key).map(|key| usize::from(key.epoch));
             if epoch.is_some() && epoch != of {
@@ -92,9 +88,7 @@ impl LatencySource {
             keys.extend_from_slice(key);
         })?;
         for some in keys.chunks(BATCH * size_of::<LatencyKey>()) {
-            let count = u32::try_from(some.len() / size_of::<LatencyKey>())?;
-            map.delete_batch(some, count, MapFlags::ANY, MapFlags::ANY)
-                .context("cannot empty a map")?;
+            map.delete_batch(some)?;
         }
         Ok(())
     }

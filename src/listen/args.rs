@@ -6,6 +6,8 @@ use clap::Parser;
 
 use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
+use crate::hooks::maps;
+use crate::kernel::map::MapDef;
 use crate::wire::Options;
 
 const EXAMPLES: &str = "\
@@ -76,9 +78,13 @@ impl Args {
     }
 
     /// Entries of the maps.
-    pub fn map_sizes(&self) -> Vec<(&'static str, u32)> {
+    pub fn map_sizes(&self) -> Vec<(MapDef, u32)> {
         let waits = self.max_listeners.saturating_mul(OCTAVES);
-        vec![("events", self.buffer), ("listeners", self.max_listeners), ("waits", waits)]
+        vec![
+            (maps::EVENTS, self.buffer),
+            (maps::LISTENERS, self.max_listeners),
+            (maps::WAITS, waits),
+        ]
     }
 
     /// Checks that clap cannot do.

@@ -1,6 +1,7 @@
 //! What the listeners of a namespace have lost in an interval, by cause.
 
 use super::ListenCounters;
+use crate::hooks::CHILD;
 use crate::hooks::{ACCEPT_RETURN, FINAL_ACK, SYN};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Plan;
@@ -53,14 +54,13 @@ impl Coverage {
     /// Those of a plan. `may_copy`: the queues of a child's listener can be looked at.
     pub fn of(plan: &Plan, may_copy: bool) -> Self {
         let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
-        let ack = plan.kind_of(FINAL_ACK.name);
+        let ack = plan.method_of(&FINAL_ACK);
         Self {
-            syn: functions.contains(&plan.kind_of(SYN.name)),
+            syn: functions.contains(&plan.method_of(&SYN)),
             ack: functions.contains(&ack),
             discards: ack == Some(AttachMethod::Tracepoint),
-            accepts: plan.kind_of(ACCEPT_RETURN.name).is_some(),
-            children: plan.kind_of(crate::hooks::CHILD.name).is_some()
-                || (may_copy && !plan.use_hash),
+            accepts: plan.method_of(&ACCEPT_RETURN).is_some(),
+            children: plan.method_of(&CHILD).is_some() || (may_copy && !plan.use_hash),
         }
     }
 }

@@ -33,7 +33,7 @@ impl ListenMonitor {
         source.find(session)?;
         source.expect(filter.netns.map_or_else(NetnsReader::all, |netns| vec![netns]));
         let (_, entries, readings) = source.interval(session)?;
-        let retransmits = session.plan().kind_of(SYNACK_RETRANS.name).is_some();
+        let retransmits = session.plan().method_of(&SYNACK_RETRANS).is_some();
         let mut model = Listeners::new(coverage, retransmits);
         model.begin(&entries, &readings);
         Ok((Self { source, coverage, model }, entries))

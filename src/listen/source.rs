@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle};
 
 use super::{ListenerId, NetnsReader, Reading};
-use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS};
+use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS, maps};
+use crate::kernel::map::Map;
 use crate::kernel::ring::Ring;
-use crate::kernel::session::{Session, read_all};
+use crate::kernel::session::{RecordIter, Session};
 use crate::wire::{LISTENER_GONE, ListenEvent, ListenerEntry, Record as _, WaitKey, WaitSlots};
 
 /// Counters of a namespace that move while its listeners are read say nothing exact: so often it
@@ -36,10 +36,10 @@ impl RingRecord {
 
 /// Where the numbers come from.
 pub struct ListenSource {
-    listeners: MapHandle,
-    reader: Link,
-    waits: MapHandle,
-    epoch: MapHandle,
+    listeners: Map,
+    reader: RecordIter,
+    waits: Map,
+    epoch: Map,
     number: u32,
     ring: Ring<RingRecord>,
     ended: HashMap<ListenerId, ListenerEntry>,
@@ -58,8 +58,8 @@ impl ListenSource {
     ///
     /// # Errors
     /// It is missing.
-    pub fn ring(session: &Session) -> Result<MapHandle> {
-        session.map("events")
+    pub fn ring(session: &Session) -> Result<Map> {
+        session.map(maps::EVENTS)
     }
 
     /// The maps of a session.
@@ -67,14 +67,14 @@ impl ListenSource {
     /// # Errors
     /// A map is missing or cannot be mapped.
     pub fn new(session: &Session) -> Result<Self> {
-        let listeners = session.map("listeners")?;
+        let listeners = session.map(maps::LISTENERS)?;
         Ok(Self {
-            reader: session.iterator_over(LISTENERS_PROGRAM, &listeners)?,
+            reader: session.iter_map(&LISTENERS, &listeners)?,
             listeners,
-            waits: session.map("waits")?,
-            epoch: session.map("epoch")?,
+            waits: session.map(maps::WAITS)?,
+            epoch: session.map(maps::EPOCH)?,
             number: 0,
-            ring: Ring::new(&session.map("events")?, RingRecord::read)?,
+            ring: Ring::new(&session.map(maps::EVENTS)?, RingRecord::read)?,
             ended: HashMap::new(),
             events: Vec::new(),
             delivered: 0,
@@ -90,9 +90,7 @@ impl ListenSource {
     /// An iterator fails.
     pub fn find(&mut self, session: &Session) -> Result<()> {
         for hook in [&FIND_LISTENERS, &LISTENER_QUEUES] {
-            for program in session.plan().programs_of(hook.name) {
-                session.iterate(program.name, 1, |_| ()).context("cannot find listeners")?;
-            }
+            session.iterate(hook, 1, |_| ()).context("cannot find listeners")?;
         }
         Ok(())
     }
@@ -135,7 +133,7 @@ impl ListenSource {
             self.look_one_by_one(session)?;
         }
         let size = size_of::<ListenerEntry>();
-        read_all(&self.reader, size, |bytes| {
+        self.reader.read(size, |bytes| {
             entries.extend(ListenerEntry::read(bytes));
         })?;
         Ok(entries)
@@ -144,15 +142,12 @@ impl ListenSource {
     fn look_one_by_one(&mut self, session: &Session) -> Result<()> {
         let mut known = BTreeSet::new();
         let size = size_of::<ListenerEntry>();
-        read_all(&self.reader, size, |bytes| {
+        self.reader.read(size, |bytes| {
             known.extend(ListenerEntry::read(bytes).map(|entry| entry.listener.flow.netns));
         })?;
-        let Some(program) = session.plan().programs_of(LISTENER_QUEUES.name).next() else {
-            return Ok(());
-        };
         for netns in known {
             // Who cannot be looked at keeps the queues that were last seen.
-            let _ = self.namespaces.within(netns, || session.iterate(program.name, 1, |_| ()));
+            let _ = self.namespaces.within(netns, || session.iterate(&LISTENER_QUEUES, 1, |_| ()));
         }
         Ok(())
     }
@@ -173,7 +168,7 @@ impl ListenSource {
     ) -> Result<(u32, Vec<ListenerEntry>, BTreeMap<u32, Reading>)> {
         let over = self.number;
         self.number = self.number.wrapping_add(1);
-        self.epoch.update(&0u32.to_ne_bytes(), &self.number.to_ne_bytes(), MapFlags::ANY)?;
+        self.epoch.update(&0u32.to_ne_bytes(), &self.number.to_ne_bytes())?;
         let (mut entries, mut readings) = self.read(session)?;
         for _ in 1..TRIES {
             if readings.values().all(|reading| reading.settled().is_some()) {
@@ -232,7 +227,7 @@ impl ListenSource {
     ) -> Result<Vec<(WaitKey, WaitSlots)>> {
         let mut waits = Vec::new();
         let size = size_of::<WaitKey>() + size_of::<WaitSlots>();
-        session.iterate_map(WAITS_PROGRAM, &self.waits, size, |bytes| {
+        session.iter_map(&WAITS, &self.waits)?.read(size, |bytes| {
             let (key, slots) = bytes.split_at(size_of::<WaitKey>());
             waits.extend(WaitKey::read(key).zip(WaitSlots::read(slots)));
         })?;
@@ -243,14 +238,9 @@ impl ListenSource {
             .collect();
         for (key, _) in &waits {
             if !alive.contains(&ListenerId { sk: key.sk, born: key.born }) {
-                self.waits.delete(key.as_bytes()).context("cannot free a count of waits")?;
+                self.waits.delete(key.as_bytes())?;
             }
         }
         Ok(waits)
     }
 }
-
-/// Programs of hooks that have one program each.
-const LISTENERS_PROGRAM: &str = "dump_listeners";
-const WAITS_PROGRAM: &str = "dump_waits";
-const _: (&str, &str) = (LISTENERS.name, WAITS.name);

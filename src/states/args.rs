@@ -3,7 +3,8 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
 
 use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
@@ -63,6 +64,21 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "2M",
         value_parser = parse::buffer_size)]
     pub buffer: u32,
+}
+
+impl ValueEnum for SummaryBy {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Process, Self::Remote, Self::Port]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Process => "The process that owns them",
+            Self::Remote => "The remote address",
+            Self::Port => "The local port",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 impl Args {

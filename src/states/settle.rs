@@ -1,5 +1,6 @@
 //! What the plan means for the programs of state changes.
 
+use crate::hooks::maps;
 use crate::hooks::{STATE, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::Facts;
@@ -14,13 +15,13 @@ pub const CLOSERS: u32 = 65_536;
 /// remembered where functions are hooked.
 pub fn settle(setup: &mut Setup, plan: &Plan, facts: &Facts, track_max: u32) {
     let options = &mut setup.options;
-    options.know_end_cause = u32::from(plan.kind_of(TIME_WAIT_CAUSE.name).is_some());
-    options.poll_time_wait(plan.kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator));
+    options.know_end_cause = u32::from(plan.method_of(&TIME_WAIT_CAUSE).is_some());
+    options.poll_time_wait(plan.method_of(&TIME_WAIT) == Some(AttachMethod::Iterator));
     let helper =
-        facts.socket_cookie() && plan.kind_of(STATE.name) != Some(AttachMethod::RawTracepoint);
+        facts.socket_cookie() && plan.method_of(&STATE) != Some(AttachMethod::RawTracepoint);
     if options.cookie == CookieSource::Helper as u32 && !helper {
         options.cookie = CookieSource::Field as u32;
     }
     let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
-    setup.size_if(functions.contains(&plan.kind_of(TIME_WAIT.name)), "timewaits", track_max);
+    setup.size_if(functions.contains(&plan.method_of(&TIME_WAIT)), maps::TIMEWAITS, track_max);
 }

@@ -10,6 +10,7 @@ use super::{Measurement, Spec};
 use crate::cli::Common;
 use crate::clock::{own_cpu_ns, wall_now};
 use crate::hooks::OWNERS;
+use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::Facts;
 use crate::kernel::kretprobe::Calls;
@@ -104,7 +105,8 @@ impl Running {
         let mut facts = Facts::read(&spec.wanted())?;
         let session = load(measurement, &mut facts, &common.measure)?;
         // Not every tool has kprobes that come in pairs.
-        let calls = session.plan().uses(AttachMethod::Kprobe).then(|| session.map("calls").ok());
+        let calls =
+            session.plan().uses(AttachMethod::Kprobe).then(|| session.map(maps::CALLS).ok());
         let now = Instant::now();
         let mut running = Self {
             calls: calls.flatten().map(Calls::new),
@@ -272,11 +274,11 @@ impl Running {
     /// so the next time comes the later the longer it took.
     fn learn_owners(&mut self) -> Result<()> {
         let plan = self.session.plan();
-        let Some(program) = plan.programs_of(OWNERS.name).next() else {
+        if plan.programs_of(&OWNERS).next().is_none() {
             return Ok(());
-        };
+        }
         let before = Instant::now();
-        self.session.iterate(program.name, 1, |_| ()).context("cannot find owners")?;
+        self.session.iterate(&OWNERS, 1, |_| ()).context("cannot find owners")?;
         let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
         self.next_sweep = Instant::now() + pause;
         Ok(())

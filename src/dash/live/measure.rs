@@ -6,6 +6,7 @@ use super::latencies;
 use crate::cli::MeasureArgs;
 use crate::filter::Filter;
 use crate::group::GroupBy;
+use crate::hooks::maps;
 use crate::hooks::{
     ACCEPT_RETURN, CHILD, COUNTS, DESTROY, FINAL_ACK, FIND_LISTENERS, LATENCIES, LISTENER_QUEUES,
     LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, SEGMENT, SEND, SEND_BEGIN, SOCKETS, STATE,
@@ -92,13 +93,13 @@ impl Measurement for Everything {
             filter: self.filter.to_wire(),
             options,
             map_sizes: vec![
-                ("counts", keys),
-                ("events", RING),
-                ("closers", states::settle::CLOSERS),
-                ("latencies_even", latencies),
-                ("latencies_odd", latencies),
-                ("listeners", LISTENERS),
-                ("waits", LISTENERS * OCTAVES),
+                (maps::COUNTS, keys),
+                (maps::EVENTS, RING),
+                (maps::CLOSERS, states::settle::CLOSERS),
+                (maps::LATENCIES_EVEN, latencies),
+                (maps::LATENCIES_ODD, latencies),
+                (maps::LISTENERS, LISTENERS),
+                (maps::WAITS, LISTENERS * OCTAVES),
             ],
             verbose: self.verbose,
         };

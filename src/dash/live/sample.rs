@@ -12,6 +12,7 @@ use crate::count::{
 };
 use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
+use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Session;
@@ -225,7 +226,7 @@ impl Sampler {
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
         let (netns, hz, busy) = (&self.netns, &mut self.hz, &self.busy);
         netns.within(|| {
-            session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
+            session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
                 if let Some(entry) = SockEntry::read(bytes) {
                     for inventory in &mut all {
                         inventory.add(&entry, hz);

@@ -8,6 +8,7 @@ mod heatmap;
 mod help;
 mod latency;
 mod overview;
+mod snapshot;
 mod states;
 mod theme;
 mod tool;
@@ -15,6 +16,7 @@ mod tool;
 use ratatui::buffer::Buffer;
 
 pub use canvas::Canvas;
+pub use snapshot::snapshot;
 pub use theme::Theme;
 
 use super::record::By;

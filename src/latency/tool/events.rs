@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::cgroup::CgroupNames;
 use crate::clock::WallClock;
 use crate::filter::Cgroup;
+use crate::hooks::maps;
 use crate::kernel::ring::Ring;
 use crate::latency::Args;
 use crate::latency::ExchangeRow;
@@ -30,7 +31,7 @@ pub struct Events {
 impl Events {
     /// Opens the ring buffer.
     pub fn new(running: &mut Running, args: &Args) -> Result<Self> {
-        let map = running.session.map("events")?;
+        let map = running.session.map(maps::EVENTS)?;
         running.waiter.watch_ring(map.as_fd())?;
         Ok(Self {
             ring: Ring::new(&map, LatencyEvent::read)?,

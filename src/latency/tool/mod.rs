@@ -15,6 +15,7 @@ use super::{
 };
 use crate::cli::{MeasureArgs, usage_error};
 use crate::filter::Filter;
+use crate::hooks::maps;
 use crate::hooks::{
     ACCEPT_RETURN, ACCEPT_WAIT, CHILD, DESTROY, LATENCIES, LISTENING, OWNERS, SEGMENT, SEND_BEGIN,
     STATE,
@@ -136,9 +137,9 @@ impl Measurement for Asked {
             filter: filter.to_wire(),
             options,
             map_sizes: vec![
-                ("latencies_even", entries),
-                ("latencies_odd", entries),
-                ("events", buffer),
+                (maps::LATENCIES_EVEN, entries),
+                (maps::LATENCIES_ODD, entries),
+                (maps::EVENTS, buffer),
             ],
             verbose: args.common.output.verbose,
         };

@@ -8,8 +8,6 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use clap::ValueEnum;
-
 use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
@@ -22,18 +20,19 @@ pub use socket::SocketRow;
 const OLDEST: usize = 10;
 
 /// How the summary groups sockets of a state.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryBy {
-    /// The process that owns them
+    /// The process that owns them.
     Process,
-    /// The remote address
+    /// The remote address.
     Remote,
-    /// The local port
+    /// The local port.
     Port,
 }
 
 impl SummaryBy {
-    fn name(self) -> &'static str {
+    /// As `--by` and the JSON key `by` spell it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
             Self::Remote => "remote",

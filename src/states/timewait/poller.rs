@@ -7,6 +7,7 @@ use anyhow::{Error, Result};
 
 use super::TimeWaits;
 use crate::clock::{Ticker, monotonic_now};
+use crate::hooks::TIME_WAIT;
 use crate::kernel::netns::{Namespaces, Netns};
 use crate::kernel::session::Session;
 use crate::wire::{Record as _, SockEntry};
@@ -102,7 +103,7 @@ impl Poller {
                 between = meanwhile(waits);
             }
         };
-        let look = || session.iterate("dump_sockets", size_of::<SockEntry>(), each);
+        let look = || session.iterate(&TIME_WAIT, size_of::<SockEntry>(), each);
         let looked = namespace.and_then(|namespace| namespace.within(look));
         match &looked {
             Ok(()) => waits.end_look(netns, monotonic_now()),

@@ -12,6 +12,7 @@ use crate::cgroup::CgroupNames;
 use crate::clock::{WallClock, monotonic_now};
 use crate::filter::Cgroup;
 use crate::hooks::TIME_WAIT;
+use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::ring::Ring;
 use crate::report::TableView;
@@ -39,9 +40,9 @@ pub fn run(asked: &Asked) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
     let wanted = TimeWaitFilter::of(&args.options(filter));
     let mut running = Running::start(asked, &args.common, Duration::ZERO)?;
-    let polls = running.session.plan().kind_of(TIME_WAIT.name) == Some(AttachMethod::Iterator);
+    let polls = running.session.plan().method_of(&TIME_WAIT) == Some(AttachMethod::Iterator);
     let started = if filter.by_owner() { 0 } else { monotonic_now() };
-    let map = running.session.map("events")?;
+    let map = running.session.map(maps::EVENTS)?;
     running.waiter.watch_ring(map.as_fd())?;
     let interval = args.interval.interval();
     let mut changes = Changes {

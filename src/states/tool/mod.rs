@@ -12,6 +12,7 @@ use super::socket_summary::{CloseWaitRow, SocketsRow};
 use super::{Args, Transition, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::filter::Filter;
+use crate::hooks::maps;
 use crate::hooks::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
@@ -101,7 +102,7 @@ impl Measurement for Asked {
             object: OBJECT,
             filter: self.filter.to_wire(),
             options: args.options(&self.filter),
-            map_sizes: vec![("events", events), ("closers", closers)],
+            map_sizes: vec![(maps::EVENTS, events), (maps::CLOSERS, closers)],
             verbose: args.common.output.verbose,
         };
         settle::settle(&mut setup, plan, facts, measure.track_max);

@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use super::Asked;
 use crate::clock::{Ticker, wall_now};
+use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
 use crate::states::Args;
 use crate::states::socket_summary::{Hz, SocketSummary};
@@ -48,7 +49,7 @@ fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
 fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<SocketSummary> {
     let mut inventory = SocketSummary::new(wall_now(), netns.inode(), args.by);
     netns.within(|| {
-        running.session.iterate("dump_sockets", size_of::<SockEntry>(), |bytes| {
+        running.session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
             if let Some(entry) = SockEntry::read(bytes) {
                 inventory.add(&entry, hz);
             }

@@ -3,8 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::view::{self, Theme};
-use super::{Dash, Event};
+use super::Theme;
+use crate::dash::{Dash, Event};
 use crate::report::Ctx;
 
 /// What the screen would show, without colours.
@@ -13,6 +13,6 @@ pub fn snapshot(dash: &mut Dash, ctx: &mut Ctx, width: u16, height: u16) -> Stri
     dash.refresh();
     let mut screen = Buffer::empty(Rect::new(0, 0, width, height));
     let theme = Theme { colour: false, ascii: dash.ascii };
-    view::draw(dash, theme, ctx, &mut screen);
-    view::text(&screen)
+    super::draw(dash, theme, ctx, &mut screen);
+    super::text(&screen)
 }

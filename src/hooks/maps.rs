@@ -1,0 +1,48 @@
+//! The maps of the objects that user space opens or sizes.
+
+use crate::kernel::map::MapDef;
+
+macro_rules! maps {
+    ($($(#[$doc:meta])* $map:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub const $map: MapDef = MapDef::new($name);)*
+        /// All of them; `tests/layers.rs` looks for each in the compiled objects.
+        pub const ALL: &[MapDef] = &[$($map),*];
+    };
+}
+
+maps! {
+    /// Ring buffer of events.
+    EVENTS = "events";
+    /// Counters of attempted, lost and filtered events, per CPU.
+    STATS = "stats";
+    /// Calls under way, by thread: where kretprobes see their return.
+    CALLS = "calls";
+    /// Owners of sockets, where they are not kept in socket storage.
+    TRACKED_HASH = "tracked_hash";
+    /// Exchanges under way, where they are not kept in socket storage.
+    EXCHANGES_HASH = "exchanges_hash";
+    /// When sockets that wait for `accept()` were queued.
+    UNACCEPTED = "unaccepted";
+    /// Timewait sockets seen by programs.
+    TIMEWAITS = "timewaits";
+    /// Processes that have closed sockets, which live on without them.
+    CLOSERS = "closers";
+    /// Counters by key, per CPU.
+    COUNTS = "counts";
+    /// Counters of keys that the map of counters is full for.
+    OTHER = "other";
+    /// Latencies by key, octave and CPU, of one of two epochs.
+    LATENCIES_EVEN = "latencies_even";
+    /// Those of the other epoch.
+    LATENCIES_ODD = "latencies_odd";
+    /// Latencies whose map is full.
+    LATENCIES_OTHER = "latencies_other";
+    /// Which of the two maps of latencies is filled now.
+    LATENCY_TURN = ".data.turn";
+    /// Listeners with their queues and drops.
+    LISTENERS = "listeners";
+    /// Histograms of waits for `accept()`, by listener and octave.
+    WAITS = "waits";
+    /// Number of the interval under way.
+    EPOCH = "epoch";
+}

@@ -1,0 +1,126 @@
+//! Which modules may use what, read from the sources (docs/architecture.md, "Layers"), and the maps
+//! that user space opens, looked for in the compiled objects.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use libbpf_rs::ObjectBuilder;
+use tcpscope::hooks::maps;
+
+/// Names that stand for a layer, and the only files that may use them.
+struct Rule {
+    /// Crates, paths or types; one of them as a whole word breaks the rule.
+    names: &'static [&'static str],
+    allowed: &'static [&'static str],
+}
+
+/// The tools' own modules: they connect all layers.
+const TOOLS: &[&str] =
+    &["tools/**", "src/tool/**", "src/*/tool.rs", "src/*/tool/**", "src/registry.rs"];
+
+const RULES: &[Rule] = &[
+    // libbpf stays behind src/kernel/.
+    Rule { names: &["libbpf_rs", "libbpf_sys"], allowed: &["src/kernel/**"] },
+    // Only sources read a running session.
+    Rule {
+        names: &["Session", "RecordIter", "Ring"],
+        allowed: &[
+            "src/kernel/**",
+            "src/*/source.rs",
+            "src/listen/monitor.rs",
+            "src/states/timewait/poller.rs",
+            "src/dash/live/**",
+        ],
+    },
+    // Command lines are declared in args.rs and cli/.
+    Rule { names: &["clap", "clap_complete"], allowed: &["src/*/args.rs", "src/cli/**"] },
+    // Only the dashboard draws, in a few of its modules.
+    Rule {
+        names: &["ratatui", "crossterm"],
+        allowed: &["src/dash/view/**", "src/dash/terminal.rs", "src/dash/input.rs"],
+    },
+    // Subjects know nothing of those who read them.
+    Rule { names: &["crate::dash"], allowed: &["src/dash/**", "src/cli/**"] },
+    Rule { names: &["crate::tool"], allowed: &["src/dash/live/**", "src/check/**"] },
+];
+
+fn globs(patterns: &[&str]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern).expect("a pattern"));
+    }
+    set.build().expect("patterns")
+}
+
+/// Every Rust file below a folder, with its path from the top and its code without comments.
+fn sources(folder: &str, all: &mut Vec<(String, String)>) {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in fs::read_dir(top.join(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type().expect("a type").is_dir() {
+            sources(&path, all);
+        } else if entry.path().extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(entry.path()).expect("a source");
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            all.push((path, code.collect::<Vec<_>>().join("\n")));
+        }
+    }
+}
+
+fn has_word(code: &str, word: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(word)
+        .any(|(at, _)| !code[..at].ends_with(part) && !code[at + word.len()..].starts_with(part))
+}
+
+/// `file: name` for every use of a name outside the files that may use it.
+fn violations(files: &[(String, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for rule in RULES {
+        let allowed = globs(&[rule.allowed, TOOLS].concat());
+        for (path, code) in files.iter().filter(|(path, _)| !allowed.is_match(path)) {
+            let used = rule.names.iter().filter(|name| has_word(code, name));
+            found.extend(used.map(|name| format!("{path}: {name}")));
+        }
+    }
+    found
+}
+
+#[test]
+fn layers_use_only_what_is_below_them() {
+    let mut files = Vec::new();
+    sources("src", &mut files);
+    sources("tools", &mut files);
+    assert!(files.len() > 100, "sources are found");
+    assert_eq!(violations(&files), [""; 0]);
+}
+
+#[test]
+fn a_broken_rule_is_found() {
+    let broken = |path: &str, code: &str| violations(&[(path.to_owned(), code.to_owned())]);
+    let model = "src/listen/model.rs";
+    assert_eq!(broken(model, "use libbpf_rs::MapHandle;"), ["src/listen/model.rs: libbpf_rs"]);
+    assert_eq!(broken(model, "use clap::ValueEnum;"), ["src/listen/model.rs: clap"]);
+    assert_eq!(broken(model, "fn f(_: &Session) {}"), ["src/listen/model.rs: Session"]);
+    assert_eq!(broken("src/dash/state.rs", "ratatui::init()"), ["src/dash/state.rs: ratatui"]);
+    assert_eq!(broken(model, "let clapper = Sessions;"), [""; 0]);
+    assert_eq!(broken("src/listen/source.rs", "fn f(_: &Session) {}"), [""; 0]);
+}
+
+#[test]
+fn every_map_that_user_space_names_is_in_an_object() {
+    let mut names = BTreeSet::new();
+    for object in fs::read_dir(env!("OUT_DIR")).unwrap() {
+        let path = object.unwrap().path();
+        if path.to_str().is_some_and(|path| path.ends_with(".bpf.o")) {
+            let object = ObjectBuilder::default().open_file(&path).unwrap();
+            names.extend(object.maps().map(|map| map.name().to_string_lossy().into_owned()));
+        }
+    }
+    for map in maps::ALL {
+        assert!(names.contains(map.name()), "no object has a map {}", map.name());
+    }
+}
