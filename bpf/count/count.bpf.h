@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What tcpcount does at each hook, whatever program brings it there. */
+/* Bytes, calls and segments, summed by key. */
 #pragma once
 
 #include "lib/group.h"
@@ -9,7 +9,7 @@
 #define MSG_PEEK     0x2
 #define MSG_ERRQUEUE 0x2000
 
-/* Per CPU, for the hot path must not share cache lines; sized at start by CPUs and memory. */
+/* Per CPU: the hot path must not share cache lines. Sized at start by CPUs and memory. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 1);
@@ -17,7 +17,7 @@ struct {
 	__type(value, struct count_value);
 } counts SEC(".maps");
 
-/* What found no room in counts; with BY_TOTAL, everything. */
+/* The row (other): events for which counts was full; with BY_TOTAL all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -60,8 +60,8 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 }
 
 /*
- * Where an event of a socket is to be counted, NULL if nowhere. by_process: the caller is
- * the process that uses the socket, which makes it the owner.
+ * The counters for an event of a socket, NULL if it is filtered. by_process: the current process
+ * uses the socket, and so owns it.
  */
 static __always_inline struct count_value *account(struct sock *sk, bool by_process,
 						   enum access how)
@@ -115,7 +115,7 @@ static __always_inline void count_on_send(struct sock *sk, int ret, enum access 
 	value->tx_bytes += (__u32)ret;
 }
 
-/* A look at the data (MSG_PEEK) or at the error queue takes nothing from the stream. */
+/* MSG_PEEK and MSG_ERRQUEUE take nothing from the stream. */
 static __always_inline void count_on_recv(struct sock *sk, int ret, int flags, enum access how)
 {
 	struct count_value *value;
@@ -143,7 +143,7 @@ static __always_inline void count_on_segment(struct sock *sk, enum access how)
 		value->segs_in++;
 }
 
-/* connect() and listen() name the owner before the first segment comes. */
+/* At connect() and listen() the owner is known before the first segment comes. */
 static __always_inline void count_on_transition(struct sock *sk, int old_state, int new_state,
 						enum access how)
 {
@@ -157,7 +157,7 @@ static __always_inline void count_on_transition(struct sock *sk, int old_state, 
 		owner_on_transition(track, sk, old_state, new_state, st, how);
 }
 
-/* Marks the counters of an ended connection, so that its place in the map is free soon. */
+/* Marks the counters of an ended connection: user space removes them. */
 static __always_inline void count_on_destroy(struct sock *sk, enum access how)
 {
 	struct group_key key = {};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* How long it takes to open a connection, at either end. */
+/* Time of connect(), and of the wait for accept(). */
 #pragma once
 
 #include "latency/exchange.bpf.h"
@@ -56,7 +56,7 @@ static __always_inline void latency_on_accept(struct sock *child, __u64 wait, en
 		return;
 	owner_settle(&owner, st);
 	record_wait(child, wait, &owner, how);
-	/* an address alone finds no socket storage */
+	/* socket storage needs a pointer that the verifier knows */
 	if (how == BTF_PTR || options.use_hash)
 		owner_on_accept(child);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * What is remembered of a socket's exchange with its peer. All of it changes under the
- * socket's lock, which orders sends, segments and transitions; only where sends are seen as
- * they return (options.send_returns) they are not under it.
+ * The state of a socket's exchange with its peer. It changes under the socket's lock, which
+ * orders sends, segments and transitions; only sends that are seen as they return
+ * (options.send_returns) are not under it.
  */
 #pragma once
 
@@ -10,22 +10,22 @@
 #include "lib/sock.h"
 
 /* Kept in exchange.flags */
-#define EXCHANGE_SEEN	  1  /* base_seq, srtt and mdev are those of an earlier look */
+#define EXCHANGE_SEEN	  1  /* base_seq, srtt and mdev are initialised */
 #define EXCHANGE_OLD	  2  /* older than the tool, no send was seen since */
-#define EXCHANGE_UNREAD	  4  /* a child of which no data was seen */
+#define EXCHANGE_UNREAD	  4  /* a child without data so far */
 #define EXCHANGE_ASKING	  8  /* a request is being sent: retrans is from its beginning */
 #define EXCHANGE_FINISHED 16 /* our FIN has, or will have, a place in write_seq */
-#define EXCHANGE_CLEAN	  32 /* at the last look, nothing in flight had been sent again */
+#define EXCHANGE_CLEAN	  32 /* at the last sample nothing in flight was a retransmit */
 #define EXCHANGE_OWNED	  64 /* its process is known */
 
 struct exchange {
-	__u64 begun;	  /* the last send, until it is known whether TCP accepted it; 0 */
+	__u64 begun;	  /* the last send, until write_seq shows whether TCP accepted it; 0 */
 	__u64 sent;	  /* the last send accepted since the last answer; 0 */
 	__u64 asked;	  /* first data of the request that we have not answered; 0 */
-	__u64 again;	  /* likewise of the next one, where sends are seen as they return */
+	__u64 again;	  /* first data of the next one, where sends are seen as they return */
 	__u64 entered;	  /* SYN_SENT, or a child's ESTABLISHED; 0 */
 	__u32 begun_seq;  /* write_seq at begun */
-	__u32 begun_left; /* bytes that the send had yet to take then; 0 = not known */
+	__u32 begun_left; /* bytes that the send had yet to take then; 0 = unknown */
 	__u32 base_seq;	  /* write_seq when the last answer came */
 	__u32 asked_seq;  /* write_seq when the request came */
 	__u32 sent_seq;	  /* write_seq at sent, where sends are seen as they return */
@@ -33,13 +33,13 @@ struct exchange {
 	__u32 retrans;	  /* total_retrans when the request began */
 	__u32 srtt;
 	__u32 mdev;
-	__u32 una; /* snd_una at the last look */
+	__u32 una; /* snd_una at the last sample */
 	__u8 role; /* enum socket_role */
 	__u8 flags;
 	__u8 reserved[6];
 };
 
-/* Lives and dies with the socket. A child is not the copy of its listener. */
+/* Freed with the socket. Not cloned: a child begins without. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -55,13 +55,13 @@ struct {
 	__type(value, struct exchange);
 } exchanges_hash SEC(".maps");
 
-/* A port that somebody listens on. */
+/* A port with a listener. */
 struct listening {
 	__u32 netns;
 	__u32 port;
 };
 
-/* Those of the start: they tell the roles of sockets that were there already. */
+/* Listeners at the start: from them follow the roles of older sockets. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -107,7 +107,7 @@ static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
 	return how == BTF_PTR ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
 }
 
-/* Up to where the application has written; a FIN is not its data. */
+/* write_seq without our FIN. */
 static __always_inline __u32 written(const struct exchange *ex, struct tcp_sock *tp,
 				     enum access how)
 {
@@ -116,7 +116,7 @@ static __always_inline __u32 written(const struct exchange *ex, struct tcp_sock 
 	return ex->flags & EXCHANGE_FINISHED ? seq - 1 : seq;
 }
 
-/* The first look at a socket, which begins with what it has: nothing of it was measured. */
+/* The first event of a socket: counters begin at their present values. */
 static __always_inline void exchange_init(struct exchange *ex, struct tcp_sock *tp, enum access how)
 {
 	if (ex->flags & EXCHANGE_SEEN)
@@ -147,7 +147,7 @@ static __always_inline bool peer_is_local(const struct flow *flow)
 	       (is_mapped_v4(flow->raddr) && flow->raddr[12] == 127);
 }
 
-/* Of a socket that nobody saw open it is guessed; false: too early for that. */
+/* The role of a socket older than the tool is derived; false: its listeners are not known yet. */
 static __always_inline bool role_known(struct exchange *ex, struct sock *sk, enum access how)
 {
 	struct flow flow = {};

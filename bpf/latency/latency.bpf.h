@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * What tcplatency does at each hook.
+ * Response and service times: the handlers of sends, segments and transitions.
  *
- * Whether a send was accepted shows in write_seq, wherever it is looked at next: every send
- * that was is acknowledged by a segment at the latest. So failed sends begin nothing, and no
- * program need watch sends return.
+ * Whether TCP accepted a send shows in write_seq at the next event of the socket, at the latest
+ * when a segment acknowledges it. So a failed send begins nothing, and no program has to watch
+ * sends return.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
 	(1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT |    \
 	 1 << TCP_CLOSING | 1 << TCP_LAST_ACK)
 
-/* The send that was under way has put something into the stream, if seq says so. */
+/* If write_seq has moved, TCP has accepted the pending send. */
 static __always_inline void send_accepted(struct batch *batch, struct exchange *ex, __u32 seq)
 {
 	if (!ex->begun || seq == ex->begun_seq)
@@ -32,7 +32,7 @@ static __always_inline void send_accepted(struct batch *batch, struct exchange *
 	ex->begun = 0;
 }
 
-/* A child's first send tells which process accepted it. */
+/* A child's first send: the current process has accepted it. */
 static __always_inline void owner_sends(struct exchange *ex, struct sock *sk, struct stats *st)
 {
 	struct track *track;
@@ -49,8 +49,8 @@ static __always_inline void owner_sends(struct exchange *ex, struct sock *sk, st
 }
 
 /*
- * Data that came with the last segment of the handshake were seen by no program; they came
- * when the child was established.
+ * No program sees data in the final ACK of the handshake; they came when the child was
+ * established.
  */
 static __always_inline void asked_by_handshake(struct exchange *ex, struct tcp_sock *tp,
 					       enum access how)
@@ -149,7 +149,7 @@ static __always_inline void latency_on_send_return(struct sock *sk, int ret)
 	record(sk, &batch, BTF_PTR);
 }
 
-/* Something was sent since the last answer: this is the answer. */
+/* Data from the peer: the answer, if something was sent since the last one. */
 static __always_inline void answer_received(struct batch *batch, struct exchange *ex,
 					    struct tcp_sock *tp, __u32 seq, __u32 payload,
 					    __u64 now, enum access how)
@@ -193,7 +193,7 @@ static __always_inline void data_received(struct batch *batch, struct exchange *
 	request_received(ex, seq, payload, now);
 }
 
-/* A segment reaches its socket; what it acknowledges is not taken in yet. */
+/* A segment reaches its socket; TCP has not processed it yet. */
 static __always_inline void latency_on_segment(struct sock *sk, const struct sk_buff *skb,
 					       enum access how)
 {
@@ -247,7 +247,8 @@ static __always_inline void exchange_transition(struct batch *batch, struct sock
 		exchange_init(ex, tp, how);
 		rtt_sample(batch, ex, tp, how);
 	} else if (old_state == TCP_ESTABLISHED) {
-		/* the last look before segments pass where not every rung sees them */
+		/* the last sample before the states in which not every attach method sees segments
+		 */
 		rtt_sample(batch, ex, tp, how);
 	}
 	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK && new_state != TCP_CLOSE)
@@ -257,7 +258,7 @@ static __always_inline void exchange_transition(struct batch *batch, struct sock
 	ex->flags |= EXCHANGE_FINISHED;
 }
 
-/* What a transition means for waits for accept(). */
+/* Waits for accept(). */
 static __always_inline void latency_wait_on_transition(struct sock *sk, int old_state,
 						       int new_state, struct stats *st,
 						       enum access how)
@@ -269,7 +270,7 @@ static __always_inline void latency_wait_on_transition(struct sock *sk, int old_
 			owner_of(sk), how);
 }
 
-/* A transition of a socket whose owner has been told of it; none to or from LISTEN. */
+/* A transition, none to or from LISTEN; the owner is already learned from it. */
 static __always_inline void latency_on_transition(struct sock *sk, int old_state, int new_state,
 						  struct stats *st, enum access how)
 {

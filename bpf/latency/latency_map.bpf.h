@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Where a latency goes once it is measured: into its row's histogram, or to user space. */
+/* A measured latency goes into its row's histogram, or to user space as an event. */
 #pragma once
 
 #include "lib/group.h"
@@ -11,10 +11,10 @@
 #define MAX_OTHERS (2 * LATENCY_KINDS * SOCKET_ROLES * (HIST_OCTAVES + 1))
 
 /*
- * Histograms by octave, for most rows have few of them. Per CPU, for the hot path must not share
- * cache lines. Two maps: one is filled while user space reads and empties the other, so that an
- * interval has its own shortest and longest, and nothing is counted twice or never. A map only
- * grows while it is filled: a row that found no room once has none until the next interval.
+ * Histograms by octave: most rows have few. Per CPU: the hot path must not share cache lines. Two
+ * maps: one is filled while user space reads and empties the other, so that an interval has its
+ * own minimum and maximum, and nothing is counted twice or never. A map only grows while it is
+ * filled: a row for which it was full once is not in it until the next interval.
  */
 struct latency_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -23,7 +23,7 @@ struct latency_map {
 	__type(value, struct latency_value);
 } latencies_even SEC(".maps"), latencies_odd SEC(".maps");
 
-/* Rows that found no room, together; with BY_TOTAL, everything. */
+/* The rows (other): latencies for which the map was full; with BY_TOTAL all. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, MAX_OTHERS);
@@ -31,7 +31,7 @@ struct {
 	__type(value, struct latency_value);
 } latencies_other SEC(".maps");
 
-/* By epoch: one way through the verifier for both. To fill a place takes a grace period of RCU. */
+/* By epoch, so that the verifier checks one path for both. An update waits for RCU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	__uint(max_entries, 2);
@@ -65,7 +65,7 @@ static __always_inline void *latency_make(void *map, const struct latency_key *k
 	return bpf_map_lookup_elem(map, key);
 }
 
-/* A row begins with its head, of which there are as many as the user allows. */
+/* A row begins with its head; options limit how many there are. */
 static __always_inline struct latency_head *head_make(void *map, const struct latency_key *key,
 						      bool other)
 {
@@ -93,21 +93,18 @@ static __always_inline struct latency_head *head_of(void *map, struct latency_ke
 	return head;
 }
 
-/* Global, so that the verifier follows its branches once and not once for every way here. */
+/* Global, so that the verifier checks its branches once and not once for each caller's state. */
 __noinline __u32 slot_of(__u64 ns)
 {
 	return hist_slot(ns);
 }
 
-/*
- * A softirq may run between two instructions of a program that is at work on the same counter,
- * hence the atomic additions.
- */
+/* Additions are atomic: a softirq may interrupt a program that changes the same counter. */
 static __always_inline bool octave_add(void *map, struct latency_key *key,
 				       const struct latency *lat, const struct owner *owner,
 				       bool other)
 {
-	/* an entry without a longest has none at all */
+	/* max 0 stands for an empty entry */
 	__u64 ns = lat->ns ?: 1;
 	__u32 slot = slot_of(ns);
 	struct latency_value *value;
@@ -137,7 +134,7 @@ static __always_inline bool octave_add(void *map, struct latency_key *key,
 	return true;
 }
 
-/* What has no duration, or needs more than one to be told. */
+/* Latencies without a duration, and what is counted besides durations. */
 static __always_inline bool head_add(void *map, struct latency_key *key, const struct latency *lat,
 				     const struct owner *owner, bool other)
 {
@@ -173,7 +170,7 @@ static __always_inline bool latency_add(struct latency_key *key, const struct la
 		return false;
 	if (timed && !lat->retrans)
 		return true;
-	/* has a head by now if it has an octave */
+	/* it has a head if it has an octave */
 	return head_add(map, key, lat, owner, other);
 }
 
@@ -187,7 +184,7 @@ static __always_inline void latency_count(const struct latency *lat, const struc
 		return;
 	}
 	key_fill(&key.group, options.latency_by, flow, owner);
-	/* the port of the service, at whichever end it is */
+	/* the port of the service, local or remote */
 	if (options.latency_by == BY_PORT && lat->role == ROLE_CLIENT) {
 		key.group.flow.lport = 0;
 		key.group.flow.rport = flow->rport;
@@ -224,7 +221,7 @@ static __always_inline void latency_send(const struct latency *lat, const struct
 	bpf_ringbuf_submit(ev, ring_wake_flags());
 }
 
-/* An unknown duration is not known to be slower. */
+/* --slower leaves out unknown durations. */
 static __always_inline bool latency_wanted(const struct latency *lat, const struct flow *flow,
 					   const struct owner *owner)
 {

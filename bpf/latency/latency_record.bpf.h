@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What one run of a program has measured, recorded at one go: owner and flow are the same. */
+/* Records what one run of a program has measured of one socket: owner and flow are read once. */
 #pragma once
 
 #include "latency/latency_map.bpf.h"
 #include "lib/owner.h"
 
-/* What one run of a program has measured of one socket; no two of these share a place. */
+/* Kinds that one run can measure together differ in kind % BATCH_PLACES. */
 #define BATCH_PLACES 3
 
 struct batch {
@@ -14,7 +14,7 @@ struct batch {
 
 static __always_inline void batch_add(struct batch *batch, const struct latency *lat)
 {
-	/* kinds are known when compiling */
+	/* kind is a constant at compile time */
 	struct latency *to = &batch->all[lat->kind % BATCH_PLACES];
 
 	if (!measures(lat->kind))
@@ -23,7 +23,7 @@ static __always_inline void batch_add(struct batch *batch, const struct latency 
 	to->measured = 1;
 }
 
-/* Its own function, so that its ways do not multiply with those of the next. */
+/* Not inlined, so that its paths do not multiply with those of the next call. */
 static __noinline int latency_record(const struct latency *lat, const struct flow *flow,
 				     const struct owner *owner, struct stats *st)
 {
@@ -37,7 +37,7 @@ static __noinline int latency_record(const struct latency *lat, const struct flo
 	return 0;
 }
 
-/* owner may be NULL: not known. */
+/* owner may be NULL: unknown. */
 static __always_inline void batch_record(struct sock *sk, const struct batch *batch,
 					 const struct owner *owner, enum access how)
 {
@@ -63,7 +63,7 @@ static __always_inline const struct owner *owner_of(struct sock *sk)
 	return track ? &track->owner : NULL;
 }
 
-/* Functions of their own: the rest of the program is not looked at again for each of their ways. */
+/* Not inlined: the verifier does not check the rest of the program once for each of their paths. */
 static __noinline int record_btf_ptr(struct sock *sk, const struct batch *batch)
 {
 	batch_record(sk, batch, owner_of(sk), BTF_PTR);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What a segment brings that its socket does not have yet. */
+/* New payload of a segment. */
 #pragma once
 
 #include "lib/mem_access.h"
 
 /*
- * Bytes of payload, 0 if none of it is new: a keep-alive, a probe, or sent again in vain. At
- * the hooks the header is still in front; its length is a multiple of 4, which tells whether
- * the last sequence number is that of a FIN.
+ * Bytes of payload, 0 if none of it is new: a keep-alive, a probe, a needless retransmit. skb->len
+ * includes the header here, a multiple of 4: the rest modulo 4 shows whether the last sequence
+ * number is a FIN's.
  */
 static __always_inline __u32 new_payload(struct tcp_sock *tp, const struct sk_buff *skb,
 					 enum access how)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The kernel's samples of the round trip, worked back from what its estimator made of them. */
+/* The kernel's samples of the round trip, calculated back from its estimator. */
 #pragma once
 
 #include "latency/exchange.bpf.h"
 
 /*
- * The estimator moves srtt (in 1/8 us) by the sample less the old mean, so that the sample
- * follows from two successive values. One that equals the mean moves nothing, but what was
- * acknowledged and never sent again always gives a sample. There is at most one a segment.
+ * The estimator moves srtt (in 1/8 us) by the sample less the old mean, so the sample follows
+ * from two successive values. A sample that equals the mean moves nothing, but an ACK of data
+ * that were not retransmitted always gives one. There is at most one per segment.
  * net/ipv4/tcp_input.c: tcp_rtt_estimator(), tcp_clean_rtx_queue()
  */
 static __always_inline void rtt_sample(struct batch *batch, struct exchange *ex,

@@ -8,7 +8,7 @@
 
 #include "lib/on_accept.h"
 
-/* The socket of a descriptor of the current task. Good for comparing, for it may be gone. */
+/* The socket of a descriptor of the current task; it may be freed, so good as a key alone. */
 static __always_inline struct sock *sock_of_fd(__u64 fd)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

@@ -8,12 +8,12 @@
 #include "lib/mem_access.h"
 #include "wire.h"
 
-/* A child that a process took before its handshake was done. */
+/* Stored for a child that was accepted before its transition to ESTABLISHED was seen. */
 #define ACCEPTED_EARLY 0
 
 /*
- * Children that nobody has accepted, by address: CLOCK_MONOTONIC ns at which they were
- * established. An entry ends with accept() or with the connection. Preallocated; sized at start.
+ * Children not accepted yet, by address: CLOCK_MONOTONIC ns at which they were established.
+ * Removed by accept() or with the connection. Preallocated; sized at start.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -29,8 +29,8 @@ static __always_inline bool accept_wait_concerns(int old_state, int new_state)
 }
 
 /*
- * What a transition of a child means for its wait. Returns 0 if another CPU has already accepted
- * it, which ends the wait as it begins, else DURATION_UNKNOWN.
+ * Begins the wait of a child, or forgets one that closes. Returns 0 ns if another CPU has already
+ * accepted it, else DURATION_UNKNOWN.
  */
 static __always_inline __u64 accept_wait_on_transition(const struct sock *sk, int old_state,
 						       int new_state, __u64 now, struct stats *st)
@@ -56,17 +56,17 @@ static __always_inline __u64 accept_wait_on_transition(const struct sock *sk, in
 	return 0;
 }
 
-/* ns that a child waited, now that it is accepted; DURATION_UNKNOWN: it is older than the tool. */
+/* ns that an accepted child has waited; DURATION_UNKNOWN: it is older than the tool. */
 static __always_inline __u64 accept_wait_end(const struct sock *child, __u64 now, enum access how)
 {
-	/* before the look at the map: what was established and seen is in there by then */
+	/* read before the map: an established child whose transition was seen is in it by then */
 	bool done = READ(how, child, __sk_common.skc_state) != TCP_SYN_RECV;
 	__u64 key = (__u64)child, early = ACCEPTED_EARLY, *since, began;
 
 	since = bpf_map_lookup_elem(&unaccepted, &key);
 	if (!since && !done) {
 		if (!bpf_map_update_elem(&unaccepted, &key, &early, BPF_NOEXIST))
-			return DURATION_UNKNOWN; /* its transition will tell */
+			return DURATION_UNKNOWN; /* its transition ends the wait */
 		since = bpf_map_lookup_elem(&unaccepted, &key);
 	}
 	if (!since)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Kernel differences, each with what made it. */
+/* Kernel differences, each with its reason. */
 #pragma once
 
 #include "lib/mem_access.h"

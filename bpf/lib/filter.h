@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The filters every tool shares. Values are known when a program is loaded, so the
- * verifier drops whatever was not asked for.
+ * The filters that all tools share. Values are constant once a program is loaded, so the
+ * verifier removes the code of unused ones.
  */
 #pragma once
 
@@ -63,7 +63,7 @@ static __always_inline bool flow_matches(const struct flow *flow)
 	return true;
 }
 
-/* One step of the automaton a byte; see CommGlob in src/filter.rs. */
+/* One step of the automaton per byte; see CommGlob in src/filter/glob.rs. */
 static __always_inline bool comm_matches(const __u8 *comm)
 {
 	__u32 reached = 1;
@@ -92,8 +92,8 @@ static __always_inline bool owner_filtered(void)
 }
 
 /*
- * Up the tree to the level of the wanted cgroup. The array of ancestors would be one step,
- * but the verifier lets nobody read it where it lies in the padding of struct cgroup.
+ * Walks up to the level of the wanted cgroup. The array of ancestors would take one step, but
+ * the verifier refuses to read it where it lies in the padding of struct cgroup.
  */
 static __always_inline bool cgroup_matches(struct cgroup *cgrp)
 {
@@ -105,7 +105,7 @@ static __always_inline bool cgroup_matches(struct cgroup *cgrp)
 	return false;
 }
 
-/* Asked once when an owner is learned, not once an event; cgrp is the owner's. */
+/* Called when an owner is learned, not for each event; cgrp is the owner's. */
 static __always_inline bool owner_matches(const struct owner *owner, struct cgroup *cgrp)
 {
 	if (filter.nr_pids && !pids_match(owner->pid))
@@ -117,7 +117,7 @@ static __always_inline bool owner_matches(const struct owner *owner, struct cgro
 	return true;
 }
 
-/* Likewise of the current task, where programs may not look into it. */
+/* The same for the current task, where programs cannot read it. */
 static __always_inline bool owner_matches_by_helpers(const struct owner *owner)
 {
 	if (filter.nr_pids && !pids_match(owner->pid))

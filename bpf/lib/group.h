@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What events are summed up under, as --by asks. */
+/* Keys that events are summed by (--by). */
 #pragma once
 
 #include "lib/filter.h"
@@ -58,7 +58,7 @@ static __always_inline bool reads_flow(__u32 by)
 	       filter.addr.nr;
 }
 
-/* Whether a key is of one process, which is kept with its name. */
+/* Whether a key belongs to one process, whose name is kept in the value. */
 static __always_inline bool has_process(__u32 by)
 {
 	return by == BY_PROCESS || by == BY_CONNECTION || by == BY_PEER;

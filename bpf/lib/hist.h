@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The slot of a log-linear histogram that a duration belongs to; src/hist.rs reads them. */
+/* The slot of a duration in a log-linear histogram; src/hist.rs reads them. */
 #pragma once
 
 #include "lib/bpf.h"
 #include "wire.h"
 
-/* By halves, for BPF has no instruction that finds the highest bit. value is not 0. */
+/* BPF has no instruction for the highest bit. value must not be 0. */
 static __always_inline __u32 log2_of(__u64 value)
 {
 	__u32 log = 0;

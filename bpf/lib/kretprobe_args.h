@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * A call of a kernel function as a kprobe saw it begin, for the kretprobe that sees its
- * result but none of its arguments.
+ * Arguments of a kernel function, saved by its kprobe for its kretprobe, which sees the result
+ * alone.
  *
- * The kernel keeps room for few calls at once (kretprobe's maxactive: as few as there are
- * CPUs on old kernels), and a thread that waits in recv() takes one. A return that is left
- * out for it shows as soon as its thread calls again, and is counted.
+ * The kernel follows few calls at once (kretprobe's maxactive: on old kernels as few as there
+ * are CPUs), and a thread that waits in recv() takes one. A return that was not seen shows when
+ * its thread calls again, and is counted.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct call {
 	__u64 flags;
 };
 
-/* By thread: none is in two of these functions at once. Preallocated; sized at start. */
+/* By thread: no thread is in two of these functions at once. Preallocated; sized at start. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -39,7 +39,7 @@ static __always_inline void call_begin(struct sock *sk, __u64 flags)
 		st->unreturned++;
 }
 
-/* False: the call began before the programs were attached, or was counted as unreturned. */
+/* False: the call began before the programs were attached, or is already counted as unreturned. */
 static __always_inline bool call_end(struct call *call)
 {
 	__u64 thread = bpf_get_current_pid_tgid();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The two ways to read kernel memory. */
+/* The two methods to read kernel memory. */
 #pragma once
 
 #include "lib/bpf.h"
@@ -7,7 +7,7 @@
 /*
  * fentry, BTF tracepoint and iterator programs are handed pointers whose type the verifier
  * knows: they are followed like any pointer, under every lockdown. kprobes and raw
- * tracepoints are handed mere numbers, behind which memory is copied.
+ * tracepoints get plain numbers, and must copy the memory they point to.
  */
 enum access { BTF_PTR, PROBE_READ };
 

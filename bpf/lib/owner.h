@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Who owns a socket, and since when it is in its state.
+ * What is remembered of a socket: its owner, and when it entered its state.
  *
- * Owner is the process that opened, listens on or accepted the socket, never the task
- * that a softirq happened to interrupt. It is learned where the caller is known to be the
- * process itself: connect, listen, a send, a receive, a close; and from the task_file
- * iterator for sockets older than the tool. A child begins with its listener's owner
- * (OWNER_INHERITED) until one of these tells better.
+ * The owner is the process that opened, listens on or accepted the socket, never the task
+ * that a softirq interrupted. It is learned where the current task is the process itself:
+ * connect, listen, a send, a receive, a close; and from the task_file iterator for sockets
+ * older than the tool. A child begins with its listener's owner (OWNER_INHERITED).
  */
 #pragma once
 
@@ -19,7 +18,7 @@
 #define PF_KTHREAD    0x00200000
 #define SHUTDOWN_MASK 3
 
-/* Lives and dies with the socket; BPF_F_CLONE hands a listener's to its children. */
+/* Freed with the socket; BPF_F_CLONE copies a listener's to its children. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
@@ -29,7 +28,7 @@ struct {
 
 /*
  * For kernels that refuse socket storage to tracing programs (5.10): by address of the
- * socket, an entry ends with its socket in untrack(). Preallocated, hence bounded.
+ * socket, removed with it by untrack(). Preallocated; sized at start.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -55,7 +54,7 @@ static __always_inline struct track *track_make(struct sock *sk)
 
 	if (!options.use_hash) {
 		track = bpf_sk_storage_get(&tracked, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-		/* another CPU may have made it meanwhile, which fails the making here */
+		/* fails if another CPU has just created it */
 		return track ?: bpf_sk_storage_get(&tracked, sk, NULL, 0);
 	}
 	track = bpf_map_lookup_elem(&tracked_hash, &key);
@@ -118,7 +117,7 @@ static __always_inline void owner_settle(struct owner *owner, struct stats *st)
 		owner_learn(owner, bpf_get_current_task_btf());
 }
 
-/* Where nobody can tell, it counts as one. */
+/* True also where this is unknown. */
 static __always_inline bool in_kernel_thread(void)
 {
 	struct task_struct *task;
@@ -159,7 +158,7 @@ static __always_inline bool opened_by_process(int old_state, int new_state)
 	return old_state == TCP_CLOSE && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN);
 }
 
-/* What a state transition tells of the owner. */
+/* Learns the owner from a state transition. */
 static __always_inline void owner_on_transition(struct track *track, const struct sock *sk,
 						int old_state, int new_state, struct stats *st,
 						enum access how)
@@ -199,7 +198,7 @@ static __always_inline void owner_from_file(struct sock *sk, struct task_struct 
 
 	if (!st)
 		return;
-	/* one that cannot be remembered is counted as untracked with its next event */
+	/* no room: its next event counts as untracked */
 	track = track_make(sk);
 	if (!track || owner_settled(&track->owner))
 		return;

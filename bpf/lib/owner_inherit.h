@@ -5,8 +5,8 @@
 #include "lib/owner.h"
 
 /*
- * A listener has queued its child. Socket storage is copied when the child is made; from a
- * hash map the listener's owner is taken here.
+ * A listener is about to queue its child. Socket storage was copied when the child was made; of
+ * a hash map the entry is copied here.
  */
 static __always_inline void owner_on_child(struct sock *listener, struct sock *child)
 {

@@ -11,8 +11,8 @@ struct {
 } events SEC(".maps");
 
 /*
- * A wake-up for every record costs more than the record. The reader comes by on its own
- * many times a second; it is woken only when the buffer fills faster than that.
+ * A wake-up for each record costs more than the record. The reader polls many times a second;
+ * it is woken only when the buffer fills faster than that.
  */
 static __always_inline __u64 ring_wake_flags(void)
 {

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * What the kernel decides about a SYN, between the beginning and the end of tcp_conn_request,
- * and about the last ACK of a handshake.
+ * Why the kernel drops a SYN, from the entry and the exit of tcp_conn_request, or the final ACK
+ * of a handshake.
  */
 #pragma once
 
 #include "listen/listen.bpf.h"
 
-/* What tcp_conn_request() or a making of a child on this CPU, softirqs off, has come to. */
+/* State of tcp_conn_request() and tcp_v*_syn_recv_sock() on this CPU, between entry and exit. */
 struct syn_ctx {
-	__u64 sk; /* the listener; 0: nothing is under way */
+	__u64 sk; /* the listener; 0: not inside */
 	__u64 skb;
 	__u32 accept_full; /* when it began */
 	__u32 syn_full;
 	__u32 outcome; /* enum outcome */
 	__u32 reserved;
-	__u64 child_sk; /* likewise of a child to be made */
+	__u64 child_sk; /* the listener whose child is being created; 0 */
 	__u64 child_req;
 };
 
@@ -39,7 +39,7 @@ static __always_inline struct syn_ctx *syn_ctx_here(void)
 	return bpf_map_lookup_elem(&syn_ctxs, &zero);
 }
 
-/* tcp_conn_request begins. */
+/* Entry of tcp_conn_request. */
 static __always_inline void listen_on_syn(struct sock *sk, struct sk_buff *skb, enum access how)
 {
 	struct syn_ctx *d = syn_ctx_here();
@@ -54,7 +54,7 @@ static __always_inline void listen_on_syn(struct sock *sk, struct sk_buff *skb, 
 	d->sk = (__u64)sk;
 	d->skb = (__u64)skb;
 	d->accept_full = q.accept > q.limit;
-	/* some kernels let one more in, and then the outcome tells */
+	/* some kernels admit one more: then outcome decides */
 	d->syn_full = q.syn >= q.limit;
 	d->outcome = OUTCOME_DROPPED;
 }
@@ -68,8 +68,8 @@ static __always_inline void listen_on_syn_outcome(enum outcome outcome)
 }
 
 /*
- * Whether SYNs are dropped rather than answered with a cookie. Then the last quarter of
- * tcp_max_syn_backlog is for proven clients alone, be the SYN queue full or not.
+ * Whether SYNs are dropped because cookies are off: the SYN queue is full, or the last quarter of
+ * tcp_max_syn_backlog is reached, which is reserved for known clients.
  */
 static __always_inline bool syn_unwanted(const struct sock *sk, const struct syn_ctx *d,
 					 const struct queues *q, enum access how)
@@ -88,7 +88,7 @@ static __always_inline bool syn_unwanted(const struct sock *sk, const struct syn
 	return d->syn_full || (__s32)(max - q->syn) < (__s32)(max >> 2);
 }
 
-/* The kernel looks at the SYN queue first. Between our looks at a queue and its own others act. */
+/* The kernel checks the SYN queue first. Queues may change between its reads and ours. */
 static __always_inline enum listen_cause syn_cause(const struct sock *sk, const struct syn_ctx *d,
 						   const struct queues *q, enum access how)
 {
@@ -101,7 +101,7 @@ static __always_inline enum listen_cause syn_cause(const struct sock *sk, const 
 	return accept_full ? CAUSE_ACCEPT_SYN : CAUSE_OTHER;
 }
 
-/* tcp_conn_request ends. */
+/* Exit of tcp_conn_request. */
 static __always_inline void listen_on_syn_end(struct sock *sk, struct syn_ctx *d, enum access how)
 {
 	__u64 key = (__u64)sk;
@@ -126,8 +126,8 @@ static __always_inline void listen_on_syn_end(struct sock *sk, struct syn_ctx *d
 }
 
 /*
- * tcp_v4_syn_recv_sock or tcp_v6_syn_recv_sock made no child. Between the kernel's look at the
- * accept queue and ours, a process may have taken one connection out.
+ * tcp_v4_syn_recv_sock or tcp_v6_syn_recv_sock created no child. Between the kernel's read of the
+ * accept queue and ours, a process may have accepted one.
  */
 static __always_inline void listen_on_no_child(struct sock *sk, const struct request_sock *req,
 					       enum access how)
@@ -153,7 +153,7 @@ static __always_inline void listen_on_no_child(struct sock *sk, const struct req
 	event_send(l, (__u64)sk, &flow, cause, &q, st);
 }
 
-/* For kretprobes, which see none of the arguments. The making for IPv4 may be within IPv6's. */
+/* For kretprobes, which see no arguments. The call for IPv4 may be nested in IPv6's. */
 static __always_inline void child_create_enter(struct sock *sk, struct request_sock *req)
 {
 	struct syn_ctx *d = syn_ctx_here();

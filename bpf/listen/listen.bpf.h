@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What listenoverflow does at each hook, whatever program brings it there. */
+/* Dropped connections, queue lengths and waits of listeners. */
 #pragma once
 
 #include "lib/hist.h"
@@ -8,12 +8,12 @@
 
 #define ETH_P_IP 0x0800
 
-/* Where in the headers the client stands. */
+/* Offsets of the client's address and port in the headers. */
 #define IP4_SADDR  12
 #define IP6_SADDR  8
 #define TCP_SOURCE 0
 
-/* Who waited how long for accept(), by listener and octave. Preallocated; sized at start. */
+/* Waits for accept() by listener and octave. Preallocated; sized at start. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -21,7 +21,7 @@ struct {
 	__type(value, struct wait_slots);
 } waits SEC(".maps");
 
-/* The client of a SYN, as its headers name it. */
+/* The client of a SYN, from its headers. */
 static __always_inline void client_of_skb(struct flow *flow, const struct sk_buff *skb)
 {
 	unsigned char *head, *ip;
@@ -43,7 +43,7 @@ static __always_inline void client_of_skb(struct flow *flow, const struct sk_buf
 	flow->rport = bpf_ntohs(flow->rport);
 }
 
-/* A request socket has the address that the client knows the listener by. */
+/* The client of a request socket; the local address stays the listener's own. */
 static __always_inline void client_of_request(struct flow *flow, const struct request_sock *req,
 					      enum access how)
 {
@@ -87,7 +87,7 @@ static __always_inline void count_cause(struct listener *l, enum listen_cause ca
 	__sync_fetch_and_add(&l->dropped[cause], 1);
 }
 
-/* inet_csk_complete_hashdance, or what it calls, is about to queue a child. */
+/* A child is about to be queued. */
 static __always_inline void listen_on_child(struct sock *sk, enum access how)
 {
 	struct stats *st = stats_here();
@@ -219,12 +219,12 @@ static __always_inline void listener_established(struct sock *sk)
 	if (!l || l->born != link->born)
 		return;
 	__sync_fetch_and_add(&l->established, 1);
-	/* whoever completes the handshake holds the listener */
+	/* the CPU that completes the handshake has a reference to the listener */
 	if (options.may_copy && queues_read(&q, (struct sock *)link->listener, PROBE_READ))
 		listener_sample(l, &q);
 }
 
-/* Nobody will ask the map for it again, and its place is soon another's. */
+/* The final row of a listener goes through the ring buffer: its address is reused soon. */
 static __always_inline void listener_end(struct sock *sk, struct stats *st, enum access how)
 {
 	__u64 key = (__u64)sk;
@@ -252,7 +252,7 @@ static __always_inline void listener_end(struct sock *sk, struct stats *st, enum
 	bpf_map_delete_elem(&listeners, &key);
 }
 
-/* Most transitions mean nothing here, and are many. */
+/* Most transitions do not concern listeners: they must leave early. */
 static __always_inline void listen_on_transition(struct sock *sk, int old_state, int new_state,
 						 enum access how)
 {

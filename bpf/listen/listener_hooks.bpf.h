@@ -7,8 +7,8 @@
 #include "listen/listener_map.bpf.h"
 
 /*
- * Each listener of every namespace. Its address is followed by copying: an entry ends with its
- * listener, and if one had escaped us, there would be no listener at the place.
+ * All listeners of all namespaces. The memory at a listener's address is copied: entries are
+ * removed with their listeners, and if an end was missed, the state there is not LISTEN.
  */
 SEC("iter/bpf_map_elem")
 int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
@@ -20,7 +20,7 @@ int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
 
 	if (!at)
 		return 0;
-	/* the iterator's own view of the value is not for variable offsets */
+	/* ctx->value cannot be accessed at variable offsets */
 	key = *at;
 	l = bpf_map_lookup_elem(&listeners, &key);
 	if (!l || !l->born)
@@ -30,7 +30,7 @@ int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
 		if (is_listening(sk, PROBE_READ)) {
 			queues_read(&q, sk, PROBE_READ);
 			listener_sample(l, &q);
-			/* listen() finds a port for who has none after it has told of its state */
+			/* listen() may choose a port only after the transition */
 			if (!l->flow.lport)
 				listener_name(l, sk, PROBE_READ);
 		} else if (bpf_ktime_get_ns() - l->born > JUST_BORN_NS) {
@@ -41,7 +41,7 @@ int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
 	return 0;
 }
 
-/* Those of the reader's network namespace, with a look at their queues. */
+/* Listeners of the reader's network namespace, with their queues. */
 SEC("iter/tcp")
 int look_at_listeners(struct bpf_iter__tcp *ctx)
 {

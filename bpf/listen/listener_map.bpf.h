@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * All listening sockets: found at the start among the open files, then as they begin and end to
- * listen, and read from here with their queues as they are at that moment.
+ * All listening sockets: found among the open files at the start, later by their transitions.
  */
 #pragma once
 
 #include "lib/owner.h"
 #include "lib/sock.h"
 
-/* By address; an entry ends with its listener. Preallocated; sized at start. */
+/* By address; removed with the listener. Preallocated; sized at start. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -16,7 +15,7 @@ struct {
 	__type(value, struct listener);
 } listeners SEC(".maps");
 
-/* The interval that peaks belong to; user space counts it up. */
+/* The interval that peaks belong to; user space increments it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -24,7 +23,7 @@ struct {
 	__type(value, __u32);
 } epoch SEC(".maps");
 
-/* Whose child a socket is: a copy of what its listener has, made with the child. */
+/* A listener has its own address here; BPF_F_CLONE copies it to each child. */
 struct child_listener {
 	__u64 listener;
 	__u64 born;
@@ -89,7 +88,7 @@ static __always_inline void peak_note(struct listener *l, __u32 accept, __u32 sy
 		l->syn_peak[at] = syn;
 }
 
-/* Takes a look at the queues. */
+/* Stores the present lengths of the queues. */
 static __always_inline void listener_sample(struct listener *l, const struct queues *q)
 {
 	l->accept_now = q->accept;
@@ -121,7 +120,7 @@ static __always_inline void set_child_listener(struct sock *sk, __u64 born)
 	link->born = born;
 }
 
-/* A listener that was not known. NULL: it is of no interest, or there is no room. */
+/* Adds a listener. NULL: filtered, or the map is full. */
 static __always_inline struct listener *listener_add(struct sock *sk, struct stats *st,
 						     enum access how)
 {
@@ -151,7 +150,7 @@ static __always_inline struct listener *listener_add(struct sock *sk, struct sta
 	return l;
 }
 
-/* One that nobody has open, a kernel's, is found by what happens to it. */
+/* The kernel's own listeners are in no table of files: their first event adds them. */
 static __always_inline struct listener *listener_get(struct sock *sk, struct stats *st,
 						     enum access how)
 {
@@ -171,7 +170,7 @@ static __always_inline void listener_write(struct seq_file *seq, const __u64 *ke
 	bpf_seq_write(seq, l, sizeof(*l));
 }
 
-/* The kernel tells of a state before the socket has it. */
+/* The state tracepoint runs before the socket has the new state. */
 #define JUST_BORN_NS 1000000000ULL
 
 static __always_inline void listener_from_file(struct sock *sk, struct task_struct *task,
@@ -183,7 +182,7 @@ static __always_inline void listener_from_file(struct sock *sk, struct task_stru
 	if (!st || !is_tcp(sk, how) || !is_listening(sk, how))
 		return;
 	l = listener_get(sk, st, how);
-	/* the first holder, mostly the eldest, is taken */
+	/* the first holder, usually the oldest process, becomes the owner */
 	if (l && !l->owner.pid)
 		owner_learn(&l->owner, task);
 }

@@ -4,7 +4,7 @@
 
 #include "listen/drop_cause.bpf.h"
 
-/* up to 6.1, until it got a seventh parameter */
+/* up to 6.1, before the seventh parameter */
 SEC("fexit/tcp_v4_syn_recv_sock")
 int BPF_PROG(ack_v4_fexit_6, struct sock *sk, struct sk_buff *skb, struct request_sock *req,
 	     void *dst, void *req_unhash, void *own_req, struct sock *child)
@@ -23,7 +23,7 @@ int BPF_PROG(ack_v4_fexit_7, struct sock *sk, struct sk_buff *skb, struct reques
 	return 0;
 }
 
-/* It leaves IPv4 clients of an IPv6 listener to the one above. */
+/* IPv4 clients of an IPv6 listener are served by tcp_v4_syn_recv_sock. */
 SEC("fexit/tcp_v6_syn_recv_sock")
 int BPF_PROG(ack_v6_fexit_6, struct sock *sk, struct sk_buff *skb, struct request_sock *req,
 	     void *dst, void *req_unhash, void *own_req, struct sock *child)

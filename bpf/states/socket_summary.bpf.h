@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* All TCP sockets of the reader's network namespace, one sock_entry each (iter/tcp). */
+/* All TCP sockets of the reader's network namespace, one sock_entry each. */
 #pragma once
 
 #include "lib/compat.h"
 #include "lib/owner.h"
 
-/* Who closed a connection that lives on as a timewait socket, which has no owner. */
+/* Owner of a connection that a timewait socket has, which knows none itself. */
 struct closer {
 	struct owner owner;
 	__u64 since;
 };
 
-/* The oldest give way; a timewait socket that is not found here has no known owner. */
+/* LRU: a timewait socket that is not found here has an unknown owner. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
@@ -44,7 +44,7 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 	entry->ktime = now;
 	if (began_ms)
 		entry->age = (__u64)((__u32)(now / 1000000) - began_ms) * 1000000;
-	/* the reader has the transitions, and from them the owners */
+	/* user space has the owners from the transitions */
 	if (options.timewait_only)
 		return true;
 	closer = bpf_map_lookup_elem(&closers, &entry->flow);
@@ -57,8 +57,8 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 }
 
 /*
- * The last acknowledgement arrived in this state or made it: the state is at least as old.
- * Not so in states that our own close() begins.
+ * Whether the last ACK arrived in this state or began it: the state is at least as old. Not so
+ * in states that our own close() begins.
  */
 static __always_inline bool ack_bounds_age(__u8 state)
 {
@@ -80,7 +80,7 @@ static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_so
 	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
 }
 
-/* Both clocks at one moment: two such lines tell the reader how long a jiffy is. */
+/* Both clocks at one moment: from two such records user space knows the length of a jiffy. */
 static __always_inline void write_clocks(struct seq_file *seq, __u64 now)
 {
 	struct sock_entry clocks = {.ktime = now, .jiffies = bpf_jiffies64()};

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What tcpstates does when a full socket changes its state, or is used for the first time. */
+/* State transitions of full sockets, and their owners. */
 #pragma once
 
 #include "lib/owner.h"
 #include "states/socket_summary.bpf.h"
 #include "states/transition.bpf.h"
 
-/* A reset, and nothing else, leaves an error behind. */
+/* Whether a timewait socket may take over. Only a reset sets sk_err. */
 static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state,
 					 enum access how)
 {
@@ -14,7 +14,7 @@ static __always_inline bool may_timewait(const struct sock *sk, int old_state, i
 	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
 }
 
-/* Its connection was handed to a timewait socket: that it closes is no transition. */
+/* A timewait socket has the connection: the full socket's close is no transition of it. */
 static __always_inline bool handed_over(struct track *track, int new_state)
 {
 	if (!track || new_state != TCP_CLOSE || !(track->marks & TRACK_TIMEWAIT))
@@ -24,8 +24,8 @@ static __always_inline bool handed_over(struct track *track, int new_state)
 }
 
 /*
- * On 6.12 and older a child gets its addresses after this, and from a hash map its owner: both are
- * there at its next transition, which tells of this one too.
+ * On 6.12 and older a child has no addresses yet, and with a hash map no owner. Both are known at
+ * its next transition, which emits this one first.
  */
 static __always_inline bool defer_transition(struct track *track, const struct sock *sk,
 					     int old_state, int new_state, enum access how)
@@ -38,7 +38,7 @@ static __always_inline bool defer_transition(struct track *track, const struct s
 	return true;
 }
 
-/* The transition that was put off; since is when it happened. */
+/* Emits LISTEN -> SYN_RECV, which happened at since. */
 static __always_inline void emit_deferred_transition(struct track *track, struct transition *tr,
 						     __u64 since, struct stats *st)
 {
@@ -56,8 +56,8 @@ static __always_inline void emit_deferred_transition(struct track *track, struct
 }
 
 /*
- * The kernel may leave out a run of this program, and does not always say so. Then nobody
- * knows since when the socket was in its old state.
+ * The kernel may skip a run of this program without counting it. Then the time of entry into the
+ * old state is unknown.
  */
 static __always_inline void note_gap(struct track *track, int old_state, int new_state,
 				     struct stats *st)
@@ -83,7 +83,7 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	track = track_make(sk);
 	if (track) {
 		note_gap(track, old_state, new_state, st);
-		/* a child is a copy of its listener: the time in LISTEN is not its own */
+		/* a child is a copy of its listener: the time in LISTEN is the listener's */
 		if (track->since && !is_child(old_state, new_state))
 			duration = now - track->since;
 		since = track->since;
@@ -114,7 +114,7 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	transition_emit(&tr, st);
 }
 
-/* A child's first send or receive tells which process accepted it. */
+/* A child's first send or receive: the current process has accepted it. */
 static __always_inline void states_on_use(struct sock *sk, enum access how)
 {
 	struct track *track;

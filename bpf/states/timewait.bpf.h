@@ -2,8 +2,8 @@
 /*
  * TIME_WAIT as it begins and ends. The full socket hands its connection to a timewait
  * socket, a smaller one, and closes: for the state tracepoint FIN_WAIT2 -> CLOSE, for the
- * connection FIN_WAIT2 -> TIME_WAIT. A socket that nobody holds any more (an orphan) is
- * replaced while it is still in FIN_WAIT2; its tw_substate then follows later.
+ * connection FIN_WAIT2 -> TIME_WAIT. An orphan, a socket without a process, is replaced while it
+ * is still in FIN_WAIT2; its tw_substate changes later.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct timewait {
 };
 
 /*
- * By address of the timewait socket; an entry ends with it in timewait_on_end(). When there
- * are more of them than entries, the oldest lose owner and duration, no transition.
+ * By address of the timewait socket; removed with it by timewait_on_end(). If there are more
+ * than entries, the oldest lose owner and duration, but no transition is lost.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -29,7 +29,7 @@ struct {
 	__type(value, struct timewait);
 } timewaits SEC(".maps");
 
-/* What this CPU is ctx to a timewait socket, should it be about to end it. */
+/* What this CPU does to a timewait socket: it may be about to end it. */
 struct timewait_ctx {
 	__u64 seen;	  /* the socket that met a segment, or a connect() that wants its ports */
 	__u64 ending;	  /* the socket that is taken down before its time */
@@ -89,7 +89,7 @@ static __always_inline void timewait_on_begin(struct inet_timewait_sock *tw, str
 		transition_emit(&tr, st);
 }
 
-/* __inet_twsk_schedule: the last FIN came for an orphan, or nothing that matters here. */
+/* __inet_twsk_schedule: an orphan has got the peer's FIN, or the timer is only restarted. */
 static __always_inline void timewait_on_reschedule(struct inet_timewait_sock *tw, enum access how)
 {
 	__u64 now = bpf_ktime_get_ns(), address = (__u64)tw;
@@ -183,7 +183,7 @@ static __always_inline void timewait_on_segment(const struct inet_timewait_sock 
 	else if (syn)
 		timewait_note(tw, END_REUSED_SYN);
 	else if (READ(how, tw, tw_substate) == TCP_FIN_WAIT2)
-		timewait_note(tw, END_RESET); /* data that nobody will read */
+		timewait_note(tw, END_RESET); /* data for a closed socket */
 	else
 		timewait_note(NULL, END_UNKNOWN);
 }

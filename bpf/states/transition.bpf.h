@@ -19,7 +19,7 @@ struct transition {
 	__u8 end_cause;
 };
 
-/* What becomes of a marked transition, and how long it took, is for the reader to find out. */
+/* Of a marked transition user space finds out the new state and the duration, and filters it. */
 static __always_inline bool transition_wanted(const struct transition *tr)
 {
 	__u32 states = 1 << tr->old_state | 1 << tr->new_state;

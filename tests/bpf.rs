@@ -1,0 +1,157 @@
+//! The BPF side, as it is compiled: nothing is loaded, no rights are needed.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, thread};
+
+use libbpf_rs::ObjectBuilder;
+use tcpscope::hooks::{
+    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
+    TCPSTATES, TCPSTATES_SUMMARY, tcplatency,
+};
+use tcpscope::kernel::attach::AttachMethod;
+use tcpscope::latency::{Kinds, LatencyKind};
+
+/// Name and contents of every compiled object.
+const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
+
+/// Those of build.rs. A header that declares what an object defines is alone here.
+const CLANG_ARGS: [&str; 10] = [
+    "-target",
+    "bpf",
+    "-mcpu=v3",
+    "-fsyntax-only",
+    "-Ibpf",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unused-parameter",
+    "-Wno-undefined-internal",
+];
+
+fn specs() -> Vec<&'static Spec> {
+    vec![
+        &TCPSTATES,
+        &TCPSTATES_SUMMARY,
+        &TCPCOUNT,
+        &TCPLATENCY,
+        &TCPLATENCY_EVENTS,
+        tcplatency(Kinds::of(&[LatencyKind::Accept]), true, false),
+        &LISTENOVERFLOW,
+        &LISTENOVERFLOW_WAIT,
+        &TCPDASH,
+    ]
+}
+
+/// A program: how it attaches, to what, its name.
+type Program = (&'static str, String, String);
+
+fn named_by_tables(tool: &str) -> BTreeSet<Program> {
+    let specs = specs().into_iter().filter(|spec| spec.name == tool);
+    let hooks = specs.flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
+    hooks
+        .flat_map(|hook| hook.attach)
+        .flat_map(|attach| {
+            attach.programs().map(|program| {
+                (attach.kind.name(), program.target.to_owned(), program.name.to_owned())
+            })
+        })
+        .collect()
+}
+
+/// How a program in a section attaches, and to what.
+fn attaches(section: &str) -> (&'static str, &str) {
+    let (prefix, target) = section.split_once('/').unwrap_or((section, ""));
+    let method = match prefix {
+        "fentry" | "fexit" => AttachMethod::Fentry,
+        "kprobe" | "kretprobe" => AttachMethod::Kprobe,
+        "tp_btf" => AttachMethod::Tracepoint,
+        "raw_tp" => AttachMethod::RawTracepoint,
+        "iter" => AttachMethod::Iterator,
+        _ => panic!("section {section}: unknown to the hook tables"),
+    };
+    (method.name(), target)
+}
+
+fn in_object(bytes: &[u8]) -> BTreeSet<Program> {
+    let object = ObjectBuilder::default().open_memory(bytes).expect("an object");
+    object
+        .progs()
+        .map(|program| {
+            let section = program.section().to_string_lossy().into_owned();
+            let (method, target) = attaches(&section);
+            (method, target.to_owned(), program.name().to_string_lossy().into_owned())
+        })
+        .collect()
+}
+
+/// Both ways: a table names no program that is missing or attached elsewhere, and an object has no
+/// program that no table of its tool names.
+#[test]
+fn hook_tables_and_objects_have_the_same_programs_and_targets() {
+    for (tool, bytes) in OBJECTS {
+        assert_eq!(named_by_tables(tool), in_object(bytes), "{tool}: tables, object");
+    }
+}
+
+#[test]
+fn every_tool_of_the_tables_has_an_object() {
+    let objects: BTreeSet<_> = OBJECTS.iter().map(|(name, _)| *name).collect();
+    let tools: BTreeSet<_> = specs().into_iter().map(|spec| spec.name).collect();
+    assert_eq!(objects, tools);
+}
+
+fn headers(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of bpf/") {
+        let path = entry.expect("its entry").path();
+        if path.is_dir() {
+            headers(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "h") {
+            found.push(path);
+        }
+    }
+}
+
+/// What clang says of a file that includes this header alone; empty if nothing.
+fn compile(clang: &OsString, header: &Path, arch: &str, work: &Path) -> String {
+    let source = work.join(header.to_string_lossy().replace('/', "_") + arch + ".c");
+    let include = header.strip_prefix("bpf").expect("a header of bpf/");
+    fs::write(&source, format!("#include \"{}\"\n", include.display())).expect("a source file");
+    let output = Command::new(clang)
+        .args(CLANG_ARGS)
+        .arg(format!("-D__TARGET_ARCH_{arch}"))
+        .arg("-I")
+        .arg(work)
+        .arg(&source)
+        .output()
+        .expect("clang runs");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// So the order of includes does not matter: each includes what it uses.
+#[test]
+fn every_header_compiles_alone() {
+    env::set_current_dir(env!("CARGO_MANIFEST_DIR")).expect("the repository");
+    let work = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(work.path().join("bpf")).expect("a folder for libbpf's headers");
+    for (name, text) in libbpf_sys::API_HEADERS {
+        fs::write(work.path().join("bpf").join(name), text).expect("libbpf's header");
+    }
+    let clang = env::var_os("CLANG").unwrap_or_else(|| "clang".into());
+    let mut found = Vec::new();
+    headers(Path::new("bpf"), &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    let faults: Vec<_> = thread::scope(|scope| {
+        let arches = ["x86", "arm64"].map(|arch| {
+            let (clang, work, found) = (&clang, work.path(), &found);
+            scope.spawn(move || {
+                found.iter().map(|header| compile(clang, header, arch, work)).collect::<String>()
+            })
+        });
+        arches.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert_eq!(faults.concat(), "");
+}
