@@ -16,9 +16,12 @@
 #include "lib/accept_wait.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "listen/listen.bpf.h"
 #include "listen/listener_hooks.bpf.h"
+#include "listen/options.h"
 #include "listen/syn_hooks.bpf.h"
 #include "listen/syn_recv_sock_hooks.bpf.h"
+#include "listen/wait.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)
@@ -26,7 +29,8 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 	struct stats *st;
 
 	listen_on_transition(sk, old_state, new_state, how);
-	if (!options.waits || !accept_wait_concerns(old_state, new_state) || !is_tcp(sk, how))
+	if (!listen_options.waits || !accept_wait_concerns(old_state, new_state) ||
+	    !is_tcp(sk, how))
 		return;
 	st = stats_here();
 	if (st)

@@ -12,10 +12,10 @@
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
-#include "lib/owner_inherit.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "lib/track.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)

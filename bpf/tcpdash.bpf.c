@@ -9,19 +9,22 @@
  */
 #include "count/count_hooks.bpf.h"
 #include "dash/tcpdash_transition.bpf.h"
+#include "latency/connect_accept.bpf.h"
 #include "latency/latency_hooks.bpf.h"
 #include "lib/accept_fexit_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
+#include "lib/accept_wait.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
-#include "lib/owner_inherit.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "lib/track.h"
 #include "listen/listener_hooks.bpf.h"
 #include "listen/syn_hooks.bpf.h"
 #include "listen/syn_recv_sock_hooks.bpf.h"
+#include "listen/wait.bpf.h"
 #include "states/socket_summary_hooks.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,

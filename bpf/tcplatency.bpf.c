@@ -7,16 +7,19 @@
  *
  * Cannot see: data in the SYN; through tcp_probe, what comes after either end has sent its FIN.
  */
+#include "latency/connect_accept.bpf.h"
 #include "latency/latency_hooks.bpf.h"
+#include "latency/transition.bpf.h"
 #include "lib/accept_fexit_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
 #include "lib/accept_syscall_hooks.bpf.h"
+#include "lib/accept_wait.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
-#include "lib/owner_inherit.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "lib/track.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)

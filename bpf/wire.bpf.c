@@ -26,6 +26,10 @@ struct wait_key wait_key;
 struct wait_slots wait_slots;
 struct filter filter;
 struct options options;
+struct states_options states_options;
+struct count_options count_options;
+struct latency_options latency_options;
+struct listen_options listen_options;
 
 enum limits limits;
 enum hist_limits hist_limits;

@@ -372,36 +372,53 @@ struct filter {
 	struct addrs_filter addr; /* either end */
 };
 
-/* What the tool asked for. */
+/* What a tool asks of all subjects. */
 struct options {
-	__u64 slower;	      /* ns in the old state */
-	__u64 wake_bytes;     /* wake the reader when so much waits for it */
-	__u32 state_mask;     /* bit n: state n; 0 = all */
-	__u32 use_hash;	      /* no socket storage on this kernel */
-	__u32 quiet;	      /* keep track of sockets, send no records */
-	__u32 by;	      /* enum group_by */
-	__u32 remote_prefix4; /* bits kept of a remote address */
-	__u32 remote_prefix6;
-	__u32 nr_cpus;	  /* possible ones: values that a per-CPU entry has */
-	__u32 want_netns; /* what nobody looks at is not read; the verifier's time is saved too */
+	__u64 wake_bytes; /* wake the reader when the ring buffer holds so much */
+	__u32 use_hash;	  /* no socket storage on this kernel */
+	__u32 nr_cpus;	  /* possible CPUs: values that a per-CPU entry has */
+	__u32 want_netns; /* what is not printed is not read, which saves verifier time too */
 	__u32 want_cgroup;
-	__u32 cookie;	     /* enum cookie_source */
-	__u32 timewait_only; /* the inventory is to show timewait sockets alone */
+	__u32 cookie;	       /* enum cookie_source */
+	__u32 task_by_helpers; /* no bpf_get_current_task_btf() on this kernel */
+	__u32 may_copy;	       /* kernel memory may be copied: no confidentiality lockdown */
+	__u32 remote_prefix4;  /* bits kept of a remote address that is a key */
+	__u32 remote_prefix6;
+	__u32 reserved;
+};
+
+struct states_options {
+	__u64 slower;	     /* ns in the old state */
+	__u32 state_mask;    /* bit n: state n; 0 = all */
+	__u32 events;	     /* send each transition; otherwise only remember sockets */
+	__u32 timewait_only; /* the summary is of timewait sockets alone */
 	/*
-	 * set STATE_MAY_TIMEWAIT: somebody will look at the inventory, and decides about
-	 * slower and state_mask when it has told what became of the connection
+	 * Set STATE_MAY_TIMEWAIT: user space reads the summary, and applies slower and state_mask
+	 * when it knows whether a timewait socket took over.
 	 */
 	__u32 mark_closing;
-	__u32 know_end_cause;  /* programs watch what may end a timewait socket early */
-	__u32 task_by_helpers; /* no bpf_get_current_task_btf() here */
-	__u32 may_copy;	       /* kernel memory may be copied: no confidentiality lockdown */
-	__u32 kinds;	       /* bit n: enum latency_kind n is measured */
-	__u32 events;	       /* latencies are sent one by one, not summed up */
-	__u32 max_keys;	       /* rows of latencies that are kept apart */
-	__u32 send_returns;    /* sends are seen as they return, not as they begin */
-	__u32 heirs;	       /* socket storage tells whose child a socket is */
-	__u32 waits;	       /* accept() is watched */
-	__u32 latency_by;      /* enum group_by of latencies */
+	__u32 know_end_cause; /* programs see what may end a timewait socket early */
+	__u32 reserved;
+};
+
+struct count_options {
+	__u32 by; /* enum group_by */
+};
+
+struct latency_options {
+	__u64 slower;	    /* ns, of events */
+	__u32 kinds;	    /* bit n: enum latency_kind n is measured */
+	__u32 events;	    /* send each latency; otherwise sum them up */
+	__u32 max_keys;	    /* rows with a key of their own */
+	__u32 by;	    /* enum group_by */
+	__u32 send_returns; /* sends are seen as they return, not as they begin */
+	__u32 reserved;
+};
+
+struct listen_options {
+	__u32 events;	     /* send each dropped connection; otherwise only count them */
+	__u32 child_storage; /* no function shows a child: its socket storage names its listener */
+	__u32 waits;	     /* accept() is watched */
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

@@ -106,14 +106,27 @@ include!(concat!(env!("OUT_DIR"), "/wire_names.rs"));
 
 /// The number of ns that stands for a duration that is not known.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
-impl Options {
-    /// Whether somebody polls for `TIME_WAIT`: then closings that may lead there are marked, the
-    /// inventory shows nothing else, and sockets of different namespaces must not be mixed up.
-    pub fn poll_time_wait(&mut self, polls: bool) {
-        self.mark_closing = u32::from(polls);
-        self.timewait_only = u32::from(polls);
-        self.want_netns |= u32::from(polls);
-    }
+/// A record that is a section of constants in the programs, written before they are loaded.
+pub trait Section: Record {
+    /// The section's name, which is also that of libbpf's map.
+    const NAME: &'static str;
+}
+
+macro_rules! sections {
+    ($($name:ident = $section:literal),* $(,)?) => {$(
+        impl Section for $name {
+            const NAME: &'static str = $section;
+        }
+    )*};
+}
+
+sections! {
+    Filter = ".rodata.filter",
+    Options = ".rodata.options",
+    StatesOptions = ".rodata.states",
+    CountOptions = ".rodata.count",
+    LatencyOptions = ".rodata.latency",
+    ListenOptions = ".rodata.listen",
 }
 
 impl Stats {

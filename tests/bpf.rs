@@ -8,12 +8,10 @@ use std::process::Command;
 use std::{env, thread};
 
 use libbpf_rs::ObjectBuilder;
-use tcpscope::hooks::{
-    LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Spec, TCPCOUNT, TCPDASH, TCPLATENCY, TCPLATENCY_EVENTS,
-    TCPSTATES, TCPSTATES_SUMMARY, tcplatency,
-};
 use tcpscope::kernel::attach::AttachMethod;
-use tcpscope::latency::{Kinds, LatencyKind};
+use tcpscope::latency::{Kinds, LatencyKind, spec_of};
+use tcpscope::registry::modes;
+use tcpscope::tool::Spec;
 
 /// Name and contents of every compiled object.
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
@@ -32,25 +30,17 @@ const CLANG_ARGS: [&str; 10] = [
     "-Wno-undefined-internal",
 ];
 
-fn specs() -> Vec<&'static Spec> {
-    vec![
-        &TCPSTATES,
-        &TCPSTATES_SUMMARY,
-        &TCPCOUNT,
-        &TCPLATENCY,
-        &TCPLATENCY_EVENTS,
-        tcplatency(Kinds::of(&[LatencyKind::Accept]), true, false),
-        &LISTENOVERFLOW,
-        &LISTENOVERFLOW_WAIT,
-        &TCPDASH,
-    ]
+/// What every mode of every tool watches; `tcplatency --kind accept` asks for one hook more.
+fn specs() -> impl Iterator<Item = &'static Spec> {
+    let accept = spec_of(Kinds::of(&[LatencyKind::Accept]), true, false);
+    modes().map(|(_, mode)| mode.spec).chain([accept])
 }
 
 /// A program: how it attaches, to what, its name.
 type Program = (&'static str, String, String);
 
 fn named_by_tables(tool: &str) -> BTreeSet<Program> {
-    let specs = specs().into_iter().filter(|spec| spec.name == tool);
+    let specs = specs().filter(|spec| spec.name == tool);
     let hooks = specs.flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
     hooks
         .flat_map(|hook| hook.attach)
@@ -100,7 +90,7 @@ fn hook_tables_and_objects_have_the_same_programs_and_targets() {
 #[test]
 fn every_tool_of_the_tables_has_an_object() {
     let objects: BTreeSet<_> = OBJECTS.iter().map(|(name, _)| *name).collect();
-    let tools: BTreeSet<_> = specs().into_iter().map(|spec| spec.name).collect();
+    let tools: BTreeSet<_> = specs().map(|spec| spec.name).collect();
     assert_eq!(objects, tools);
 }
 

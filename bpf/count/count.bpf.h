@@ -2,8 +2,9 @@
 /* Bytes, calls and segments, summed by key. */
 #pragma once
 
+#include "count/options.h"
 #include "lib/group.h"
-#include "lib/owner.h"
+#include "lib/track.h"
 
 #define EAGAIN	     11
 #define MSG_PEEK     0x2
@@ -40,9 +41,9 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 	struct group_key key = {};
 	struct count_value *value;
 
-	if (options.by == BY_TOTAL)
+	if (count_options.by == BY_TOTAL)
 		return other_here();
-	key_fill(&key, options.by, flow, owner);
+	key_fill(&key, count_options.by, flow, owner);
 	value = bpf_map_lookup_elem(&counts, &key);
 	if (!value) {
 		bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
@@ -52,7 +53,7 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 		st->untracked++;
 		return other_here();
 	}
-	if (has_process(options.by) && value->pid != owner->pid) {
+	if (has_process(count_options.by) && value->pid != owner->pid) {
 		value->pid = owner->pid;
 		__builtin_memcpy(value->comm, owner->comm, COMM_LEN);
 	}
@@ -74,7 +75,7 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 	if (!st)
 		return NULL;
 	st->attempted++;
-	if (reads_owner(options.by)) {
+	if (reads_owner(count_options.by)) {
 		track = by_process ? track_make(sk) : track_find(sk);
 		if (track)
 			owner = &track->owner;
@@ -82,7 +83,7 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 				   owner->flags & OWNER_INHERITED))
 			owner_settle(owner, st);
 	}
-	if (reads_flow(options.by))
+	if (reads_flow(count_options.by))
 		flow_read(&flow, &sk->__sk_common, how);
 	if ((owner_filtered() && !(owner->flags & OWNER_MATCHES)) || !flow_matches(&flow)) {
 		st->filtered++;
@@ -165,7 +166,7 @@ static __always_inline void count_on_destroy(struct sock *sk, enum access how)
 
 	if (options.use_hash)
 		untrack(sk);
-	if (options.by != BY_CONNECTION)
+	if (count_options.by != BY_CONNECTION)
 		return;
 	flow_read_closing(&key.flow, sk, how);
 	value = bpf_map_lookup_elem(&counts, &key);

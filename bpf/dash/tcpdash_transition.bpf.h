@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "latency/latency.bpf.h"
+#include "latency/transition.bpf.h"
 #include "listen/listen.bpf.h"
 #include "states/states.bpf.h"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "latency/exchange.bpf.h"
-#include "lib/owner.h"
+#include "lib/track.h"
 
 #define ECONNREFUSED 111
 #define ETIMEDOUT    110

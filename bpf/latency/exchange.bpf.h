@@ -2,10 +2,11 @@
 /*
  * The state of a socket's exchange with its peer. It changes under the socket's lock, which
  * orders sends, segments and transitions; only sends that are seen as they return
- * (options.send_returns) are not under it.
+ * (latency_options.send_returns) are not under it.
  */
 #pragma once
 
+#include "latency/options.h"
 #include "latency/latency_record.bpf.h"
 #include "lib/sock.h"
 

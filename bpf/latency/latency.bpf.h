@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Response and service times: the handlers of sends, segments and transitions.
+ * Response and service times: the handlers of sends and segments.
  *
  * Whether TCP accepted a send shows in write_seq at the next event of the socket, at the latest
  * when a segment acknowledges it. So a failed send begins nothing, and no program has to watch
@@ -8,10 +8,10 @@
  */
 #pragma once
 
-#include "latency/connect_accept.bpf.h"
+#include "latency/options.h"
+#include "latency/exchange.bpf.h"
 #include "latency/payload.bpf.h"
 #include "latency/rtt.bpf.h"
-#include "lib/accept_wait.h"
 
 #define SEGMENT_STATES                                                                             \
 	(1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT |    \
@@ -158,7 +158,7 @@ static __always_inline void answer_received(struct batch *batch, struct exchange
 
 	if (ex->role == ROLE_SERVER || seq == ex->base_seq)
 		return;
-	if (ex->sent && (!options.send_returns || ex->sent_seq == seq))
+	if (ex->sent && (!latency_options.send_returns || ex->sent_seq == seq))
 		ns = now - ex->sent;
 	exchange_measured(batch, ex, LATENCY_RESPONSE, ns, seq - ex->base_seq, payload,
 			  READ(how, tp, total_retrans) - ex->retrans);
@@ -174,7 +174,7 @@ static __always_inline void request_received(struct exchange *ex, __u32 seq, __u
 		ex->asked = now;
 		ex->asked_seq = seq;
 		ex->rx_bytes = 0;
-	} else if (options.send_returns && seq != ex->asked_seq && !ex->again) {
+	} else if (latency_options.send_returns && seq != ex->asked_seq && !ex->again) {
 		ex->again = now;
 	}
 	ex->rx_bytes += payload;
@@ -222,71 +222,5 @@ static __always_inline void latency_on_segment(struct sock *sk, const struct sk_
 	payload = new_payload(tp, skb, how);
 	if (payload)
 		data_received(&batch, ex, tp, seq, payload, how);
-	record(sk, &batch, how);
-}
-
-static __always_inline void exchange_transition(struct batch *batch, struct sock *sk,
-						struct exchange *ex, struct tcp_sock *tp,
-						int old_state, int new_state, enum access how)
-{
-	static const struct exchange fresh;
-	__u64 now = bpf_ktime_get_ns();
-
-	if (new_state == TCP_SYN_SENT) {
-		*ex = fresh;
-		ex->role = ROLE_CLIENT;
-		ex->entered = now;
-	} else if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED && !ex->entered) {
-		ex->role = ROLE_SERVER;
-		ex->entered = now;
-		ex->flags |= EXCHANGE_UNREAD;
-		exchange_init(ex, tp, how);
-	} else if (old_state == TCP_SYN_SENT) {
-		connect_ended(batch, sk, ex, tp, new_state, now, how);
-		ex->role = ROLE_CLIENT;
-		exchange_init(ex, tp, how);
-		rtt_sample(batch, ex, tp, how);
-	} else if (old_state == TCP_ESTABLISHED) {
-		/* the last sample before the states in which not every attach method sees segments
-		 */
-		rtt_sample(batch, ex, tp, how);
-	}
-	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK && new_state != TCP_CLOSE)
-		return;
-	send_accepted(batch, ex, written(ex, tp, how));
-	ex->begun = 0;
-	ex->flags |= EXCHANGE_FINISHED;
-}
-
-/* Waits for accept(). */
-static __always_inline void latency_wait_on_transition(struct sock *sk, int old_state,
-						       int new_state, struct stats *st,
-						       enum access how)
-{
-	if (measures(LATENCY_ACCEPT))
-		record_wait(
-			sk,
-			accept_wait_on_transition(sk, old_state, new_state, bpf_ktime_get_ns(), st),
-			owner_of(sk), how);
-}
-
-/* A transition, none to or from LISTEN; the owner is already learned from it. */
-static __always_inline void latency_on_transition(struct sock *sk, int old_state, int new_state,
-						  struct stats *st, enum access how)
-{
-	struct exchange *ex = NULL;
-	struct batch batch = {};
-	struct tcp_sock *tp;
-
-	tp = tcp_of(sk, how);
-	if (new_state == TCP_SYN_SENT || new_state == TCP_ESTABLISHED) {
-		ex = exchange_make(sk);
-		if (!ex)
-			__sync_fetch_and_add(&st->untracked, 1);
-	} else {
-		ex = exchange_find(sk);
-	}
-	if (ex && tp)
-		exchange_transition(&batch, sk, ex, tp, old_state, new_state, how);
 	record(sk, &batch, how);
 }

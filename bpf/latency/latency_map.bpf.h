@@ -2,6 +2,7 @@
 /* A measured latency goes into its row's histogram, or to user space as an event. */
 #pragma once
 
+#include "latency/options.h"
 #include "lib/group.h"
 #include "lib/hist.h"
 #include "lib/ring.h"
@@ -54,7 +55,7 @@ struct latency {
 
 static __always_inline bool measures(enum latency_kind kind)
 {
-	return options.kinds & 1 << kind;
+	return latency_options.kinds & 1 << kind;
 }
 
 static __always_inline void *latency_make(void *map, const struct latency_key *key)
@@ -72,7 +73,7 @@ static __always_inline struct latency_head *head_make(void *map, const struct la
 	__u32 epoch = key->epoch & 1;
 
 	if (!other) {
-		if (turn.rows[epoch] >= options.max_keys)
+		if (turn.rows[epoch] >= latency_options.max_keys)
 			return NULL;
 		__sync_fetch_and_add(&turn.rows[epoch], 1);
 	}
@@ -86,7 +87,7 @@ static __always_inline struct latency_head *head_of(void *map, struct latency_ke
 
 	key->octave = LATENCY_HEAD;
 	head = bpf_map_lookup_elem(map, key) ?: head_make(map, key, other);
-	if (head && !other && has_process(options.latency_by) && head->pid != owner->pid) {
+	if (head && !other && has_process(latency_options.by) && head->pid != owner->pid) {
 		head->pid = owner->pid;
 		__builtin_memcpy(head->comm, owner->comm, COMM_LEN);
 	}
@@ -179,13 +180,13 @@ static __always_inline void latency_count(const struct latency *lat, const struc
 {
 	struct latency_key key = {.kind = lat->kind, .role = lat->role, .epoch = turn.epoch & 1};
 
-	if (options.latency_by == BY_TOTAL) {
+	if (latency_options.by == BY_TOTAL) {
 		latency_add(&key, lat, owner, true);
 		return;
 	}
-	key_fill(&key.group, options.latency_by, flow, owner);
+	key_fill(&key.group, latency_options.by, flow, owner);
 	/* the port of the service, local or remote */
-	if (options.latency_by == BY_PORT && lat->role == ROLE_CLIENT) {
+	if (latency_options.by == BY_PORT && lat->role == ROLE_CLIENT) {
 		key.group.flow.lport = 0;
 		key.group.flow.rport = flow->rport;
 	}
@@ -227,17 +228,18 @@ static __always_inline bool latency_wanted(const struct latency *lat, const stru
 {
 	if (owner_filtered() && !(owner->flags & OWNER_MATCHES))
 		return false;
-	if (options.slower && (lat->ns == DURATION_UNKNOWN || lat->ns < options.slower))
+	if (latency_options.slower &&
+	    (lat->ns == DURATION_UNKNOWN || lat->ns < latency_options.slower))
 		return false;
 	return flow_matches(flow);
 }
 
 static __always_inline bool wants_flow(void)
 {
-	return options.events || reads_flow(options.latency_by);
+	return latency_options.events || reads_flow(latency_options.by);
 }
 
 static __always_inline bool wants_owner(void)
 {
-	return options.events || reads_owner(options.latency_by);
+	return latency_options.events || reads_owner(latency_options.by);
 }

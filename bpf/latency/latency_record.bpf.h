@@ -2,8 +2,9 @@
 /* Records what one run of a program has measured of one socket: owner and flow are read once. */
 #pragma once
 
+#include "latency/options.h"
 #include "latency/latency_map.bpf.h"
-#include "lib/owner.h"
+#include "lib/track.h"
 
 /* Kinds that one run can measure together differ in kind % BATCH_PLACES. */
 #define BATCH_PLACES 3
@@ -30,7 +31,7 @@ static __noinline int latency_record(const struct latency *lat, const struct flo
 	__sync_fetch_and_add(&st->attempted, 1);
 	if (!latency_wanted(lat, flow, owner))
 		__sync_fetch_and_add(&st->filtered, 1);
-	else if (options.events)
+	else if (latency_options.events)
 		latency_send(lat, flow, owner, st);
 	else
 		latency_count(lat, flow, owner, st);

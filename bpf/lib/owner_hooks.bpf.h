@@ -7,7 +7,8 @@
 #pragma once
 
 #include "lib/compat.h"
-#include "lib/owner.h"
+#include "lib/sock.h"
+#include "lib/track.h"
 
 SEC("iter/task_file")
 int learn_owners(struct bpf_iter__task_file *ctx)

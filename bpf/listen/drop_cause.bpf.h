@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "listen/options.h"
 #include "listen/listen.bpf.h"
 
 /* State of tcp_conn_request() and tcp_v*_syn_recv_sock() on this CPU, between entry and exit. */
@@ -118,7 +119,7 @@ static __always_inline void listen_on_syn_end(struct sock *sk, struct syn_ctx *d
 		return;
 	cause = syn_cause(sk, d, &q, how);
 	count_cause(l, cause);
-	if (options.quiet)
+	if (!listen_options.events)
 		return;
 	flow = l->flow;
 	client_of_skb(&flow, (const struct sk_buff *)d->skb);
@@ -146,7 +147,7 @@ static __always_inline void listen_on_no_child(struct sock *sk, const struct req
 	listener_sample(l, &q);
 	cause = q.accept >= q.limit ? CAUSE_ACCEPT_ACK : CAUSE_OTHER;
 	count_cause(l, cause);
-	if (options.quiet)
+	if (!listen_options.events)
 		return;
 	flow = l->flow;
 	client_of_request(&flow, req, how);

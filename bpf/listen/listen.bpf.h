@@ -2,7 +2,7 @@
 /* Dropped connections, queue lengths and waits of listeners. */
 #pragma once
 
-#include "lib/hist.h"
+#include "listen/options.h"
 #include "lib/ring.h"
 #include "listen/listener_map.bpf.h"
 
@@ -12,14 +12,6 @@
 #define IP4_SADDR  12
 #define IP6_SADDR  8
 #define TCP_SOURCE 0
-
-/* Waits for accept() by listener and octave. Preallocated; sized at start. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, struct wait_key);
-	__type(value, struct wait_slots);
-} waits SEC(".maps");
 
 /* The client of a SYN, from its headers. */
 static __always_inline void client_of_skb(struct flow *flow, const struct sk_buff *skb)
@@ -139,7 +131,7 @@ static __always_inline void listen_on_discard(struct sk_buff *skb, struct sock *
 	if (!REASON_IS(reason, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW))
 		return;
 	count_cause(l, CAUSE_ACCEPT_ACK);
-	if (options.quiet || !queues_read(&q, sk, BTF_PTR))
+	if (!listen_options.events || !queues_read(&q, sk, BTF_PTR))
 		return;
 	flow = l->flow;
 	client_of_skb(&flow, skb);
@@ -162,45 +154,11 @@ static __always_inline void listen_on_synack_retransmit(struct sock *sk,
 		return;
 	listener_sample(l, &q);
 	count_cause(l, CAUSE_RETRANS);
-	if (options.quiet)
+	if (!listen_options.events)
 		return;
 	flow = l->flow;
 	client_of_request(&flow, req, BTF_PTR);
 	event_send(l, (__u64)sk, &flow, CAUSE_RETRANS, &q, st);
-}
-
-static __always_inline void wait_add(__u64 sk, __u64 born, __u64 ns, struct stats *st)
-{
-	static const struct wait_slots fresh;
-	__u32 slot = hist_slot(ns);
-	struct wait_key key = {.sk = sk, .born = born, .octave = slot / HIST_SUBS};
-	struct wait_slots *slots = bpf_map_lookup_elem(&waits, &key);
-
-	if (!slots) {
-		bpf_map_update_elem(&waits, &key, &fresh, BPF_NOEXIST);
-		slots = bpf_map_lookup_elem(&waits, &key);
-	}
-	if (!slots) {
-		st->untracked++;
-		return;
-	}
-	slot &= HIST_SUBS - 1;
-	barrier_var(slot);
-	__sync_fetch_and_add(&slots->counts[slot & (HIST_SUBS - 1)], 1);
-}
-
-/* accept() has returned a child that had waited so many ns, or DURATION_UNKNOWN. */
-static __always_inline void listen_on_accept(struct sock *listener, __u64 wait)
-{
-	__u64 key = (__u64)listener;
-	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
-	struct stats *st = stats_here();
-
-	if (!l || !st)
-		return;
-	__sync_fetch_and_add(&l->accepted, 1);
-	if (wait != DURATION_UNKNOWN)
-		wait_add(key, l->born, wait, st);
 }
 
 /* The handshake of a child is done, and it is in the accept queue. */
@@ -210,7 +168,7 @@ static __always_inline void listener_established(struct sock *sk)
 	struct listener *l;
 	struct queues q;
 
-	if (!options.heirs)
+	if (!listen_options.child_storage)
 		return;
 	link = bpf_sk_storage_get(&child_listeners, sk, NULL, 0);
 	if (!link)

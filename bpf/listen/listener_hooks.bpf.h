@@ -3,8 +3,8 @@
 #pragma once
 
 #include "lib/compat.h"
-#include "listen/listen.bpf.h"
 #include "listen/listener_map.bpf.h"
+#include "listen/wait.bpf.h"
 
 /*
  * All listeners of all namespaces. The memory at a listener's address is copied: entries are

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "listen/options.h"
 #include "lib/owner.h"
 #include "lib/sock.h"
 
@@ -110,7 +111,7 @@ static __always_inline void set_child_listener(struct sock *sk, __u64 born)
 {
 	struct child_listener *link;
 
-	if (!options.heirs)
+	if (!listen_options.child_storage)
 		return;
 	link = bpf_sk_storage_get(&child_listeners, sk, NULL,
 				  born ? BPF_SK_STORAGE_GET_F_CREATE : 0);

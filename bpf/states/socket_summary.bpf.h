@@ -2,8 +2,9 @@
 /* All TCP sockets of the reader's network namespace, one sock_entry each. */
 #pragma once
 
+#include "states/options.h"
 #include "lib/compat.h"
-#include "lib/owner.h"
+#include "lib/track.h"
 
 /* Owner of a connection that a timewait socket has, which knows none itself. */
 struct closer {
@@ -45,7 +46,7 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 	if (began_ms)
 		entry->age = (__u64)((__u32)(now / 1000000) - began_ms) * 1000000;
 	/* user space has the owners from the transitions */
-	if (options.timewait_only)
+	if (states_options.timewait_only)
 		return true;
 	closer = bpf_map_lookup_elem(&closers, &entry->flow);
 	if (!closer)

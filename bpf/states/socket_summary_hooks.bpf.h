@@ -25,7 +25,7 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(skc);
 	tw = bpf_skc_to_tcp_timewait_sock(skc);
-	if (options.timewait_only && !tw)
+	if (states_options.timewait_only && !tw)
 		return 0;
 	if (tp)
 		keep = summary_full(&entry, tp, now);

@@ -2,7 +2,8 @@
 /* State transitions of full sockets, and their owners. */
 #pragma once
 
-#include "lib/owner.h"
+#include "states/options.h"
+#include "lib/track.h"
 #include "states/socket_summary.bpf.h"
 #include "states/transition.bpf.h"
 
@@ -96,7 +97,7 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	flow_read_closing(&flow, sk, how);
 	if (!track && flow_matches(&flow))
 		st->untracked++;
-	if (options.quiet) {
+	if (!states_options.events) {
 		if (track && new_state == TCP_CLOSE)
 			remember_closer(&flow, &track->owner, now);
 		return;
@@ -108,7 +109,7 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	tr.cookie = cookie_of(sk, how);
 	tr.old_state = old_state;
 	tr.new_state = new_state;
-	if (options.mark_closing && may_timewait(sk, old_state, new_state, how))
+	if (states_options.mark_closing && may_timewait(sk, old_state, new_state, how))
 		tr.flags = STATE_MAY_TIMEWAIT;
 	emit_deferred_transition(track, &tr, since, st);
 	transition_emit(&tr, st);

@@ -7,7 +7,8 @@
  */
 #pragma once
 
-#include "lib/owner.h"
+#include "states/options.h"
+#include "lib/track.h"
 #include "states/transition.bpf.h"
 
 struct timewait {
@@ -122,7 +123,7 @@ static __always_inline __u8 timewait_end_cause(__u64 address)
 	struct timewait_ctx *ctx = timewait_ctx_here();
 	__u8 cause = END_EXPIRED;
 
-	if (!options.know_end_cause || !ctx)
+	if (!states_options.know_end_cause || !ctx)
 		return END_UNKNOWN;
 	if (ctx->ending == address)
 		cause = ctx->ending_cause;

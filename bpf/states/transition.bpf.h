@@ -2,6 +2,7 @@
 /* One state transition of one socket, filtered and sent to user space. */
 #pragma once
 
+#include "states/options.h"
 #include "lib/filter.h"
 #include "lib/options.h"
 #include "lib/ring.h"
@@ -29,11 +30,11 @@ static __always_inline bool transition_wanted(const struct transition *tr)
 		return false;
 	if (marked)
 		states |= 1 << TCP_TIME_WAIT;
-	if (options.state_mask && !(options.state_mask & states))
+	if (states_options.state_mask && !(states_options.state_mask & states))
 		return false;
 	/* an unknown duration is not known to be slower */
-	if (options.slower && !marked &&
-	    (tr->duration == DURATION_UNKNOWN || tr->duration < options.slower))
+	if (states_options.slower && !marked &&
+	    (tr->duration == DURATION_UNKNOWN || tr->duration < states_options.slower))
 		return false;
 	return true;
 }

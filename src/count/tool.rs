@@ -21,7 +21,7 @@ use crate::kernel::session::Setup;
 use crate::report::Row;
 use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
-use crate::wire::Options;
+use crate::wire::{CountOptions, Options};
 
 const NAME: &str = "tcpcount";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
@@ -89,13 +89,16 @@ impl Measurement for Asked {
         options.want_netns = u32::from(filter.netns.is_some());
         args.by.configure(&mut options);
         let keys = args.max_keys.unwrap_or_else(|| max_keys(args.by, cpus));
-        Ok(Setup {
+        let mut setup = Setup {
             object: OBJECT,
             filter: filter.to_wire(),
             options,
+            subjects: Vec::new(),
             map_sizes: vec![(maps::COUNTS, keys)],
             verbose: args.common.output.verbose,
-        })
+        };
+        setup.tell(&CountOptions { by: args.by.as_wire() as u32 });
+        Ok(setup)
     }
 }
 

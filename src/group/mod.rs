@@ -41,9 +41,8 @@ impl GroupBy {
         }
     }
 
-    /// Asks the programs for what this grouping needs.
+    /// Asks the programs to read what this grouping needs.
     pub fn configure(self, options: &mut Options) {
-        (options.by, options.latency_by) = (self.as_wire() as u32, self.as_wire() as u32);
         options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));
         options.want_cgroup |= u32::from(self == Self::Cgroup);
         if let Self::Remote(v4, v6) = self {
@@ -104,7 +103,7 @@ mod tests {
         let asked = |by: GroupBy| {
             let mut options = Options::default();
             by.configure(&mut options);
-            (options.by, options.want_netns, options.want_cgroup, options.remote_prefix4)
+            (by.as_wire() as u32, options.want_netns, options.want_cgroup, options.remote_prefix4)
         };
         assert_eq!(asked(GroupBy::Process), (0, 0, 0, 0));
         assert_eq!(asked(GroupBy::Connection), (1, 1, 0, 0));

@@ -40,6 +40,5 @@ const UNACCEPTED: u32 = 65_536;
 /// Where `accept()` is seen to return, programs remember since when each connection waits.
 pub fn keep_accept_waits(setup: &mut Setup, plan: &Plan) {
     let seen = plan.method_of(&ACCEPT_RETURN).is_some();
-    setup.options.waits = u32::from(seen);
     setup.size_if(seen, maps::UNACCEPTED, UNACCEPTED);
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
     Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramMut,
@@ -17,7 +17,7 @@ use super::facts::Facts;
 use super::map::{Map, MapDef};
 use super::plan::Plan;
 use crate::hooks::maps;
-use crate::wire::{self, Record as _};
+use crate::wire::{self, Record as _, Section};
 
 /// What a tool writes into its programs before they are loaded.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ pub struct Setup {
     pub object: &'static [u8],
     /// Shared filter flags.
     pub filter: wire::Filter,
-    /// Everything else.
+    /// What all programs are told.
     pub options: wire::Options,
+    /// What the subjects of the object are told: sections and their contents, see [`Setup::tell`].
+    pub subjects: Vec<(&'static str, Vec<u8>)>,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
     pub map_sizes: Vec<(MapDef, u32)>,
     /// Keep and print what libbpf and the verifier say.
@@ -38,6 +40,11 @@ impl Setup {
     /// Gives a map that some plans need these entries, or one where nothing uses it.
     pub fn size_if(&mut self, used: bool, map: MapDef, entries: u32) {
         self.map_sizes.push((map, if used { entries } else { 1 }));
+    }
+
+    /// Gives the programs of a subject their options.
+    pub fn tell<S: Section>(&mut self, options: &S) {
+        self.subjects.push((S::NAME, options.as_bytes().to_vec()));
     }
 }
 
@@ -247,21 +254,28 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
         let planned = plan.programs().any(|(_, planned)| program.name() == planned.name);
         program.set_autoload(planned);
     }
+    let section = |name: &str| match name {
+        wire::Filter::NAME => Some(setup.filter.as_bytes()),
+        wire::Options::NAME => Some(setup.options.as_bytes()),
+        _ => setup.subjects.iter().find(|(known, _)| *known == name).map(|(_, bytes)| &**bytes),
+    };
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        match name.as_str() {
-            ".rodata.filter" => map.set_initial_value(setup.filter.as_bytes()),
-            ".rodata.options" => map.set_initial_value(setup.options.as_bytes()),
+        let configured = if let Some(bytes) = section(&name) {
+            map.set_initial_value(bytes)
+        } else if name.starts_with(".rodata.") {
+            bail!("the options of section {name} are missing");
+        } else if map.map_type() == MapType::SkStorage {
             // Kernels that refuse socket storage must not be asked for the map either.
-            _ if map.map_type() == MapType::SkStorage => {
-                map.set_autocreate(setup.options.use_hash == 0)
-            }
-            _ => match setup.map_sizes.iter().find(|(sized, _)| sized.name() == name) {
-                Some((_, size)) => map.set_max_entries(*size),
-                None => Ok(()),
-            },
-        }
-        .with_context(|| format!("cannot configure map {name}"))?;
+            map.set_autocreate(setup.options.use_hash == 0)
+        } else if let Some((_, size)) =
+            setup.map_sizes.iter().find(|(sized, _)| sized.name() == name)
+        {
+            map.set_max_entries(*size)
+        } else {
+            Ok(())
+        };
+        configured.with_context(|| format!("cannot configure map {name}"))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
 use crate::group::GroupBy;
 use crate::latency::{Kinds, LatencyKind, grouping};
-use crate::wire::Options;
+use crate::wire::{LatencyOptions, Options};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,17 +116,29 @@ impl Args {
         self.buckets || self.hist || self.heatmap
     }
 
-    /// Options of the programs; `rows` is the maximum number of keys.
-    pub fn options(&self, filter: &Filter, rows: u32) -> Options {
-        let mut options = Options::default();
-        let json = self.common.output.json;
-        options.kinds = self.kinds().bits();
-        options.max_keys = rows;
-        options.want_netns = u32::from(filter.netns.is_some() || (self.events && json));
+    /// What the programs of latencies are told; `rows` is the maximum number of keys.
+    pub fn latency_options(&self, rows: u32) -> LatencyOptions {
+        let mut options = LatencyOptions {
+            kinds: self.kinds().bits(),
+            max_keys: rows,
+            events: u32::from(self.events),
+            ..LatencyOptions::default()
+        };
         if self.events {
-            options.events = 1;
             options.slower =
                 self.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        } else {
+            options.by = self.grouping().as_wire() as u32;
+        }
+        options
+    }
+
+    /// What all programs are told.
+    pub fn options(&self, filter: &Filter) -> Options {
+        let mut options = Options::default();
+        let json = self.common.output.json;
+        options.want_netns = u32::from(filter.netns.is_some() || (self.events && json));
+        if self.events {
             options.want_cgroup = u32::from(json);
             options.wake_bytes = u64::from(self.buffer) / 4;
         } else {
@@ -176,12 +188,16 @@ mod tests {
     #[test]
     fn programs_are_told_what_they_need_and_no_more() {
         let filter = Filter::default();
-        let sums = parse("").unwrap().options(&filter, 9);
-        assert_eq!((sums.by, sums.events, sums.want_netns, sums.max_keys), (0, 0, 0, 9));
-        let events = parse("--json --events --slower 1ms").unwrap().options(&filter, 9);
-        assert_eq!((events.events, events.slower, events.want_netns), (1, 1_000_000, 1));
+        let sums = parse("").unwrap();
+        assert_eq!(sums.options(&filter).want_netns, 0);
+        let sums = sums.latency_options(9);
+        assert_eq!((sums.by, sums.events, sums.max_keys), (0, 0, 9));
+        let events = parse("--json --events --slower 1ms").unwrap();
+        assert_eq!(events.options(&filter).want_netns, 1);
+        let events = events.latency_options(9);
+        assert_eq!((events.events, events.slower), (1, 1_000_000));
         assert_eq!(
-            parse("--heatmap").unwrap().options(&filter, 9).by,
+            parse("--heatmap").unwrap().latency_options(9).by,
             GroupBy::Total.as_wire() as u32
         );
     }

@@ -5,14 +5,16 @@ use crate::hooks::maps;
 use crate::hooks::{ACCEPT_RETURN, SEND_BEGIN, keep_accept_waits, sends_return};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
+use crate::wire::LatencyOptions;
 
 /// Tells the programs what they can measure. `track_max` exchanges are remembered where sockets are
 /// kept in a hash map.
-pub fn settle(setup: &mut Setup, plan: &Plan, track_max: u32) {
+pub fn settle(setup: &mut Setup, mut options: LatencyOptions, plan: &Plan, track_max: u32) {
     if plan.method_of(&ACCEPT_RETURN).is_none() {
-        setup.options.kinds &= !LatencyKind::Accept.bit();
+        options.kinds &= !LatencyKind::Accept.bit();
     }
-    setup.options.send_returns = u32::from(plan.programs_of(&SEND_BEGIN).any(sends_return));
+    options.send_returns = u32::from(plan.programs_of(&SEND_BEGIN).any(sends_return));
+    setup.tell(&options);
     setup.size_if(plan.use_hash, maps::EXCHANGES_HASH, track_max);
     keep_accept_waits(setup, plan);
 }

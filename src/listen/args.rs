@@ -68,13 +68,10 @@ pub struct Args {
 const OCTAVES: u32 = 4;
 
 impl Args {
-    /// Options of the programs.
+    /// What all programs are told.
     pub fn options(&self) -> Options {
-        let mut options = Options::default();
-        options.quiet = u32::from(!self.events && !self.clients);
-        options.want_netns = 1;
-        options.wake_bytes = u64::from(self.buffer) / 4;
-        options
+        let wake_bytes = u64::from(self.buffer) / 4;
+        Options { want_netns: 1, wake_bytes, ..Options::default() }
     }
 
     /// Entries of the maps.

@@ -18,6 +18,7 @@ mod netns;
 mod nstat;
 mod reconcile;
 mod row;
+pub(crate) mod settle;
 mod source;
 mod tool;
 

@@ -10,7 +10,7 @@ use crate::cli::{Common, IntervalArgs, parse};
 use crate::filter::Filter;
 use crate::states::socket_summary::SummaryBy;
 use crate::tcp_state::TcpState;
-use crate::wire::{CookieSource, Options};
+use crate::wire::{CookieSource, Options, StatesOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,14 +82,22 @@ impl ValueEnum for SummaryBy {
 }
 
 impl Args {
-    /// Options of the programs.
+    /// What the programs of states are told.
+    pub fn states_options(&self) -> StatesOptions {
+        StatesOptions {
+            slower: self
+                .slower
+                .map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
+            state_mask: self.states.iter().fold(0, |mask, state| mask | 1 << state.number()),
+            events: u32::from(!self.summary),
+            ..StatesOptions::default()
+        }
+    }
+
+    /// What all programs are told.
     pub fn options(&self, filter: &Filter) -> Options {
         let mut options = Options::default();
         let json = self.common.output.json;
-        options.slower =
-            self.slower.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        options.state_mask = self.states.iter().fold(0, |mask, state| mask | 1 << state.number());
-        options.quiet = u32::from(self.summary);
         options.want_netns = u32::from(self.summary || json || filter.netns.is_some());
         options.want_cgroup = u32::from(json);
         options.cookie = if json { CookieSource::Helper } else { CookieSource::None } as u32;

@@ -6,17 +6,31 @@ use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
-use crate::wire::CookieSource;
+use crate::wire::{CookieSource, StatesOptions};
 
 /// Timewait sockets whose closing process is remembered for a summary.
 pub const CLOSERS: u32 = 65_536;
 
 /// Tells the programs how `TIME_WAIT` and cookies can be had. `track_max` timewait sockets are
 /// remembered where functions are hooked.
-pub fn settle(setup: &mut Setup, plan: &Plan, facts: &Facts, track_max: u32) {
+pub fn settle(
+    setup: &mut Setup,
+    options: StatesOptions,
+    plan: &Plan,
+    facts: &Facts,
+    track_max: u32,
+) {
+    // If TIME_WAIT is polled, the closes that may lead there are marked, the summary is of timewait
+    // sockets alone, and those of different namespaces must not be mixed up.
+    let polls = u32::from(plan.method_of(&TIME_WAIT) == Some(AttachMethod::Iterator));
+    setup.tell(&StatesOptions {
+        mark_closing: polls,
+        timewait_only: polls,
+        know_end_cause: u32::from(plan.method_of(&TIME_WAIT_CAUSE).is_some()),
+        ..options
+    });
     let options = &mut setup.options;
-    options.know_end_cause = u32::from(plan.method_of(&TIME_WAIT_CAUSE).is_some());
-    options.poll_time_wait(plan.method_of(&TIME_WAIT) == Some(AttachMethod::Iterator));
+    options.want_netns |= polls;
     let helper =
         facts.socket_cookie() && plan.method_of(&STATE) != Some(AttachMethod::RawTracepoint);
     if options.cookie == CookieSource::Helper as u32 && !helper {

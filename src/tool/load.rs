@@ -4,7 +4,6 @@ use anyhow::Result;
 
 use super::Measurement;
 use crate::cli::MeasureArgs;
-use crate::hooks::CHILD;
 use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::LoadError;
@@ -30,8 +29,6 @@ pub fn setup(
     options.use_hash = u32::from(plan.use_hash);
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
     options.task_by_helpers = u32::from(!facts.current_task());
-    // Where no function tells of a child, its storage does, which is a copy of its listener's.
-    options.heirs = u32::from(!plan.use_hash && plan.method_of(&CHILD).is_none());
     setup.size_if(plan.use_hash, maps::TRACKED_HASH, measure.track_max);
     setup.size_if(plan.uses(AttachMethod::Kprobe), maps::CALLS, CALLS);
     Ok(setup)

@@ -14,7 +14,9 @@ use tcpscope::group::GroupBy;
 use tcpscope::kernel::facts::Facts;
 use tcpscope::latency::Kinds;
 use tcpscope::registry::wanted;
-use tcpscope::wire::{Options, Record as _};
+use tcpscope::wire::{
+    CountOptions, LatencyOptions, ListenOptions, Options, Section, StatesOptions,
+};
 
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
@@ -35,24 +37,47 @@ fn keep(level: PrintLevel, text: String) {
     }
 }
 
-/// Whatever makes programs longer.
-fn options(facts: &Facts, use_hash: bool) -> Options {
-    let mut options = Options::default();
-    GroupBy::Connection.configure(&mut options);
-    options.use_hash = u32::from(use_hash);
-    options.heirs = u32::from(!use_hash);
-    options.task_by_helpers = u32::from(!facts.current_task());
-    options.kinds = Kinds::DEFAULT.bits();
-    // None at all would end the programs early.
-    (options.max_keys, options.nr_cpus) = (1, 1);
-    (options.want_netns, options.want_cgroup) = (1, 1);
-    (options.mark_closing, options.know_end_cause) = (1, 1);
-    (options.may_copy, options.waits) = (1, 1);
-    options
+/// What the programs are told.
+struct Told {
+    use_hash: bool,
+    sections: Vec<(&'static str, Vec<u8>)>,
+}
+
+fn section<S: Section>(options: &S) -> (&'static str, Vec<u8>) {
+    (S::NAME, options.as_bytes().to_vec())
+}
+
+/// Options that make programs longest.
+fn options(facts: &Facts, use_hash: bool) -> Told {
+    let by = GroupBy::Connection;
+    let mut options = Options {
+        use_hash: u32::from(use_hash),
+        task_by_helpers: u32::from(!facts.current_task()),
+        nr_cpus: 1,
+        want_cgroup: 1,
+        may_copy: 1,
+        ..Options::default()
+    };
+    by.configure(&mut options);
+    let states =
+        StatesOptions { events: 1, mark_closing: 1, know_end_cause: 1, ..StatesOptions::default() };
+    let by = by.as_wire() as u32;
+    let kinds = Kinds::DEFAULT.bits();
+    // No keys at all would end the programs early.
+    let latency = LatencyOptions { kinds, by, max_keys: 1, ..LatencyOptions::default() };
+    let child_storage = u32::from(!use_hash);
+    let sections = vec![
+        section(&options),
+        section(&states),
+        section(&CountOptions { by }),
+        section(&latency),
+        section(&ListenOptions { events: 1, child_storage, waits: 1 }),
+    ];
+    Told { use_hash, sections }
 }
 
 /// The object with some of its programs to load.
-fn open(object: &[u8], programs: &[String], options: &Options) -> Result<OpenObject> {
+fn open(object: &[u8], programs: &[String], told: &Told) -> Result<OpenObject> {
     let mut open =
         ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
@@ -61,13 +86,12 @@ fn open(object: &[u8], programs: &[String], options: &Options) -> Result<OpenObj
         one.set_log_level(LOG_STATS);
     }
     for mut map in open.maps_mut() {
-        match map.name().to_string_lossy().as_ref() {
-            ".rodata.options" => map.set_initial_value(options.as_bytes())?,
+        let name = map.name().to_string_lossy().into_owned();
+        if let Some((_, options)) = told.sections.iter().find(|(section, _)| *section == name) {
+            map.set_initial_value(options)?;
+        } else if map.map_type() == MapType::SkStorage {
             // Kernels that refuse socket storage must not be asked for the map either.
-            _ if map.map_type() == MapType::SkStorage => {
-                map.set_autocreate(options.use_hash == 0)?;
-            }
-            _ => {}
+            map.set_autocreate(!told.use_hash)?;
         }
     }
     Ok(open)
@@ -75,11 +99,11 @@ fn open(object: &[u8], programs: &[String], options: &Options) -> Result<OpenObj
 
 /// Of each program: instructions processed, or why the kernel refused it. libbpf loads them in their
 /// order and stops at the first that is refused; it goes on with those behind it.
-fn verify(object: &[u8], programs: &[String], options: &Options) -> Result<Vec<Verdict>> {
+fn verify(object: &[u8], programs: &[String], told: &Told) -> Result<Vec<Verdict>> {
     let mut found = Vec::new();
     while found.len() < programs.len() {
         let left = &programs[found.len()..];
-        let open = open(object, left, options)?;
+        let open = open(object, left, told)?;
         SAID.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let loaded = open.load();
         let said = mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));

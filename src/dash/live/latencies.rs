@@ -5,10 +5,9 @@ use anyhow::Result;
 use crate::group::GroupBy;
 use crate::kernel::session::Session;
 use crate::latency::{
-    Kinds, Latencies, LatencyRow, LatencyRowOptions, LatencySource, entries_for, learn_listeners,
-    max_rows,
+    Kinds, Latencies, LatencyRow, LatencyRowOptions, LatencySource, learn_listeners, max_rows,
 };
-use crate::wire::{self, Options};
+use crate::wire::{self, LatencyOptions};
 
 /// Rows of each grouping shown one by one.
 const SHOWN: usize = 1_000;
@@ -19,13 +18,14 @@ pub struct LiveLatencies {
     latencies: Latencies,
 }
 
-/// Asks for all kinds that cost next to nothing, by process and remote address; tells how many
-/// entries the maps need on a machine with so many possible CPUs.
-pub fn configure(options: &mut Options, cpus: usize) -> u32 {
-    options.kinds = Kinds::DEFAULT.bits();
-    options.latency_by = wire::GroupBy::Peer as u32;
-    options.max_keys = max_rows(GroupBy::Process, cpus);
-    entries_for(options.max_keys)
+/// Asks for all kinds that cost next to nothing, by process and remote address.
+pub fn options(cpus: usize) -> LatencyOptions {
+    LatencyOptions {
+        kinds: Kinds::DEFAULT.bits(),
+        by: wire::GroupBy::Peer as u32,
+        max_keys: max_rows(GroupBy::Process, cpus),
+        ..LatencyOptions::default()
+    }
 }
 
 impl LiveLatencies {

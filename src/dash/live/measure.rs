@@ -17,8 +17,8 @@ use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
 use crate::tool::{Measurement, Spec};
-use crate::wire::Options;
-use crate::{count, latency, states};
+use crate::wire::{CountOptions, Options, StatesOptions};
+use crate::{count, latency, listen, states};
 
 /// The tool's name.
 pub const NAME: &str = "tcpdash";
@@ -83,15 +83,16 @@ impl Measurement for Everything {
         let mut options = Options::default();
         options.nr_cpus = u32::try_from(cpus)?;
         options.want_netns = 1;
-        options.quiet = 1;
         options.wake_bytes = u64::from(RING);
         GroupBy::Connection.configure(&mut options);
-        let latencies = latencies::configure(&mut options, cpus);
+        let latency_options = latencies::options(cpus);
+        let latencies = latency::entries_for(latency_options.max_keys);
         let keys = self.max_keys.unwrap_or_else(|| count::max_keys(GroupBy::Connection, cpus));
         let mut setup = Setup {
             object: OBJECT,
             filter: self.filter.to_wire(),
             options,
+            subjects: Vec::new(),
             map_sizes: vec![
                 (maps::COUNTS, keys),
                 (maps::EVENTS, RING),
@@ -103,8 +104,12 @@ impl Measurement for Everything {
             ],
             verbose: self.verbose,
         };
-        states::settle::settle(&mut setup, plan, facts, measure.track_max);
-        latency::settle::settle(&mut setup, plan, measure.track_max);
+        let by = GroupBy::Connection.as_wire() as u32;
+        setup.tell(&CountOptions { by });
+        let states_options = StatesOptions::default();
+        states::settle::settle(&mut setup, states_options, plan, facts, measure.track_max);
+        latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);
+        listen::settle::settle(&mut setup, plan, false);
         Ok(setup)
     }
 

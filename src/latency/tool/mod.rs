@@ -128,7 +128,7 @@ impl Measurement for Asked {
         let Self { args, filter } = self;
         let cpus = possible_cpus()?;
         let rows = args.max_keys.unwrap_or_else(|| max_rows(args.grouping(), cpus));
-        let mut options = args.options(filter, rows);
+        let mut options = args.options(filter);
         options.nr_cpus = u32::try_from(cpus)?;
         let (entries, buffer) =
             if args.events { (1, args.buffer) } else { (entries_for(rows), NO_EVENTS) };
@@ -136,6 +136,7 @@ impl Measurement for Asked {
             object: OBJECT,
             filter: filter.to_wire(),
             options,
+            subjects: Vec::new(),
             map_sizes: vec![
                 (maps::LATENCIES_EVEN, entries),
                 (maps::LATENCIES_ODD, entries),
@@ -143,7 +144,7 @@ impl Measurement for Asked {
             ],
             verbose: args.common.output.verbose,
         };
-        settle::settle(&mut setup, plan, measure.track_max);
+        settle::settle(&mut setup, args.latency_options(rows), plan, measure.track_max);
         Ok(setup)
     }
 }

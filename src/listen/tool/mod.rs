@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{AdviceRow, Args, ClientRow, EventRow, ListenerRow};
+use super::{AdviceRow, Args, ClientRow, EventRow, ListenerRow, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::filter::Filter;
 use crate::hooks::{
@@ -120,9 +120,11 @@ impl Measurement for Asked {
             object: OBJECT,
             filter: self.filter.to_wire(),
             options: self.args.options(),
+            subjects: Vec::new(),
             map_sizes: self.args.map_sizes(),
             verbose: self.args.common.output.verbose,
         };
+        settle::settle(&mut setup, plan, self.shows_events());
         keep_accept_waits(&mut setup, plan);
         Ok(setup)
     }

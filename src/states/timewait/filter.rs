@@ -1,7 +1,7 @@
 //! Which changes are wanted, where the programs cannot know yet.
 
 use crate::tcp_state::TcpState::{Close, Closing, FinWait2, TimeWait};
-use crate::wire::{DURATION_UNKNOWN, Options, StateEvent};
+use crate::wire::{DURATION_UNKNOWN, StateEvent, StatesOptions};
 
 /// The filters that cannot be applied before a look has told what happened.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct TimeWaitFilter {
 
 impl TimeWaitFilter {
     /// What the programs were told.
-    pub fn of(options: &Options) -> Self {
+    pub fn of(options: &StatesOptions) -> Self {
         Self { states: options.state_mask, slower: options.slower }
     }
 

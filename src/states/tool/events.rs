@@ -38,7 +38,7 @@ struct Changes {
 /// Prints state changes until it is told to stop.
 pub fn run(asked: &Asked) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
-    let wanted = TimeWaitFilter::of(&args.options(filter));
+    let wanted = TimeWaitFilter::of(&args.states_options());
     let mut running = Running::start(asked, &args.common, Duration::ZERO)?;
     let polls = running.session.plan().method_of(&TIME_WAIT) == Some(AttachMethod::Iterator);
     let started = if filter.by_owner() { 0 } else { monotonic_now() };

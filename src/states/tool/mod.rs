@@ -102,10 +102,11 @@ impl Measurement for Asked {
             object: OBJECT,
             filter: self.filter.to_wire(),
             options: args.options(&self.filter),
+            subjects: Vec::new(),
             map_sizes: vec![(maps::EVENTS, events), (maps::CLOSERS, closers)],
             verbose: args.common.output.verbose,
         };
-        settle::settle(&mut setup, plan, facts, measure.track_max);
+        settle::settle(&mut setup, args.states_options(), plan, facts, measure.track_max);
         Ok(setup)
     }
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What is remembered of each socket: its owner, its state and when it entered that. */
+#pragma once
+
+#include "lib/owner.h"
+#include "lib/sock.h"
+
+#define SHUTDOWN_MASK 3
+
+/* Freed with the socket; BPF_F_CLONE copies a listener's to its children. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct track);
+} tracked SEC(".maps");
+
+/*
+ * For kernels that refuse socket storage to tracing programs (5.10): by address of the
+ * socket, removed with it by untrack(). Preallocated; sized at start.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct track);
+} tracked_hash SEC(".maps");
+
+static __always_inline struct track *track_find(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	if (!options.use_hash)
+		return bpf_sk_storage_get(&tracked, sk, NULL, 0);
+	return bpf_map_lookup_elem(&tracked_hash, &key);
+}
+
+static __always_inline struct track *track_make(struct sock *sk)
+{
+	static const struct track fresh;
+	struct track *track;
+	__u64 key = (__u64)sk;
+
+	if (!options.use_hash) {
+		track = bpf_sk_storage_get(&tracked, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+		/* fails if another CPU has just created it */
+		return track ?: bpf_sk_storage_get(&tracked, sk, NULL, 0);
+	}
+	track = bpf_map_lookup_elem(&tracked_hash, &key);
+	if (track)
+		return track;
+	bpf_map_update_elem(&tracked_hash, &key, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&tracked_hash, &key);
+}
+
+static __always_inline void untrack(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	bpf_map_delete_elem(&tracked_hash, &key);
+}
+
+/*
+ * __tcp_close() marks both directions shut before it changes the state, in the context of
+ * the process that closes; a reset from the network changes the state first.
+ */
+static __always_inline bool closed_by_process(const struct sock *sk, int old_state, int new_state,
+					      enum access how)
+{
+	if (old_state == TCP_FIN_WAIT1 || old_state == TCP_FIN_WAIT2 || old_state == TCP_LAST_ACK ||
+	    old_state == TCP_CLOSING || old_state == TCP_LISTEN)
+		return false;
+	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK &&
+	    !(new_state == TCP_CLOSE && READ(how, sk, sk_shutdown) == SHUTDOWN_MASK))
+		return false;
+	/* fput() of the last reference may be left to a kernel thread */
+	return !in_kernel_thread();
+}
+
+static __always_inline bool is_child(int old_state, int new_state)
+{
+	return old_state == TCP_LISTEN && new_state == TCP_SYN_RECV;
+}
+
+/* connect() and listen() */
+static __always_inline bool opened_by_process(int old_state, int new_state)
+{
+	return old_state == TCP_CLOSE && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN);
+}
+
+/* Learns the owner from a state transition. */
+static __always_inline void owner_on_transition(struct track *track, const struct sock *sk,
+						int old_state, int new_state, struct stats *st,
+						enum access how)
+{
+	struct owner *owner = &track->owner;
+
+	if (is_child(old_state, new_state)) {
+		owner->flags |= OWNER_INHERITED;
+		st->children++;
+	} else if (opened_by_process(old_state, new_state) ||
+		   (!owner_settled(owner) && closed_by_process(sk, old_state, new_state, how))) {
+		owner_settle(owner, st);
+	} else if (new_state == TCP_CLOSE && owner->flags & OWNER_INHERITED) {
+		owner->flags &= ~OWNER_INHERITED;
+		st->settled++;
+	}
+}
+
+/* accept() handed the socket to the current process. */
+static __always_inline void owner_on_accept(struct sock *sk)
+{
+	struct stats *st = stats_here();
+	struct track *track;
+
+	if (!st)
+		return;
+	track = track_make(sk);
+	if (track && !owner_settled(&track->owner))
+		owner_settle(&track->owner, st);
+}
+
+/* task has sk open. */
+static __always_inline void owner_from_file(struct sock *sk, struct task_struct *task)
+{
+	struct stats *st = stats_here();
+	struct track *track;
+
+	if (!st)
+		return;
+	/* no room: its next event counts as untracked */
+	track = track_make(sk);
+	if (!track || owner_settled(&track->owner))
+		return;
+	if (track->owner.flags & OWNER_INHERITED)
+		st->settled++;
+	owner_learn(&track->owner, task);
+}
+
+/*
+ * A listener is about to queue its child. Socket storage was copied when the child was made; of
+ * a hash map the entry is copied here.
+ */
+static __always_inline void owner_on_child(struct sock *listener, struct sock *child)
+{
+	struct track *from = track_find(listener), *to = track_make(child);
+	__u32 flags;
+
+	if (!from || !to || owner_settled(&to->owner))
+		return;
+	flags = to->owner.flags & ~OWNER_MATCHES;
+	to->owner = from->owner;
+	to->owner.flags = flags | (from->owner.flags & OWNER_MATCHES);
+}
