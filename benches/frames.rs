@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use tcpscope::dash::record::{By, Count, Listener, Record, Ts};
+use tcpscope::count::Count;
 use tcpscope::dash::view::{self, Theme};
 use tcpscope::dash::{Dash, Event, View};
+use tcpscope::group::Grouping;
+use tcpscope::listen::ListenerRecord;
+use tcpscope::record::AnyRecord;
 use tcpscope::report::Ctx;
+use tcpscope::report::Ts;
 
 const CONNECTIONS: u32 = 10_000;
 const PROCESSES: u32 = 2_000;
@@ -57,14 +61,14 @@ fn median(times: &mut [Duration]) -> (Duration, Duration) {
 }
 
 /// One second of traffic, other in each round.
-fn interval(round: usize) -> Vec<Record> {
+fn interval(round: usize) -> Vec<AnyRecord> {
     let ts = Ts(SECOND * (1_000_000 + i64::try_from(round).unwrap_or(0)));
     let count = |nr: u32| {
         let noise = u64::from(nr.wrapping_mul(2_654_435_761) >> 16) * (round as u64 + 1) % 100_003;
         let [.., high, low] = nr.to_be_bytes();
         Count {
             ts,
-            by: By::Connection,
+            by: Grouping::Connection,
             pid: Some(1 + nr % PROCESSES),
             comm: Some("worker".into()),
             laddr: Some([10, 0, high, low].into()),
@@ -72,7 +76,7 @@ fn interval(round: usize) -> Vec<Record> {
             raddr: Some([192, 0, 2, 1].into()),
             rport: Some(50_000),
             netns: Some(1),
-            interval_ns: 1_000_000_000,
+            interval_ns: Some(1_000_000_000),
             tx_bytes: noise,
             rx_bytes: noise / 2,
             tx_calls: noise / 100,
@@ -80,16 +84,16 @@ fn interval(round: usize) -> Vec<Record> {
             ..Count::default()
         }
     };
-    let listener = |port: u16| Listener {
+    let listener = |port: u16| ListenerRecord {
         ts,
         lport: Some(port),
         accept_now: Some(1),
         accept_limit: Some(128),
         drops_total: Some(u64::from(port % 3)),
-        ..Listener::default()
+        ..ListenerRecord::default()
     };
     let total = Count { total: true, pid: None, lport: None, ..count(0) };
     let counts = (0..CONNECTIONS).map(count).chain([total]);
-    let listeners = (1..=500).map(|port| Record::Listener(Box::new(listener(port))));
-    counts.map(|count| Record::Count(Box::new(count))).chain(listeners).collect()
+    let listeners = (1..=500).map(|port| AnyRecord::Listener(Box::new(listener(port))));
+    counts.map(|count| AnyRecord::Count(Box::new(count))).chain(listeners).collect()
 }

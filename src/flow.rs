@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::report::Key;
 use crate::wire::{ADDR_LEN, Flow, Record as _};
 
 /// An address of the wire; IPv4-mapped ones are IPv4.
@@ -30,6 +31,18 @@ impl Flow {
         ip(&self.laddr)
     }
 
+    /// What records say of it.
+    pub fn key(&self) -> Key {
+        Key {
+            laddr: Some(self.local_ip()),
+            lport: self.local_port(),
+            raddr: self.remote_ip(),
+            rport: self.remote_port(),
+            netns: Some(self.netns),
+            ..Key::default()
+        }
+    }
+
     /// Remote address; `None` for a socket without a peer.
     pub fn remote_ip(&self) -> Option<IpAddr> {
         (self.rport != 0).then(|| ip(&self.raddr))
@@ -46,7 +59,7 @@ impl Flow {
     }
 
     /// 4 or 6; IPv4 over an IPv6 socket is 4.
-    pub fn family(&self) -> u64 {
+    pub fn family(&self) -> u8 {
         if self.local_ip().is_ipv4() { 4 } else { 6 }
     }
 }

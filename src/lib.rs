@@ -28,6 +28,7 @@ pub mod kernel;
 pub mod latency;
 pub mod listen;
 pub mod nstat;
+pub mod record;
 pub mod registry;
 pub mod report;
 pub mod states;

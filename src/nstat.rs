@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::report::{Cell, Column, Row};
+use crate::report::{Ts, record};
 
 /// The counters of the calling thread's namespace (RFC 4022's, and Linux's own).
 const FILES: [&str; 2] = ["/proc/thread-self/net/snmp", "/proc/thread-self/net/netstat"];
@@ -73,48 +73,65 @@ impl Counters {
         grown
     }
 
-    fn cell(&self, index: usize) -> Cell<'static> {
-        self.0[index].map_or(Cell::Missing, Cell::PerSec)
+    /// The record of what came in an interval of so many ns that ended at wall-clock `ts`, in the
+    /// namespace of this inode.
+    pub fn record(&self, (ts, interval_ns): (i64, u64), netns: u32) -> Mib {
+        let [
+            active_opens,
+            passive_opens,
+            attempt_fails,
+            estab_resets,
+            in_segs,
+            out_segs,
+            retrans_segs,
+            out_rsts,
+            listen_overflows,
+            listen_drops,
+        ] = self.0;
+        Mib {
+            ts: Ts(ts),
+            netns: Some(netns),
+            interval_ns: Some(interval_ns),
+            active_opens,
+            passive_opens,
+            attempt_fails,
+            estab_resets,
+            in_segs,
+            out_segs,
+            retrans_segs,
+            out_rsts,
+            listen_overflows,
+            listen_drops,
+        }
     }
 }
 
-/// What a namespace counted in an interval.
-#[derive(Clone, Copy, Debug)]
-pub struct MibRow {
-    /// Wall-clock ns at the end of the interval.
-    pub ts: i64,
-    /// Inode of the namespace.
-    pub netns: u32,
-    /// Length of the interval, ns.
-    pub interval_ns: u64,
-    /// What came in it.
-    pub counters: Counters,
-}
-
-static COLUMNS: [Column<MibRow>; 12] = [
-    Column::json("netns", |r: &MibRow| Cell::Id(r.netns.into()), "Network namespace's inode."),
-    Column::json("interval_ns", |r| Cell::Nanos(r.interval_ns), "Length of the interval."),
-    Column::json("active_opens", |r| r.counters.cell(0), "Connects begun."),
-    Column::json("passive_opens", |r| r.counters.cell(1), "Connections taken by listeners."),
-    Column::json("attempt_fails", |r| r.counters.cell(2), "Connects and SYNs that failed."),
-    Column::json("estab_resets", |r| r.counters.cell(3), "Connections ended by a reset."),
-    Column::json("in_segs", |r| r.counters.cell(4), "Segments received."),
-    Column::json("out_segs", |r| r.counters.cell(5), "Segments sent, but for those sent again."),
-    Column::json("retrans_segs", |r| r.counters.cell(6), "Segments sent again."),
-    Column::json("out_rsts", |r| r.counters.cell(7), "Resets sent."),
-    Column::json("listen_overflows", |r| r.counters.cell(8), "Accept queue full."),
-    Column::json("listen_drops", |r| r.counters.cell(9), "Drops of listeners."),
-];
-
-impl Row for MibRow {
-    const KIND: &'static str = "mib";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-
-    fn ts(&self) -> i64 {
-        self.ts
+record! {
+    /// tcpdash: what a network namespace's own TCP counters say
+    "mib" Mib known(netns interval_ns) {
+        /// the namespace
+        netns,
+        interval_ns,
+        /// `TcpActiveOpens`: connects that sent a SYN
+        active_opens: Option<u64>,
+        /// `TcpPassiveOpens`: connections that came to listeners
+        passive_opens: Option<u64>,
+        /// `TcpAttemptFails`: connects and half-open connections that failed
+        attempt_fails: Option<u64>,
+        /// `TcpEstabResets`: established connections that ended in a reset
+        estab_resets: Option<u64>,
+        /// `TcpInSegs`: segments received
+        in_segs: Option<u64>,
+        /// `TcpOutSegs`: segments sent, but for retransmits
+        out_segs: Option<u64>,
+        /// `TcpRetransSegs`: segments retransmitted
+        retrans_segs: Option<u64>,
+        /// `TcpOutRsts`: resets sent
+        out_rsts: Option<u64>,
+        /// `TcpExtListenOverflows`
+        listen_overflows: Option<u64>,
+        /// `TcpExtListenDrops`
+        listen_drops: Option<u64>,
     }
 }
 
@@ -134,8 +151,16 @@ mod tests {
 
     #[test]
     fn every_key_is_named_after_its_counter() {
-        for (column, (_, name)) in COLUMNS[2..].iter().zip(COUNTERS) {
-            assert_eq!(column.key.replace('_', ""), name.to_ascii_lowercase());
+        let counters = Counters(std::array::from_fn(|place| Some(place as u64)));
+        let record = serde_json::to_value(counters.record((0, 1), 1)).unwrap();
+        for (place, (_, name)) in COUNTERS.iter().enumerate() {
+            let mut keys = record.as_object().unwrap().iter();
+            let (key, _) = keys
+                .find(|(key, value)| {
+                    **value == place && !["netns", "interval_ns"].contains(&key.as_str())
+                })
+                .unwrap();
+            assert_eq!(key.replace('_', ""), name.to_ascii_lowercase());
         }
     }
 }

@@ -1,7 +1,12 @@
 //! The states of a TCP socket, numbered and spelled as the kernel does.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
 
 pub use crate::wire::TcpState;
 
@@ -50,6 +55,36 @@ impl fmt::Display for TcpState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
+}
+
+impl Serialize for TcpState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for TcpState {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name: Cow<'_, str> = Deserialize::deserialize(deserializer)?;
+        name.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for TcpState {
+    fn schema_name() -> Cow<'static, str> {
+        "tcp_state".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": Self::LIFECYCLE.map(Self::name) })
+    }
+}
+
+/// The states that a socket passes; it is never half-open.
+pub(crate) fn passed(_: &mut SchemaGenerator) -> Schema {
+    let passed = TcpState::LIFECYCLE.into_iter().filter(|state| *state != TcpState::NewSynRecv);
+    let names: Vec<_> = passed.map(|state| Some(state.name())).chain([None]).collect();
+    json_schema!({ "enum": names })
 }
 
 /// A word that names no TCP state.

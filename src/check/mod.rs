@@ -3,7 +3,7 @@
 
 mod args;
 mod machine;
-mod rows;
+mod record;
 mod symbols;
 mod text;
 mod tool;
@@ -19,7 +19,7 @@ use crate::tool::{Mode, Spec, Tool};
 
 pub use args::Args;
 pub use machine::Machine;
-pub use rows::{FactsRow, HookRow, ToolRow};
+pub use record::{FactsRecord, HookRecord, PassedOver, ToolRecord};
 pub use symbols::{Symbols, similar};
 pub use tool::TcpscopeCheck;
 

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Args, FactsRow, HookRow, Machine, NAME, Report, Symbols, ToolRow, similar};
+use super::{Args, FactsRecord, HookRecord, Machine, NAME, Report, Symbols, ToolRecord, similar};
 use crate::clock::wall_now;
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Session;
 use crate::registry::wanted;
-use crate::report::{Ctx, Format, Printer, Row, Sink, Stop};
+use crate::report::{Ctx, Format, Printer, Record, Sink, Stop};
 use crate::tool::load::load;
 use crate::tool::{Measurement, Mode, Task, Tool, task_of};
 
@@ -39,7 +39,7 @@ impl Tool for TcpscopeCheck {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[FactsRow::KIND, HookRow::KIND, ToolRow::KIND]
+        &[FactsRecord::KIND, HookRecord::KIND, ToolRecord::KIND]
     }
 
     fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
@@ -108,12 +108,12 @@ fn symbols(facts: &Facts) -> Option<Symbols> {
 }
 
 fn json(report: &Report, printer: &mut Printer) -> Result<()> {
-    printer.row(&FactsRow::new(report))?;
+    printer.record(&FactsRecord::new(report), "")?;
     for tool in &report.tools {
         for hook in &tool.hooks {
-            printer.row(&HookRow::new(report.ts, tool, hook))?;
+            printer.record(&HookRecord::new(report.ts, tool, hook), "")?;
         }
-        printer.row(&ToolRow::new(report.ts, tool))?;
+        printer.record(&ToolRecord::new(report.ts, tool), "")?;
     }
     Ok(printer.flush()?)
 }

@@ -2,7 +2,7 @@
 
 mod args;
 mod interval;
-mod row;
+mod record;
 mod rows;
 mod source;
 mod tool;
@@ -12,7 +12,7 @@ use crate::wire::{COMM_LEN, CountValue, GroupKey, Record as _};
 pub use crate::group::{GroupBy, RowPart};
 pub use args::Args;
 pub use interval::{CountInterval, Counts};
-pub use row::CountRow;
+pub use record::Count;
 pub use rows::CountRowOptions;
 pub use source::CountSource;
 pub use tool::{TCPCOUNT, Tcpcount};

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{CountInterval, CountRow, CountSums, Counter, GroupBy, RowPart};
-use crate::group::RowGroup;
-use crate::report::{Column, Printer, SinkError, sort};
+use super::{Count, CountInterval, CountSums, Counter, GroupBy, RowPart};
+use crate::group::Keyed;
+use crate::report::{Column, Printer, SinkError, Ts, sort};
 use crate::wire::Record as _;
 
 /// How the rows of an interval are made.
@@ -18,7 +18,7 @@ pub struct CountRowOptions {
     /// The grouping.
     pub by: GroupBy,
     /// What to sort by; `None` puts the most bytes, sent and received, first.
-    pub sort: Option<&'static Column<CountRow>>,
+    pub sort: Option<&'static Column<Count>>,
     /// Keys that get a row of their own; (other) adds up the rest.
     pub top: usize,
     /// The sums are those since the start: tables show them as they are, not per second.
@@ -26,7 +26,18 @@ pub struct CountRowOptions {
 }
 
 impl CountInterval {
-    /// Prints the rows as one table; with [`GroupBy::Total`] as one more line of a stream.
+    /// All keys, those that sent and received most first.
+    pub fn most_first(&self) -> Vec<&(Counter, CountSums)> {
+        let mut keys: Vec<_> = self.keys.iter().collect();
+        keys.sort_by(|(a, sent_a), (b, sent_b)| {
+            let bytes = |sums: &CountSums| Reverse(sums.tx_bytes.saturating_add(sums.rx_bytes));
+            // The key settles ties, or rows would swap places between intervals.
+            (bytes(sent_a), a.pid, a.key.as_bytes()).cmp(&(bytes(sent_b), b.pid, b.key.as_bytes()))
+        });
+        keys
+    }
+
+    /// Prints the rows as one table; with [`By::Total`] as one more line of a stream.
     ///
     /// # Errors
     /// The output cannot be written.
@@ -37,7 +48,7 @@ impl CountInterval {
         cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Result<(), SinkError> {
         let rows = self.rows(shape, cgroup);
-        let view = CountRow::view(shape.by);
+        let view = Count::view(shape.by);
         printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
         if shape.by != GroupBy::Total {
             return printer.rows(&view, &rows);
@@ -52,25 +63,20 @@ impl CountInterval {
         &self,
         shape: &CountRowOptions,
         mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
-    ) -> Vec<CountRow> {
+    ) -> Vec<Count> {
         if shape.by == GroupBy::Total {
             return vec![shape.sums(RowPart::Total, self.total)];
         }
         let mut rows: Vec<_> = self
-            .keys
-            .iter()
+            .most_first()
+            .into_iter()
             .map(|(counter, sums)| shape.key(counter, *sums, cgroup(counter.key.cgroup)))
             .collect();
-        rows.sort_by(|a, b| {
-            // The key settles ties, or rows would swap places between intervals.
-            let key = |row: &CountRow| (Reverse(bytes(row)), row.subject.pid);
-            key(a).cmp(&key(b)).then_with(|| a.subject.key.as_bytes().cmp(b.subject.key.as_bytes()))
-        });
         if let Some(column) = shape.sort {
             sort(&mut rows, column);
         }
         let hidden = rows.split_off(shape.top.min(rows.len()));
-        let other = hidden.iter().fold(self.other, |sums, row| sums.plus(row.sums));
+        let other = hidden.iter().fold(self.other, |sums, row| sums.plus(row.sums()));
         if !other.is_idle() {
             rows.push(shape.sums(RowPart::Other, other));
         }
@@ -80,26 +86,34 @@ impl CountInterval {
 }
 
 impl CountRowOptions {
-    fn key(&self, counter: &Counter, sums: CountSums, cgroup: Option<Arc<str>>) -> CountRow {
+    fn key(&self, counter: &Counter, sums: CountSums, cgroup: Option<Arc<str>>) -> Count {
         let process = (counter.pid, counter.comm);
-        let subject = RowGroup::key(self.by, counter.key, process, cgroup);
-        CountRow { subject, ..self.sums(RowPart::Key, sums) }
+        let Keyed { key, family, remote_net } = Keyed::new(self.by, &counter.key, process, cgroup);
+        Count { family, remote_net, ..self.numbers(Count::about(key), sums) }
     }
 
     /// A row without a key.
-    fn sums(&self, part: RowPart, sums: CountSums) -> CountRow {
-        CountRow {
-            ts: self.ts,
-            interval_ns: self.interval_ns,
-            subject: RowGroup::without_key(self.by, part),
-            sums,
+    fn sums(&self, part: RowPart, sums: CountSums) -> Count {
+        let (other, total) = (part == RowPart::Other, part == RowPart::Total);
+        Count { other, total, ..self.numbers(Count::default(), sums) }
+    }
+
+    fn numbers(&self, row: Count, sums: CountSums) -> Count {
+        let CountSums { tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain } = sums;
+        Count {
+            ts: Ts(self.ts),
+            by: self.by.grouping(),
+            interval_ns: Some(self.interval_ns),
+            tx_calls,
+            tx_bytes,
+            rx_calls,
+            rx_bytes,
+            segs_in,
+            errors,
+            eagain,
+            ..row
         }
     }
-}
-
-/// Sent and received.
-fn bytes(row: &CountRow) -> u64 {
-    row.sums.tx_bytes.saturating_add(row.sums.rx_bytes)
 }
 
 #[cfg(test)]
@@ -139,11 +153,8 @@ mod tests {
         }
     }
 
-    fn pids(rows: &[CountRow]) -> Vec<u32> {
-        rows.iter()
-            .filter(|row| row.subject.part == RowPart::Key)
-            .map(|row| row.subject.pid)
-            .collect()
+    fn pids(rows: &[Count]) -> Vec<u32> {
+        rows.iter().filter(|row| row.part() == RowPart::Key).map(|row| row.pid.unwrap()).collect()
     }
 
     #[test]
@@ -156,11 +167,11 @@ mod tests {
             let rows = interval.rows(&shape(GroupBy::Process, top), |_| None);
             assert_eq!(pids(&rows), shown, "--top {top}");
             let (total, parts) = rows.split_last().unwrap();
-            assert_eq!(total.subject.part, RowPart::Total);
-            assert_eq!(parts.last().map(|row| row.subject.part), Some(RowPart::Other));
-            let sums = parts.iter().fold(CountSums::default(), |sums, row| sums.plus(row.sums));
-            assert_eq!(sums, total.sums, "--top {top}");
-            assert_eq!(total.sums, interval.total);
+            assert_eq!(total.part(), RowPart::Total);
+            assert_eq!(parts.last().map(Count::part), Some(RowPart::Other));
+            let sums = parts.iter().fold(CountSums::default(), |sums, row| sums.plus(row.sums()));
+            assert_eq!(sums, total.sums(), "--top {top}");
+            assert_eq!(total.sums(), interval.total);
         }
     }
 
@@ -168,7 +179,7 @@ mod tests {
     fn an_idle_other_has_no_row_and_the_total_always_has() {
         let parts = |interval: CountInterval, top| {
             let rows = interval.rows(&shape(GroupBy::Process, top), |_| None);
-            rows.iter().map(|row| row.subject.part).collect::<Vec<_>>()
+            rows.iter().map(Count::part).collect::<Vec<_>>()
         };
         assert_eq!(
             parts(interval(vec![key(1, 1)], CountSums::default()), 1),
@@ -199,6 +210,6 @@ mod tests {
         let everything = CountSums { rx_calls: 2, ..CountSums::default() };
         let rows = interval(vec![], everything).rows(&shape(GroupBy::Total, 0), |_| None);
         assert_eq!(rows.len(), 1);
-        assert_eq!((rows[0].subject.part, rows[0].sums), (RowPart::Total, everything));
+        assert_eq!((rows[0].part(), rows[0].sums()), (RowPart::Total, everything));
     }
 }

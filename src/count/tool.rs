@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Args, CountRow, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
+use super::{Args, Count, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
@@ -18,7 +18,7 @@ use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
-use crate::report::Row;
+use crate::report::Record;
 use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
 use crate::wire::{CountOptions, Options};
@@ -64,14 +64,14 @@ impl Tool for Tcpcount {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[CountRow::KIND]
+        &[Count::KIND]
     }
 
     fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
         let args = Args::from_arg_matches(matches)?;
         args.check().map_err(usage_error::<Args>)?;
         let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.interval.sort_column::<CountRow>().map_err(usage_error::<Args>)?;
+        args.interval.sort_column::<Count>().map_err(usage_error::<Args>)?;
         Ok(Box::new(Asked { args, filter }))
     }
 }
@@ -135,7 +135,7 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
     if args.by == GroupBy::Total {
-        running.printer.begin::<CountRow>(&CountRow::view(args.by))?;
+        running.printer.begin::<Count>(&Count::view(args.by))?;
     }
     let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
     for nth in 1..=intervals {

@@ -19,14 +19,14 @@ pub fn recording() -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dash::record::Record;
+    use crate::record::AnyRecord;
 
     #[test]
     fn every_line_of_it_is_understood() {
         let lines = recording().unwrap();
         let mut count = 0;
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            Record::parse(line)
+            AnyRecord::parse(line)
                 .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(line)));
             count += 1;
         }

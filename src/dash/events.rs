@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keys::KeyPress;
-use super::record::Record;
+use crate::record::AnyRecord;
 
 /// What comes in.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub enum Event {
     /// The screen has so many columns and lines now.
     Resize(u16, u16),
     /// Records with one or several times.
-    Records(Vec<Record>),
+    Records(Vec<AnyRecord>),
     /// How the recording is going.
     Progress(Progress),
     /// The recording goes back: what was shown has not happened yet.

@@ -19,7 +19,6 @@ mod keys;
 mod layout;
 pub mod live;
 pub mod model;
-pub mod record;
 mod recorder;
 pub mod replay;
 pub mod rows;

@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::model::Model;
-use super::record::Ts;
+use crate::report::Ts;
 
 /// Writes a new file into the current folder, and says how it is called.
 ///
@@ -37,7 +37,7 @@ pub fn save(model: &Model) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dash::record::Record;
+    use crate::record::AnyRecord;
 
     #[test]
     fn what_is_saved_shows_the_same_again() {
@@ -48,13 +48,13 @@ mod tests {
         ];
         let lines = recorded.iter().flat_map(|text| text.lines());
         for line in lines.filter(|line| line.starts_with('{')) {
-            model.take(Record::parse(line.as_bytes()).unwrap());
+            model.take(AnyRecord::parse(line.as_bytes()).unwrap());
         }
         let mut again = Model::default();
         let mut lines = Vec::new();
         model.records().iter().for_each(|record| record.line(&mut lines));
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            again.take(Record::parse(line).unwrap());
+            again.take(AnyRecord::parse(line).unwrap());
         }
         assert!(again.records().len() > 20);
         assert_eq!(again.records(), model.records());

@@ -161,7 +161,7 @@ impl Dash {
             View::States => {
                 let rows = model.close_wait.rows().map(CloseWaitRow::from);
                 let passes =
-                    |row: &CloseWaitRow| filter.is_none_or(|f| f.passes(&row.key.subject()));
+                    |row: &CloseWaitRow| filter.is_none_or(|f| f.passes(&(&row.key).into()));
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
             View::Listeners => tables.listeners.fill(listeners(model, filter, self.ascii)),

@@ -5,19 +5,35 @@ use std::net::IpAddr;
 use ipnet::Ipv6Net;
 
 use super::{Family, Filter};
+use crate::report::{Comm, Key};
 
 /// Whom a row is about. What is not known passes no filter that asks for it, as in the programs.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs, reason = "the keys that mean the same in every kind of JSON line")]
 pub struct Subject<'a> {
     pub pid: Option<u32>,
-    pub comm: Option<&'a str>,
+    pub comm: Option<&'a [u8]>,
     pub laddr: Option<IpAddr>,
     pub lport: Option<u16>,
     pub raddr: Option<IpAddr>,
     pub rport: Option<u16>,
     pub netns: Option<u32>,
     pub cgroup: Option<&'a str>,
+}
+
+impl<'a> From<&'a Key> for Subject<'a> {
+    fn from(key: &'a Key) -> Self {
+        Self {
+            pid: key.pid,
+            comm: key.comm.as_ref().map(Comm::as_bytes),
+            laddr: key.laddr,
+            lport: key.lport,
+            raddr: key.raddr,
+            rport: key.rport,
+            netns: key.netns,
+            cgroup: key.cgroup.as_deref(),
+        }
+    }
 }
 
 impl Filter {
@@ -30,10 +46,7 @@ impl Filter {
     pub fn passes_owner(&self, row: &Subject<'_>) -> bool {
         let cgroup = self.cgroup.as_ref().and_then(|cgroup| cgroup.path.to_str());
         (self.pids.is_empty() || row.pid.is_some_and(|pid| self.pids.contains(&pid)))
-            && self
-                .comm
-                .as_ref()
-                .is_none_or(|glob| row.comm.is_some_and(|comm| glob.matches(comm.as_bytes())))
+            && self.comm.as_ref().is_none_or(|glob| row.comm.is_some_and(|comm| glob.matches(comm)))
             && cgroup.is_none_or(|top| row.cgroup.is_some_and(|path| is_below(path, top)))
     }
 
@@ -93,7 +106,7 @@ mod tests {
 
     const ROW: Subject<'_> = Subject {
         pid: Some(7),
-        comm: Some("nginx"),
+        comm: Some(b"nginx"),
         laddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3))),
         lport: Some(443),
         raddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),

@@ -1,10 +1,62 @@
 //! What tools sum up by, and how its keys are shown.
 
-mod subject;
+mod key;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::{self, Options};
 
-pub use subject::{RowGroup, RowPart};
+pub use key::{Keyed, RowPart, hidden, label, remote};
+
+/// How rows of an interval are grouped, as records say it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[allow(missing_docs, reason = "each is a value of --by")]
+pub enum Grouping {
+    Process,
+    Connection,
+    Remote,
+    Port,
+    Cgroup,
+    Netns,
+    Total,
+    /// One that this version does not know, or none.
+    #[default]
+    #[serde(other)]
+    #[schemars(skip)]
+    Unknown,
+}
+
+impl Grouping {
+    /// As `--by` and records spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Connection => "connection",
+            Self::Remote => "remote",
+            Self::Port => "port",
+            Self::Cgroup => "cgroup",
+            Self::Netns => "netns",
+            Self::Total => "total",
+            Self::Unknown => "-",
+        }
+    }
+}
 
 /// How tools group that sum up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,16 +102,16 @@ impl GroupBy {
         }
     }
 
-    /// As `--by` spells it.
-    pub fn name(self) -> &'static str {
+    /// As records say it.
+    pub fn grouping(self) -> Grouping {
         match self {
-            Self::Process => "process",
-            Self::Connection => "connection",
-            Self::Remote(..) => "remote",
-            Self::Port => "port",
-            Self::Cgroup => "cgroup",
-            Self::Netns => "netns",
-            Self::Total => "total",
+            Self::Process => Grouping::Process,
+            Self::Connection => Grouping::Connection,
+            Self::Remote(..) => Grouping::Remote,
+            Self::Port => Grouping::Port,
+            Self::Cgroup => Grouping::Cgroup,
+            Self::Netns => Grouping::Netns,
+            Self::Total => Grouping::Total,
         }
     }
 

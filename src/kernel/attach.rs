@@ -2,8 +2,15 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::Word;
+
 /// A way to reach a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "attach_method")]
 pub enum AttachMethod {
     /// fentry/fexit on functions.
     Fentry,
@@ -38,6 +45,16 @@ impl AttachMethod {
     pub fn watches(self) -> bool {
         self != Self::Iterator
     }
+}
+
+impl Word for AttachMethod {
+    const WORDS: &'static [(Self, &'static str)] = &[
+        (Self::Fentry, "fentry"),
+        (Self::Kprobe, "kprobe"),
+        (Self::Tracepoint, "tracepoint"),
+        (Self::RawTracepoint, "raw-tracepoint"),
+        (Self::Iterator, "iterator"),
+    ];
 }
 
 impl fmt::Display for AttachMethod {

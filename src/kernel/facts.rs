@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use rustix::thread::CapabilitySet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::btf::{Btf, Function, VMLINUX_BTF};
@@ -13,7 +14,7 @@ use super::procfs;
 pub use super::procfs::Lockdown;
 
 /// What decides a plan. A fixture file may stand in for a kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
     /// `uname -r`, for messages only: features decide, never versions.
     pub release: String,
@@ -31,6 +32,7 @@ pub struct Facts {
     pub kprobe_refused: Option<String>,
     /// Programs that this kernel refused to load or attach, with its words.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(skip)]
     pub refused: BTreeMap<String, String>,
     /// Effective capabilities, bits of capabilities(7).
     pub capabilities: u64,

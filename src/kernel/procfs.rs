@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Kinds of events that can be counted; kprobes are one where the kernel has them.
@@ -20,7 +21,7 @@ const KPROBES: Switch<'_> = Switch {
 };
 
 /// How far the kernel is locked down, see `kernel_lockdown(7)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lockdown {
     /// Not at all, or the kernel does not say.

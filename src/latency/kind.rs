@@ -1,6 +1,17 @@
 //! What is measured, and at which end.
 
+use crate::report::spell;
 pub use crate::wire::{LatencyKind, SocketRole as Role};
+
+spell! { "latency_kind" LatencyKind {
+    Response = "response",
+    Service = "service",
+    Rtt = "rtt",
+    Connect = "connect",
+    Accept = "accept",
+} }
+
+spell! { "role" Role { Client = "client", Server = "server", } }
 
 impl LatencyKind {
     /// As `--kind` spells it.

@@ -1,26 +1,24 @@
 //! How long peers, this host and the network take: histograms by interval, and events.
 
 mod args;
-mod event;
 mod heatmap;
 mod hist_chart;
 pub mod hooks;
 mod interval;
 mod kind;
 mod peers;
-mod row;
+mod record;
 mod rows;
 pub mod settle;
 mod source;
 mod tool;
 
 pub use args::Args;
-pub use event::ExchangeRow;
 pub use heatmap::Heatmap;
 pub use hist_chart::bars;
 pub use interval::{Latencies, LatencyEntry, LatencyInterval, LatencySums};
 pub use kind::{Kinds, LatencyKind, Role};
-pub use row::LatencyRow;
+pub use record::{Exchange, Latency};
 pub use rows::LatencyRowOptions;
 pub use source::{LatencySource, learn_listeners};
 pub use tool::{TCPLATENCY, TCPLATENCY_EVENTS, Tcplatency, spec_of};

@@ -3,11 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use serde_json::json;
-
-use super::{LatencyEntry, LatencyInterval, LatencyRow, LatencySums, bars};
-use crate::group::{GroupBy, RowGroup, RowPart};
-use crate::report::{Column, Ctx, Printer, SinkError, sort};
+use super::{Latency, LatencyEntry, LatencyInterval, LatencyKind, LatencySums, Role, bars};
+use crate::group::{GroupBy, Keyed};
+use crate::report::{Column, Ctx, Printer, SinkError, Ts, sort_by};
 use crate::wire::Record as _;
 
 /// How the rows of an interval are made.
@@ -20,7 +18,7 @@ pub struct LatencyRowOptions {
     /// The grouping.
     pub by: GroupBy,
     /// What to sort by; `None` puts kinds in their order, and in each the most first.
-    pub sort: Option<&'static Column<LatencyRow>>,
+    pub sort: Option<&'static Column<Latency>>,
     /// Rows that are shown; (other) adds up the rest.
     pub top: usize,
     /// JSON has the histograms.
@@ -38,13 +36,9 @@ impl LatencyInterval {
         shape: &LatencyRowOptions,
         cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Result<(), SinkError> {
-        let rows = self.rows(shape, cgroup);
-        let mut hidden = LatencyRow::hidden(&rows);
-        if rows.is_empty() {
-            hidden = RowGroup::hidden(shape.by).to_vec();
-            hidden.extend(["refused", "timed_out", "failed", "syn_retries", "retrans", "untimed"]);
-        }
-        printer.rows(&LatencyRow::view(&hidden), &rows)
+        let rows = self.records(shape, cgroup);
+        let hidden = Latency::hidden(shape.by, &rows);
+        printer.rows(&Latency::view(&hidden), &rows)
     }
 
     /// Draws each row's histogram; JSON has the rows with their buckets.
@@ -58,22 +52,38 @@ impl LatencyInterval {
         shape: &LatencyRowOptions,
         cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Result<(), SinkError> {
-        let rows = self.rows(shape, cgroup);
         if printer.is_json() {
-            return printer.rows(&LatencyRow::view(&[]), &rows);
+            return printer.rows(&Latency::view(&[]), &self.records(shape, cgroup));
         }
-        rows.iter().filter(|row| row.sums.hist.count() > 0).try_for_each(|row| {
-            printer.text(&format!("{}\n{}\n", row.title(ctx), bars(&row.sums.hist)))
+        let rows = self.rows(shape, cgroup);
+        rows.iter().filter(|(_, sums)| sums.hist.count() > 0).try_for_each(|(row, sums)| {
+            printer.text(&format!("{}\n{}\n", row.title(shape.by, ctx), bars(&sums.hist)))
         })
     }
 
-    /// The rows; after them (other) if there is anything in it. `cgroup` names a cgroup2 id.
-    pub fn rows(
+    /// The rows as records.
+    pub fn records(
+        self,
+        shape: &LatencyRowOptions,
+        cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+    ) -> Vec<Latency> {
+        self.rows(shape, cgroup).into_iter().map(|(row, _)| row).collect()
+    }
+
+    /// The rows with their numbers; after them (other) if there is anything in it. `cgroup` names a
+    /// cgroup2 id.
+    fn rows(
         self,
         shape: &LatencyRowOptions,
         mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
-    ) -> Vec<LatencyRow> {
-        let Self { records, mut other } = self;
+    ) -> Vec<(Latency, LatencySums)> {
+        let Self { mut records, mut other } = self;
+        records.sort_by(|a, b| {
+            // The key settles ties, or rows would swap places between intervals.
+            let key =
+                |record: &LatencyEntry| (record.kind, Reverse(record.sums.events()), record.role);
+            key(a).cmp(&key(b)).then_with(|| a.group.as_bytes().cmp(b.group.as_bytes()))
+        });
         let mut rows: Vec<_> = records
             .into_iter()
             .map(|record| {
@@ -81,51 +91,50 @@ impl LatencyInterval {
                 shape.key(record, cgroup)
             })
             .collect();
-        rows.sort_by(|a, b| {
-            // The key settles ties, or rows would swap places between intervals.
-            let key = |row: &LatencyRow| (row.kind, Reverse(row.sums.events()), row.role);
-            key(a).cmp(&key(b)).then_with(|| a.subject.key.as_bytes().cmp(b.subject.key.as_bytes()))
-        });
         if let Some(column) = shape.sort {
-            sort(&mut rows, column);
+            sort_by(&mut rows, column, |(row, ..)| row);
         }
-        for hidden in rows.drain(shape.top.min(rows.len())..) {
-            other.entry((hidden.kind, hidden.role)).or_default().merge(&hidden.sums);
+        for (_, what, sums) in rows.drain(shape.top.min(rows.len())..) {
+            other.entry(what).or_default().merge(&sums);
         }
         let mut rest: Vec<_> = other.into_iter().filter(|(_, sums)| sums.events() > 0).collect();
         rest.sort_by_key(|(what, _)| *what);
-        let part = if shape.by == GroupBy::Total { RowPart::Total } else { RowPart::Other };
-        rows.extend(rest.into_iter().map(|((kind, role), sums)| {
-            let subject = RowGroup::without_key(shape.by, part);
-            shape.row(subject, (kind, role), sums)
+        rows.extend(rest.into_iter().map(|(what, sums)| {
+            let row = Latency { other: shape.by != GroupBy::Total, ..Latency::default() };
+            shape.row(row, what, sums)
         }));
-        rows
+        rows.into_iter().map(|(row, _, sums)| (row, sums)).collect()
     }
 }
 
 impl LatencyRowOptions {
-    fn key(&self, record: LatencyEntry, cgroup: Option<Arc<str>>) -> LatencyRow {
+    fn key(
+        &self,
+        record: LatencyEntry,
+        cgroup: Option<Arc<str>>,
+    ) -> (Latency, (LatencyKind, Role), LatencySums) {
         let LatencyEntry { kind, role, group, pid, comm, sums, .. } = record;
-        self.row(RowGroup::key(self.by, group, (pid, comm), cgroup), (kind, role), sums)
+        let Keyed { key, family, remote_net } = Keyed::new(self.by, &group, (pid, comm), cgroup);
+        let row = Latency { family, remote_net, ..Latency::about(key) };
+        self.row(row, (kind, role), sums)
     }
 
     fn row(
         &self,
-        subject: RowGroup,
-        (kind, role): (super::LatencyKind, super::Role),
+        row: Latency,
+        what: (LatencyKind, Role),
         sums: LatencySums,
-    ) -> LatencyRow {
-        let bucket = |(ns, count): (std::ops::Range<u64>, u64)| json!([ns.start, ns.end, count]);
-        let buckets = self.buckets.then(|| sums.hist.buckets().map(bucket).collect());
-        let (ts, interval_ns) = (self.ts, self.interval_ns);
-        LatencyRow { ts, interval_ns, subject, kind, role, sums, buckets }
+    ) -> (Latency, (LatencyKind, Role), LatencySums) {
+        let (ts, by, interval_ns) = (Ts(self.ts), self.by.grouping(), Some(self.interval_ns));
+        let row = Latency { ts, by, interval_ns, ..row }.measured(what, &sums, self.buckets);
+        (row, what, sums)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LatencyKind, Role};
     use super::*;
+    use crate::group::RowPart;
     use crate::wire::GroupKey;
 
     fn record(kind: LatencyKind, pid: u32, count: u64) -> LatencyEntry {
@@ -142,8 +151,9 @@ mod tests {
         LatencyRowOptions { ts: 7, interval_ns: 1_000_000_000, by, sort: None, top, buckets: false }
     }
 
-    fn shown(rows: &[LatencyRow]) -> Vec<(LatencyKind, u32, u64)> {
-        rows.iter().map(|row| (row.kind, row.subject.pid, row.sums.hist.count())).collect()
+    fn shown(rows: &[Latency]) -> Vec<(LatencyKind, u32, u64)> {
+        let shown = |row: &Latency| (row.what.unwrap(), row.pid.unwrap_or(0), row.count.unwrap());
+        rows.iter().map(shown).collect()
     }
 
     #[test]
@@ -154,7 +164,7 @@ mod tests {
             record(LatencyKind::Response, 2, 5),
         ];
         let interval = LatencyInterval { records, other: [].into() };
-        let rows = interval.rows(&shape(9), |_| None);
+        let rows = interval.records(&shape(9), |_| None);
         assert_eq!(
             shown(&rows),
             [
@@ -175,7 +185,7 @@ mod tests {
         let mut sums = LatencySums::default();
         sums.hist.record(77);
         let other = [((LatencyKind::Response, Role::Client), sums)].into();
-        let rows = LatencyInterval { records, other }.rows(&shape(1), |_| None);
+        let rows = LatencyInterval { records, other }.records(&shape(1), |_| None);
         assert_eq!(
             shown(&rows),
             [
@@ -184,7 +194,7 @@ mod tests {
                 (LatencyKind::Rtt, 0, 9)
             ]
         );
-        assert_eq!(rows[1].subject.part, RowPart::Other);
+        assert!(rows[1].other);
     }
 
     #[test]
@@ -193,8 +203,8 @@ mod tests {
         sums.hist.record(77);
         let other = [((LatencyKind::Connect, Role::Client), sums)].into();
         let total = LatencyRowOptions { by: GroupBy::Total, buckets: true, ..shape(9) };
-        let rows = LatencyInterval { records: vec![], other }.rows(&total, |_| None);
-        assert_eq!(rows[0].subject.part, RowPart::Total);
-        assert_eq!(rows[0].buckets, Some(json!([[512, 544, 1]])));
+        let rows = LatencyInterval { records: vec![], other }.records(&total, |_| None);
+        assert_eq!(rows[0].part(), RowPart::Total);
+        assert_eq!(rows[0].buckets.as_deref(), Some(&[[512, 544, 1]][..]));
     }
 }

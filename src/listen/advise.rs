@@ -1,59 +1,26 @@
 //! The arithmetic behind an overflow, and what to do about it.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
-use super::row::listener_text;
-use super::{Drops, ListenerInterval, Sysctls};
-use crate::report::{Cell, Column, Row, human};
-use crate::states::{comm, id};
-use crate::wire::{COMM_LEN, Flow};
+use super::{Advice, Bound, Diagnosis, Drops, ListenerInterval, Sysctls};
+use crate::report::{Key, Ts, human};
+use crate::wire::{Flow, LISTENER_V6ONLY};
 
 /// What a client waits that sends its SYN again, ns (RFC 6298 2.1).
 const SYN_RETRY: u64 = 1_000_000_000;
 
-/// What bounds the accept queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Bound {
-    Backlog,
-    Somaxconn,
-}
-
-/// Why the accept queue was full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Diagnosis {
-    NoAccept,
-    SlowAccept,
-    ShortQueue,
-}
-
-impl Diagnosis {
-    fn name(self) -> &'static str {
-        match self {
-            Self::NoAccept => "no_accept",
-            Self::SlowAccept => "slow_accept",
-            Self::ShortQueue => "short_queue",
-        }
-    }
-}
-
-/// Advice for one listener.
-#[derive(Debug, Clone)]
-pub struct AdviceRow {
-    ts: i64,
-    flow: Flow,
-    pid: u32,
-    comm: [u8; COMM_LEN],
+/// The arithmetic of one listener.
+struct Overflow {
     sysctls: Option<Sysctls>,
     limit: u64,
     bound: Option<Bound>,
     needed: Option<u64>,
     verdict: Option<Diagnosis>,
-    /// For people, one sentence a line.
-    pub text: String,
 }
 
 /// Advice for a listener that lost something in an interval of `interval_ns`; else `None`.
-pub fn advise(ts: i64, interval_ns: u64, one: &ListenerInterval) -> Option<AdviceRow> {
+pub fn advise(ts: i64, interval_ns: u64, one: &ListenerInterval) -> Option<Advice> {
     let drops = one.numbers.drops;
     let some = [drops.accept, drops.syn, drops.cookies, drops.total];
     if some.iter().all(|count| count.unwrap_or(0) == 0) {
@@ -66,20 +33,33 @@ pub fn advise(ts: i64, interval_ns: u64, one: &ListenerInterval) -> Option<Advic
     let overflowed = drops.accept.filter(|&full| full > 0);
     let needed = overflowed.map(|lost| one.numbers.accept_peak + lost);
     let verdict = needed.and_then(|needed| verdict(one, needed, interval_ns));
-    let mut row = AdviceRow {
-        ts,
-        flow: one.listener.flow,
-        pid: one.listener.owner.pid,
-        comm: one.listener.owner.comm,
-        sysctls: one.sysctls,
-        limit,
-        bound,
+    let overflow = Overflow { sysctls: one.sysctls, limit, bound, needed, verdict };
+    let owner = &one.listener.owner;
+    let listener = Key { raddr: None, rport: None, ..one.listener.flow.key() };
+    Some(Advice {
+        ts: Ts(ts),
+        accept_limit: Some(limit),
+        bound_by: bound,
         needed,
         verdict,
-        text: String::new(),
-    };
-    row.text = row.words(one, &drops, interval_ns);
-    Some(row)
+        somaxconn: one.sysctls.map(|sysctls| sysctls.somaxconn),
+        max_syn_backlog: one.sysctls.map(|sysctls| sysctls.max_syn_backlog),
+        syncookies: one.sysctls.map(|sysctls| sysctls.syncookies),
+        abort_on_overflow: one.sysctls.map(|sysctls| sysctls.abort_on_overflow),
+        text: overflow.words(one, &drops, interval_ns).into(),
+        ..Advice::about(listener.owned(owner.pid, owner.comm))
+    })
+}
+
+/// Where a socket listens, as `ss` writes it: `*` takes IPv4 and IPv6.
+fn listener_text(flow: &Flow, flags: u32) -> String {
+    let address = flow.local_ip();
+    let any = flow.laddr == [0; 16];
+    match address {
+        _ if any && flags & LISTENER_V6ONLY == 0 => format!("*:{}", flow.lport),
+        IpAddr::V6(v6) => format!("[{v6}]:{}", flow.lport),
+        IpAddr::V4(v4) => format!("{v4}:{}", flow.lport),
+    }
 }
 
 /// A queue that is full most of the time is filled faster than it is emptied, however long it is: then
@@ -114,12 +94,12 @@ fn number(count: Option<u64>) -> String {
     count.map_or("?".to_owned(), |count| count.to_string())
 }
 
-impl AdviceRow {
+impl Overflow {
     fn words(&self, one: &ListenerInterval, drops: &Drops, interval_ns: u64) -> String {
         let mut text = format!(
             "{}: {} dropped in {}: accept queue full {} ({} at SYN, {} at the final ACK); SYN queue \
              full {} dropped, {} cookies\n",
-            listener_text(&self.flow, one.listener.flags),
+            listener_text(&one.listener.flow, one.listener.flags),
             number(drops.total),
             nanos(interval_ns),
             number(drops.accept),
@@ -231,63 +211,6 @@ impl AdviceRow {
                     "SYN cookies are always sent (tcp_syncookies = 2), even if the queue is not full",
             }
         );
-    }
-}
-
-static COLUMNS: [Column<AdviceRow>; 14] = [
-    Column::json("laddr", |r| Cell::Addr(r.flow.local_ip()), "Local address."),
-    Column::json("lport", |r| crate::states::port(r.flow.local_port()), "Local port."),
-    Column::json("netns", |r| Cell::Id(r.flow.netns.into()), "Network namespace's inode."),
-    Column::json("pid", |r| id(r.pid.into()), "Process."),
-    Column::json("comm", |r| comm(r.pid, &r.comm), "Its name."),
-    Column::json("accept_limit", |r| Cell::Id(r.limit), "Limit of the accept queue."),
-    Column::json(
-        "bound_by",
-        |r| match r.bound {
-            None => Cell::Missing,
-            Some(Bound::Backlog) => Cell::Word("backlog"),
-            Some(Bound::Somaxconn) => Cell::Word("somaxconn"),
-        },
-        "What bounds it.",
-    ),
-    Column::json(
-        "needed",
-        |r| r.needed.map_or(Cell::Missing, Cell::Id),
-        "A limit that would have held all.",
-    ),
-    Column::json(
-        "verdict",
-        |r| r.verdict.map_or(Cell::Missing, |v| Cell::Word(v.name())),
-        "Why it was full.",
-    ),
-    Column::json("somaxconn", |r| knob(r, |k| k.somaxconn), "net.core.somaxconn."),
-    Column::json(
-        "max_syn_backlog",
-        |r| knob(r, |k| k.max_syn_backlog),
-        "net.ipv4.tcp_max_syn_backlog.",
-    ),
-    Column::json("syncookies", |r| knob(r, |k| k.syncookies), "net.ipv4.tcp_syncookies."),
-    Column::json(
-        "abort_on_overflow",
-        |r| r.sysctls.map_or(Cell::Missing, |k| Cell::Flag(k.abort_on_overflow)),
-        "net.ipv4.tcp_abort_on_overflow.",
-    ),
-    Column::json("text", |r| Cell::Word(&r.text), "The advice in words."),
-];
-
-fn knob(row: &AdviceRow, of: fn(Sysctls) -> u32) -> Cell<'static> {
-    row.sysctls.map_or(Cell::Missing, |sysctls| Cell::Id(of(sysctls).into()))
-}
-
-impl Row for AdviceRow {
-    const KIND: &'static str = "advice";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-
-    fn ts(&self) -> i64 {
-        self.ts
     }
 }
 

@@ -114,12 +114,6 @@ impl Drops {
             discards: add(self.discards, other.discards),
         }
     }
-
-    /// How often the accept queue was full is known, but not when.
-    pub fn is_sum_alone(&self) -> bool {
-        self.accept.is_some_and(|count| count > 0)
-            && (self.accept_syn.is_none() || self.accept_ack.is_none())
-    }
 }
 
 /// What is not known of one is not known of both.

@@ -88,7 +88,6 @@ fn overflows_are_known_where_their_moment_is_not() {
     let drops = split(&[silent(14)], Some(&mib(10, 10, 0)), LOOKING);
     assert_eq!(drops[0].accept, Some(10));
     assert_eq!(causes(&drops[0]), [None, None, Some(0), Some(0), Some(10)]);
-    assert!(drops[0].is_sum_alone());
     assert_eq!(accepts(&[silent(14), silent(9)], &mib(15, 15, 0)), [Some(10), Some(5)]);
     // Some are, and one listener alone has any.
     assert_eq!(accepts(&[silent(14), one(0, 0, 0)], &mib(7, 10, 3)), [Some(7), Some(0)]);

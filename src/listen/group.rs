@@ -4,61 +4,62 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::{ListenInterval, ListenerInterval, Numbers};
-use super::row::listener_text;
-use super::{Coverage, ListenerRow};
-use crate::wire::{LISTENER_MATCHES, LISTENER_V6ONLY};
+use super::{Coverage, ListenerRecord};
+use crate::report::Ts;
+use crate::wire::{LISTENER_GONE, LISTENER_MATCHES, LISTENER_V6ONLY};
 
-/// The listeners that pass the filters; idle ones only with `all`.
-pub fn rows(
-    interval: &ListenInterval,
-    (ts, interval_ns): (i64, u64),
-    coverage: Coverage,
-    all: bool,
-    mut name: impl FnMut(u32) -> Arc<str>,
-) -> Vec<ListenerRow> {
-    let shown = interval.listeners.iter().filter(|one| {
-        let passes = one.listener.flags & LISTENER_MATCHES != 0;
-        passes && (all || !one.numbers.is_idle())
-    });
-    let row = |one: &ListenerInterval| ListenerRow {
-        ts,
-        interval_ns,
-        flow: one.listener.flow,
-        flags: one.listener.flags,
-        members: 1,
-        pid: one.listener.owner.pid,
-        comm: one.listener.owner.comm,
-        netns_name: name(one.listener.flow.netns),
-        listener: listener_text(&one.listener.flow, one.listener.flags),
-        numbers: one.numbers.clone(),
-        accept_sampled: !coverage.children,
-        syn_sampled: !coverage.syn,
-        aborts: one.sysctls.map(|sysctls| sysctls.abort_on_overflow),
-    };
-    shown.map(row).collect()
+/// Which listeners are shown, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerRowOptions {
+    /// Wall-clock ns at the end of the interval, and its length in ns.
+    pub time: (i64, u64),
+    /// What the programs can tell.
+    pub coverage: Coverage,
+    /// Idle ones too.
+    pub all: bool,
+    /// One row for all listeners of an address, as with `SO_REUSEPORT`.
+    pub group: bool,
 }
 
-/// One row for all listeners of an address, as with `SO_REUSEPORT`. Sums are added up. A connection
-/// belongs to one of them, full as that may be while others are empty: so the queues shown are those
-/// of the fullest.
-pub fn group(rows: Vec<ListenerRow>) -> Vec<ListenerRow> {
-    let mut groups: BTreeMap<_, ListenerRow> = BTreeMap::new();
-    for row in rows {
-        let key = (row.flow.netns, row.flow.laddr, row.flow.lport, row.flags & LISTENER_V6ONLY);
+/// The listeners that pass the filters.
+pub fn rows(
+    interval: &ListenInterval,
+    shape: ListenerRowOptions,
+    mut name: impl FnMut(u32) -> Arc<str>,
+) -> Vec<ListenerRecord> {
+    let shown = interval.listeners.iter().filter(|one| {
+        let passes = one.listener.flags & LISTENER_MATCHES != 0;
+        passes && (shape.all || !one.numbers.is_idle())
+    });
+    let shown = shown.map(|one| (one.clone(), 1));
+    let shown: Vec<_> = if shape.group { group(shown) } else { shown.collect() };
+    shown.iter().map(|one| record(one, shape, name(one.0.listener.flow.netns))).collect()
+}
+
+/// One for all listeners of an address, with their number. Sums are added up. A connection belongs to
+/// one of them, full as that may be while others are empty: so the queues shown are those of the
+/// fullest.
+fn group(listeners: impl Iterator<Item = (ListenerInterval, u64)>) -> Vec<(ListenerInterval, u64)> {
+    let mut groups: BTreeMap<_, (ListenerInterval, u64)> = BTreeMap::new();
+    for (one, _) in listeners {
+        let (flow, flags) = (one.listener.flow, one.listener.flags);
+        let key = (flow.netns, flow.laddr, flow.lport, flags & LISTENER_V6ONLY);
         match groups.get_mut(&key) {
-            None => drop(groups.insert(key, row)),
-            Some(group) => join(group, row),
+            None => drop(groups.insert(key, (one, 1))),
+            Some((group, members)) => {
+                *members += 1;
+                join(group, one);
+            }
         }
     }
     groups.into_values().collect()
 }
 
 /// Adds a listener to its group.
-fn join(group: &mut ListenerRow, other: ListenerRow) {
-    group.members += other.members;
-    group.flags &= other.flags | !crate::wire::LISTENER_GONE;
-    if group.pid != other.pid {
-        group.pid = 0;
+fn join(group: &mut ListenerInterval, other: ListenerInterval) {
+    group.listener.flags &= other.listener.flags | !LISTENER_GONE;
+    if group.listener.owner.pid != other.listener.owner.pid {
+        group.listener.owner.pid = 0;
     }
     let sums = group.numbers.plus(&other.numbers);
     if other.numbers.fullness() > group.numbers.fullness() {
@@ -71,4 +72,46 @@ fn join(group: &mut ListenerRow, other: ListenerRow) {
         waits: sums.waits,
         ..group.numbers.clone()
     };
+}
+
+fn record(
+    (one, members): &(ListenerInterval, u64),
+    shape: ListenerRowOptions,
+    name: Arc<str>,
+) -> ListenerRecord {
+    let (listener, numbers, drops) = (&one.listener, &one.numbers, &one.numbers.drops);
+    let family = listener.flow.family();
+    let wait = |per_mille| numbers.waits.as_ref().and_then(|waits| waits.quantile(per_mille));
+    ListenerRecord {
+        ts: Ts(shape.time.0),
+        netns_name: Some(name).filter(|name| !name.is_empty()),
+        v6only: (family == 6).then_some(listener.flags & LISTENER_V6ONLY != 0),
+        listeners: Some(*members),
+        closed: listener.flags & LISTENER_GONE != 0,
+        interval_ns: Some(shape.time.1),
+        accept_now: Some(numbers.accept_now),
+        accept_peak: Some(numbers.accept_peak),
+        accept_peak_sampled: !shape.coverage.children,
+        accept_limit: Some(numbers.accept_limit),
+        syn_now: Some(numbers.syn_now),
+        syn_peak: Some(numbers.syn_peak),
+        syn_peak_sampled: !shape.coverage.syn,
+        syn_limit: numbers.syn_limit,
+        accepts: numbers.accepts,
+        drops_accept: drops.accept,
+        drops_accept_syn: drops.accept_syn,
+        drops_accept_ack: drops.accept_ack,
+        drops_syn: drops.syn,
+        cookies: drops.cookies,
+        drops_other: drops.other,
+        drops_total: drops.total,
+        discards: drops.discards,
+        synack_retrans: numbers.synack_retrans,
+        wait_p50_ns: wait(500),
+        wait_p99_ns: wait(990),
+        waits: numbers.waits.as_ref().map(crate::hist::Histogram::count),
+        abort_on_overflow: one.sysctls.map(|sysctls| sysctls.abort_on_overflow),
+        family: Some(family),
+        ..ListenerRecord::about(listener.flow.key().owned(listener.owner.pid, listener.owner.comm))
+    }
 }

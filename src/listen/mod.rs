@@ -17,25 +17,25 @@ mod monitor;
 mod netns;
 mod nstat;
 mod reconcile;
-mod row;
+mod record;
 pub(crate) mod settle;
 mod source;
 mod tool;
 
 use crate::wire::ListenerEntry;
 
-pub use advise::{AdviceRow, advise};
+pub use advise::advise;
 pub use args::Args;
 pub use attribution::{Coverage, Drops, split};
-pub use client::{ClientRow, Clients};
-pub use event::{Batches, EventRow};
-pub use group::{group, rows};
+pub use client::Clients;
+pub use event::Batches;
+pub use group::{ListenerRowOptions, rows};
 pub use model::{ListenInterval, ListenerInterval, Listeners, Numbers};
 pub use monitor::{ListenMonitor, SAMPLE};
 pub use netns::{NetnsCounters, NetnsReader};
 pub use nstat::{ListenCounters, Sysctls};
 pub use reconcile::{Reading, Reconciliation};
-pub use row::{ListenerRow, silent};
+pub use record::{Advice, Bound, Cause, Diagnosis, DropClient, DropEvent, ListenerRecord, silent};
 pub use source::{ListenSource, RingRecord};
 pub use tool::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Listenoverflow};
 

@@ -1,19 +1,18 @@
-//! One value of a row: its type decides how a table shows it and what JSON carries.
+//! One value of a row: its type decides how a table shows it and how it sorts.
 
 use std::cmp::Ordering;
 use std::io::Write;
 use std::net::IpAddr;
 
-use serde_json::Value;
+use ipnet::IpNet;
 
-use super::{Ctx, escape, human, json};
+use super::{Comm, Ctx, escape, human};
+use crate::tcp_state::TcpState;
 
-/// A typed value, borrowed from its row.
-///
-/// JSON carries raw numbers in the unit of the variant, text is rounded for people.
+/// A typed value, borrowed from its row, in the unit of the variant; text is rounded for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
-    /// Not known: `-`, `null`.
+    /// Unknown: `-`.
     Missing,
     /// A number of things: `9999`, `12.3k`.
     Count(u64),
@@ -41,14 +40,12 @@ pub enum Cell<'a> {
     Addr(IpAddr),
     /// An address and port, either of them possibly unknown: `[::1]:80`, `127.0.0.1:-`.
     Endpoint(Option<IpAddr>, Option<u16>),
+    /// A port at any address: `*:80`.
+    AnyAddr(u16),
+    /// A network: `192.0.2.0/24`.
+    Net(IpNet),
     /// Wall-clock time in ns since the epoch.
     Time(i64),
-    /// Yes or no.
-    Flag(bool),
-    /// Names with a value each; an object in JSON.
-    Pairs(&'a [(&'a str, &'a str)]),
-    /// What has no text of its own: lists, objects.
-    Json(&'a Value),
 }
 
 /// What a cell sorts by.
@@ -59,7 +56,67 @@ enum Key<'a> {
     None,
 }
 
-impl Cell<'_> {
+impl<'a> Cell<'a> {
+    /// A number that is never rounded, if it is known.
+    pub fn id(value: Option<impl Into<u64>>) -> Self {
+        value.map_or(Self::Missing, |value| Self::Id(value.into()))
+    }
+
+    /// A number of things, if it is known.
+    pub fn count(value: Option<u64>) -> Self {
+        value.map_or(Self::Missing, Self::Count)
+    }
+
+    /// A number counted over the interval, if it is known.
+    pub fn per_sec(value: Option<u64>) -> Self {
+        value.map_or(Self::Missing, Self::PerSec)
+    }
+
+    /// Bytes, if they are known.
+    pub fn bytes(value: Option<u64>) -> Self {
+        value.map_or(Self::Missing, Self::Bytes)
+    }
+
+    /// A duration in ns, if it is known.
+    pub fn nanos(value: Option<u64>) -> Self {
+        value.map_or(Self::Missing, Self::Nanos)
+    }
+
+    /// A duration in ns: exactly, else its lower bound.
+    pub fn age(exact: Option<u64>, at_least: Option<u64>) -> Self {
+        exact.map_or_else(|| at_least.map_or(Self::Missing, Self::AtLeast), Self::Nanos)
+    }
+
+    /// A port, if it is known.
+    pub fn port(port: Option<u16>) -> Self {
+        port.map_or(Self::Missing, Self::Port)
+    }
+
+    /// An address, if it is known.
+    pub fn addr(ip: Option<IpAddr>) -> Self {
+        ip.map_or(Self::Missing, Self::Addr)
+    }
+
+    /// The name of a process, if it is known.
+    pub fn comm(comm: Option<&'a Comm>) -> Self {
+        comm.map_or(Self::Missing, |comm| Self::Text(comm.as_bytes()))
+    }
+
+    /// Text from the kernel, if it is known.
+    pub fn text_of(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Missing, |text| Self::Text(text.as_bytes()))
+    }
+
+    /// A word of this program's own, if there is one.
+    pub fn word(word: Option<&'a str>) -> Self {
+        word.map_or(Self::Missing, Self::Word)
+    }
+
+    /// The name of a state, if it is known.
+    pub fn state(state: Option<TcpState>) -> Self {
+        Self::word(state.map(TcpState::name))
+    }
+
     /// Appends the value as people read it.
     pub fn text(&self, ctx: &mut Ctx, out: &mut Vec<u8>) {
         match *self {
@@ -88,49 +145,12 @@ impl Cell<'_> {
             Self::Addr(ip) => addr(ip, out),
             Self::Endpoint(ip, port) => endpoint(ip, port, out),
             Self::Time(ns) => ctx.clock(ns, out),
-            Self::Flag(yes) => out.extend_from_slice(if yes { b"yes" } else { b"no" }),
-            Self::Json(_) => self.json(ctx, out),
-            Self::Pairs(pairs) => {
-                for (i, (name, value)) in pairs.iter().enumerate() {
-                    out.extend_from_slice(if i > 0 { b" " } else { b"" });
-                    out.extend_from_slice(name.as_bytes());
-                    out.push(b'=');
-                    out.extend_from_slice(value.as_bytes());
-                }
+            Self::AnyAddr(port) => {
+                out.extend_from_slice(b"*:");
+                human::integer(port.into(), out);
             }
-        }
-    }
-
-    /// Appends the value as JSON.
-    pub fn json(&self, ctx: &mut Ctx, out: &mut Vec<u8>) {
-        match *self {
-            Self::Missing | Self::Endpoint(None, None) => out.extend_from_slice(b"null"),
-            Self::Count(n)
-            | Self::PerSec(n)
-            | Self::Bytes(n)
-            | Self::BytesPerSec(n)
-            | Self::Nanos(n)
-            | Self::AtLeast(n)
-            | Self::CountAtLeast(n)
-            | Self::Id(n) => human::integer(n, out),
-            Self::Port(port) => human::integer(port.into(), out),
-            Self::Text(bytes) => escape::json(bytes, out),
-            Self::Word(word) => escape::json(word.as_bytes(), out),
-            Self::Addr(ip) => quoted(out, |out| addr(ip, out)),
-            Self::Endpoint(ip, port) => quoted(out, |out| endpoint(ip, port, out)),
-            Self::Time(ns) => quoted(out, |out| ctx.rfc3339(ns, out)),
-            Self::Flag(yes) => out.extend_from_slice(if yes { b"true" } else { b"false" }),
-            Self::Json(value) => json::value(value, out),
-            Self::Pairs(pairs) => {
-                out.push(b'{');
-                for (i, (name, value)) in pairs.iter().enumerate() {
-                    out.extend_from_slice(if i > 0 { b"," } else { b"" });
-                    escape::json(name.as_bytes(), out);
-                    out.push(b':');
-                    escape::json(value.as_bytes(), out);
-                }
-                out.push(b'}');
-            }
+            // Writing to a Vec cannot fail.
+            Self::Net(net) => _ = write!(out, "{net}"),
         }
     }
 
@@ -161,22 +181,15 @@ impl Cell<'_> {
             | Self::Id(n) => Key::Number(n.into()),
             Self::Port(port) => Key::Number(port.into()),
             Self::Time(ns) => Key::Number(ns.into()),
-            Self::Flag(yes) => Key::Number(yes.into()),
             Self::Text(bytes) => Key::Text(bytes),
             Self::Word(word) => Key::Text(word.as_bytes()),
             Self::Addr(ip) => Key::Addr(Some(ip.to_canonical()), None),
-            Self::Endpoint(None, None) | Self::Missing | Self::Pairs(_) | Self::Json(_) => {
-                Key::None
-            }
+            Self::AnyAddr(port) => Key::Addr(None, Some(port)),
+            Self::Net(net) => Key::Addr(Some(net.addr()), None),
+            Self::Endpoint(None, None) | Self::Missing => Key::None,
             Self::Endpoint(ip, port) => Key::Addr(ip.map(|ip| ip.to_canonical()), port),
         }
     }
-}
-
-fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.push(b'"');
-    write(out);
-    out.push(b'"');
 }
 
 fn addr(ip: IpAddr, out: &mut Vec<u8>) {
@@ -221,43 +234,40 @@ fn endpoint(ip: Option<IpAddr>, port: Option<u16>, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn both(cell: Cell<'_>) -> (String, String) {
-        let mut ctx = Ctx::new(2_000_000_000, true);
-        let (mut text, mut json) = (Vec::new(), Vec::new());
-        cell.text(&mut ctx, &mut text);
-        cell.json(&mut ctx, &mut json);
-        serde_json::from_slice::<serde_json::Value>(&json).unwrap();
-        (String::from_utf8(text).unwrap(), String::from_utf8(json).unwrap())
+    fn text(cell: Cell<'_>) -> String {
+        let mut out = Vec::new();
+        cell.text(&mut Ctx::new(2_000_000_000, true), &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn shows_every_kind_both_ways() {
+    fn shows_every_kind() {
         let v4: IpAddr = "127.0.0.1".parse().unwrap();
         let v6: IpAddr = "::1".parse().unwrap();
         let mapped: IpAddr = "::ffff:10.0.0.255".parse().unwrap();
-        for (cell, text, json) in [
-            (Cell::Missing, "-", "null"),
-            (Cell::Count(12_345), "12.3k", "12345"),
-            (Cell::PerSec(3), "1.5", "3"),
-            (Cell::CountAtLeast(12_345), "≥12345", "12345"),
-            (Cell::Bytes(1_572_864), "1.5M", "1572864"),
-            (Cell::BytesPerSec(2048), "1.0K", "2048"),
-            (Cell::Nanos(123_000), "123µs", "123000"),
-            (Cell::AtLeast(11_520_000_000_000), "≥3h12m", "11520000000000"),
-            (Cell::Id(4_026_531_840), "4026531840", "4026531840"),
-            (Cell::Port(80), "80", "80"),
-            (Cell::Text(b"\x1b\""), "\\x1b\"", r#""\u001b\"""#),
-            (Cell::Word("LISTEN"), "LISTEN", "\"LISTEN\""),
-            (Cell::Addr(mapped), "10.0.0.255", "\"10.0.0.255\""),
-            (Cell::Endpoint(Some(v4), Some(80)), "127.0.0.1:80", "\"127.0.0.1:80\""),
-            (Cell::Endpoint(Some(v6), Some(80)), "[::1]:80", "\"[::1]:80\""),
-            (Cell::Endpoint(Some(v4), None), "127.0.0.1:-", "\"127.0.0.1:-\""),
-            (Cell::Endpoint(None, None), "-", "null"),
-            (Cell::Time(1_000_000), "00:00:00.001", "\"1970-01-01T00:00:00.001000000Z\""),
-            (Cell::Flag(true), "yes", "true"),
-            (Cell::Pairs(&[("a", "x"), ("b", "y")]), "a=x b=y", r#"{"a":"x","b":"y"}"#),
+        for (cell, expected) in [
+            (Cell::Missing, "-"),
+            (Cell::Count(12_345), "12.3k"),
+            (Cell::PerSec(3), "1.5"),
+            (Cell::CountAtLeast(12_345), "≥12345"),
+            (Cell::Bytes(1_572_864), "1.5M"),
+            (Cell::BytesPerSec(2048), "1.0K"),
+            (Cell::Nanos(123_000), "123µs"),
+            (Cell::AtLeast(11_520_000_000_000), "≥3h12m"),
+            (Cell::Id(4_026_531_840), "4026531840"),
+            (Cell::Port(80), "80"),
+            (Cell::Text(b"\x1b\""), "\\x1b\""),
+            (Cell::Word("LISTEN"), "LISTEN"),
+            (Cell::Addr(mapped), "10.0.0.255"),
+            (Cell::Endpoint(Some(v4), Some(80)), "127.0.0.1:80"),
+            (Cell::Endpoint(Some(v6), Some(80)), "[::1]:80"),
+            (Cell::Endpoint(Some(v4), None), "127.0.0.1:-"),
+            (Cell::Endpoint(None, None), "-"),
+            (Cell::AnyAddr(80), "*:80"),
+            (Cell::Net("192.0.2.0/24".parse().unwrap()), "192.0.2.0/24"),
+            (Cell::Time(1_000_000), "00:00:00.001"),
         ] {
-            assert_eq!(both(cell), (text.to_owned(), json.to_owned()));
+            assert_eq!(text(cell), expected);
         }
     }
 

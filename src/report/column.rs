@@ -2,17 +2,6 @@
 
 use super::Cell;
 
-/// Where a column appears.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Show {
-    /// In tables and in JSON.
-    Both,
-    /// In tables only.
-    Table,
-    /// In JSON only.
-    Json,
-}
-
 /// The side that values of a column line up at in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -24,7 +13,7 @@ pub enum Align {
 
 /// One column of the rows `R`.
 pub struct Column<R: 'static> {
-    /// JSON key, with the raw unit in its name.
+    /// The JSON key it shows, or a name of its own where it shows several or none.
     pub key: &'static str,
     /// Heading in tables. An ending `/s` is left out where sums are shown.
     pub heading: &'static str,
@@ -32,61 +21,53 @@ pub struct Column<R: 'static> {
     pub width: usize,
     /// Alignment in tables.
     pub align: Align,
-    /// Where it appears.
-    pub show: Show,
+    /// Tables leave it out; it only serves `--sort`.
+    pub hidden: bool,
+    /// `--sort` takes it.
+    pub sorts: bool,
     /// Takes the value out of a row.
     pub cell: for<'a> fn(&'a R) -> Cell<'a>,
-    /// One sentence for the manual.
-    pub help: &'static str,
 }
 
 impl<R> Column<R> {
-    /// A left-aligned column (text) of tables and JSON.
+    /// A left-aligned column (text).
     pub const fn left(
         key: &'static str,
         heading: &'static str,
         width: usize,
         cell: for<'a> fn(&'a R) -> Cell<'a>,
-        help: &'static str,
     ) -> Self {
-        Self { key, heading, width, align: Align::Left, show: Show::Both, cell, help }
+        Self { key, heading, width, align: Align::Left, hidden: false, sorts: true, cell }
     }
 
-    /// A right-aligned column (numbers) of tables and JSON.
+    /// A right-aligned column (numbers).
     pub const fn right(
         key: &'static str,
         heading: &'static str,
         width: usize,
         cell: for<'a> fn(&'a R) -> Cell<'a>,
-        help: &'static str,
     ) -> Self {
-        Self { align: Align::Right, ..Self::left(key, heading, width, cell, help) }
+        Self { align: Align::Right, ..Self::left(key, heading, width, cell) }
     }
 
-    /// A key that only JSON has.
-    pub const fn json(
-        key: &'static str,
-        cell: for<'a> fn(&'a R) -> Cell<'a>,
-        help: &'static str,
-    ) -> Self {
-        Self { show: Show::Json, ..Self::left(key, "", 0, cell, help) }
+    /// One that tables leave out.
+    pub const fn hidden(key: &'static str, cell: for<'a> fn(&'a R) -> Cell<'a>) -> Self {
+        Self { hidden: true, ..Self::right(key, "", 0, cell) }
     }
 
-    /// The same column in tables only, its key serving `--sort`.
+    /// The same column, which only fills a table.
     #[must_use]
-    pub const fn table_only(self) -> Self {
-        Self { show: Show::Table, ..self }
+    pub const fn unsorted(self) -> Self {
+        Self { sorts: false, ..self }
     }
 }
 
-/// A record to show: an event or a line of a summary.
+/// What tables are made of: an event or a line of a summary.
 pub trait Row: Sized + 'static {
-    /// The `kind` of its JSON lines.
-    const KIND: &'static str;
-    /// Its columns in order. `kind` and `ts` come first in JSON without being declared.
+    /// What tells its tables from others'.
+    const NAME: &'static str;
+    /// Its columns in order.
     fn columns() -> &'static [Column<Self>];
-    /// Wall-clock time of the record, in ns since the epoch.
-    fn ts(&self) -> i64;
 }
 
 /// A name given to `--sort` that no column has.
@@ -103,15 +84,15 @@ pub fn find<R: Row>(name: &str) -> Result<&'static Column<R>, UnknownColumn> {
     let bare = |heading: &'static str| heading.strip_suffix("/s").unwrap_or(heading);
     R::columns()
         .iter()
-        .filter(|_| !name.is_empty())
+        .filter(|column| column.sorts && !name.is_empty())
         .find(|c| is(c.key) || is(c.heading) || is(bare(c.heading)))
         .ok_or_else(|| UnknownColumn { name: name.to_owned(), known: known::<R>().join(" ") })
 }
 
-/// Every key once, in order; a column without a help text only fills a table.
+/// Every key once, in order.
 fn known<R: Row>() -> Vec<&'static str> {
     let mut keys = Vec::new();
-    for column in R::columns().iter().filter(|column| !column.help.is_empty()) {
+    for column in R::columns().iter().filter(|column| column.sorts) {
         if !keys.contains(&column.key) {
             keys.push(column.key);
         }
@@ -122,40 +103,62 @@ fn known<R: Row>() -> Vec<&'static str> {
 /// Sorts by one column: large numbers first, text ascending, unknown values last. Rows that are
 /// equal in it keep their order.
 pub fn sort<R: Row>(rows: &mut [R], by: &Column<R>) {
-    rows.sort_by(|a, b| (by.cell)(a).order(&(by.cell)(b)));
+    sort_by(rows, by, |row| row);
+}
+
+/// Sorts what has a row by a column of the row.
+pub fn sort_by<T, R: 'static>(rows: &mut [T], by: &Column<R>, row: impl Fn(&T) -> &R) {
+    rows.sort_by(|a, b| (by.cell)(row(a)).order(&(by.cell)(row(b))));
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
-    /// A row for the tests of this module and its neighbours.
-    #[derive(Clone, Debug, PartialEq)]
-    pub struct Sample {
-        pub pid: Option<u64>,
-        pub comm: Vec<u8>,
-        pub tx: u64,
+    use crate::report::{Comm, Ts, key, record};
+
+    record! {
+        /// A row for the tests of this module and its neighbours.
+        "sample" Sample known(tx_calls) {
+            /// process
+            pid: Option<u64>,
+            comm,
+            /// sends
+            tx_calls: u64,
+            family,
+        }
     }
 
     pub fn sample(pid: impl Into<Option<u64>>, comm: &[u8], tx: u64) -> Sample {
-        Sample { pid: pid.into(), comm: comm.to_vec(), tx }
+        let comm = std::str::from_utf8(comm).map_or_else(
+            |_| {
+                let mut bytes = [0; crate::wire::COMM_LEN];
+                bytes[..comm.len()].copy_from_slice(comm);
+                Comm::Kernel(bytes)
+            },
+            Comm::from,
+        );
+        Sample {
+            ts: Ts(1_000_000),
+            pid: pid.into(),
+            comm: Some(comm),
+            tx_calls: tx,
+            family: Some(4),
+        }
     }
 
     static COLUMNS: [Column<Sample>; 5] = [
-        Column::left("time", "TIME", 12, |r: &Sample| Cell::Time(r.ts()), "When.").table_only(),
-        Column::right("pid", "PID", 7, |r| r.pid.map_or(Cell::Missing, Cell::Id), "Process."),
-        Column::left("comm", "COMM", 16, |r| Cell::Text(&r.comm), "Name of the process."),
-        Column::right("tx_calls", "TX/s", 8, |r| Cell::PerSec(r.tx), "Sends."),
-        Column::json("family", |_| Cell::Id(4), "4 or 6."),
+        Column::left("time", "TIME", 12, |r| r.ts.cell()),
+        Column::right(key!(Sample::pid), "PID", 7, |r| Cell::id(r.pid)),
+        Column::left(key!(Sample::comm), "COMM", 16, |r| Cell::comm(r.comm.as_ref())),
+        Column::right(key!(Sample::tx_calls), "TX/s", 8, |r| Cell::PerSec(r.tx_calls)),
+        Column::hidden(key!(Sample::family), |r| Cell::id(r.family)),
     ];
 
     impl Row for Sample {
-        const KIND: &'static str = "sample";
+        const NAME: &'static str = "sample";
         fn columns() -> &'static [Column<Self>] {
             &COLUMNS
-        }
-        fn ts(&self) -> i64 {
-            1_000_000
         }
     }
 

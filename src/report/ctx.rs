@@ -13,26 +13,25 @@ pub struct Ctx {
     /// shown as the sums they are (`--cumulative`).
     pub interval_ns: u64,
     zone: TimeZone,
-    clock: Second<8>,
-    date: Second<19>,
+    clock: Second,
 }
 
 /// The text of one second of the clock.
-struct Second<const N: usize> {
+struct Second {
     /// Seconds since the epoch; `None` before the first use.
     at: Option<i64>,
-    text: [u8; N],
+    text: [u8; 8],
 }
 
-impl<const N: usize> Second<N> {
-    const EMPTY: Self = Self { at: None, text: [b'-'; N] };
+impl Second {
+    const EMPTY: Self = Self { at: None, text: [b'-'; 8] };
 }
 
 impl Ctx {
     /// Shows the time of day in UTC or else in the zone of this machine.
     pub fn new(interval_ns: u64, utc: bool) -> Self {
         let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
-        Self { interval_ns, zone, clock: Second::EMPTY, date: Second::EMPTY }
+        Self { interval_ns, zone, clock: Second::EMPTY }
     }
 
     /// Appends `HH:MM:SS.mmm` for a wall-clock time in ns since the epoch.
@@ -49,20 +48,6 @@ impl Ctx {
         out.extend_from_slice(&self.clock.text);
         out.push(b'.');
         fraction(ns.rem_euclid(NS) / 1_000_000 + 1000, out);
-    }
-
-    /// Appends RFC 3339 in UTC with nine digits, like `2026-01-02T03:04:05.000000006Z`.
-    pub fn rfc3339(&mut self, ns: i64, out: &mut Vec<u8>) {
-        let second = ns.div_euclid(NS);
-        if self.date.at != Some(second) {
-            self.date.at = Some(second);
-            let t = at(second).to_zoned(TimeZone::UTC);
-            fill(&mut self.date.text, format_args!("{}", t.strftime("%Y-%m-%dT%H:%M:%S")));
-        }
-        out.extend_from_slice(&self.date.text);
-        out.push(b'.');
-        fraction(ns.rem_euclid(NS) + NS, out);
-        out.push(b'Z');
     }
 }
 
@@ -96,14 +81,8 @@ mod tests {
     fn writes_times_and_keeps_the_second() {
         let mut ctx = Ctx::new(NS.unsigned_abs(), true);
         let ns = 1_767_323_045 * NS + 7;
-        assert_eq!(text(|o| ctx.rfc3339(ns, o)), "2026-01-02T03:04:05.000000007Z");
-        assert_eq!(text(|o| ctx.rfc3339(ns + 92, o)), "2026-01-02T03:04:05.000000099Z");
-        assert_eq!(text(|o| ctx.rfc3339(ns + NS, o)), "2026-01-02T03:04:06.000000007Z");
         assert_eq!(text(|o| ctx.clock(ns + 45_000_000, o)), "03:04:05.045");
         assert_eq!(text(|o| ctx.clock(-1, o)), "23:59:59.999");
-        assert_eq!(text(|o| ctx.rfc3339(-1, o)), "1969-12-31T23:59:59.999999999Z");
-        assert_eq!(text(|o| ctx.rfc3339(i64::MIN, o)), "1677-09-21T00:12:43.145224192Z");
-        assert_eq!(text(|o| ctx.rfc3339(i64::MAX, o)), "2262-04-11T23:47:16.854775807Z");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What every tool prints with: typed cells in columns declared once, as table or JSON Lines.
+//! What every tool prints with: records, which are lines of JSON, and tables of their columns.
 
 mod cell;
 mod column;
@@ -6,20 +6,27 @@ mod ctx;
 pub mod escape;
 pub mod human;
 mod json;
+mod note;
 mod printer;
+mod record;
 mod sink;
 mod status;
 mod stop;
 mod table;
 mod term;
+mod values;
 
 pub use cell::Cell;
-pub use column::{Align, Column, Row, Show, UnknownColumn, find, sort};
+pub use column::{Align, Column, Row, UnknownColumn, find, sort, sort_by};
 pub use ctx::Ctx;
-pub use json::{line as json_line, note as json_note, value as json_value};
+pub use json::line as json_line;
+pub use note::Note;
 pub use printer::{Format, Printer};
+pub use record::{Record, Word, lenient, word};
+pub(crate) use record::{key, record, spell, words};
 pub use sink::{Sink, SinkError};
-pub use status::Status;
+pub use status::{Attached, Status};
 pub use stop::{Stop, ignored_signals};
 pub use table::{Table, TableView};
 pub use term::Term;
+pub use values::{Comm, Key, Ts};

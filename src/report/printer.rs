@@ -2,7 +2,7 @@
 
 use crate::clock::wall_now;
 
-use super::{Ctx, Row, Sink, SinkError, Status, Table, TableView, Term, json};
+use super::{Ctx, Note, Record, Row, Sink, SinkError, Status, Table, TableView, Term, Ts, json};
 
 /// How a tool shows its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +45,33 @@ impl Printer {
     }
 
     /// Prints one row of a stream. It is on its way after the next [`flush`](Self::flush).
-    pub fn row<R: Row>(&mut self, row: &R) -> Result<(), SinkError> {
+    pub fn row<R: Row + Record>(&mut self, row: &R) -> Result<(), SinkError> {
         self.row_in(&TableView::default(), row)
     }
 
     /// Prints one row of a stream without some of its columns.
-    pub fn row_in<R: Row>(&mut self, view: &TableView<'_>, row: &R) -> Result<(), SinkError> {
+    pub fn row_in<R: Row + Record>(
+        &mut self,
+        view: &TableView<'_>,
+        row: &R,
+    ) -> Result<(), SinkError> {
         match self.format {
-            Format::Json => json::line(row, &mut self.ctx, self.out.buffer()),
+            Format::Json => json::line(row, self.out.buffer()),
             Format::Table => self.table.row(row, view, &mut self.ctx, self.out.buffer()),
         }
         if self.out.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Prints the rows of an interval as one table, at once.
-    pub fn rows<R: Row>(&mut self, view: &TableView<'_>, rows: &[R]) -> Result<(), SinkError> {
+    pub fn rows<R: Row + Record>(
+        &mut self,
+        view: &TableView<'_>,
+        rows: &[R],
+    ) -> Result<(), SinkError> {
         match self.format {
             Format::Json => {
                 for row in rows {
-                    json::line(row, &mut self.ctx, self.out.buffer());
+                    json::line(row, self.out.buffer());
                 }
             }
             Format::Table => {
@@ -87,10 +95,13 @@ impl Printer {
         self.flush()
     }
 
-    /// Prints a record that is for programs a row, and for people a text.
-    pub fn advice<R: Row>(&mut self, row: &R, text: &str) -> Result<(), SinkError> {
+    /// Prints a record that is a line of JSON for programs, and a text for people.
+    pub fn record<R: Record>(&mut self, record: &R, text: &str) -> Result<(), SinkError> {
         match self.format {
-            Format::Json => self.row(row),
+            Format::Json => {
+                json::line(record, self.out.buffer());
+                if self.out.is_full() { self.flush() } else { Ok(()) }
+            }
             Format::Table => self.text(text),
         }
     }
@@ -105,7 +116,7 @@ impl Printer {
     /// one at the end.
     pub fn status(&mut self, status: &Status) -> Result<(), SinkError> {
         if self.format == Format::Json {
-            json::line(status, &mut self.ctx, self.out.buffer());
+            json::line(status, self.out.buffer());
             return self.flush();
         }
         if status.incomplete() > self.announced
@@ -120,7 +131,7 @@ impl Printer {
     /// Says something to the person at the terminal, after the rows before it.
     pub fn note(&mut self, text: &str) -> Result<(), SinkError> {
         if self.format == Format::Json {
-            json::note(wall_now(), text, &mut self.ctx, self.out.buffer());
+            json::line(&Note { ts: Ts(wall_now()), text: text.into() }, self.out.buffer());
             return self.flush();
         }
         let rows = self.flush();
@@ -172,7 +183,7 @@ mod tests {
     fn run(printer: &mut Printer) {
         printer.row(&sample(7, b"sshd", 12_345)).unwrap();
         let status = Status {
-            tool: "t",
+            tool: "t".into(),
             attempted: 3,
             delivered: 2,
             lost: 1,

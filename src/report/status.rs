@@ -1,78 +1,106 @@
 //! What the tool says about itself: how it watches and whether anything was lost.
 
-use super::{Cell, Column, Row, human};
+use std::borrow::Cow;
+use std::fmt;
 
-/// The state of a tool. `attempted` = `delivered` + `lost` + `filtered` + `pending`, always.
+use schemars::JsonSchema;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+use super::{human, record};
+
+record! {
+    /// Every tool: how it watches, and whether anything was lost
+    "status" Status known(
+        tool version kernel probes attempted delivered lost filtered pending last
+    ) {
+        /// name of the tool
+        tool: Cow<'static, str>,
+        /// its version
+        version: Cow<'static, str>,
+        /// `uname -r`
+        kernel: Cow<'static, str>,
+        /// each hook with what serves it: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` where the tool goes on without it
+        probes: Attached,
+        /// events that a program saw, and changes that were found by polling
+        attempted: u64,
+        /// tcpstates: events that the tool has read. tcpcount, tcplatency and tcpdash: events that were counted, `attempted` - `filtered`; tcplatency `--events`: those that the tool has read
+        delivered: u64,
+        /// events for which the ring buffer had no room
+        lost: u64,
+        /// events that a filter kept out
+        filtered: u64,
+        /// events on their way: in the ring buffer, or held back for the next look for `TIME_WAIT`; 0 in the last status, and always 0 where events end in sums
+        pending: u64,
+        /// tcpstates: events of sockets that found no room to be remembered, so without owner and duration, or shown as `CLOSE` when it may have been `TIME_WAIT`. tcpcount: events counted as `(other)` for want of room. tcplatency: both, events counted as `(other)` and events that were not measured
+        untracked: Option<u64>,
+        /// program runs that the kernel left out: as many as it counts, or as there are gaps in the transitions of sockets if those are more; null where it is unknown: before 5.12, with kprobes before 6.7, and on some later kernels to an ordinary user with file capabilities (6.18 does tell)
+        missed: Option<u64>,
+        /// calls that were not counted because their kretprobe did not run, as far as the tool noticed: a lower bound, part of `missed` where that is known; null without kprobes
+        unreturned: Option<u64>,
+        /// listenoverflow: drops since the start that the namespaces have counted and no listener explains, or the other way round; null where nothing is compared
+        unexplained: Option<u64>,
+        /// CPU time of the tool's own process; what the programs cost inside the kernel is not in it
+        cpu_ns: Option<u64>,
+        /// whether it is the last line
+        #[serde(rename = "final")]
+        last: bool,
+        /// What it means that an event was untracked, and what to do about it; not in JSON.
+        #[serde(skip)]
+        untracked_means: &'static str,
+        /// Events are what the tool is about; otherwise the last line does not count them.
+        #[serde(skip)]
+        eventful: bool,
+    }
+}
+
+/// Hooks in their order, each with what serves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Wall-clock time in ns since the epoch.
-    pub ts: i64,
-    /// Name of the tool.
-    pub tool: &'static str,
-    /// Release of the running kernel.
-    pub kernel: String,
-    /// Each hook with the rung that serves it.
-    pub probes: Vec<(&'static str, &'static str)>,
-    /// Events that a program saw.
-    pub attempted: u64,
-    /// Events that reached the output.
-    pub delivered: u64,
-    /// Events for which there was no room.
-    pub lost: u64,
-    /// Events that a filter kept out.
-    pub filtered: u64,
-    /// Events on their way; 0 in the final status.
-    pub pending: u64,
-    /// Sockets or keys that a full map kept no state of; `None` where there is no such map.
-    pub untracked: Option<u64>,
-    /// Program runs that the kernel skipped; `None` where it does not say.
-    pub missed: Option<u64>,
-    /// Calls whose return a kretprobe did not see, as far as we noticed; `None` without
-    /// kretprobes. Part of `missed` where the kernel counts that.
-    pub unreturned: Option<u64>,
-    /// What the kernel's own counters and the tool's disagree about; `None`: nothing is compared.
-    pub unexplained: Option<u64>,
-    /// CPU time of this process, in ns.
-    pub cpu_ns: Option<u64>,
-    /// Whether it is the last one.
-    pub last: bool,
-    /// What it means that an event was untracked, and what to do about it.
-    pub untracked_means: &'static str,
-    /// Events are what the tool is about; otherwise the last line does not count them.
-    pub eventful: bool,
+pub struct Attached(pub Vec<(Cow<'static, str>, Cow<'static, str>)>);
+
+impl Serialize for Attached {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(hook, method)| (hook, method)))
+    }
 }
 
-static COLUMNS: [Column<Status>; 15] = [
-    Column::json("tool", |s| Cell::Word(s.tool), "Name of the tool."),
-    Column::json("version", |_| Cell::Word(env!("CARGO_PKG_VERSION")), "Its version."),
-    Column::json("kernel", |s| Cell::Text(s.kernel.as_bytes()), "Release of the kernel."),
-    Column::json("probes", |s| Cell::Pairs(&s.probes), "Each hook with the rung that serves it."),
-    Column::json("attempted", |s| Cell::Count(s.attempted), "Events that a program saw."),
-    Column::json("delivered", |s| Cell::Count(s.delivered), "Events that reached the output."),
-    Column::json("lost", |s| Cell::Count(s.lost), "Events for which there was no room."),
-    Column::json("filtered", |s| Cell::Count(s.filtered), "Events that a filter kept out."),
-    Column::json("pending", |s| Cell::Count(s.pending), "Events on their way."),
-    Column::json("untracked", |s| count(s.untracked), "Sockets or keys that a full map left out."),
-    Column::json("missed", |s| count(s.missed), "Program runs that the kernel skipped."),
-    Column::json("unreturned", |s| count(s.unreturned), "Calls whose return was not seen."),
-    Column::json("unexplained", |s| count(s.unexplained), "What the kernel counted otherwise."),
-    Column::json("cpu_ns", |s| s.cpu_ns.map_or(Cell::Missing, Cell::Nanos), "Own CPU time."),
-    Column::json("final", |s| Cell::Flag(s.last), "Whether it is the last status."),
-];
+impl<'de> Deserialize<'de> for Attached {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
 
-fn count(value: Option<u64>) -> Cell<'static> {
-    value.map_or(Cell::Missing, Cell::Count)
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Attached;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attached, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((hook, method)) = map.next_entry::<String, String>()? {
+                    pairs.push((hook.into(), method.into()));
+                }
+                Ok(Attached(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
 }
 
-impl Row for Status {
-    const KIND: &'static str = "status";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
+impl JsonSchema for Attached {
+    fn schema_name() -> Cow<'static, str> {
+        "attached".into()
     }
 
-    fn ts(&self) -> i64 {
-        self.ts
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "additionalProperties": {
+                "enum": ["fentry", "kprobe", "tracepoint", "raw-tracepoint", "iterator", "-"]
+            },
+            "minProperties": 1
+        })
     }
 }
 
@@ -81,7 +109,8 @@ impl Status {
     pub fn incomplete(&self) -> u64 {
         let left_out = self.missed.or(self.unreturned);
         let lacking = [self.untracked, left_out, self.unexplained];
-        self.lost + lacking.into_iter().flatten().sum::<u64>()
+        // In a recording it may be any number.
+        lacking.into_iter().flatten().fold(self.lost, u64::saturating_add)
     }
 
     /// What is incomplete and what to do about it, as one line; `None` when nothing is.
@@ -141,7 +170,7 @@ mod tests {
     #[test]
     fn says_what_is_lost_and_what_to_do() {
         let mut status = Status {
-            tool: "tcpstates",
+            tool: "tcpstates".into(),
             attempted: 120_000,
             delivered: 120_000,
             untracked_means: "events of sockets that were not remembered",

@@ -1,7 +1,7 @@
 //! Tables: a stream of rows under fixed widths, or a snapshot laid out by its values.
 
 use super::term::Term;
-use super::{Align, Column, Ctx, Row, Show, escape};
+use super::{Align, Column, Ctx, Row, escape};
 
 /// How rows are put into a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct TableView<'a> {
 
 impl TableView<'_> {
     fn columns<R: Row>(&self) -> impl Iterator<Item = &'static Column<R>> {
-        R::columns().iter().filter(|c| c.show != Show::Json && !self.hide.contains(&c.key))
+        R::columns().iter().filter(|c| !c.hidden && !self.hide.contains(&c.key))
     }
 }
 
@@ -49,7 +49,7 @@ impl Table {
     /// Appends a row of a stream, and the header before it when one is due: at the start, for
     /// another kind of row, and on a terminal every screenful.
     pub fn row<R: Row>(&mut self, row: &R, view: &TableView<'_>, ctx: &mut Ctx, out: &mut Vec<u8>) {
-        let same = self.kind == R::KIND && self.hidden == view.hide;
+        let same = self.kind == R::NAME && self.hidden == view.hide;
         let screenful = self.term.height.is_some_and(|height| self.rows + 1 >= height);
         if !same || screenful || self.laid_out_for != self.term {
             self.begin::<R>(view, ctx, out);
@@ -104,7 +104,7 @@ impl Table {
     /// Sets the widths of a stream. On a terminal too narrow for them, columns give up what
     /// their headings do not need, the last ones first; rows that still do not fit wrap.
     fn lay_out<R: Row>(&mut self, view: &TableView<'_>) {
-        self.kind = R::KIND;
+        self.kind = R::NAME;
         self.hidden.clear();
         self.hidden.extend_from_slice(view.hide);
         self.laid_out_for = self.term;

@@ -1,12 +1,13 @@
 //! States of sockets: their transitions one by one, `TIME_WAIT`, and how many sockets are in which state.
 
 mod args;
+mod record;
 pub mod settle;
 pub mod socket_summary;
 pub mod timewait;
 mod tool;
-mod transition;
 
 pub use args::Args;
+pub use record::StateChange;
+pub(crate) use record::known;
 pub use tool::{TCPSTATES, TCPSTATES_SUMMARY, Tcpstates};
-pub use transition::*;

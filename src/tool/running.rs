@@ -15,7 +15,7 @@ use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::Facts;
 use crate::kernel::kretprobe::Calls;
 use crate::kernel::session::Session;
-use crate::report::{Printer, SinkError, Status, Stop};
+use crate::report::{Attached, Printer, SinkError, Status, Stop, Ts};
 use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
 
@@ -232,13 +232,15 @@ impl Running {
             self.delivered
         };
         let probes = self.session.plan().choices.iter().map(|choice| {
-            (choice.hook.name, choice.rung.as_ref().map_or("-", |served| served.kind.name()))
+            let method = choice.rung.as_ref().map_or("-", |served| served.kind.name());
+            (choice.hook.name.into(), method.into())
         });
         let mut status = Status {
-            ts: wall_now(),
-            tool: self.spec.name,
-            kernel: self.facts.release.clone(),
-            probes: probes.collect(),
+            ts: Ts(wall_now()),
+            tool: self.spec.name.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            kernel: self.facts.release.clone().into(),
+            probes: Attached(probes.collect()),
             attempted,
             delivered,
             lost,

@@ -4,9 +4,9 @@
 use std::io::{Cursor, Write};
 
 use serde_json::Value;
-use tcpscope::dash::record::Record;
 use tcpscope::dash::replay::{Lines, Player, open};
 use tcpscope::dash::{Control, Dash, Event, View};
+use tcpscope::record::AnyRecord;
 
 use super::{RECORDING, text};
 
@@ -29,7 +29,7 @@ fn extreme(line: &str, ts: &str) -> String {
     for key in &keys {
         for largest in [u64::MAX, u64::from(u32::MAX), u64::from(u16::MAX), 6] {
             value[key] = largest.into();
-            if Record::parse(value.to_string().as_bytes()).is_ok() {
+            if AnyRecord::parse(value.to_string().as_bytes()).is_ok() {
                 break;
             }
         }
@@ -53,7 +53,7 @@ fn the_largest_numbers_are_drawn_without_overflow() {
     for ts in ["1970-01-01T00:00:00.000000001Z", "2199-12-31T23:59:59Z", "2026-01-02T03:04:05Z"] {
         let records: Vec<_> = RECORDING
             .lines()
-            .map(|line| Record::parse(extreme(line, ts).as_bytes()).unwrap())
+            .map(|line| AnyRecord::parse(extreme(line, ts).as_bytes()).unwrap())
             .collect();
         for _ in 0..2 {
             dash.handle(Event::Records(records.clone()));

@@ -1,7 +1,7 @@
 //! Scripted keys.
 
-use tcpscope::dash::record::Record;
 use tcpscope::dash::{Action, Control, Dash, Event, KeyPress, Mode, View};
+use tcpscope::record::AnyRecord;
 
 use super::{dash, press, text};
 
@@ -107,7 +107,7 @@ fn a_live_session_is_paused_and_keeps_counting() {
     assert!(dash.paused());
     let before = text(&mut dash);
     let line = r#"{"kind":"count","ts":"2026-01-02T03:05:05Z","pid":1,"by":"connection","comm":"init","interval_ns":1000000000}"#;
-    dash.handle(Event::Records(vec![Record::parse(line.as_bytes()).unwrap()]));
+    dash.handle(Event::Records(vec![AnyRecord::parse(line.as_bytes()).unwrap()]));
     assert_eq!(text(&mut dash), before, "what is looked at stands still");
     press(&mut dash, "<Space>");
     assert!(text(&mut dash).contains("init"));

@@ -14,15 +14,15 @@ mod terminal;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use tcpscope::dash::record::Record;
 use tcpscope::dash::view::{self, Theme};
 use tcpscope::dash::{Dash, Event, KeyPress, Progress};
+use tcpscope::record::AnyRecord;
 use tcpscope::report::Ctx;
 
 const RECORDING: &str = include_str!("recording.jsonl");
 
-fn records() -> Vec<Record> {
-    RECORDING.lines().map(|line| Record::parse(line.as_bytes()).expect(line)).collect()
+fn records() -> Vec<AnyRecord> {
+    RECORDING.lines().map(|line| AnyRecord::parse(line.as_bytes()).expect(line)).collect()
 }
 
 /// A dashboard that has seen the whole recording.

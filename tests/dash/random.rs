@@ -1,7 +1,7 @@
 //! Keys without sense.
 
-use tcpscope::dash::record::Record;
 use tcpscope::dash::{Event, KeyPress};
+use tcpscope::record::AnyRecord;
 
 use super::{dash, records, text};
 
@@ -36,7 +36,7 @@ const KEYS: [KeyPress; 16] = [
     KeyPress::Ctrl('c'),
 ];
 
-fn event(dice: &mut Dice, records: &[Record]) -> Event {
+fn event(dice: &mut Dice, records: &[AnyRecord]) -> Event {
     let small = |dice: &mut Dice, most| u16::try_from(dice.roll(most)).unwrap();
     match dice.roll(100) {
         0..=44 => Event::Key(KeyPress::Char(char::from(32 + u8::try_from(dice.roll(95)).unwrap()))),

@@ -1,7 +1,7 @@
 //! Recordings of each tool: what they have is shown, and what they do not have is not a 0.
 
-use tcpscope::dash::record::Record;
 use tcpscope::dash::{Dash, Event, Progress, View};
+use tcpscope::record::AnyRecord;
 
 use super::text;
 
@@ -16,9 +16,9 @@ fn shown(recording: &str, kinds: &[&str], view: View) -> String {
     let of = |line: &&str| kinds.iter().any(|k| line.starts_with(&format!("{{\"kind\":\"{k}\"")));
     // The last interval of tcpcount's is one in which nothing happened.
     let lines = recording.lines().filter(of).filter(|line| !line.contains("03:04:09"));
-    let records: Vec<_> = lines.map(|line| Record::parse(line.as_bytes()).unwrap()).collect();
+    let records: Vec<_> = lines.map(|line| AnyRecord::parse(line.as_bytes()).unwrap()).collect();
     assert!(!records.is_empty(), "{kinds:?}");
-    let now = records.iter().map(Record::ts).max().unwrap();
+    let now = records.iter().map(AnyRecord::ts).max().unwrap();
     let mut dash = Dash::new("recording".to_owned(), false);
     dash.handle(Event::Resize(120, 30));
     dash.handle(Event::Records(records));

@@ -1,7 +1,7 @@
 //! tcpscope-check on the kernels of tests/facts, and where something is in the way.
 
 use anyhow::Result;
-use tcpscope::check::{FactsRow, HookRow, Machine, Report, Symbols, ToolRow};
+use tcpscope::check::{FactsRecord, HookRecord, Machine, Report, Symbols, ToolRecord};
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::error::StartError;
 use tcpscope::kernel::facts::{Facts, Lockdown};
@@ -139,12 +139,12 @@ fn json() {
     let lines = reports.iter().map(|report| {
         printed(Format::Json, |printer| {
             printer.text(&report.text()).unwrap();
-            printer.row(&FactsRow::new(report)).unwrap();
+            printer.record(&FactsRecord::new(report), "").unwrap();
             for tool in &report.tools {
                 for hook in &tool.hooks {
-                    printer.row(&HookRow::new(report.ts, tool, hook)).unwrap();
+                    printer.record(&HookRecord::new(report.ts, tool, hook), "").unwrap();
                 }
-                printer.row(&ToolRow::new(report.ts, tool)).unwrap();
+                printer.record(&ToolRecord::new(report.ts, tool), "").unwrap();
             }
         })
     });
@@ -158,7 +158,7 @@ fn json() {
 fn facts_come_back_from_json() {
     for facts in KERNELS.map(facts).into_iter().chain([hostile()]) {
         let report = plan(facts.clone());
-        let line = printed(Format::Json, |p| p.row(&FactsRow::new(&report)).unwrap());
+        let line = printed(Format::Json, |p| p.record(&FactsRecord::new(&report), "").unwrap());
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(serde_json::from_value::<Facts>(line["facts"].clone()).unwrap(), facts);
     }

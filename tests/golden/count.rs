@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcpscope::count::{CountRow, CountRowOptions, CountSums, Counter, Counts, GroupBy};
+use tcpscope::count::{Count, CountRowOptions, CountSums, Counter, Counts, GroupBy};
 use tcpscope::report::{Format, Printer};
 use tcpscope::wire::{CountValue, GroupKey, Record as _};
 
@@ -116,7 +116,7 @@ fn print(printer: &mut Printer, shape: &CountRowOptions) {
 
 fn command(by: GroupBy) -> String {
     let prefix = if by == GroupBy::Remote(24, 128) { ":24" } else { "" };
-    format!("tcpcount -i 2 --by {}{prefix}", by.name())
+    format!("tcpcount -i 2 --by {}{prefix}", by.grouping().name())
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn table() {
     for width in [80, 40] {
         let interval = Counts::new(false).interval(counters(GroupBy::Connection), other(), 0);
         let connection = shape(GroupBy::Connection);
-        let view = CountRow::view(GroupBy::Connection);
+        let view = Count::view(GroupBy::Connection);
         let text = snapshot_on_terminal(width, &view, &interval.rows(&connection, cgroup));
         parts.push((format!("tcpcount -i 2 --by connection, {width} columns"), text));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tcpscope::group::GroupBy;
 use tcpscope::hist::{SUBS, slot_of};
 use tcpscope::latency::{
-    ExchangeRow, Heatmap, Latencies, LatencyInterval, LatencyKind, LatencyRowOptions, Role,
+    Exchange, Heatmap, Latencies, LatencyInterval, LatencyKind, LatencyRowOptions, Role,
 };
 use tcpscope::report::{Ctx, Format, Printer, TableView};
 use tcpscope::wire::{
@@ -157,10 +157,10 @@ fn events() -> Vec<LatencyEvent> {
 }
 
 fn print_events(printer: &mut Printer) {
-    printer.begin::<ExchangeRow>(&TableView::default()).unwrap();
+    printer.begin::<Exchange>(&TableView::default()).unwrap();
     for event in events() {
         let cgroup = (event.pid != 0).then(|| "/user.slice".into());
-        printer.row(&ExchangeRow { ts: NOW, event, cgroup }).unwrap();
+        printer.row(&Exchange::new(NOW, &event, cgroup)).unwrap();
     }
 }
 
@@ -171,7 +171,9 @@ fn print(printer: &mut Printer, shape: &LatencyRowOptions) {
 #[test]
 fn table() {
     let table = |shape: LatencyRowOptions| printed(Format::Table, |printer| print(printer, &shape));
-    let name = |by: GroupBy| if by == GroupBy::Remote(24, 128) { "remote:24" } else { by.name() };
+    let name = |by: GroupBy| {
+        if by == GroupBy::Remote(24, 128) { "remote:24" } else { by.grouping().name() }
+    };
     let mut parts: Vec<_> = GROUPINGS
         .into_iter()
         .map(|by| (format!("tcplatency -i 2 --by {}", name(by)), table(shape(by))))

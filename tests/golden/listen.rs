@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use tcpscope::listen::{
-    Batches, ClientRow, Clients, Coverage, Drops, EventRow, ListenCounters, ListenInterval,
-    ListenerRow, Listeners, Reading, Sysctls, advise, group, rows, silent,
+    Batches, Clients, Coverage, DropClient, DropEvent, Drops, ListenCounters, ListenInterval,
+    ListenerRecord, ListenerRowOptions, Listeners, Reading, Sysctls, advise, rows, silent,
 };
-use tcpscope::report::{Format, Printer, TableView};
+use tcpscope::report::{Format, Printer, TableView, Ts};
 use tcpscope::wire::{
     LISTENER_MATCHES, LISTENER_V6ONLY, ListenCause as Cause, ListenEvent, Listener, ListenerEntry,
     Owner, WaitKey, WaitSlots,
@@ -78,13 +78,14 @@ fn interval(coverage: Coverage) -> ListenInterval {
     model.interval(0, &entries(), &[(key, slots)], &readings(mib))
 }
 
-fn shown(coverage: Coverage, all: bool) -> Vec<ListenerRow> {
-    let mut rows = rows(&interval(coverage), (NOW, 2 * SECOND), coverage, all, |_| "web".into());
-    rows.sort_by_key(ListenerRow::order);
+fn shown(coverage: Coverage, all: bool, group: bool) -> Vec<ListenerRecord> {
+    let shape = ListenerRowOptions { time: (NOW, 2 * SECOND), coverage, all, group };
+    let mut rows = rows(&interval(coverage), shape, |_| "web".into());
+    rows.sort_by_key(ListenerRecord::order);
     rows
 }
 
-fn print(printer: &mut Printer, coverage: Coverage, rows: &[ListenerRow]) {
+fn print(printer: &mut Printer, coverage: Coverage, rows: &[ListenerRecord]) {
     printer.set_interval(2 * SECOND);
     let hide = silent(rows, coverage.accepts);
     printer.rows(&TableView { hide: &hide, ..TableView::default() }, rows).unwrap();
@@ -99,7 +100,7 @@ fn event(ts: u64, cause: Cause, client: &str) -> ListenEvent {
     event
 }
 
-fn losses_and_clients() -> (Vec<EventRow>, Vec<ClientRow>) {
+fn losses_and_clients() -> (Vec<DropEvent>, Vec<DropClient>) {
     let known = entries().iter().map(|entry| (entry.id(), entry.listener)).collect();
     let (mut batches, mut clients) = (Batches::default(), Clients::default());
     for event in [
@@ -116,7 +117,7 @@ fn losses_and_clients() -> (Vec<EventRow>, Vec<ClientRow>) {
     }
     let mut rows = batches.take(u64::MAX, &known);
     for (nth, row) in rows.iter_mut().enumerate() {
-        row.ts = NOW + i64::try_from(nth).unwrap() * 1_000_000;
+        row.ts = Ts(NOW + i64::try_from(nth).unwrap() * 1_000_000);
     }
     let some = Some(4);
     let drops = Drops { total: Some(6), accept_syn: some, ..Drops::default() };
@@ -127,7 +128,7 @@ fn advice(printer: &mut Printer) {
     for coverage in [BY_FUNCTIONS, BY_LOOKING] {
         for one in &interval(coverage).listeners {
             if let Some(advice) = advise(NOW, 2 * SECOND, one) {
-                printer.advice(&advice, &advice.text).unwrap();
+                printer.record(&advice, &advice.text).unwrap();
             }
         }
     }
@@ -135,10 +136,11 @@ fn advice(printer: &mut Printer) {
 
 #[test]
 fn table() {
-    let table = |coverage: Coverage, rows: &[ListenerRow]| {
+    let table = |coverage: Coverage, rows: &[ListenerRecord]| {
         printed(Format::Table, |printer| print(printer, coverage, rows))
     };
-    let functions = shown(BY_FUNCTIONS, false);
+    let functions = shown(BY_FUNCTIONS, false, false);
+    let grouped = shown(BY_FUNCTIONS, false, true);
     let hide = &["netns", "drops_accept", "wait_p50_ns", "wait_p99_ns"];
     let narrow = TableView { hide, ..TableView::default() };
     let (events, clients) = losses_and_clients();
@@ -146,8 +148,8 @@ fn table() {
         "listen.txt",
         &sections([
             ("listenoverflow -i 2".to_owned(), table(BY_FUNCTIONS, &functions)),
-            ("by looking, --all".to_owned(), table(BY_LOOKING, &shown(BY_LOOKING, true))),
-            ("--group".to_owned(), table(BY_FUNCTIONS, &group(functions.clone()))),
+            ("by looking, --all".to_owned(), table(BY_LOOKING, &shown(BY_LOOKING, true, false))),
+            ("--group".to_owned(), table(BY_FUNCTIONS, &grouped)),
             ("80 columns".to_owned(), snapshot_on_terminal(80, &narrow, &functions)),
             (
                 "--events".to_owned(),
@@ -173,7 +175,7 @@ fn json() {
     let (events, clients) = losses_and_clients();
     let text = printed(Format::Json, |printer| {
         for coverage in [BY_FUNCTIONS, BY_LOOKING] {
-            print(printer, coverage, &shown(coverage, true));
+            print(printer, coverage, &shown(coverage, true, false));
         }
         for row in &events {
             printer.row(row).unwrap();

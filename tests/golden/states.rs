@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tcpscope::report::{Format, TableView};
-use tcpscope::states::Transition;
+use tcpscope::states::StateChange;
 use tcpscope::tcp_state::TcpState::{
     self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
     SynSent, TimeWait,
@@ -98,15 +98,13 @@ fn hostile() -> Vec<StateEvent> {
     ]
 }
 
-fn rows() -> Vec<Transition> {
+fn rows() -> Vec<StateChange> {
     let paths = ["/", "/system.slice/nginx.service", "/user.slice/\x1b[31m\u{202e}"];
     let events = connections().into_iter().chain(listeners()).chain(hostile());
     let events = events.map(|event| (event, false)).chain(timewaits());
-    let row = |(nr, (event, polled))| Transition {
-        ts: NOW + 1_234_567 * i64::try_from(nr).unwrap(),
-        event,
-        polled,
-        cgroup: paths.get(nr).copied().map(Arc::from),
+    let row = |(nr, (event, polled))| {
+        let ts = NOW + 1_234_567 * i64::try_from(nr).unwrap();
+        StateChange::new(ts, &event, polled, paths.get(nr).copied().map(Arc::from))
     };
     events.enumerate().map(row).collect()
 }

@@ -1,15 +1,20 @@
 //! What a tool says about itself.
 
-use tcpscope::report::{Format, Status};
+use tcpscope::report::{Attached, Format, Status, Ts};
 
 use super::{NOW, check, printed, sections};
 
 fn start() -> Status {
     Status {
-        ts: NOW,
-        tool: "tcpstates",
-        kernel: "6.1.192".to_owned(),
-        probes: vec![("state", "tracepoint"), ("send", "-"), ("owners", "iterator")],
+        ts: Ts(NOW),
+        tool: "tcpstates".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        kernel: "6.1.192".into(),
+        probes: Attached(
+            [("state", "tracepoint"), ("send", "-"), ("owners", "iterator")]
+                .map(|(hook, method)| (hook.into(), method.into()))
+                .into(),
+        ),
         untracked: Some(0),
         untracked_means: tcpscope::states::TCPSTATES.untracked_means,
         missed: Some(0),
@@ -74,7 +79,7 @@ fn json() {
         untracked: None,
         missed: None,
         cpu_ns: None,
-        probes: Vec::new(),
+        probes: Attached::default(),
         last: true,
         ..start()
     };

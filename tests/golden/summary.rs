@@ -1,7 +1,7 @@
 //! The summary of all sockets.
 
 use tcpscope::report::{Format, TableView};
-use tcpscope::states::socket_summary::{Hz, SocketSummary, SocketsRow, SummaryBy};
+use tcpscope::states::socket_summary::{Hz, SocketSummary, Sockets, SummaryBy};
 use tcpscope::tcp_state::TcpState::{
     self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
 };
@@ -97,7 +97,7 @@ fn table() {
     parts.push(("tcpstates --summary --by port --top 1, two intervals".to_owned(), twice));
     for width in [80, 40] {
         let inventory = inventory(Some(SummaryBy::Process), &entries());
-        let hide = SocketsRow::hidden(Some(SummaryBy::Process));
+        let hide = Sockets::hidden(Some(SummaryBy::Process));
         let sockets =
             snapshot_on_terminal(width, &TableView { title: None, hide }, &inventory.sockets());
         let oldest = snapshot_on_terminal(width, &TableView::default(), &inventory.close_wait());

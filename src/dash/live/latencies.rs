@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::group::GroupBy;
 use crate::kernel::session::Session;
 use crate::latency::{
-    Kinds, Latencies, LatencyRow, LatencyRowOptions, LatencySource, learn_listeners, max_rows,
+    Kinds, Latencies, Latency, LatencyRowOptions, LatencySource, learn_listeners, max_rows,
 };
 use crate::wire::{self, LatencyOptions};
 
@@ -48,13 +48,13 @@ impl LiveLatencies {
         &mut self,
         session: &Session,
         (ts, interval_ns): (i64, u64),
-    ) -> Result<Vec<LatencyRow>> {
+    ) -> Result<Vec<Latency>> {
         self.source.take(session, &mut self.latencies)?;
         let peers = self.latencies.finish();
         let shape =
             |by| LatencyRowOptions { ts, interval_ns, by, sort: None, top: SHOWN, buckets: true };
         let both = [GroupBy::Process, GroupBy::Remote(32, 128)];
-        let rows = both.map(|by| peers.regrouped(by).rows(&shape(by), |_| None));
+        let rows = both.map(|by| peers.regrouped(by).records(&shape(by), |_| None));
         Ok(rows.into_iter().flatten().collect())
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::filter::Filter;
 use crate::kernel::session::Session;
-use crate::listen::{self, ListenerRow, rows};
+use crate::listen::{self, ListenerRecord, ListenerRowOptions, rows};
 
 /// Listeners shown one by one, those that lose most first.
 const SHOWN: usize = 2_000;
@@ -47,11 +47,12 @@ impl LiveListeners {
         &mut self,
         session: &Session,
         time: (i64, u64),
-    ) -> Result<(Vec<ListenerRow>, Option<u64>)> {
+    ) -> Result<(Vec<ListenerRecord>, Option<u64>)> {
         let (_, interval) = self.0.interval(session)?;
         let namespaces = &mut self.0.source.namespaces;
-        let mut rows = rows(&interval, time, self.0.coverage, true, |netns| namespaces.name(netns));
-        rows.sort_by_key(ListenerRow::order);
+        let shape = ListenerRowOptions { time, coverage: self.0.coverage, all: true, group: false };
+        let mut rows = rows(&interval, shape, |netns| namespaces.name(netns));
+        rows.sort_by_key(ListenerRecord::order);
         rows.truncate(SHOWN);
         Ok((rows, interval.unexplained))
     }

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 
-use super::record::Record;
 use super::{Event, Feed, Message, Programs, Recorder, Target};
 use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
 use crate::filter::Filter;
 use crate::kernel::netns::Netns;
+use crate::record::AnyRecord;
 use crate::report::{Ctx, Format, Printer, Sink, SinkError, Stop};
 use crate::tool::Running;
 use crate::wait::Waiter;
@@ -73,7 +73,7 @@ pub fn start(request: LiveRequest) -> Result<Feed> {
 ///
 /// # Errors
 /// As of [`start`].
-pub fn once(request: &LiveRequest) -> Result<Vec<Record>> {
+pub fn once(request: &LiveRequest) -> Result<Vec<AnyRecord>> {
     let interval = request.interval;
     let mut live = Live::begin(request)?;
     let mut records = live.look()?;
@@ -181,7 +181,7 @@ impl Live {
         }
     }
 
-    fn look(&mut self) -> Result<Vec<Record>> {
+    fn look(&mut self) -> Result<Vec<AnyRecord>> {
         let mut lines = self.recorder.is_some().then(Vec::new);
         let records = self.sampler.look(&mut self.running, lines.as_mut())?;
         // What is seen is worth seeing, also with a full disk.

@@ -3,23 +3,23 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{NAME, WATCH, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
-    CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, RowPart,
+    CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy,
 };
-use crate::dash::record::{Note, Record, Ts, record};
 use crate::filter::Filter;
 use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Session;
 use crate::listen;
-use crate::nstat::{Counters, MibRow};
-use crate::report::{Ctx, Row, json_line, json_note};
-use crate::states::socket_summary::{self, Hz, SocketRow, SocketSummary};
+use crate::nstat::Counters;
+use crate::record::AnyRecord;
+use crate::report::{Note, Record, Ts, json_line};
+use crate::states::socket_summary::{self, Hz, Socket, SocketSummary};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
 use crate::wire::{Flow, GroupKey, Record as _, SockEntry};
@@ -50,37 +50,20 @@ pub struct Sampler {
     busy: HashSet<Flow>,
     /// When the sockets may be read again.
     sockets_due: Instant,
-    ctx: Ctx,
 }
 
 /// Where records go to, and their lines if somebody wants them.
 struct Out<'a> {
-    records: Vec<Record>,
+    records: Vec<AnyRecord>,
     lines: Option<&'a mut Vec<u8>>,
-    ctx: &'a mut Ctx,
 }
 
 impl Out<'_> {
-    /// Takes a row as the record that its columns say it is.
-    fn put<R: Row, T: serde::de::DeserializeOwned>(
-        &mut self,
-        row: &R,
-        kind: impl FnOnce(T) -> Record,
-    ) -> Result<()> {
-        let read = record(row).with_context(|| format!("a row is no {}", R::KIND))?;
-        self.records.push(kind(read));
+    fn put<R: Record + Into<AnyRecord>>(&mut self, record: R) {
         if let Some(lines) = &mut self.lines {
-            json_line(row, self.ctx, lines);
+            json_line(&record, lines);
         }
-        Ok(())
-    }
-
-    /// Says something to the reader.
-    fn note(&mut self, ts: i64, text: &str) {
-        self.records.push(Record::Note(Note { ts: Ts(ts), text: text.into() }));
-        if let Some(lines) = &mut self.lines {
-            json_note(ts, text, self.ctx, lines);
-        }
+        self.records.push(record.into());
     }
 }
 
@@ -103,7 +86,6 @@ impl Sampler {
             before: monotonic_now(),
             busy: HashSet::new(),
             sockets_due: Instant::now() + CLOCKS_APART,
-            ctx: Ctx::new(0, true),
         };
         // The ages of sockets need two readings of the clocks.
         sampler.inventories(session)?;
@@ -118,29 +100,27 @@ impl Sampler {
         &mut self,
         running: &mut Running,
         lines: Option<&mut Vec<u8>>,
-    ) -> Result<Vec<Record>> {
-        let mut ctx = std::mem::replace(&mut self.ctx, Ctx::new(0, true));
-        let mut out = Out { records: Vec::new(), lines, ctx: &mut ctx };
+    ) -> Result<Vec<AnyRecord>> {
+        let mut out = Out { records: Vec::new(), lines };
         let now = monotonic_now();
         let time = (wall_now(), now - self.before);
         self.traffic(running, now, time, &mut out)?;
         for row in self.latencies.interval(&running.session, time)? {
-            out.put(&row, |latency| Record::Latency(Box::new(latency)))?;
+            out.put(row);
         }
         let (rows, unexplained) = self.listeners.interval(&running.session, time)?;
         for row in rows {
-            out.put(&row, |listener| Record::Listener(Box::new(listener)))?;
+            out.put(row);
         }
         running.amend_status(move |status| status.unexplained = unexplained);
         if let Some(remark) = self.listeners.remark() {
-            out.note(time.0, &format!("{NAME}: {remark}"));
+            let text = format!("{NAME}: {remark}").into();
+            out.put(Note { ts: Ts(time.0), text });
         }
         self.before = now;
         self.sockets(running, &mut out)?;
-        out.put(&running.status(false)?, |status| Record::Status(Box::new(status)))?;
-        let records = out.records;
-        self.ctx = ctx;
-        Ok(records)
+        out.put(running.status(false)?);
+        Ok(out.records)
     }
 
     /// What has to be done this often between two looks.
@@ -174,16 +154,15 @@ impl Sampler {
         for (by, interval) in shown {
             let rows = interval.rows(&shape(by), |_| None);
             if by == GroupBy::Connection {
-                let keys = rows.iter().filter(|row| row.subject.part == RowPart::Key);
-                self.busy = keys.take(LISTED).map(|row| row.subject.key.flow).collect();
+                let busiest = interval.most_first().into_iter().take(LISTED);
+                self.busy = busiest.map(|(counter, _)| counter.key.flow).collect();
             }
             for row in rows {
-                out.put(&row, |count| Record::Count(Box::new(count)))?;
+                out.put(row);
             }
         }
         let counters = mib.since(&self.mib);
-        let row = MibRow { ts, netns: self.netns.inode(), interval_ns, counters };
-        out.put(&row, Record::Mib)?;
+        out.put(counters.record((ts, interval_ns), self.netns.inode()));
         self.mib = mib;
         Ok(())
     }
@@ -197,15 +176,15 @@ impl Sampler {
         let (ts, inventories, listed) = self.inventories(&running.session)?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
-            for row in inventory.sockets().iter().take(HOLDERS) {
-                out.put(row, Record::Sockets)?;
+            for row in inventory.sockets().into_iter().take(HOLDERS) {
+                out.put(row);
             }
         }
         for entry in &listed {
-            out.put(&SocketRow::new(ts, entry, &self.hz), |row| Record::Socket(Box::new(row)))?;
+            out.put(Socket::new(ts, entry, &self.hz));
         }
         for row in inventories[0].close_wait() {
-            out.put(&row, Record::CloseWait)?;
+            out.put(row);
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::dash::record::{Key, StateChange};
+use crate::report::Key;
+use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
 /// Connections that are remembered.
@@ -139,7 +140,7 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dash::record::Ts;
+    use crate::report::Ts;
 
     fn change(cookie: u64, ts: i64, new: TcpState) -> StateChange {
         let key = ([127, 0, 0, 1].into(), 80);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::dash::record::{ListenEvent, Listener};
+use crate::listen::{Cause, DropEvent, ListenerRecord};
 
 const SECOND: i64 = 1_000_000_000;
 /// Seconds that are added up.
@@ -41,7 +41,7 @@ impl Drops {
         other: Some(0),
     };
 
-    fn of(row: &Listener) -> Self {
+    fn of(row: &ListenerRecord) -> Self {
         // Where nothing was dropped, nothing was for any cause.
         if row.drops_total == Some(0) {
             return Self::NONE;
@@ -58,21 +58,21 @@ impl Drops {
     }
 
     /// `None` if the event is about something that is no drop.
-    fn of_event(event: &ListenEvent) -> Option<Self> {
+    fn of_event(event: &DropEvent) -> Option<Self> {
         let mut drops = Self { total: event.count, ..Self::NONE };
-        match event.cause.as_deref() {
-            Some("accept_queue_syn") => {
+        match event.cause {
+            Some(Cause::AcceptQueueSyn) => {
                 (drops.accept, drops.accept_syn) = (event.count, event.count);
             }
-            Some("accept_queue_ack") => {
+            Some(Cause::AcceptQueueAck) => {
                 (drops.accept, drops.accept_ack) = (event.count, event.count);
             }
-            Some("accept_queue") => {
+            Some(Cause::AcceptQueue) => {
                 drops = Self { accept_syn: None, accept_ack: None, accept: event.count, ..drops };
             }
-            Some("syn_queue") => drops.syn = event.count,
-            Some("other") => drops.other = event.count,
-            Some(_) => return None,
+            Some(Cause::SynQueue) => drops.syn = event.count,
+            Some(Cause::Other) => drops.other = event.count,
+            Some(Cause::Cookie) => return None,
             None => drops = Self { total: event.count, ..Self::default() },
         }
         Some(drops)
@@ -123,12 +123,12 @@ pub struct Minutes(HashMap<ListenerKey, Minute>);
 
 impl Minutes {
     /// Takes in an interval of a listener.
-    pub fn take(&mut self, row: &Listener) {
+    pub fn take(&mut self, row: &ListenerRecord) {
         self.add((row.laddr, row.lport, row.netns, row.pid), row.ts.0, Drops::of(row));
     }
 
     /// Takes in a loss.
-    pub fn event(&mut self, event: &ListenEvent) {
+    pub fn event(&mut self, event: &DropEvent) {
         if let Some(drops) = Drops::of_event(event) {
             self.add((event.laddr, event.lport, event.netns, event.pid), event.ts.0, drops);
         }
@@ -154,7 +154,7 @@ impl Minutes {
     }
 
     /// What a listener has dropped in the minute before `now`.
-    pub fn of(&self, row: &Listener, now: i64) -> Drops {
+    pub fn of(&self, row: &ListenerRecord, now: i64) -> Drops {
         let id = (row.laddr, row.lport, row.netns, row.pid);
         let Some(minute) = self.0.get(&id) else { return Drops::default() };
         let oldest = now.div_euclid(SECOND) - SECONDS;
@@ -171,22 +171,22 @@ impl Minutes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dash::record::Ts;
+    use crate::report::Ts;
 
-    fn row(second: i64, total: Option<u64>, syn: Option<u64>) -> Listener {
-        Listener {
+    fn row(second: i64, total: Option<u64>, syn: Option<u64>) -> ListenerRecord {
+        ListenerRecord {
             ts: Ts(second * SECOND),
             lport: Some(80),
             drops_total: total,
             drops_accept_syn: syn,
-            ..Listener::default()
+            ..ListenerRecord::default()
         }
     }
 
     #[test]
     fn a_minute_is_added_up_by_cause_however_often_it_is_told() {
         let mut minutes = Minutes::default();
-        let row = |tenth: i64, drops| Listener {
+        let row = |tenth: i64, drops| ListenerRecord {
             ts: Ts(100 * SECOND + tenth * SECOND / 10),
             ..row(0, Some(drops), Some(drops))
         };
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_full_accept_queue_is_a_cause_though_its_moment_is_not_known() {
         let mut minutes = Minutes::default();
-        let full = Listener { drops_accept: Some(9), ..row(1, Some(9), None) };
+        let full = ListenerRecord { drops_accept: Some(9), ..row(1, Some(9), None) };
         minutes.take(&full);
         assert_eq!(minutes.of(&full, SECOND).worst(), Some("accept queue full"));
     }

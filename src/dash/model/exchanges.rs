@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
-use crate::dash::record::{By, Exchange, Latency, Ts};
+use crate::group::Grouping;
 use crate::hist::Histogram;
+use crate::latency::{Exchange, Latency, LatencyKind, Role};
+use crate::report::Ts;
+use crate::wire::LatencyOutcome;
 
 const SECOND: i64 = 1_000_000_000;
 /// Keys of a second that are told apart.
 const ROOM: usize = 2_000;
 
 /// What was measured, at which end, of which process.
-type Name = (Option<Box<str>>, Option<Box<str>>, Option<u32>);
+type Name = (Option<LatencyKind>, Option<Role>, Option<u32>);
 
 /// Those of the running second.
 #[derive(Clone, Debug, Default)]
@@ -27,16 +30,16 @@ impl Exchanges {
         let second = one.ts.0.div_euclid(SECOND);
         let over = if second == self.second { Vec::new() } else { self.finish(one.ts.0) };
         self.second = second;
-        let name = (one.what.clone(), one.role.clone(), one.pid);
+        let name = (one.what, one.role, one.pid);
         if self.groups.len() >= ROOM && !self.groups.contains_key(&name) {
             self.left_out += 1;
             return over;
         }
         let (row, hist) = self.groups.entry(name).or_insert_with(|| (fresh(one), <_>::default()));
-        let failures = match one.outcome.as_deref() {
-            Some("refused") => &mut row.refused,
-            Some("timed_out") => &mut row.timed_out,
-            Some("failed") => &mut row.failed,
+        let failures = match one.outcome {
+            Some(LatencyOutcome::Refused) => &mut row.refused,
+            Some(LatencyOutcome::TimedOut) => &mut row.timed_out,
+            Some(LatencyOutcome::Failed) => &mut row.failed,
             _ => {
                 if let Some(ns) = one.duration_ns {
                     hist.record(ns);
@@ -60,9 +63,9 @@ impl Exchanges {
 
 fn fresh(one: &Exchange) -> Latency {
     Latency {
-        what: one.what.clone(),
-        role: one.role.clone(),
-        by: By::Process,
+        what: one.what,
+        role: one.role,
+        by: Grouping::Process,
         pid: one.pid,
         comm: one.comm.clone(),
         interval_ns: Some(SECOND.unsigned_abs()),
@@ -90,13 +93,13 @@ fn finished(row: Latency, hist: &Histogram, end: i64) -> Latency {
 mod tests {
     use super::*;
 
-    fn exchange(ms: i64, pid: u32, duration_ms: u64, outcome: &str) -> Exchange {
+    fn exchange(ms: i64, pid: u32, duration_ms: u64, outcome: LatencyOutcome) -> Exchange {
         Exchange {
             ts: Ts(ms * 1_000_000),
-            what: Some("response".into()),
+            what: Some(LatencyKind::Response),
             pid: Some(pid),
             duration_ns: Some(duration_ms * 1_000_000),
-            outcome: Some(outcome.into()),
+            outcome: Some(outcome),
             ..Exchange::default()
         }
     }
@@ -106,11 +109,11 @@ mod tests {
         let mut exchanges = Exchanges::default();
         let mut told = Vec::new();
         for ms in 5000..5100 {
-            told.extend(exchanges.take(&exchange(ms, 7, 10, "done")));
+            told.extend(exchanges.take(&exchange(ms, 7, 10, LatencyOutcome::Done)));
         }
-        told.extend(exchanges.take(&exchange(5100, 7, 900, "timed_out")));
+        told.extend(exchanges.take(&exchange(5100, 7, 900, LatencyOutcome::TimedOut)));
         assert!(told.is_empty() && exchanges.finish(5_999_999_999).is_empty());
-        let rows = exchanges.take(&exchange(6000, 8, 10, "done"));
+        let rows = exchanges.take(&exchange(6000, 8, 10, LatencyOutcome::Done));
         let row = &rows[0];
         assert_eq!((rows.len(), row.ts.0, row.pid, row.count), (1, 6 * SECOND, Some(7), Some(100)));
         assert_eq!((row.max_ns, row.timed_out), (Some(10_000_000), Some(1)));

@@ -1,7 +1,9 @@
 //! What is wrong, in words, worst first.
 
 use super::{Metric, Model};
-use crate::dash::record::{By, Key, Listener};
+use crate::group::Grouping;
+use crate::listen::ListenerRecord;
+use crate::report::Key;
 use crate::report::{Cell, Ctx, human};
 use crate::tcp_state::TcpState;
 
@@ -107,11 +109,11 @@ fn clients(model: &Model, found: &mut Vec<Finding>) {
 }
 
 fn close_wait(model: &Model, found: &mut Vec<Finding>) {
-    let age = |row: &&crate::dash::record::CloseWait| row.age_ns.or(row.age_at_least_ns);
+    let age = |row: &&crate::states::socket_summary::CloseWait| row.age_ns.or(row.age_at_least_ns);
     let old =
         model.close_wait.rows().filter(|row| age(row).is_some_and(|ns| ns >= LONG_CLOSE_WAIT));
     let Some(oldest) = old.max_by_key(age) else { return };
-    let holders = model.holders(TcpState::CloseWait, By::Process);
+    let holders = model.holders(TcpState::CloseWait, Grouping::Process);
     let of_process = holders.iter().filter(|(key, _)| key.pid == oldest.pid);
     let held = super::sum(of_process.map(|(_, count)| *count));
     let sockets = match held {
@@ -137,11 +139,11 @@ fn time_wait(model: &Model, found: &mut Vec<Finding>) {
         return;
     }
     let mut text = format!("{count} sockets in TIME_WAIT");
-    if let Some((key, most)) = model.holders(TcpState::TimeWait, By::Process).first() {
+    if let Some((key, most)) = model.holders(TcpState::TimeWait, Grouping::Process).first() {
         text = format!("{text}, {most} of {}", process(key));
     }
     if let Some((Key { raddr: Some(raddr), .. }, most)) =
-        model.holders(TcpState::TimeWait, By::Remote).first()
+        model.holders(TcpState::TimeWait, Grouping::Remote).first()
     {
         text = format!("{text}, {most} to {raddr}");
     }
@@ -169,12 +171,12 @@ fn retransmits(model: &Model, found: &mut Vec<Finding>) {
 /// `nginx (812)`, safe to show.
 pub fn process(key: &Key) -> String {
     let Some(pid) = key.pid else { return "an unknown process".to_owned() };
-    let comm = key.comm.as_deref().map_or("-".to_owned(), |comm| text(Cell::Text(comm.as_bytes())));
+    let comm = text(Cell::comm(key.comm.as_ref()));
     format!("{comm} ({pid})")
 }
 
 /// `[::]:443 of nginx (812)`
-pub fn listener_name(row: &Listener) -> String {
+pub fn listener_name(row: &ListenerRecord) -> String {
     format!("{} of {}", text(Cell::Endpoint(row.laddr, row.lport)), process(&row.key()))
 }
 

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::{float, per_second};
-use crate::dash::record::{Count, Mib, StateChange};
+use crate::count::Count;
+use crate::nstat::Mib;
+use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
 const SECOND: i64 = 1_000_000_000;
@@ -64,9 +66,10 @@ pub struct History {
 impl History {
     /// Takes in the total of an interval.
     pub fn total(&mut self, row: &Count) {
-        let rate = |calls| Some(per_second(calls, row.interval_ns));
-        self.fill(row.ts.0, row.interval_ns, Metric::Sends, rate(row.tx_calls));
-        self.fill(row.ts.0, row.interval_ns, Metric::Receives, rate(row.rx_calls));
+        let interval_ns = row.interval_ns.unwrap_or(0);
+        let rate = |calls| Some(per_second(calls, interval_ns));
+        self.fill(row.ts.0, interval_ns, Metric::Sends, rate(row.tx_calls));
+        self.fill(row.ts.0, interval_ns, Metric::Receives, rate(row.rx_calls));
     }
 
     /// Takes in the kernel's own counters.
@@ -78,8 +81,8 @@ impl History {
             (Metric::Retransmits, mib.retrans_segs),
             (Metric::Resets, mib.out_rsts),
         ] {
-            let rate = value.map(|value| per_second(value, mib.interval_ns));
-            self.fill(mib.ts.0, mib.interval_ns, series, rate);
+            let rate = value.map(|value| per_second(value, mib.interval_ns.unwrap_or(0)));
+            self.fill(mib.ts.0, mib.interval_ns.unwrap_or(0), series, rate);
         }
     }
 
@@ -176,12 +179,12 @@ pub fn peak(values: &[Option<f64>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dash::record::Ts;
+    use crate::report::Ts;
 
     fn total(second: i64, seconds: u64, calls: u64) -> Count {
         Count {
             ts: Ts(second * SECOND + 5),
-            interval_ns: seconds * 1_000_000_000,
+            interval_ns: Some(seconds * 1_000_000_000),
             tx_calls: calls,
             ..Count::default()
         }
@@ -215,7 +218,7 @@ mod tests {
         history.state(&change(TcpState::Established, TcpState::FinWait1));
         assert_eq!(history.newest(Metric::Opens, 7 * SECOND), Some(1.0));
         assert_eq!(history.newest(Metric::Accepts, 7 * SECOND), Some(0.0));
-        let mib = Mib { active_opens: Some(4), interval_ns: 1_000_000_000, ..Mib::default() };
+        let mib = Mib { active_opens: Some(4), interval_ns: Some(1_000_000_000), ..Mib::default() };
         history.mib(&Mib { ts: Ts(8 * SECOND), ..mib });
         history.state(&change(TcpState::SynSent, TcpState::Established));
         assert_eq!(history.newest(Metric::Opens, 8 * SECOND), Some(4.0));

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::dash::record::{Key, ListenEvent, Listener};
+use crate::listen::{Cause, DropEvent, ListenerRecord};
+use crate::report::Key;
 
 /// Listeners that are remembered.
 const ROOM: usize = 2_000;
 
 /// The last loss of each, and what it tells of the listener.
 #[derive(Clone, Debug, Default)]
-pub struct ListenersByEvent(BTreeMap<Key, (ListenEvent, Listener)>);
+pub struct ListenersByEvent(BTreeMap<Key, (DropEvent, ListenerRecord)>);
 
 impl ListenersByEvent {
     /// Takes in a loss.
-    pub fn take(&mut self, event: ListenEvent) {
-        let key = event.key();
+    pub fn take(&mut self, event: DropEvent) {
+        let key = Key { raddr: None, rport: None, ..event.key() };
         if self.0.len() < ROOM || self.0.contains_key(&key) {
             let row = row(&event);
             self.0.insert(key, (event, row));
@@ -22,12 +23,12 @@ impl ListenersByEvent {
     }
 
     /// The listeners.
-    pub fn rows(&self) -> impl Iterator<Item = &Listener> {
+    pub fn rows(&self) -> impl Iterator<Item = &ListenerRecord> {
         self.0.values().map(|(_, row)| row)
     }
 
     /// The last loss of each.
-    pub fn events(&self) -> impl Iterator<Item = &ListenEvent> {
+    pub fn events(&self) -> impl Iterator<Item = &DropEvent> {
         self.0.values().map(|(event, _)| event)
     }
 
@@ -38,9 +39,9 @@ impl ListenersByEvent {
 }
 
 /// The queue is known of the moment, and only the one that decided.
-fn row(event: &ListenEvent) -> Listener {
-    let full = event.cause.as_deref().is_some_and(|cause| cause.starts_with("accept_queue"));
-    Listener {
+fn row(event: &DropEvent) -> ListenerRecord {
+    let full = event.cause.is_some_and(Cause::is_accept_queue);
+    ListenerRecord {
         ts: event.ts,
         laddr: event.laddr,
         lport: event.lport,
@@ -49,6 +50,6 @@ fn row(event: &ListenEvent) -> Listener {
         netns: event.netns,
         accept_now: event.queue.filter(|_| full),
         accept_limit: event.limit.filter(|_| full),
-        ..Listener::default()
+        ..ListenerRecord::default()
     }
 }

@@ -10,12 +10,17 @@ mod interval;
 mod listeners_by_event;
 mod series;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::record::{
-    By, CloseWait, Count, Exchange, Key, Latency, ListenClient, Listener, Mib, Note, Record,
-    Socket, Sockets, ToolStatus,
-};
+use crate::count::Count;
+use crate::group::Grouping;
+use crate::latency::{Exchange, Latency, LatencyKind};
+use crate::listen::{DropClient, ListenerRecord};
+use crate::nstat::Mib;
+use crate::record::AnyRecord;
+use crate::report::{Key, Note, Status};
+use crate::states::socket_summary::{CloseWait, Socket, Sockets};
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
@@ -39,9 +44,9 @@ const STALE: i64 = 60_000_000_000;
 #[derive(Clone, Debug)]
 pub struct Tool {
     /// The last.
-    pub status: ToolStatus,
+    pub status: Status,
     /// The one before.
-    pub before: Option<ToolStatus>,
+    pub before: Option<Status>,
 }
 
 /// Everything that views are drawn from.
@@ -50,27 +55,27 @@ pub struct Model {
     /// The latest time of any record, wall-clock ns; 0 before the first.
     pub now: i64,
     /// What was sent and received, by grouping.
-    pub counts: Groups<By, Count>,
+    pub counts: Groups<Grouping, Count>,
     /// Sockets by state, by grouping and network namespace.
-    pub sockets: Groups<(Option<By>, Option<u32>), Sockets>,
+    pub sockets: Groups<(Option<Grouping>, Option<u32>), Sockets>,
     /// Single sockets as they are, by network namespace.
     pub list: Groups<Option<u32>, Socket>,
     /// The oldest in `CLOSE_WAIT`, by network namespace.
     pub close_wait: Groups<Option<u32>, CloseWait>,
     /// Quantiles, by what was measured and grouping.
-    pub latency: Groups<(Box<str>, By), Latency>,
+    pub latency: Groups<(Option<LatencyKind>, Grouping), Latency>,
     /// Listeners, by network namespace.
-    pub listeners: Groups<Option<u32>, Listener>,
+    pub listeners: Groups<Option<u32>, ListenerRecord>,
     /// Counters of network namespaces.
     pub mibs: Groups<Option<u32>, Mib>,
     /// Tools by name.
-    pub tools: BTreeMap<Box<str>, Tool>,
+    pub tools: BTreeMap<Cow<'static, str>, Tool>,
     /// Connections by what their state changes tell.
     pub connections: Connections,
     /// The last exchanges, newest last.
     pub exchanges: VecDeque<Exchange>,
     /// What clients have lost, those who lost most first.
-    pub clients: Groups<(), ListenClient>,
+    pub clients: Groups<(), DropClient>,
     /// The last remarks, newest last.
     pub notes: VecDeque<Note>,
     /// The whole machine over time.
@@ -91,39 +96,43 @@ pub struct Model {
 
 impl Model {
     /// Takes in one record.
-    pub fn take(&mut self, record: Record) {
+    pub fn take(&mut self, record: AnyRecord) {
         self.records += 1;
         self.now = self.now.max(record.ts());
         match record {
-            Record::Count(count) => self.count(*count),
-            Record::Sockets(row) => {
+            AnyRecord::Count(count) => self.count(*count),
+            AnyRecord::Sockets(row) => {
                 let key = (row.by, row.netns);
-                self.sockets.take(key, row.ts.0, row);
+                self.sockets.take(key, row.ts.0, *row);
             }
-            Record::Socket(row) => self.list.take(row.netns, row.ts.0, *row),
-            Record::CloseWait(row) => self.close_wait.take(row.netns, row.ts.0, row),
-            Record::State(change) => {
+            AnyRecord::Socket(row) => self.list.take(row.netns, row.ts.0, *row),
+            AnyRecord::CloseWait(row) => self.close_wait.take(row.netns, row.ts.0, *row),
+            AnyRecord::State(change) => {
                 self.history.state(&change);
                 self.connections.take(&change);
             }
-            Record::Latency(row) => {
+            AnyRecord::Latency(row) => {
                 self.has_quantiles = true;
                 self.latency(*row);
             }
-            Record::Exchange(row) => self.exchange(*row),
-            Record::Listener(row) => self.listener(*row),
-            Record::ListenEvent(event) => {
+            AnyRecord::Exchange(row) => self.exchange(*row),
+            AnyRecord::Listener(row) => self.listener(*row),
+            AnyRecord::ListenEvent(event) => {
                 self.drops.event(&event);
                 self.listeners_by_event.take(*event);
             }
-            Record::ListenClient(client) => self.clients.take((), client.ts.0, client),
-            Record::Mib(mib) => {
+            AnyRecord::ListenClient(client) => self.clients.take((), client.ts.0, *client),
+            AnyRecord::Mib(mib) => {
                 self.history.mib(&mib);
-                self.mibs.take(mib.netns, mib.ts.0, mib);
+                self.mibs.take(mib.netns, mib.ts.0, *mib);
             }
-            Record::Status(status) => self.status(*status),
-            Record::Note(note) => remember(&mut self.notes, NOTES, note),
-            Record::Check(_) => {}
+            AnyRecord::Status(status) => self.status(*status),
+            AnyRecord::Note(note) => remember(&mut self.notes, NOTES, *note),
+            AnyRecord::Advice(advice) => {
+                let note = Note { ts: advice.ts, text: advice.text };
+                remember(&mut self.notes, NOTES, note);
+            }
+            AnyRecord::Facts(_) | AnyRecord::Hook(_) | AnyRecord::Tool(_) => {}
         }
     }
 
@@ -132,11 +141,11 @@ impl Model {
             self.history.total(&row);
         } else if !row.other {
             let who = match row.by {
-                By::Process => Some(Who::Process(row.pid)),
-                By::Connection => Ends::of(&row.key()).map(Who::Connection),
+                Grouping::Process => Some(Who::Process(row.pid)),
+                Grouping::Connection => Ends::of(&row.key()).map(Who::Connection),
                 _ => None,
             };
-            let rate = |bytes| per_second(bytes, row.interval_ns);
+            let rate = |bytes| per_second(bytes, row.interval_ns.unwrap_or(0));
             if let Some(who) = who {
                 let point =
                     Point { ts: row.ts.0, values: [rate(row.tx_bytes), rate(row.rx_bytes)] };
@@ -151,16 +160,16 @@ impl Model {
 
     /// Where connections are counted and not processes, a process is all of its connections.
     fn follow_processes(&mut self) {
-        let Some(interval) = self.counts.get(&By::Connection) else { return };
-        if interval.ts == self.followed || self.counts.get(&By::Process).is_some() {
+        let Some(interval) = self.counts.get(&Grouping::Connection) else { return };
+        if interval.ts == self.followed || self.counts.get(&Grouping::Process).is_some() {
             return;
         }
         self.followed = interval.ts;
         let mut sums: BTreeMap<Option<u32>, [f64; 2]> = BTreeMap::new();
         for row in interval.rows.iter().filter(|row| !row.total && !row.other) {
             let [sent, received] = sums.entry(row.pid).or_default();
-            *sent += per_second(row.tx_bytes, row.interval_ns);
-            *received += per_second(row.rx_bytes, row.interval_ns);
+            *sent += per_second(row.tx_bytes, row.interval_ns.unwrap_or(0));
+            *received += per_second(row.rx_bytes, row.interval_ns.unwrap_or(0));
         }
         for (pid, values) in sums {
             self.series.push(Who::Process(pid), Point { ts: self.followed, values });
@@ -168,12 +177,11 @@ impl Model {
     }
 
     fn latency(&mut self, row: Latency) {
-        let what = row.what.clone().unwrap_or_default();
         self.series.latency(&row);
-        self.latency.take((what, row.by), row.ts.0, row);
+        self.latency.take((row.what, row.by), row.ts.0, row);
     }
 
-    fn listener(&mut self, row: Listener) {
+    fn listener(&mut self, row: ListenerRecord) {
         let who = Who::Listener(row.laddr, row.lport, row.netns);
         let drops = row.drops_total.map_or(f64::NAN, float);
         let queue = row.accept_peak.or(row.accept_now).map_or(f64::NAN, float);
@@ -194,17 +202,17 @@ impl Model {
     }
 
     /// All listeners; those of which losses alone are told last.
-    pub fn all_listeners(&self) -> impl Iterator<Item = &Listener> {
-        let told = |row: &&Listener| !self.listeners.rows().any(|one| one.key() == row.key());
+    pub fn all_listeners(&self) -> impl Iterator<Item = &ListenerRecord> {
+        let told = |row: &&ListenerRecord| !self.listeners.rows().any(|one| one.key() == row.key());
         self.listeners.rows().chain(self.listeners_by_event.rows().filter(told))
     }
 
     /// What a listener has dropped in the last minute.
-    pub fn drops_lately(&self, row: &Listener) -> Drops {
+    pub fn drops_lately(&self, row: &ListenerRecord) -> Drops {
         self.drops.of(row, self.now)
     }
 
-    fn status(&mut self, status: ToolStatus) {
+    fn status(&mut self, status: Status) {
         if let Some(tool) = self.tools.get_mut(&status.tool) {
             // A run that starts again counts from 0 again.
             let goes_on = status.attempted >= tool.status.attempted;
@@ -256,23 +264,27 @@ impl Model {
     }
 
     /// The last interval of everything, in the order of time.
-    pub fn records(&self) -> Vec<Record> {
-        let mut records: Vec<Record> = Vec::new();
-        records
-            .extend(self.tools.values().map(|tool| Record::Status(Box::new(tool.status.clone()))));
-        records.extend(self.counts.rows().map(|row| Record::Count(Box::new(row.clone()))));
-        records.extend(self.sockets.rows().map(|row| Record::Sockets(row.clone())));
-        records.extend(self.list.rows().map(|row| Record::Socket(Box::new(row.clone()))));
-        records.extend(self.close_wait.rows().map(|row| Record::CloseWait(row.clone())));
-        records.extend(self.latency.rows().map(|row| Record::Latency(Box::new(row.clone()))));
-        records.extend(self.listeners.rows().map(|row| Record::Listener(Box::new(row.clone()))));
-        let losses = self.listeners_by_event.events().cloned();
-        records.extend(losses.map(|loss| Record::ListenEvent(Box::new(loss))));
-        records.extend(self.clients.rows().map(|row| Record::ListenClient(row.clone())));
-        records.extend(self.mibs.rows().map(|row| Record::Mib(row.clone())));
-        records.extend(self.exchanges.iter().map(|row| Record::Exchange(Box::new(row.clone()))));
-        records.extend(self.notes.iter().map(|note| Record::Note(note.clone())));
-        records.sort_by_key(Record::ts);
+    pub fn records(&self) -> Vec<AnyRecord> {
+        fn add<'a, R: Clone + Into<AnyRecord> + 'a>(
+            records: &mut Vec<AnyRecord>,
+            rows: impl Iterator<Item = &'a R>,
+        ) {
+            records.extend(rows.cloned().map(Into::into));
+        }
+        let mut records = Vec::new();
+        add(&mut records, self.tools.values().map(|tool| &tool.status));
+        add(&mut records, self.counts.rows());
+        add(&mut records, self.sockets.rows());
+        add(&mut records, self.list.rows());
+        add(&mut records, self.close_wait.rows());
+        add(&mut records, self.latency.rows());
+        add(&mut records, self.listeners.rows());
+        add(&mut records, self.listeners_by_event.events());
+        add(&mut records, self.clients.rows());
+        add(&mut records, self.mibs.rows());
+        add(&mut records, self.exchanges.iter());
+        add(&mut records, self.notes.iter());
+        records.sort_by_key(AnyRecord::ts);
         records
     }
 
@@ -294,7 +306,7 @@ impl Model {
     }
 
     /// Who has most sockets in a state under a grouping, most first.
-    pub fn holders(&self, state: TcpState, by: By) -> Vec<(Key, u64)> {
+    pub fn holders(&self, state: TcpState, by: Grouping) -> Vec<(Key, u64)> {
         let groups = self.sockets.iter().filter(|((group, _), _)| *group == Some(by));
         let rows = groups.flat_map(|(_, interval)| &interval.rows);
         let mut sums: BTreeMap<_, (Key, u64)> = BTreeMap::new();

@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use super::Ends;
-use crate::dash::record::{Key, Latency};
+use crate::latency::{Latency, LatencyKind, Role};
+use crate::report::Key;
 
 /// Intervals that are remembered of each.
 const POINTS: usize = 120;
@@ -40,10 +41,10 @@ pub struct Point {
 pub type Points = VecDeque<Point>;
 
 /// What a latency row is about.
-type LatencyName = (Option<Box<str>>, Option<Box<str>>, Key);
+type LatencyName = (Option<LatencyKind>, Option<Role>, Key);
 
 fn name(row: &Latency) -> LatencyName {
-    (row.what.clone(), row.role.clone(), row.key())
+    (row.what, row.role, row.key())
 }
 
 /// All trails.
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_measured_every_interval_outlives_what_was_once() {
         let row = |ts: i64, pid: u32| Latency {
-            ts: crate::dash::record::Ts(ts * 1_000),
+            ts: crate::report::Ts(ts * 1_000),
             interval_ns: Some(1_000),
             pid: Some(pid),
             ..Latency::default()

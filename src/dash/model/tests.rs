@@ -1,11 +1,11 @@
 use super::*;
-use crate::dash::record::Ts;
+use crate::report::Ts;
 use crate::tcp_state::TcpState;
 
 fn model(lines: &[&str]) -> Model {
     let mut model = Model::default();
     for line in lines {
-        model.take(Record::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}")));
+        model.take(AnyRecord::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}")));
     }
     model.settle();
     model
@@ -25,7 +25,7 @@ fn states_add_up_over_namespaces_and_stay_unknown_where_nobody_tells() {
     assert_eq!(states[usize::from(TcpState::TimeWait.number())], Some(12_001));
     assert_eq!(states[usize::from(TcpState::Close.number())], None);
     assert_eq!(Model::default().states(), None);
-    let holders = model.holders(TcpState::TimeWait, By::Process);
+    let holders = model.holders(TcpState::TimeWait, Grouping::Process);
     assert_eq!((holders[0].0.pid, holders[0].1), (Some(7), 11_000));
 }
 
@@ -62,9 +62,9 @@ fn old_intervals_go_and_a_tool_that_starts_again_has_no_before() {
     let mut model = model(&lines);
     assert!(model.sockets.is_empty());
     let status =
-        |attempted| ToolStatus { ts: Ts(1), tool: "t".into(), attempted, ..Default::default() };
-    model.take(Record::Status(Box::new(status(9))));
+        |attempted| Status { ts: Ts(1), tool: "t".into(), attempted, ..Default::default() };
+    model.take(AnyRecord::Status(Box::new(status(9))));
     assert_eq!(model.tools["t"].before.as_ref().unwrap().attempted, 5);
-    model.take(Record::Status(Box::new(status(2))));
+    model.take(AnyRecord::Status(Box::new(status(2))));
     assert!(model.tools["t"].before.is_none());
 }

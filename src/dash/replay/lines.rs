@@ -4,7 +4,7 @@
 use std::io::{self, SeekFrom};
 
 use super::input::Input;
-use crate::dash::record::{Damage, Record};
+use crate::record::{AnyRecord, Damage};
 
 /// The longest line that is read; those of this kit have a few hundred bytes, with all buckets of
 /// a histogram some thousands.
@@ -20,7 +20,7 @@ const SKIP: u64 = 16 << 20;
 #[derive(Debug)]
 pub enum Read {
     /// One of ours.
-    Record(Record),
+    Record(AnyRecord),
     /// None of ours, at this place.
     Damaged(Damage, u64),
     /// None yet: within a line that is too long, and may have no end.
@@ -121,7 +121,7 @@ impl Lines {
 
     /// What the line that begins at an offset says.
     fn parsed(&self, begin: u64) -> Read {
-        match Record::parse(self.line.trim_ascii()) {
+        match AnyRecord::parse(self.line.trim_ascii()) {
             Ok(record) => Read::Record(record),
             Err(damage) => Read::Damaged(damage, begin),
         }

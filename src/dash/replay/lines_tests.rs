@@ -14,7 +14,7 @@ fn lines(text: impl Into<Vec<u8>>) -> Lines {
     Lines::new(Box::new(io::Cursor::new(text.into())))
 }
 
-fn second(record: &Record) -> i64 {
+fn second(record: &AnyRecord) -> i64 {
     record.ts() / 1_000_000_000 % 86_400
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::lines::{Lines, Read};
 use super::speed::Speed;
-use crate::dash::record::Record;
 use crate::dash::{Control, Event, Progress};
+use crate::record::AnyRecord;
 
 const SECOND: i64 = 1_000_000_000;
 /// Frames of a recording come so often.
@@ -31,7 +31,7 @@ const HOPELESS: u64 = 1000;
 pub struct Player {
     lines: Lines,
     /// Read, but not due yet.
-    next: Option<Record>,
+    next: Option<AnyRecord>,
     progress: Progress,
     speed: Speed,
     /// Reads on while nobody writes: keys would wait too.
@@ -57,7 +57,7 @@ impl Player {
             foreign: None,
         };
         player.progress.speed = speed.factor();
-        if let Some(first) = player.peek()?.map(Record::ts) {
+        if let Some(first) = player.peek()?.map(AnyRecord::ts) {
             player.begin(first);
         }
         player.waits = true;
@@ -79,7 +79,7 @@ impl Player {
     }
 
     /// Makes sure that the next record is known, if there is one.
-    fn peek(&mut self) -> io::Result<Option<&Record>> {
+    fn peek(&mut self) -> io::Result<Option<&AnyRecord>> {
         while self.next.is_none() && !self.progress.ended {
             if !self.waits && self.lines.is_quiet() {
                 break;
@@ -136,7 +136,7 @@ impl Player {
         if self.progress.paused || self.progress.ended {
             return Ok(Vec::new());
         }
-        match self.peek()?.map(Record::ts) {
+        match self.peek()?.map(AnyRecord::ts) {
             Some(ts) if self.progress.first.is_none() => self.begin(ts),
             Some(_) => {}
             // Time stands still while nobody writes.
@@ -145,7 +145,7 @@ impl Player {
         let ns = elapsed.as_secs_f64() * 1e9 * self.speed.factor();
         #[allow(clippy::cast_possible_truncation, reason = "saturates")]
         let mut until = self.progress.now.saturating_add(ns as i64);
-        if let Some(next) = self.peek()?.map(Record::ts)
+        if let Some(next) = self.peek()?.map(AnyRecord::ts)
             && next > until.saturating_add(SILENCE)
         {
             until = next;
@@ -156,11 +156,11 @@ impl Player {
     /// Everything up to a time, or as much of it as may be handed over at once.
     fn read_until(&mut self, until: i64) -> io::Result<Vec<Event>> {
         let mut events = Vec::new();
-        let mut records: Vec<Record> = Vec::new();
+        let mut records: Vec<AnyRecord> = Vec::new();
         let quiet = self.peek()?.is_none() && !self.progress.ended;
         let mut now = if quiet { self.progress.now } else { until };
-        while let Some(ts) = self.peek()?.map(Record::ts).filter(|ts| *ts <= until) {
-            let last = records.last().map(Record::ts);
+        while let Some(ts) = self.peek()?.map(AnyRecord::ts).filter(|ts| *ts <= until) {
+            let last = records.last().map(AnyRecord::ts);
             if records.len() >= BATCH && (last != Some(ts) || records.len() >= SAME) {
                 now = last.unwrap_or(until);
                 break;
@@ -179,7 +179,7 @@ impl Player {
             }
         }
         if self.progress.ended || until == i64::MAX {
-            now = records.last().map_or(self.progress.now, Record::ts);
+            now = records.last().map_or(self.progress.now, AnyRecord::ts);
         }
         self.progress.now = now;
         self.progress.last = self.progress.last.map(|last| last.max(now));
@@ -198,7 +198,7 @@ impl Player {
             Control::Faster => self.speed = self.speed.faster(),
             Control::Step => {
                 self.progress.paused = true;
-                let next = self.peek()?.map(Record::ts);
+                let next = self.peek()?.map(AnyRecord::ts);
                 return next.map_or(Ok(Vec::new()), |next| self.read_until(next));
             }
             Control::Seek(by) => return self.seek(self.progress.now.saturating_add(by)),

@@ -1,9 +1,9 @@
 //! The oldest sockets in `CLOSE_WAIT`.
 
-use super::{TableRow, age};
+use super::TableRow;
 use crate::dash::model::Ends;
-use crate::dash::record::{CloseWait, Key};
-use crate::report::{Column, Row};
+use crate::report::{Cell, Column, Key, Row, key};
+use crate::states::socket_summary::CloseWait;
 
 /// One socket.
 #[derive(Clone, Debug, Default)]
@@ -21,22 +21,18 @@ impl From<&CloseWait> for CloseWaitRow {
 }
 
 static COLUMNS: [Column<CloseWaitRow>; 5] = [
-    Column::right("pid", "PID", 7, |r: &CloseWaitRow| r.key.pid_cell(), "Process."),
-    Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Its name."),
-    Column::right("age", "AGE", 8, |r| age(r.row.age_ns, r.row.age_at_least_ns), "In CLOSE_WAIT."),
-    Column::left("local", "LADDR:LPORT", 21, |r| r.key.local_cell(), "This side."),
-    Column::left("remote", "RADDR:RPORT", 21, |r| r.key.remote_cell(), "The other side."),
+    Column::right(key!(Key::pid), "PID", 7, |r: &CloseWaitRow| Cell::id(r.key.pid)),
+    Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
+    Column::right("age", "AGE", 8, |r| Cell::age(r.row.age_ns, r.row.age_at_least_ns)),
+    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport)),
+    Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.key.raddr, r.key.rport)),
 ];
 
 impl Row for CloseWaitRow {
-    const KIND: &'static str = "close_wait";
+    const NAME: &'static str = "close_wait";
 
     fn columns() -> &'static [Column<Self>] {
         &COLUMNS
-    }
-
-    fn ts(&self) -> i64 {
-        self.row.ts.0
     }
 }
 

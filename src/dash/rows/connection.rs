@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
+use super::TableRow;
 use super::traffic::{Traffic, bytes, calls};
-use super::{TableRow, age};
+use crate::count::Count;
 use crate::dash::model::{Ends, Model, Step};
-use crate::dash::record::{By, Key};
 use crate::filter::Filter;
-use crate::report::{Cell, Column, Row};
+use crate::group::Grouping;
+use crate::report::{Cell, Column, Key, Row, key};
+use crate::states::socket_summary::Socket;
 use crate::tcp_state::TcpState;
 
 /// One connection.
@@ -31,65 +33,29 @@ pub struct ConnectionRow {
 }
 
 static COLUMNS: [Column<ConnectionRow>; 12] = [
-    Column::right("pid", "PID", 7, |r: &ConnectionRow| r.key.pid_cell(), "Process."),
-    Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Its name."),
-    Column::left("local", "LADDR:LPORT", 21, |r| r.key.local_cell(), "This side."),
-    Column::left("remote", "RADDR:RPORT", 21, |r| r.key.remote_cell(), "The other side."),
-    Column::right(
-        "tx_bytes",
-        "TXB/s",
-        6,
-        |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes),
-        "Bytes sent.",
-    ),
-    Column::right(
-        "rx_bytes",
-        "RXB/s",
-        6,
-        |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes),
-        "Bytes received.",
-    ),
-    Column::left(
-        "state",
-        "STATE",
-        11,
-        |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name())),
-        "Its state.",
-    ),
-    Column::right("age", "IN STATE", 8, |r| age(r.age, r.age_at_least), "Time in the state."),
-    Column::right("tx_calls", "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls), "Sends."),
-    Column::right(
-        "rx_calls",
-        "RX/s",
-        6,
-        |r| calls(r.traffic.as_ref(), |t| t.rx_calls),
-        "Receives.",
-    ),
-    Column::right(
-        "segs_in",
-        "SEGS IN/s",
-        9,
-        |r| calls(r.traffic.as_ref(), |t| t.segs_in),
-        "Segments in.",
-    ),
-    Column::right(
-        "errors",
-        "ERRORS/s",
-        8,
-        |r| calls(r.traffic.as_ref(), |t| t.errors),
-        "Failed calls.",
-    ),
+    Column::right(key!(Key::pid), "PID", 7, |r: &ConnectionRow| Cell::id(r.key.pid)),
+    Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
+    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport)),
+    Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.key.raddr, r.key.rport)),
+    Column::right(key!(Count::tx_bytes), "TXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes)),
+    Column::right(key!(Count::rx_bytes), "RXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes)),
+    Column::left(key!(Socket::state), "STATE", 11, |r| {
+        r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()))
+    }),
+    Column::right("age", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least)),
+    Column::right(key!(Count::tx_calls), "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls)),
+    Column::right(key!(Count::rx_calls), "RX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.rx_calls)),
+    Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| {
+        calls(r.traffic.as_ref(), |t| t.segs_in)
+    }),
+    Column::right(key!(Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors)),
 ];
 
 impl Row for ConnectionRow {
-    const KIND: &'static str = "connection";
+    const NAME: &'static str = "connection";
 
     fn columns() -> &'static [Column<Self>] {
         &COLUMNS
-    }
-
-    fn ts(&self) -> i64 {
-        self.ts
     }
 }
 
@@ -113,7 +79,7 @@ impl TableRow for ConnectionRow {
 
 /// All connections of which anything is known; those that the filter asks for.
 pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow> {
-    let passes = |key: &Key| filter.is_none_or(|filter| filter.passes(&key.subject()));
+    let passes = |key: &Key| filter.is_none_or(|filter| filter.passes(&key.into()));
     let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();
     for known in model.connections.iter().filter(|known| passes(&known.key)) {
         let Some(ends) = Ends::of(&known.key) else { continue };
@@ -150,7 +116,7 @@ pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow>
         row.age = row.age.or(held.age_ns);
         row.age_at_least = row.age_at_least.or(held.age_at_least_ns);
     }
-    for one in model.counts.get(&By::Connection).iter().flat_map(|interval| &interval.rows) {
+    for one in model.counts.get(&Grouping::Connection).iter().flat_map(|interval| &interval.rows) {
         let key = one.key();
         let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
         rows.entry(ends).or_insert_with(|| fresh(key)).traffic = Some(Traffic::of(one));

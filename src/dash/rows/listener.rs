@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{TableRow, id, nanos};
+use super::TableRow;
 use crate::dash::model::{Drops, Model};
-use crate::dash::record::{Key, Listener};
 use crate::filter::Filter;
-use crate::report::{Cell, Column, Row};
+use crate::listen::ListenerRecord;
+use crate::report::{Cell, Column, Key, Row, key};
 
 /// One listening socket.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,7 @@ pub struct ListenerRow {
     /// Whose it is and where it listens.
     pub key: Key,
     /// The line.
-    pub row: Listener,
+    pub row: ListenerRecord,
     /// Drops in the last minute.
     pub lately: Drops,
     /// The accept queue, drawn.
@@ -41,76 +41,46 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
 }
 
 static COLUMNS: [Column<ListenerRow>; 17] = [
-    Column::left(
-        "listener",
-        "LISTENER",
-        21,
-        |r: &ListenerRow| r.key.local_cell(),
-        "Where it listens.",
-    ),
-    Column::left("comm", "COMM", 11, |r| r.key.comm_cell(), "Process."),
-    Column::right("lately", "DROPS/MIN", 9, |r| id(r.lately.total), "Drops in the last minute."),
-    Column::left(
-        "accept",
-        "ACCEPT-Q now/peak/limit",
-        24,
-        |r| Cell::Word(&r.accept),
-        "Accept queue.",
-    ),
-    Column::left("syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn), "SYN queue."),
-    Column::right("drops_total", "DROPS", 6, |r| id(r.row.drops_total), "Drops in the interval."),
-    Column::right(
-        "accepts",
-        "ACCEPTS/s",
-        9,
-        |r| r.row.accepts.map_or(Cell::Missing, Cell::PerSec),
-        "Accepted.",
-    ),
-    Column::right(
-        "drops_accept",
-        "ACC FULL",
-        8,
-        |r| id(r.row.drops_accept),
-        "Accept queue full, at the SYN or at the ACK.",
-    ),
-    Column::right(
-        "drops_accept_syn",
-        "FULL@SYN",
-        8,
-        |r| id(r.row.drops_accept_syn),
-        "Accept queue full at the SYN.",
-    ),
-    Column::right(
-        "drops_accept_ack",
-        "FULL@ACK",
-        8,
-        |r| id(r.row.drops_accept_ack),
-        "Accept queue full at the ACK.",
-    ),
-    Column::right("drops_syn", "SYN FULL", 8, |r| id(r.row.drops_syn), "SYN queue full."),
-    Column::right("cookies", "COOKIES", 7, |r| id(r.row.cookies), "SYN queue full, cookie sent."),
-    Column::right("drops_other", "OTHER", 6, |r| id(r.row.drops_other), "Other drops."),
-    Column::right("wait_p50_ns", "WAIT P50", 8, |r| nanos(r.row.wait_p50_ns), "Until accepted."),
-    Column::right("wait_p99_ns", "WAIT P99", 8, |r| nanos(r.row.wait_p99_ns), "Until accepted."),
-    Column::right(
-        "synack_retrans",
-        "SYNACK RE",
-        9,
-        |r| id(r.row.synack_retrans),
-        "SYN-ACKs sent again.",
-    ),
-    Column::right("pid", "PID", 7, |r| r.key.pid_cell(), "Process."),
+    Column::left("listener", "LISTENER", 21, |r: &ListenerRow| {
+        Cell::Endpoint(r.key.laddr, r.key.lport)
+    }),
+    Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
+    Column::right("lately", "DROPS/MIN", 9, |r| Cell::id(r.lately.total)),
+    Column::left("accept", "ACCEPT-Q now/peak/limit", 24, |r| Cell::Word(&r.accept)),
+    Column::left("syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn)),
+    Column::right(key!(ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.row.drops_total)),
+    Column::right(key!(ListenerRecord::accepts), "ACCEPTS/s", 9, |r| {
+        r.row.accepts.map_or(Cell::Missing, Cell::PerSec)
+    }),
+    Column::right(key!(ListenerRecord::drops_accept), "ACC FULL", 8, |r| {
+        Cell::id(r.row.drops_accept)
+    }),
+    Column::right(key!(ListenerRecord::drops_accept_syn), "FULL@SYN", 8, |r| {
+        Cell::id(r.row.drops_accept_syn)
+    }),
+    Column::right(key!(ListenerRecord::drops_accept_ack), "FULL@ACK", 8, |r| {
+        Cell::id(r.row.drops_accept_ack)
+    }),
+    Column::right(key!(ListenerRecord::drops_syn), "SYN FULL", 8, |r| Cell::id(r.row.drops_syn)),
+    Column::right(key!(ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.row.cookies)),
+    Column::right(key!(ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.row.drops_other)),
+    Column::right(key!(ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| {
+        Cell::nanos(r.row.wait_p50_ns)
+    }),
+    Column::right(key!(ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| {
+        Cell::nanos(r.row.wait_p99_ns)
+    }),
+    Column::right(key!(ListenerRecord::synack_retrans), "SYNACK RE", 9, |r| {
+        Cell::id(r.row.synack_retrans)
+    }),
+    Column::right(key!(Key::pid), "PID", 7, |r| Cell::id(r.key.pid)),
 ];
 
 impl Row for ListenerRow {
-    const KIND: &'static str = "listener";
+    const NAME: &'static str = "listener";
 
     fn columns() -> &'static [Column<Self>] {
         &COLUMNS
-    }
-
-    fn ts(&self) -> i64 {
-        self.row.ts.0
     }
 }
 
@@ -134,7 +104,7 @@ impl TableRow for ListenerRow {
 
 /// The last interval of all listeners; those that the filter asks for.
 pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
-    let row = |row: &Listener| ListenerRow {
+    let row = |row: &ListenerRecord| ListenerRow {
         key: row.key(),
         lately: model.drops_lately(row),
         accept: gauge(row.accept_now, row.accept_peak, row.accept_limit, ascii),
@@ -142,7 +112,7 @@ pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<Lis
         row: row.clone(),
     };
     let rows = model.all_listeners().map(row);
-    rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key.subject()))).collect()
+    rows.filter(|row| filter.is_none_or(|f| f.passes(&(&row.key).into()))).collect()
 }
 
 #[cfg(test)]

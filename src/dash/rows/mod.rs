@@ -11,9 +11,7 @@ mod traffic;
 
 use std::hash::Hash;
 
-use crate::dash::record::Key;
-use crate::filter::Subject;
-use crate::report::{Cell, Row};
+use crate::report::{Key, Row};
 
 pub use close_wait::CloseWaitRow;
 pub use connection::{ConnectionRow, connections};
@@ -40,50 +38,6 @@ pub trait TableRow: Row + Clone {
     fn interval_ns(&self) -> u64 {
         0
     }
-}
-
-impl Key {
-    /// What filters look at.
-    pub fn subject(&self) -> Subject<'_> {
-        Subject {
-            pid: self.pid,
-            comm: self.comm.as_deref(),
-            laddr: self.laddr,
-            lport: self.lport,
-            raddr: self.raddr,
-            rport: self.rport,
-            netns: self.netns,
-            cgroup: self.cgroup.as_deref(),
-        }
-    }
-
-    fn pid_cell(&self) -> Cell<'_> {
-        self.pid.map_or(Cell::Missing, |pid| Cell::Id(pid.into()))
-    }
-
-    fn comm_cell(&self) -> Cell<'_> {
-        self.comm.as_ref().map_or(Cell::Missing, |comm| Cell::Text(comm.as_bytes()))
-    }
-
-    fn local_cell(&self) -> Cell<'_> {
-        Cell::Endpoint(self.laddr, self.lport)
-    }
-
-    fn remote_cell(&self) -> Cell<'_> {
-        Cell::Endpoint(self.raddr, self.rport)
-    }
-}
-
-fn id(value: Option<u64>) -> Cell<'static> {
-    value.map_or(Cell::Missing, Cell::Id)
-}
-
-fn nanos(value: Option<u64>) -> Cell<'static> {
-    value.map_or(Cell::Missing, Cell::Nanos)
-}
-
-fn age(exact: Option<u64>, at_least: Option<u64>) -> Cell<'static> {
-    exact.map_or_else(|| at_least.map_or(Cell::Missing, Cell::AtLeast), Cell::Nanos)
 }
 
 #[cfg(test)]

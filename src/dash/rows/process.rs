@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::TableRow;
 use super::traffic::{Traffic, bytes, calls};
-use super::{TableRow, id, nanos};
+use crate::count::Count;
 use crate::dash::model::{Model, sum};
-use crate::dash::record::{By, Key};
 use crate::filter::Filter;
-use crate::report::{Column, Row};
+use crate::group::Grouping;
+use crate::latency::LatencyKind;
+use crate::report::{Cell, Column, Key, Row, key};
 use crate::tcp_state::TcpState;
 
 /// One process.
@@ -35,79 +37,29 @@ impl ProcessRow {
 }
 
 static COLUMNS: [Column<ProcessRow>; 14] = [
-    Column::right("pid", "PID", 7, |r: &ProcessRow| r.key.pid_cell(), "Process."),
-    Column::left("comm", "COMM", 15, |r| r.key.comm_cell(), "Its name."),
-    Column::right(
-        "tx_bytes",
-        "TXB/s",
-        6,
-        |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes),
-        "Bytes sent.",
-    ),
-    Column::right(
-        "rx_bytes",
-        "RXB/s",
-        6,
-        |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes),
-        "Bytes received.",
-    ),
-    Column::right("sockets", "SOCKS", 6, |r| id(r.sockets.map(sum)), "Sockets."),
-    Column::right(
-        "time_wait",
-        "TIME_WAIT",
-        9,
-        |r| id(r.in_state(TcpState::TimeWait)),
-        "In TIME_WAIT.",
-    ),
-    Column::right(
-        "close_wait",
-        "CLOSE_WAIT",
-        10,
-        |r| id(r.in_state(TcpState::CloseWait)),
-        "In CLOSE_WAIT.",
-    ),
-    Column::right(
-        "established",
-        "ESTAB",
-        6,
-        |r| id(r.in_state(TcpState::Established)),
-        "Established.",
-    ),
-    Column::right("tx_calls", "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls), "Sends."),
-    Column::right(
-        "rx_calls",
-        "RX/s",
-        6,
-        |r| calls(r.traffic.as_ref(), |t| t.rx_calls),
-        "Receives.",
-    ),
-    Column::right("response_p99_ns", "RESP P99", 8, |r| nanos(r.response_p99), "Responses to it."),
-    Column::right("service_p99_ns", "SERV P99", 8, |r| nanos(r.service_p99), "Answers by it."),
-    Column::right(
-        "segs_in",
-        "SEGS IN/s",
-        9,
-        |r| calls(r.traffic.as_ref(), |t| t.segs_in),
-        "Segments in.",
-    ),
-    Column::right(
-        "errors",
-        "ERRORS/s",
-        8,
-        |r| calls(r.traffic.as_ref(), |t| t.errors),
-        "Failed calls.",
-    ),
+    Column::right(key!(Key::pid), "PID", 7, |r: &ProcessRow| Cell::id(r.key.pid)),
+    Column::left(key!(Key::comm), "COMM", 15, |r| Cell::comm(r.key.comm.as_ref())),
+    Column::right(key!(Count::tx_bytes), "TXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes)),
+    Column::right(key!(Count::rx_bytes), "RXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes)),
+    Column::right("sockets", "SOCKS", 6, |r| Cell::id(r.sockets.map(sum))),
+    Column::right("time_wait", "TIME_WAIT", 9, |r| Cell::id(r.in_state(TcpState::TimeWait))),
+    Column::right("close_wait", "CLOSE_WAIT", 10, |r| Cell::id(r.in_state(TcpState::CloseWait))),
+    Column::right("established", "ESTAB", 6, |r| Cell::id(r.in_state(TcpState::Established))),
+    Column::right(key!(Count::tx_calls), "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls)),
+    Column::right(key!(Count::rx_calls), "RX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.rx_calls)),
+    Column::right("response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99)),
+    Column::right("service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99)),
+    Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| {
+        calls(r.traffic.as_ref(), |t| t.segs_in)
+    }),
+    Column::right(key!(Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors)),
 ];
 
 impl Row for ProcessRow {
-    const KIND: &'static str = "process";
+    const NAME: &'static str = "process";
 
     fn columns() -> &'static [Column<Self>] {
         &COLUMNS
-    }
-
-    fn ts(&self) -> i64 {
-        self.ts
     }
 }
 
@@ -139,7 +91,7 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
     if let Some(filter) = filter {
         let owners = filter.by_ends().then(|| owners(model, filter));
         rows.retain(|row: &ProcessRow| {
-            filter.passes_owner(&row.key.subject())
+            filter.passes_owner(&(&row.key).into())
                 && owners.as_ref().is_none_or(|owners| owners.contains(&row.key.pid))
         });
     }
@@ -149,8 +101,8 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
 /// Who has connections or listeners that the filter asks for.
 fn owners(model: &Model, filter: &Filter) -> HashSet<Option<u32>> {
     let keys = super::connections(model, Some(filter)).into_iter().map(|row| row.key);
-    let listeners = model.listeners.rows().map(crate::dash::record::Listener::key);
-    keys.chain(listeners.filter(|key| filter.passes(&key.subject()))).map(|key| key.pid).collect()
+    let listeners = model.listeners.rows().map(crate::listen::ListenerRecord::key);
+    keys.chain(listeners.filter(|key| filter.passes(&key.into()))).map(|key| key.pid).collect()
 }
 
 type Rows = BTreeMap<Option<u32>, ProcessRow>;
@@ -167,7 +119,7 @@ fn row<'a>(rows: &'a mut Rows, model: &Model, key: &Key) -> &'a mut ProcessRow {
 
 fn add_sockets(model: &Model, rows: &mut Rows) {
     for ((by, _), interval) in model.sockets.iter() {
-        for one in interval.rows.iter().filter(|_| *by == Some(By::Process)) {
+        for one in interval.rows.iter().filter(|_| *by == Some(Grouping::Process)) {
             let sockets = row(rows, model, &one.key()).sockets.get_or_insert([0; 13]);
             if let Some(state) = one.state {
                 let sum = &mut sockets[usize::from(state.number())];
@@ -180,11 +132,11 @@ fn add_sockets(model: &Model, rows: &mut Rows) {
 fn add_latency(model: &Model, rows: &mut Rows) {
     for ((what, by), interval) in model.latency.iter() {
         let of_keys = interval.rows.iter().filter(|one| !one.other && !one.is_total());
-        for one in of_keys.filter(|_| *by == By::Process) {
+        for one in of_keys.filter(|_| *by == Grouping::Process) {
             let row = row(rows, model, &one.key());
-            match &**what {
-                "response" => row.response_p99 = one.p99_ns,
-                "service" => row.service_p99 = one.p99_ns,
+            match what {
+                Some(LatencyKind::Response) => row.response_p99 = one.p99_ns,
+                Some(LatencyKind::Service) => row.service_p99 = one.p99_ns,
                 _ => {}
             }
         }
@@ -193,11 +145,12 @@ fn add_latency(model: &Model, rows: &mut Rows) {
 
 /// By process as counted, else connections added up.
 fn add_traffic(model: &Model, rows: &mut Rows) {
-    let counts = model.counts.get(&By::Process).or_else(|| model.counts.get(&By::Connection));
+    let counts =
+        model.counts.get(&Grouping::Process).or_else(|| model.counts.get(&Grouping::Connection));
     let Some(interval) = counts else { return };
     // Who is not in a complete list of those that were busy was idle; else nobody knows.
     let complete = !interval.rows.iter().any(|one| one.other);
-    let interval_ns = interval.rows.first().map_or(0, |one| one.interval_ns);
+    let interval_ns = interval.rows.first().map_or(0, |one| one.interval_ns.unwrap_or(0));
     for row in rows.values_mut().filter(|_| complete) {
         row.traffic = Some(Traffic { interval_ns, ..Traffic::default() });
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::dash::filter;
 use crate::dash::model::Model;
-use crate::dash::record::Record;
+use crate::record::AnyRecord;
 use crate::tcp_state::TcpState;
 
 const LINES: &str = r#"
@@ -16,7 +16,7 @@ const LINES: &str = r#"
 fn model(more: &str) -> Model {
     let mut model = Model::default();
     for line in LINES.lines().chain(more.lines()).filter(|line| !line.is_empty()) {
-        model.take(Record::parse(line.as_bytes()).unwrap());
+        model.take(AnyRecord::parse(line.as_bytes()).unwrap());
     }
     model
 }

@@ -1,6 +1,6 @@
 //! What was sent and received.
 
-use crate::dash::record::Count;
+use crate::count::Count;
 use crate::report::Cell;
 
 /// Sums of one interval.
@@ -25,7 +25,7 @@ pub struct Traffic {
 impl Traffic {
     /// That of a line.
     pub fn of(row: &Count) -> Self {
-        Self { interval_ns: row.interval_ns, ..Self::default() }.plus(row)
+        Self { interval_ns: row.interval_ns.unwrap_or(0), ..Self::default() }.plus(row)
     }
 
     /// With that of another line of the same interval.

@@ -13,12 +13,12 @@ use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH};
 use super::view::Theme;
 use super::{Args, Dash, Event, Feed, run, snapshot, terminal};
 use crate::cli::usage_error;
-use crate::count::CountRow;
-use crate::latency::LatencyRow;
-use crate::listen::ListenerRow;
-use crate::nstat::MibRow;
-use crate::report::{Ctx, Row, SinkError, Term};
-use crate::states::socket_summary::{CloseWaitRow, SocketRow, SocketsRow};
+use crate::count::Count;
+use crate::latency::Latency;
+use crate::listen::ListenerRecord;
+use crate::nstat::Mib;
+use crate::report::{Ctx, Record, SinkError, Term};
+use crate::states::socket_summary::{CloseWait, Socket, Sockets};
 use crate::tool::{Measurement, Mode, Task, Tool};
 
 /// A snapshot where there is no terminal to take the size of.
@@ -54,13 +54,13 @@ impl Tool for Tcpdash {
 
     fn kinds(&self) -> &'static [&'static str] {
         &[
-            CountRow::KIND,
-            MibRow::KIND,
-            SocketsRow::KIND,
-            SocketRow::KIND,
-            CloseWaitRow::KIND,
-            LatencyRow::KIND,
-            ListenerRow::KIND,
+            Count::KIND,
+            Mib::KIND,
+            Sockets::KIND,
+            Socket::KIND,
+            CloseWait::KIND,
+            Latency::KIND,
+            ListenerRecord::KIND,
         ]
     }
 

@@ -5,10 +5,10 @@ use ratatui::style::Style;
 use super::{Canvas, heatmap};
 use crate::dash::layout::Area;
 use crate::dash::model::{Ends, Model, Points, Step, Who, listener_name, process};
-use crate::dash::record::Key;
 use crate::dash::rows::{ConnectionRow, ListenerRow, ProcessRow, connections};
 use crate::dash::{Dash, View};
 use crate::report::Cell;
+use crate::report::Key;
 use crate::tcp_state::TcpState;
 
 /// Draws the details that are open in this view.

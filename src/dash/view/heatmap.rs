@@ -7,8 +7,8 @@ use ratatui::style::Style;
 use super::Canvas;
 use crate::dash::layout::Area;
 use crate::dash::model::{Model, float, sum};
-use crate::dash::record::Latency;
 use crate::dash::rows::LatencyRow;
+use crate::latency::Latency;
 use crate::report::Cell;
 
 /// Columns of the scale.

@@ -19,8 +19,8 @@ pub use canvas::Canvas;
 pub use snapshot::snapshot;
 pub use theme::Theme;
 
-use super::record::By;
 use super::{Area, Dash, Mode, View};
+use crate::group::Grouping;
 use crate::report::Ctx;
 
 /// The smallest screen that everything fits on.
@@ -68,11 +68,13 @@ fn nothing(dash: &Dash) -> &'static str {
     let model = dash.model();
     let known = match dash.view {
         View::Processes => {
-            model.counts.get(&By::Process).is_some()
-                || model.counts.get(&By::Connection).is_some()
-                || model.sockets.iter().any(|((by, _), _)| *by == Some(By::Process))
+            model.counts.get(&Grouping::Process).is_some()
+                || model.counts.get(&Grouping::Connection).is_some()
+                || model.sockets.iter().any(|((by, _), _)| *by == Some(Grouping::Process))
         }
-        View::Connections => model.counts.get(&By::Connection).is_some() || !model.list.is_empty(),
+        View::Connections => {
+            model.counts.get(&Grouping::Connection).is_some() || !model.list.is_empty()
+        }
         View::Latency => !model.latency.is_empty(),
         View::States => !model.sockets.is_empty(),
         _ => !model.listeners.is_empty(),

@@ -6,7 +6,8 @@ use super::Canvas;
 use crate::dash::Dash;
 use crate::dash::layout::Area;
 use crate::dash::model::{Metric, Model, Weight, float, listener_name, process, sum};
-use crate::dash::record::By;
+use crate::group::Grouping;
+use crate::latency::LatencyKind;
 use crate::report::{Align, Cell, human};
 use crate::tcp_state::TcpState;
 
@@ -96,7 +97,7 @@ fn states(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
 fn listener(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     canvas.text(area, 0, 0, "worst listener", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
-    let fullness = |row: &&crate::dash::record::Listener| {
+    let fullness = |row: &&crate::listen::ListenerRecord| {
         let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
         let full = level.saturating_mul(1000) / row.accept_limit.unwrap_or(0).max(1);
         (model.drops_lately(row).total, full)
@@ -124,21 +125,23 @@ fn listener(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
 fn slowest(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     canvas.text(area, 0, 1, "slowest peer", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
-    let slowest = |grouping: &[By]| {
+    let slowest = |grouping: &[Grouping]| {
         let groups = model.latency.iter();
-        let of = groups.filter(|((what, by), _)| &**what == "response" && grouping.contains(by));
+        let of = groups.filter(|((what, by), _)| {
+            *what == Some(LatencyKind::Response) && grouping.contains(by)
+        });
         let rows =
             of.flat_map(|(_, interval)| &interval.rows).filter(|row| !row.other && !row.is_total());
         rows.filter(|row| row.p99_ns.is_some()).max_by_key(|row| row.p99_ns)
     };
     let one = || {
         let responses =
-            model.exchanges.iter().filter(|one| one.what.as_deref() == Some("response"));
+            model.exchanges.iter().filter(|one| one.what == Some(LatencyKind::Response));
         responses.max_by_key(|one| one.duration_ns)
     };
-    let (who, ns, what) = if let Some(row) = slowest(&[By::Remote, By::Connection]) {
+    let (who, ns, what) = if let Some(row) = slowest(&[Grouping::Remote, Grouping::Connection]) {
         (canvas.words(row.raddr.map_or(Cell::Missing, Cell::Addr)), row.p99_ns, "P99 of responses")
-    } else if let Some(row) = slowest(&[By::Process]) {
+    } else if let Some(row) = slowest(&[Grouping::Process]) {
         (format!("that of {}", process(&row.key())), row.p99_ns, "P99 of responses")
     } else if let Some(one) = one() {
         let raddr = canvas.words(one.raddr.map_or(Cell::Missing, Cell::Addr));

@@ -6,9 +6,10 @@ use super::overview::number;
 use super::{Canvas, grid, nothing};
 use crate::dash::layout::{Area, Layout};
 use crate::dash::model::{Model, Weight, float, process};
-use crate::dash::record::{By, Key};
 use crate::dash::{Dash, View};
+use crate::group::Grouping;
 use crate::report::Cell;
+use crate::report::Key;
 use crate::tcp_state::TcpState;
 
 /// Columns of names, numbers and ages.
@@ -69,9 +70,9 @@ fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
 fn holders(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let (by_process, by_remote) = area.split(area.height / 2);
     let name = |key: &Key| process(key);
-    list(canvas, model, by_process, "TIME_WAIT by process", By::Process, name);
+    list(canvas, model, by_process, "TIME_WAIT by process", Grouping::Process, name);
     let name = |key: &Key| key.raddr.map_or("-".to_owned(), |raddr| raddr.to_string());
-    list(canvas, model, by_remote, "TIME_WAIT by remote", By::Remote, name);
+    list(canvas, model, by_remote, "TIME_WAIT by remote", Grouping::Remote, name);
 }
 
 fn list(
@@ -79,7 +80,7 @@ fn list(
     model: &Model,
     area: Area,
     title: &str,
-    by: By,
+    by: Grouping,
     name: impl Fn(&Key) -> String,
 ) {
     canvas.text(area, 0, 0, title, canvas.theme.strong());

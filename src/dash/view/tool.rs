@@ -122,7 +122,9 @@ fn cost(canvas: &mut Canvas<'_>, tool: &Tool) -> String {
 /// Hook=rung, as many to a line as fit.
 fn probes(canvas: &mut Canvas<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
     let warning = canvas.theme.weight(Weight::Warning);
-    let words = tool.status.probes.iter().map(|(hook, rung)| {
+    let mut hooks: Vec<_> = tool.status.probes.0.iter().collect();
+    hooks.sort_unstable();
+    let words = hooks.into_iter().map(|(hook, rung)| {
         let style = if &**rung == "-" { warning } else { Style::new() };
         (format!("{}={}", safe(hook), safe(rung)), style)
     });

@@ -12,7 +12,7 @@ use crate::filter::Cgroup;
 use crate::hooks::maps;
 use crate::kernel::ring::Ring;
 use crate::latency::Args;
-use crate::latency::ExchangeRow;
+use crate::latency::Exchange;
 use crate::report::TableView;
 use crate::tool::Running;
 use crate::wait::Wake;
@@ -42,7 +42,7 @@ impl Events {
 
     /// Prints latencies until it is told to stop.
     pub fn watch(&mut self, running: &mut Running) -> Result<()> {
-        running.printer.begin::<ExchangeRow>(&TableView::default())?;
+        running.printer.begin::<Exchange>(&TableView::default())?;
         loop {
             let wake = running.rest_for_events(BATCH)?;
             self.print(running, false)?;
@@ -64,7 +64,7 @@ impl Events {
                 if *left > 0 {
                     *left -= 1;
                     let (ts, cgroup) = (clock.at(event.ts), cgroups.name(event.cgroup));
-                    running.printer.row(&ExchangeRow { ts, event: *event, cgroup })?;
+                    running.printer.row(&Exchange::new(ts, event, cgroup))?;
                 }
             }
             Ok(last || (*left > 0 && !running.is_over()))

@@ -10,8 +10,7 @@ use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::{
-    Args, ExchangeRow, Kinds, LatencyKind, LatencyRow, entries_for, learn_listeners, max_rows,
-    settle,
+    Args, Exchange, Kinds, Latency, LatencyKind, entries_for, learn_listeners, max_rows, settle,
 };
 use crate::cli::{MeasureArgs, usage_error};
 use crate::filter::Filter;
@@ -25,7 +24,7 @@ use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
-use crate::report::Row;
+use crate::report::Record;
 use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
 
 const NAME: &str = "tcplatency";
@@ -107,14 +106,14 @@ impl Tool for Tcplatency {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[LatencyRow::KIND, ExchangeRow::KIND]
+        &[Latency::KIND, Exchange::KIND]
     }
 
     fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
         let args = Args::from_arg_matches(matches)?;
         args.check().map_err(usage_error::<Args>)?;
         let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.interval.sort_column::<LatencyRow>().map_err(usage_error::<Args>)?;
+        args.interval.sort_column::<Latency>().map_err(usage_error::<Args>)?;
         Ok(Box::new(Asked { args, filter }))
     }
 }

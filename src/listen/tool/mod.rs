@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{AdviceRow, Args, ClientRow, EventRow, ListenerRow, settle};
+use super::{Advice, Args, DropClient, DropEvent, ListenerRecord, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::filter::Filter;
 use crate::hooks::{
@@ -18,7 +18,7 @@ use crate::hooks::{
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
-use crate::report::Row;
+use crate::report::Record;
 use crate::tool::{Measurement, Mode, Spec, Task, Tool};
 
 const NAME: &str = "listenoverflow";
@@ -93,7 +93,7 @@ impl Tool for Listenoverflow {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[ListenerRow::KIND, EventRow::KIND, ClientRow::KIND, AdviceRow::KIND]
+        &[ListenerRecord::KIND, DropEvent::KIND, DropClient::KIND, Advice::KIND]
     }
 
     fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
@@ -101,9 +101,9 @@ impl Tool for Listenoverflow {
         let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
         args.check(&filter).map_err(usage_error::<Args>)?;
         let sorted = if args.clients {
-            args.interval.sort_column::<ClientRow>().map(drop)
+            args.interval.sort_column::<DropClient>().map(drop)
         } else {
-            args.interval.sort_column::<ListenerRow>().map(drop)
+            args.interval.sort_column::<ListenerRecord>().map(drop)
         };
         sorted.map_err(usage_error::<Args>)?;
         Ok(Box::new(Asked { args, filter }))

@@ -6,8 +6,8 @@ use super::NAME;
 use super::watch::Watch;
 use crate::clock::{monotonic_now, wall_now};
 use crate::listen::{
-    self, ClientRow, Drops, EventRow, ListenInterval, ListenerInterval, ListenerRow, advise, group,
-    rows, silent,
+    self, DropClient, DropEvent, Drops, ListenInterval, ListenerInterval, ListenerRecord,
+    ListenerRowOptions, advise, rows, silent,
 };
 use crate::report::{TableView, sort};
 use crate::tool::Running;
@@ -48,12 +48,10 @@ impl Watch<'_> {
         time: (i64, u64),
     ) -> Result<()> {
         let Self { args, listeners: listen::ListenMonitor { source, coverage, .. }, .. } = self;
-        let mut rows =
-            rows(interval, time, *coverage, args.all, |netns| source.namespaces.name(netns));
-        if args.group {
-            rows = group(rows);
-        }
-        rows.sort_by_key(ListenerRow::order);
+        let shape =
+            ListenerRowOptions { time, coverage: *coverage, all: args.all, group: args.group };
+        let mut rows = rows(interval, shape, |netns| source.namespaces.name(netns));
+        rows.sort_by_key(ListenerRecord::order);
         if let Ok(Some(column)) = args.interval.sort_column() {
             sort(&mut rows, column);
         }
@@ -65,7 +63,7 @@ impl Watch<'_> {
                 interval.listeners.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
             {
                 if let Some(advice) = advise(time.0, time.1, one) {
-                    running.printer.advice(&advice, &advice.text)?;
+                    running.printer.record(&advice, &advice.text)?;
                 }
             }
         }
@@ -80,7 +78,7 @@ impl Watch<'_> {
         let now = if running.is_over() { u64::MAX } else { monotonic_now() };
         let mut rows = self.batches.take(now, &self.known);
         if !self.listeners.coverage.syn {
-            rows.extend(matching(interval).flat_map(|one| EventRow::looked_at(wall_now(), one)));
+            rows.extend(matching(interval).flat_map(|one| DropEvent::looked_at(wall_now(), one)));
         }
         for row in rows.iter().take(usize::try_from(self.left).unwrap_or(usize::MAX)) {
             running.printer.row(row)?;
@@ -100,7 +98,7 @@ impl Watch<'_> {
         }
         let drops =
             matching(interval).map(|one| one.numbers.drops).reduce(Drops::plus).unwrap_or_default();
-        let mut rows: Vec<ClientRow> = self.clients.rows(time, drops);
+        let mut rows: Vec<DropClient> = self.clients.rows(time, drops);
         if let Ok(Some(column)) = self.args.interval.sort_column() {
             sort(&mut rows, column);
         }

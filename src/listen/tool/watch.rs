@@ -13,7 +13,7 @@ use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Filter;
 use crate::kernel::session::Session;
 use crate::listen::Args;
-use crate::listen::{self, Batches, Clients, EventRow, ListenSource, ListenerId, SAMPLE};
+use crate::listen::{self, Batches, Clients, DropEvent, ListenSource, ListenerId, SAMPLE};
 use crate::report::TableView;
 use crate::tool::Running;
 use crate::wait::Wake;
@@ -71,7 +71,7 @@ impl<'a> Watch<'a> {
             running.waiter.watch_ring(ListenSource::ring(&running.session)?.as_fd())?;
         }
         if self.args.events {
-            running.printer.begin::<EventRow>(&TableView::default())?;
+            running.printer.begin::<DropEvent>(&TableView::default())?;
         }
         // Between looks nothing may be missed that only looks can see.
         let length = self.args.interval.interval();

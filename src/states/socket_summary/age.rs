@@ -1,6 +1,6 @@
 //! How long sockets have been in their states.
 
-use crate::report::Cell;
+use crate::states::known;
 use crate::wire::DURATION_UNKNOWN;
 
 /// How long a socket has been in its state, in ns; [`DURATION_UNKNOWN`] where not known.
@@ -17,8 +17,7 @@ impl Age {
 
     /// What is known for certain, for comparing.
     pub(super) fn bound(self) -> u64 {
-        let known = |ns: u64| if ns == DURATION_UNKNOWN { 0 } else { ns };
-        known(self.exact).max(known(self.at_least))
+        self.exact().max(self.at_least()).unwrap_or(0)
     }
 
     /// The older of two: exact only if both are, for one that is not may be any age above its
@@ -33,12 +32,12 @@ impl Age {
         }
     }
 
-    pub(super) fn cell(self) -> Cell<'static> {
-        match self {
-            Self { exact, .. } if exact != DURATION_UNKNOWN => Cell::Nanos(exact),
-            Self { at_least, .. } if at_least != DURATION_UNKNOWN => Cell::AtLeast(at_least),
-            _ => Cell::Missing,
-        }
+    pub(super) fn exact(self) -> Option<u64> {
+        known(self.exact)
+    }
+
+    pub(super) fn at_least(self) -> Option<u64> {
+        known(self.at_least)
     }
 }
 

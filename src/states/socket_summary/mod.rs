@@ -1,26 +1,30 @@
 //! All sockets at one moment: how many in each state, who holds them, how old they are.
 
 mod age;
-mod row;
-mod socket;
+mod record;
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::report::{Column, Printer, SinkError, TableView, sort};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::group::Grouping;
+use crate::report::{Column, Comm, Printer, SinkError, TableView, Ts, sort};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
 
 pub use age::{Age, Hz};
-pub use row::{CloseWaitRow, SocketsRow};
-pub use socket::SocketRow;
+pub use record::{CloseWait, Socket, Sockets};
 
 /// How many of the oldest `CLOSE_WAIT` sockets are shown.
 const OLDEST: usize = 10;
 
 /// How the summary groups sockets of a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum SummaryBy {
     /// The process that owns them.
     Process,
@@ -31,12 +35,16 @@ pub enum SummaryBy {
 }
 
 impl SummaryBy {
-    /// As `--by` and the JSON key `by` spell it.
+    /// As `--by` spells it.
     pub fn name(self) -> &'static str {
+        self.grouping().name()
+    }
+
+    fn grouping(self) -> Grouping {
         match self {
-            Self::Process => "process",
-            Self::Remote => "remote",
-            Self::Port => "port",
+            Self::Process => Grouping::Process,
+            Self::Remote => Grouping::Remote,
+            Self::Port => Grouping::Port,
         }
     }
 }
@@ -116,7 +124,7 @@ impl SocketSummary {
     pub fn print(
         &self,
         printer: &mut Printer,
-        by: Option<&Column<SocketsRow>>,
+        by: Option<&Column<Sockets>>,
         top: usize,
     ) -> Result<(), SinkError> {
         let mut rows = self.sockets();
@@ -126,7 +134,7 @@ impl SocketSummary {
         rows.truncate(top);
         let plural = if self.total == 1 { "" } else { "s" };
         let title = format!("{} socket{plural} in network namespace {}", self.total, self.netns);
-        let view = TableView { title: Some(&title), hide: SocketsRow::hidden(self.by) };
+        let view = TableView { title: Some(&title), hide: Sockets::hidden(self.by) };
         printer.rows(&view, &rows)?;
         let oldest = self.close_wait();
         if oldest.is_empty() {
@@ -137,50 +145,56 @@ impl SocketSummary {
     }
 
     /// One row a state, all twelve; or with a grouping one a key and state, most first.
-    pub fn sockets(&self) -> Vec<SocketsRow> {
-        let row = |key, state, count, oldest| SocketsRow {
-            ts: self.ts,
-            netns: self.netns,
-            by: self.by,
-            key,
-            state,
-            count,
-            oldest,
-        };
+    pub fn sockets(&self) -> Vec<Sockets> {
         if self.by.is_none() {
             return (1..=12)
                 .map(|state| match self.counts.get(&(SummaryKey::All, state)) {
-                    Some((count, oldest)) => row(SummaryKey::All, state, Some(*count), *oldest),
+                    Some((count, oldest)) => {
+                        self.row(SummaryKey::All, state, Some(*count), *oldest)
+                    }
                     // A closed socket is in none of the tables that the iterator walks.
                     None if state == TcpState::Close as u8 => {
-                        row(SummaryKey::All, state, None, Age::UNKNOWN)
+                        self.row(SummaryKey::All, state, None, Age::UNKNOWN)
                     }
-                    None => row(SummaryKey::All, state, Some(0), Age::UNKNOWN),
+                    None => self.row(SummaryKey::All, state, Some(0), Age::UNKNOWN),
                 })
                 .collect();
         }
-        let mut rows: Vec<_> = self
-            .counts
-            .iter()
-            .map(|((key, state), (count, oldest))| row(*key, *state, Some(*count), *oldest))
-            .collect();
+        let mut counts: Vec<_> = self.counts.iter().collect();
         // The key settles ties, or rows would swap places between intervals.
-        rows.sort_by_key(|row| (Reverse(row.count), row.state, row.key));
-        rows
+        counts.sort_by_key(|((key, state), (count, _))| (Reverse(*count), *state, *key));
+        let row = |((key, state), (count, oldest)): (&(SummaryKey, u8), &(u64, Age))| {
+            self.row(*key, *state, Some(*count), *oldest)
+        };
+        counts.into_iter().map(row).collect()
+    }
+
+    fn row(&self, key: SummaryKey, state: u8, count: Option<u64>, oldest: Age) -> Sockets {
+        let mut row = Sockets {
+            ts: Ts(self.ts),
+            state: TcpState::from_number(state),
+            by: self.by.map(SummaryBy::grouping),
+            netns: Some(self.netns),
+            count,
+            oldest_ns: oldest.exact(),
+            oldest_at_least_ns: oldest.at_least(),
+            ..Sockets::default()
+        };
+        match key {
+            SummaryKey::All | SummaryKey::Process(0, _) => {}
+            SummaryKey::Process(pid, comm) => {
+                (row.pid, row.comm) = (Some(pid), Comm::of(pid, comm));
+            }
+            SummaryKey::Remote(addr) => row.raddr = addr,
+            SummaryKey::Port(port) => row.lport = port,
+        }
+        row
     }
 
     /// The oldest `CLOSE_WAIT` sockets, oldest first.
-    pub fn close_wait(&self) -> Vec<CloseWaitRow> {
-        self.close_wait
-            .iter()
-            .map(|(age, entry)| CloseWaitRow {
-                ts: self.ts,
-                pid: entry.pid,
-                comm: entry.comm,
-                flow: entry.flow,
-                age: *age,
-            })
-            .collect()
+    pub fn close_wait(&self) -> Vec<CloseWait> {
+        let row = |(age, entry): &(Age, SockEntry)| CloseWait::new(self.ts, entry, *age);
+        self.close_wait.iter().map(row).collect()
     }
 }
 
@@ -188,7 +202,6 @@ impl SocketSummary {
 mod tests {
     use super::age::tests::hz_of;
     use super::*;
-    use crate::report::Cell;
 
     fn entry(state: TcpState, pid: u32, age: u64, idle_jiffies: u64) -> SockEntry {
         let mut entry = SockEntry::default();
@@ -206,12 +219,12 @@ mod tests {
         let rows = inventory.sockets();
         assert_eq!(rows.len(), 12);
         for row in rows {
-            let expected = match row.state() {
-                10 => Some(1),
-                7 => None,
+            let expected = match row.state {
+                Some(TcpState::Listen) => Some(1),
+                Some(TcpState::Close) => None,
                 _ => Some(0),
             };
-            assert_eq!(row.count(), expected, "state {}", row.state());
+            assert_eq!(row.count, expected, "{:?}", row.state);
         }
         assert_eq!(inventory.total(), 1);
     }
@@ -228,10 +241,10 @@ mod tests {
         inventory.add(&entry(TcpState::CloseWait, 99, DURATION_UNKNOWN, 10_800_000), &mut hz);
         let oldest = inventory.close_wait();
         assert_eq!(oldest.len(), OLDEST);
-        assert_eq!(oldest[0].pid, 99);
-        assert_eq!(oldest[0].age.cell(), Cell::AtLeast(10_800_000_000_000));
-        assert_eq!(oldest[1].pid, 20);
-        assert_eq!(oldest[1].age.cell(), Cell::Nanos(20_000_000_000));
+        assert_eq!(oldest[0].pid, Some(99));
+        assert_eq!((oldest[0].age_ns, oldest[0].age_at_least_ns), (None, Some(10_800_000_000_000)));
+        assert_eq!(oldest[1].pid, Some(20));
+        assert_eq!(oldest[1].age_ns, Some(20_000_000_000));
     }
 
     #[test]
@@ -241,8 +254,8 @@ mod tests {
             inventory.add(&entry(TcpState::Established, pid, 5, 0), &mut Hz::default());
         }
         let rows = inventory.sockets();
-        let seen: Vec<_> = rows.iter().map(|row| (row.pid(), row.count())).collect();
-        assert_eq!(seen, [(8, Some(2)), (7, Some(1))]);
+        let seen: Vec<_> = rows.iter().map(|row| (row.pid, row.count)).collect();
+        assert_eq!(seen, [(Some(8), Some(2)), (Some(7), Some(1))]);
     }
 
     #[test]
@@ -253,7 +266,7 @@ mod tests {
             entry.flow.lport = lport;
             inventory.add(&entry, &mut Hz::default());
         }
-        let keys: Vec<_> = inventory.sockets().iter().map(|row| row.key).collect();
-        assert_eq!(keys, (1..=100).map(|lport| SummaryKey::Port(Some(lport))).collect::<Vec<_>>());
+        let ports: Vec<_> = inventory.sockets().iter().map(|row| row.lport).collect();
+        assert_eq!(ports, (1..=100).map(Some).collect::<Vec<_>>());
     }
 }

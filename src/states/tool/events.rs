@@ -16,7 +16,7 @@ use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::ring::Ring;
 use crate::report::TableView;
-use crate::states::Transition;
+use crate::states::StateChange;
 use crate::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
 use crate::tool::Running;
 use crate::wait::Wake;
@@ -54,7 +54,7 @@ pub fn run(asked: &Asked) -> Result<ExitCode> {
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
     };
     let mut work = || -> Result<()> {
-        running.printer.begin::<Transition>(&TableView::default())?;
+        running.printer.begin::<StateChange>(&TableView::default())?;
         changes.print_events(&mut running, false)?;
         // The first look may take a while.
         running.printer.flush()?;
@@ -150,7 +150,7 @@ fn print(
         if *left > 0 {
             *left -= 1;
             let cgroup = cgroups.name(event.cgroup);
-            let row = Transition { ts: clock.at(event.ts), event, polled, cgroup };
+            let row = StateChange::new(clock.at(event.ts), &event, polled, cgroup);
             running.printer.row(&row)?;
         }
     }

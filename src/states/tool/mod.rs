@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::socket_summary::{CloseWaitRow, SocketsRow};
-use super::{Args, Transition, settle};
+use super::socket_summary::{CloseWait, Sockets};
+use super::{Args, StateChange, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::filter::Filter;
 use crate::hooks::maps;
@@ -17,7 +17,7 @@ use crate::hooks::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TI
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
-use crate::report::Row;
+use crate::report::Record;
 use crate::tool::{Measurement, Mode, Spec, Task, Tool};
 
 const NAME: &str = "tcpstates";
@@ -77,14 +77,14 @@ impl Tool for Tcpstates {
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &[Transition::KIND, SocketsRow::KIND, CloseWaitRow::KIND]
+        &[StateChange::KIND, Sockets::KIND, CloseWait::KIND]
     }
 
     fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
         let args = Args::from_arg_matches(matches)?;
         args.check().map_err(usage_error::<Args>)?;
         let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.interval.sort_column::<SocketsRow>().map_err(usage_error::<Args>)?;
+        args.interval.sort_column::<Sockets>().map_err(usage_error::<Args>)?;
         Ok(Box::new(Asked { args, filter }))
     }
 }

@@ -1,0 +1,153 @@
+//! The report as records: the facts, then each tool's hooks and its verdict.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{HookReport, Machine, NAME, Report, ToolReport, Verdict};
+use crate::kernel::attach::AttachMethod;
+use crate::kernel::facts::Facts;
+use crate::report::{Ts, lenient, record, word};
+
+type Words = Vec<Cow<'static, str>>;
+
+record! {
+    /// tcpscope-check: what the machine offers
+    "facts" FactsRecord known(tool version kernel facts missing machine) {
+        /// `tcpscope-check`
+        tool: Cow<'static, str>,
+        /// its version
+        version: Cow<'static, str>,
+        /// `uname -r`
+        kernel: Cow<'static, str>,
+        /// what decides the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the names looked for, those that BTF has: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: why there is none, null where there is
+        #[serde(deserialize_with = "lenient")]
+        facts: Option<Facts>,
+        /// capabilities that the process lacks
+        missing: Words,
+        /// what may explain a failure: `machine` (`uname -m`), `memlock_bytes` (null: unlimited), `seccomp`, `security_modules`, `unprivileged_bpf_disabled`; null where unknown
+        #[serde(deserialize_with = "lenient")]
+        machine: Option<Machine>,
+        /// functions looked for that BTF lacks, each with the symbols of `/proc/kallsyms` that bear its name; null where that cannot be read
+        symbols: Option<BTreeMap<String, Vec<String>>>,
+    }
+}
+
+/// A better attach method that does not serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PassedOver {
+    /// Why it does not.
+    pub reason: String,
+    /// Which it is.
+    pub rung: AttachMethod,
+}
+
+record! {
+    /// tcpscope-check: how a hook of a tool is served
+    "hook" HookRecord known(tool hook required places programs passed_over) {
+        /// the tool
+        tool: Cow<'static, str>,
+        /// the flag that asks for this mode of it, like `--summary`
+        mode: Option<Cow<'static, str>>,
+        /// as in `probes` of the [status](#status)
+        hook: Cow<'static, str>,
+        /// whether the tool cannot do without it
+        required: bool,
+        /// `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`; null: nothing serves it
+        #[serde(deserialize_with = "word")]
+        rung: Option<AttachMethod>,
+        /// what it attaches to
+        places: Words,
+        /// the BPF programs
+        programs: Words,
+        /// better attach methods, each with the reason why it does not serve
+        passed_over: Vec<PassedOver>,
+    }
+}
+
+record! {
+    /// tcpscope-check: whether a tool can start
+    "tool" ToolRecord known(tool starts exit_code) {
+        /// the tool
+        tool: Cow<'static, str>,
+        /// the flag that asks for this mode of it
+        mode: Option<Cow<'static, str>>,
+        /// whether it can start
+        starts: bool,
+        /// whether its programs loaded; null where that was not tried
+        loaded: Option<bool>,
+        /// what it would end with, see [errors.md](errors.md)
+        #[schemars(range(max = 8))]
+        exit_code: u64,
+        /// what it would say
+        reason: Option<String>,
+    }
+}
+
+impl FactsRecord {
+    /// What a report knows of the machine.
+    pub fn new(report: &Report) -> Self {
+        let symbols = report.symbols.as_ref().map(|symbols| {
+            symbols.iter().map(|(name, like)| ((*name).to_owned(), like.clone())).collect()
+        });
+        Self {
+            ts: Ts(report.ts),
+            tool: NAME.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            kernel: report.facts.release.clone().into(),
+            facts: Some(report.facts.clone()),
+            missing: words(report.facts.missing_capabilities()),
+            machine: Some(report.machine.clone()),
+            symbols,
+        }
+    }
+}
+
+impl HookRecord {
+    /// A hook of one of the report's tools.
+    pub fn new(ts: i64, tool: &ToolReport, hook: &HookReport) -> Self {
+        let passed_over = hook.passed_over.iter();
+        Self {
+            ts: Ts(ts),
+            tool: tool.name.into(),
+            mode: tool.mode.map(Cow::from),
+            hook: hook.name.into(),
+            required: hook.required,
+            rung: hook.rung,
+            places: words(hook.places.iter().copied()),
+            programs: words(hook.programs.iter().copied()),
+            passed_over: passed_over
+                .map(|(rung, reason)| PassedOver { reason: reason.clone(), rung: *rung })
+                .collect(),
+        }
+    }
+}
+
+impl ToolRecord {
+    /// The verdict on one of the report's tools.
+    pub fn new(ts: i64, tool: &ToolReport) -> Self {
+        let (loaded, reason) = match &tool.verdict {
+            Verdict::Loads => (Some(true), None),
+            Verdict::Planned => (None, None),
+            Verdict::Refused { error, loading } => {
+                (loading.then_some(false), Some(format!("{error:#}")))
+            }
+        };
+        Self {
+            ts: Ts(ts),
+            tool: tool.name.into(),
+            mode: tool.mode.map(Cow::from),
+            starts: reason.is_none(),
+            loaded,
+            exit_code: tool.exit_code().into(),
+            reason,
+        }
+    }
+}
+
+fn words(words: impl IntoIterator<Item = &'static str>) -> Words {
+    words.into_iter().map(Cow::from).collect()
+}

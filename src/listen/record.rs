@@ -1,0 +1,371 @@
+//! The records of listenoverflow, and their tables.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::report::{Cell, Column, Row, key, record, word, words};
+
+record! {
+    /// listenoverflow: one listening socket, or with --group those of one address
+    "listener" ListenerRecord known(
+        netns laddr listeners closed interval_ns accept_now accept_peak accept_peak_sampled
+        accept_limit syn_now syn_peak syn_peak_sampled family
+    ) {
+        netns,
+        /// name of the namespace in /run/netns, else its eldest process
+        netns_name: Option<Arc<str>>,
+        laddr,
+        lport,
+        /// an IPv6 listener takes no IPv4 connections; null for IPv4
+        v6only: Option<bool>,
+        pid,
+        comm,
+        /// listeners of the group, else 1
+        listeners: Option<u64>,
+        /// the socket was closed; this is its final row
+        closed: bool,
+        interval_ns,
+        /// connections that wait for `accept()`, at the end
+        accept_now: Option<u64>,
+        /// the most of them in the interval
+        accept_peak: Option<u64>,
+        /// the peak is sampled: it may have been higher
+        accept_peak_sampled: bool,
+        /// where the kernel stops: one more connection than that fits
+        accept_limit: Option<u64>,
+        /// half-open connections, at the end
+        syn_now: Option<u64>,
+        /// the most of them in the interval
+        syn_peak: Option<u64>,
+        /// the peak is sampled: it may have been higher
+        syn_peak_sampled: bool,
+        /// the most that are let in
+        syn_limit: Option<u64>,
+        /// connections taken out of the accept queue
+        accepts: Option<u64>,
+        /// dropped because the accept queue was full; where both are known the sum of `drops_accept_syn` and `drops_accept_ack`
+        drops_accept: Option<u64>,
+        /// SYNs dropped because the accept queue was full
+        drops_accept_syn: Option<u64>,
+        /// final ACKs of handshakes dropped because the accept queue was full
+        drops_accept_ack: Option<u64>,
+        /// SYNs dropped because the SYN queue was full
+        drops_syn: Option<u64>,
+        /// SYNs answered with a cookie: nothing is lost yet
+        cookies: Option<u64>,
+        /// dropped for any other reason
+        drops_other: Option<u64>,
+        /// all that was dropped
+        drops_total: Option<u64>,
+        /// segments that `sk_drops` counts beyond `drops_total`: no connection is lost with them
+        discards: Option<u64>,
+        /// SYN-ACKs retransmitted
+        synack_retrans: Option<u64>,
+        /// from the end of the handshake to the return of `accept()`: median, off by at most 1/32
+        wait_p50_ns: Option<u64>,
+        /// the same: 99th percentile
+        wait_p99_ns: Option<u64>,
+        /// waits that these stand for; null where they are not measured
+        waits: Option<u64>,
+        /// `net.ipv4.tcp_abort_on_overflow`: a client whose final ACK is dropped gets an RST
+        abort_on_overflow: Option<bool>,
+        family,
+    }
+}
+
+impl ListenerRecord {
+    /// Who loses most comes first, then whose queues were fullest; the rest by address.
+    pub fn order(&self) -> impl Ord + use<> {
+        let peaks = self.accept_peak.unwrap_or(0).saturating_add(self.syn_peak.unwrap_or(0));
+        let address = (self.netns, self.lport, self.laddr);
+        (Reverse(self.drops_total.unwrap_or(u64::MAX)), Reverse(peaks), address, self.pid)
+    }
+
+    /// How often the accept queue was full is known, but not when.
+    fn is_sum_alone(&self) -> bool {
+        self.drops_accept.is_some_and(|count| count > 0)
+            && (self.drops_accept_syn.is_none() || self.drops_accept_ack.is_none())
+    }
+}
+
+/// Where a socket listens, as `ss` writes it: `*` takes IPv4 and IPv6.
+fn listener(laddr: Option<IpAddr>, lport: Option<u16>, dual_stack: bool) -> Cell<'static> {
+    match (laddr, lport) {
+        (Some(IpAddr::V6(any)), Some(port)) if dual_stack && any.is_unspecified() => {
+            Cell::AnyAddr(port)
+        }
+        _ => Cell::Endpoint(laddr, lport),
+    }
+}
+
+/// The columns that tell nothing in a table of all these rows; `waits`: waits are measured.
+pub fn silent(rows: &[ListenerRecord], waits: bool) -> Vec<&'static str> {
+    let mut silent = Vec::new();
+    if rows.iter().all(|row| row.netns == rows[0].netns) {
+        silent.push(key!(ListenerRecord::netns));
+    }
+    // The sum is told where its parts are not.
+    if !rows.iter().any(ListenerRecord::is_sum_alone) {
+        silent.push(key!(ListenerRecord::drops_accept));
+    }
+    if !waits {
+        silent.extend([key!(ListenerRecord::wait_p50_ns), key!(ListenerRecord::wait_p99_ns)]);
+    }
+    silent
+}
+
+fn peak(count: Option<u64>, sampled: bool) -> Cell<'static> {
+    match count {
+        Some(count) if sampled => Cell::CountAtLeast(count),
+        count => Cell::id(count),
+    }
+}
+
+static LISTENERS: [Column<ListenerRecord>; 26] = [
+    Column::left("time", "TIME", 12, |r| r.ts.cell()),
+    Column::left("listener", "LISTENER", 21, |r| {
+        listener(r.laddr, r.lport, r.v6only != Some(true))
+    }),
+    Column::right(key!(ListenerRecord::netns), "NETNS", 10, |r| Cell::id(r.netns)),
+    Column::right(key!(ListenerRecord::pid), "PID", 7, |r| Cell::id(r.pid)),
+    Column::left(key!(ListenerRecord::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
+    Column::right(key!(ListenerRecord::accept_now), "ACCEPT-Q", 8, |r| Cell::id(r.accept_now)),
+    Column::right(key!(ListenerRecord::accept_peak), "PEAK", 6, |r| {
+        peak(r.accept_peak, r.accept_peak_sampled)
+    }),
+    Column::right(key!(ListenerRecord::accept_limit), "LIMIT", 6, |r| Cell::id(r.accept_limit)),
+    Column::right(key!(ListenerRecord::syn_now), "SYN-Q", 6, |r| Cell::id(r.syn_now)),
+    Column::right(key!(ListenerRecord::syn_peak), "PEAK", 6, |r| {
+        peak(r.syn_peak, r.syn_peak_sampled)
+    }),
+    Column::right(key!(ListenerRecord::syn_limit), "LIMIT", 6, |r| Cell::id(r.syn_limit)),
+    Column::right(key!(ListenerRecord::accepts), "ACCEPTS/s", 9, |r| Cell::per_sec(r.accepts)),
+    Column::right(key!(ListenerRecord::drops_accept), "ACC-FULL", 8, |r| Cell::id(r.drops_accept)),
+    Column::right(key!(ListenerRecord::drops_accept_syn), "SYN:ACC-FULL", 12, |r| {
+        Cell::id(r.drops_accept_syn)
+    }),
+    Column::right(key!(ListenerRecord::drops_accept_ack), "ACK:ACC-FULL", 12, |r| {
+        Cell::id(r.drops_accept_ack)
+    }),
+    Column::right(key!(ListenerRecord::drops_syn), "SYN:SYN-FULL", 12, |r| Cell::id(r.drops_syn)),
+    Column::right(key!(ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.cookies)),
+    Column::right(key!(ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.drops_other)),
+    Column::right(key!(ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.drops_total)),
+    Column::right(key!(ListenerRecord::synack_retrans), "RETRANS", 7, |r| {
+        Cell::id(r.synack_retrans)
+    }),
+    Column::right(key!(ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns)),
+    Column::right(key!(ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| Cell::nanos(r.wait_p99_ns)),
+    Column::hidden(key!(ListenerRecord::lport), |r| Cell::port(r.lport)),
+    Column::hidden(key!(ListenerRecord::listeners), |r| Cell::id(r.listeners)),
+    Column::hidden(key!(ListenerRecord::discards), |r| Cell::id(r.discards)),
+    Column::hidden(key!(ListenerRecord::waits), |r| Cell::id(r.waits)),
+];
+
+impl Row for ListenerRecord {
+    const NAME: &'static str = "listener";
+
+    fn columns() -> &'static [Column<Self>] {
+        &LISTENERS
+    }
+}
+
+words! {
+    /// Why a connection was dropped, or a cookie sent.
+    Cause {
+        /// For another reason.
+        Other = "other",
+        /// The accept queue was full, at a SYN or at a final ACK.
+        AcceptQueue = "accept_queue",
+        /// The accept queue was full at a SYN.
+        AcceptQueueSyn = "accept_queue_syn",
+        /// The accept queue was full at a final ACK.
+        AcceptQueueAck = "accept_queue_ack",
+        /// The SYN queue was full.
+        SynQueue = "syn_queue",
+        /// The SYN queue was full, and a cookie was sent.
+        Cookie = "cookie",
+    }
+}
+
+impl Cause {
+    /// It is the accept queue that was full.
+    pub fn is_accept_queue(self) -> bool {
+        matches!(self, Self::AcceptQueue | Self::AcceptQueueSyn | Self::AcceptQueueAck)
+    }
+}
+
+record! {
+    /// listenoverflow --events: losses of one listener within a millisecond
+    "listen_event" DropEvent known(count laddr family netns sampled) {
+        /// of the listener
+        pid,
+        comm,
+        /// `accept_queue_syn`, `accept_queue_ack`, `accept_queue` (either of them), `syn_queue`, `cookie` or `other`; null: unknown
+        #[serde(deserialize_with = "word")]
+        cause: Option<Cause>,
+        /// length of the queue that decided, at the last of them
+        queue: Option<u64>,
+        /// limit of that queue
+        limit: Option<u64>,
+        /// how many
+        count: Option<u64>,
+        /// of how many addresses
+        clients: Option<u64>,
+        /// of the listener
+        laddr,
+        /// of the listener
+        lport,
+        /// the client, if it is one and known
+        raddr,
+        /// the client's, if it is one and known
+        rport,
+        family,
+        netns,
+        /// found by sampling, up to 50 ms later
+        sampled: bool,
+        /// It takes IPv4 and IPv6; not in JSON.
+        #[serde(skip)]
+        dual_stack: bool,
+    }
+}
+
+static EVENTS: [Column<DropEvent>; 9] = [
+    Column::left("time", "TIME", 12, |r| r.ts.cell()),
+    Column::left("listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.dual_stack)),
+    Column::right(key!(DropEvent::pid), "PID", 7, |r| Cell::id(r.pid)),
+    Column::left(key!(DropEvent::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
+    Column::left(key!(DropEvent::cause), "CAUSE", 16, |r| Cell::word(r.cause.map(Cause::name))),
+    Column::left("client", "CLIENT", 21, |r| Cell::Endpoint(r.raddr, r.rport)),
+    Column::right(key!(DropEvent::queue), "QUEUE", 6, |r| Cell::id(r.queue)),
+    Column::right(key!(DropEvent::limit), "LIMIT", 6, |r| Cell::id(r.limit)),
+    Column::right(key!(DropEvent::count), "COUNT", 6, |r| Cell::id(r.count)),
+];
+
+impl Row for DropEvent {
+    const NAME: &'static str = "listen_event";
+
+    fn columns() -> &'static [Column<Self>] {
+        &EVENTS
+    }
+}
+
+record! {
+    /// listenoverflow --clients: what one address lost
+    "listen_client" DropClient known(lost interval_ns) {
+        /// the client; null: all that are unknown
+        raddr,
+        /// connections lost
+        lost: Option<u64>,
+        /// as of [listener](#listener)
+        drops_accept_syn: Option<u64>,
+        /// as of [listener](#listener)
+        drops_accept_ack: Option<u64>,
+        /// as of [listener](#listener)
+        drops_syn: Option<u64>,
+        /// as of [listener](#listener)
+        cookies: Option<u64>,
+        /// as of [listener](#listener)
+        drops_other: Option<u64>,
+        /// as of [listener](#listener)
+        synack_retrans: Option<u64>,
+        interval_ns,
+    }
+}
+
+static CLIENTS: [Column<DropClient>; 9] = [
+    Column::left("time", "TIME", 12, |r| r.ts.cell()),
+    Column::left(key!(DropClient::raddr), "RADDR", 39, |r| Cell::addr(r.raddr)),
+    Column::right(key!(DropClient::lost), "LOST", 7, |r| Cell::id(r.lost)),
+    Column::right(key!(DropClient::drops_accept_syn), "SYN:ACC-FULL", 12, |r| {
+        Cell::id(r.drops_accept_syn)
+    }),
+    Column::right(key!(DropClient::drops_accept_ack), "ACK:ACC-FULL", 12, |r| {
+        Cell::id(r.drops_accept_ack)
+    }),
+    Column::right(key!(DropClient::drops_syn), "SYN:SYN-FULL", 12, |r| Cell::id(r.drops_syn)),
+    Column::right(key!(DropClient::cookies), "COOKIES", 7, |r| Cell::id(r.cookies)),
+    Column::right(key!(DropClient::drops_other), "OTHER", 6, |r| Cell::id(r.drops_other)),
+    Column::right(key!(DropClient::synack_retrans), "RETRANS", 7, |r| Cell::id(r.synack_retrans)),
+];
+
+impl Row for DropClient {
+    const NAME: &'static str = "listen_client";
+
+    fn columns() -> &'static [Column<Self>] {
+        &CLIENTS
+    }
+}
+
+words! {
+    /// What bounds the accept queue.
+    Bound {
+        /// The argument of `listen()`.
+        Backlog = "backlog",
+        /// `net.core.somaxconn`.
+        Somaxconn = "somaxconn",
+    }
+}
+
+words! {
+    /// Why the accept queue was full.
+    Diagnosis {
+        /// `accept()` was not called.
+        NoAccept = "no_accept",
+        /// Connections come faster than they are accepted.
+        SlowAccept = "slow_accept",
+        /// A longer queue would have held all.
+        ShortQueue = "short_queue",
+    }
+}
+
+record! {
+    /// listenoverflow --advise: the arithmetic of an overflow
+    "advice" Advice known(laddr netns accept_limit text) {
+        laddr,
+        lport,
+        netns,
+        pid,
+        comm,
+        /// as of [listener](#listener)
+        accept_limit: Option<u64>,
+        /// `backlog` or `somaxconn`: which of both is the limit
+        #[serde(deserialize_with = "word")]
+        bound_by: Option<Bound>,
+        /// a limit that would have held all, an upper bound
+        needed: Option<u64>,
+        /// `no_accept`, `slow_accept` or `short_queue`; null where it is unknown, or the accept queue was not full
+        #[serde(deserialize_with = "word")]
+        verdict: Option<Diagnosis>,
+        /// `net.core.somaxconn` of the namespace; null where it cannot be read, like the following
+        somaxconn: Option<u32>,
+        /// `net.ipv4.tcp_max_syn_backlog`
+        max_syn_backlog: Option<u32>,
+        /// `net.ipv4.tcp_syncookies`
+        syncookies: Option<u32>,
+        /// `net.ipv4.tcp_abort_on_overflow`
+        abort_on_overflow: Option<bool>,
+        /// the advice in words, lines separated by `\u000a`
+        text: Box<str>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_of_full_accept_queues_shows_where_a_part_is_unknown() {
+        let row = |ack| ListenerRecord {
+            drops_accept: Some(10),
+            drops_accept_syn: Some(4),
+            drops_accept_ack: ack,
+            ..ListenerRecord::default()
+        };
+        let shows = |rows: &[ListenerRecord]| !silent(rows, true).contains(&"drops_accept");
+        assert!(shows(&[row(Some(6)), row(None)]));
+        assert!(!shows(&[row(Some(6))]));
+        assert!(!shows(&[ListenerRecord { drops_accept: Some(0), ..row(None) }]));
+    }
+}

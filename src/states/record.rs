@@ -1,0 +1,109 @@
+//! The record of a change of state, and its table.
+
+use std::sync::Arc;
+
+use crate::report::{Cell, Column, Row, Ts, key, record, spell, word};
+use crate::tcp_state::TcpState;
+use crate::wire::{DURATION_UNKNOWN, EndCause, StateEvent};
+
+spell! { "" EndCause {
+    Expired = "expired",
+    ReusedConnect = "reused_connect",
+    ReusedSyn = "reused_syn",
+    Reset = "reset",
+} }
+
+record! {
+    /// tcpstates: one socket changed its state
+    "state" StateChange known(laddr family netns polled) {
+        /// null while the owner is unknown; see [tcpstates](tcpstates.md#who-owns-a-socket)
+        pid,
+        comm,
+        laddr,
+        /// null at `CLOSE` → `SYN_SENT` where the kernel has yet to choose it
+        lport,
+        /// null for a socket without a peer, like a listener
+        raddr,
+        /// null for a socket without a peer
+        rport,
+        family,
+        netns,
+        /// of the owner
+        cgroup,
+        /// state left, as the kernel spells it without `TCP_`; never `NEW_SYN_RECV`; null for a number this version does not know
+        #[schemars(schema_with = "crate::tcp_state::passed")]
+        old: Option<TcpState>,
+        /// state entered
+        #[schemars(schema_with = "crate::tcp_state::passed")]
+        new: Option<TcpState>,
+        /// time in `old`; null when its beginning was not seen. With `polled` as exact as `ts`
+        duration_ns: Option<u64>,
+        /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It names one socket for its whole life, `TIME_WAIT` included
+        #[schemars(range(min = 1))]
+        cookie: Option<u64>,
+        /// the kernel did not report the change; it was found by polling, every `--interval`. The line comes up to one interval late. `ts` of `new` = `TIME_WAIT` is exact to a millisecond from Linux 6.14 on and on connections with TCP timestamps, else at most one interval late, as it is of `old` = `TIME_WAIT`. See [tcpstates](tcpstates.md#time_wait)
+        polled: bool,
+        /// what ended `TIME_WAIT`: `expired`, `reused_connect` (our connect took its ports), `reused_syn` (the peer's), `reset`; null where it is unknown, and for all other changes
+        #[serde(deserialize_with = "word")]
+        ended_by: Option<EndCause>,
+    }
+}
+
+impl StateChange {
+    /// An event as it came, or made up from what polling has found, at wall-clock `ts` ns.
+    /// `cgroup` is the path of the owner's.
+    pub fn new(ts: i64, event: &StateEvent, polled: bool, cgroup: Option<Arc<str>>) -> Self {
+        let old = TcpState::from_number(event.old_state);
+        let ended_by = EndCause::from_number(event.end_cause)
+            .filter(|cause| old == Some(TcpState::TimeWait) && *cause != EndCause::Unknown);
+        Self {
+            ts: Ts(ts),
+            family: Some(event.flow.family()),
+            cgroup,
+            old,
+            new: TcpState::from_number(event.new_state),
+            duration_ns: known(event.duration),
+            cookie: (event.cookie != 0).then_some(event.cookie),
+            polled,
+            ended_by,
+            ..Self::about(event.flow.key().owned(event.pid, event.comm))
+        }
+    }
+
+    /// What the table has no column for, in a word.
+    fn note(&self) -> &'static str {
+        match self.ended_by {
+            Some(EndCause::ReusedConnect | EndCause::ReusedSyn) => "reused",
+            Some(EndCause::Expired) => "expired",
+            Some(EndCause::Reset) => "reset",
+            _ if self.polled => "polled",
+            _ => "",
+        }
+    }
+}
+
+/// ns, where the largest number means unknown.
+pub(crate) fn known(ns: u64) -> Option<u64> {
+    (ns != DURATION_UNKNOWN).then_some(ns)
+}
+
+static COLUMNS: [Column<StateChange>; 10] = [
+    Column::left("time", "TIME", 12, |r: &StateChange| r.ts.cell()),
+    Column::right(key!(StateChange::pid), "PID", 7, |r| Cell::id(r.pid)),
+    Column::left(key!(StateChange::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
+    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
+    Column::left("remote", "RADDR:RPORT", 20, |r| Cell::Endpoint(r.raddr, r.rport)),
+    Column::left(key!(StateChange::old), "OLD", 11, |r| Cell::state(r.old)),
+    Column::left("arrow", "→", 1, |_: &StateChange| Cell::Word("→")).unsorted(),
+    Column::left(key!(StateChange::new), "NEW", 11, |r| Cell::state(r.new)),
+    Column::right("duration", "IN OLD", 6, |r| Cell::nanos(r.duration_ns)),
+    Column::left("note", "NOTE", 7, |r| Cell::Word(r.note())),
+];
+
+impl Row for StateChange {
+    const NAME: &'static str = "state";
+
+    fn columns() -> &'static [Column<Self>] {
+        &COLUMNS
+    }
+}
