@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
+use tcpscope::registry::{TOOLS, modes};
+use tcpscope::tool::Tool as TheTool;
 
 use crate::Test;
 use crate::load;
@@ -22,8 +24,20 @@ pub const TESTS: &[(&str, Test)] = &[
     ("strict_turns_loss_into_failure", strict),
 ];
 
-/// Those that watch.
-const TOOLS: [&str; 4] = ["tcpstates", "tcpcount", "tcplatency", "listenoverflow"];
+/// Those that measure.
+fn tools() -> impl Iterator<Item = &'static dyn TheTool> {
+    TOOLS.into_iter().filter(|tool| !tool.modes().is_empty())
+}
+
+/// Whether a tool has a flag, spelt with its dashes.
+pub fn has_flag(tool: &dyn TheTool, flag: &str) -> bool {
+    let command = tool.command();
+    let mut arguments = command.get_arguments();
+    arguments.any(|argument| match flag.strip_prefix("--") {
+        Some(long) => argument.get_long() == Some(long),
+        None => argument.get_short() == flag.chars().nth(1),
+    })
+}
 
 /// The exit code and standard error of a command that ends by itself.
 fn ends(command: &mut Command) -> Result<(Option<i32>, String)> {
@@ -69,11 +83,15 @@ fn bad_values() -> Result<()> {
         ("tcplatency", "--by netns", "--netns narrows"),
         ("tcplatency", "--sort nonsense", "p999_ns"),
     ];
-    let shared = TOOLS.iter().flat_map(|&tool| both.map(|(flags, word)| (tool, flags, word)));
+    let shared = tools().flat_map(|tool| {
+        let known = |flags: &str| has_flag(tool, flags.split(' ').next().unwrap_or_default());
+        let both = both.into_iter().filter(move |(flags, _)| known(flags));
+        both.map(move |(flags, word)| (tool.name(), flags, word))
+    });
     for (tool, flags, word) in shared.chain(own) {
         let mut command = Command::new(path_of(tool));
         // A value that is taken after all must not keep the test waiting.
-        command.args(["-d", "1"]).args(flags.split(' '));
+        command.args(["--json", "-d", "1"]).args(flags.split(' '));
         refuses(&mut command, 2, &[word])?;
     }
     Ok(())
@@ -83,7 +101,9 @@ fn bad_values() -> Result<()> {
 pub fn public_copy(tool: &str) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-    fs::copy(path_of(tool), folder.path().join(tool))?;
+    // Not written by this process: a test beside it that forks meanwhile would keep the file open for
+    // writing, and it could not be run.
+    output(Command::new("cp").arg(path_of(tool)).arg(folder.path().join(tool)))?;
     fs::set_permissions(folder.path().join(tool), fs::Permissions::from_mode(0o755))?;
     Ok(folder)
 }
@@ -96,10 +116,14 @@ pub fn as_nobody(program: &std::path::Path) -> Command {
 }
 
 fn ordinary_user() -> Result<()> {
-    for tool in TOOLS {
-        let folder = public_copy(tool)?;
-        let mut command = as_nobody(&folder.path().join(tool));
-        refuses(command.args(["-d", "1"]), 3, &["CAP_BPF", "CAP_PERFMON", "sudo", "setcap"])?;
+    for tool in tools() {
+        let folder = public_copy(tool.name())?;
+        let mut command = as_nobody(&folder.path().join(tool.name()));
+        refuses(
+            command.args(["--json", "-d", "1"]),
+            3,
+            &["CAP_BPF", "CAP_PERFMON", "sudo", "setcap"],
+        )?;
     }
     Ok(())
 }
@@ -126,48 +150,45 @@ fn file_capabilities() -> Result<()> {
 }
 
 fn user_namespace() -> Result<()> {
-    for tool in TOOLS {
+    for tool in tools() {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user"]).arg(path_of(tool)).args(["-d", "1"]);
+        command.args(["--user", "--map-root-user"]).arg(path_of(tool.name()));
+        command.args(["--json", "-d", "1"]);
         refuses(&mut command, 6, &["user namespace"])?;
     }
     Ok(())
 }
 
 fn forced_rung() -> Result<()> {
-    for tool in TOOLS {
+    for tool in tools().map(TheTool::name) {
         for rung in ["fentry", "kprobe"] {
             let mut command = Command::new(path_of(tool));
-            let (code, message) = ends(command.args(["-d", "1", "--attach", rung]))?;
+            let (code, message) = ends(command.args(["--json", "-d", "1", "--attach", rung]))?;
             // Other kernels have them; where they are refused, it is said so.
             let said = code == Some(8) && message.contains(rung) && message.contains("tracepoint");
             ensure!(said || code == Some(0), "{tool} --attach {rung}: {code:?}: {message}");
         }
         let mut command = Command::new(path_of(tool));
-        let (code, message) = ends(command.args(["-d", "0.2", "--attach", "tracepoint"]))?;
+        let (code, message) =
+            ends(command.args(["--json", "-d", "0.2", "--attach", "tracepoint"]))?;
         ensure!(code == Some(0), "{tool} --attach tracepoint: {code:?}: {message}");
     }
     Ok(())
 }
 
 fn full_disk() -> Result<()> {
-    for (tool, flags) in
-        [("tcpstates", "--summary"), ("tcpcount", "--by total"), ("tcplatency", "--by total")]
-    {
-        for format in [&["--json"][..], &[]] {
-            let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
-            let mut command = Command::new(path_of(tool));
-            command
-                .args(["-i", "0.2", "-d", "5"])
-                .args(flags.split(' '))
-                .args(format)
-                .stdout(full)
-                .stderr(Stdio::piped());
-            let out = command.spawn()?.wait_with_output()?;
-            let message = String::from_utf8_lossy(&out.stderr);
-            ensure!(out.status.code() == Some(10), "{command:?}: {}: {message}", out.status);
-            ensure!(message.contains("No space left on device"), "{message}");
-        }
+    let tables =
+        [("tcpstates", "--summary"), ("tcpcount", "--by total"), ("tcplatency", "--by total")];
+    let json = modes()
+        .map(|(tool, mode)| (tool.name(), format!("--json {}", mode.flag.unwrap_or_default())));
+    for (tool, flags) in json.chain(tables.map(|(tool, flags)| (tool, flags.to_owned()))) {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let mut command = Command::new(path_of(tool));
+        command.args(["-i", "0.2", "-d", "5"]).args(flags.split_whitespace());
+        let out = command.stdout(full).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+        let message = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.code() == Some(10), "{command:?}: {}: {message}", out.status);
+        ensure!(message.contains("No space left on device"), "{message}");
     }
     Ok(())
 }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
+use tcpscope::registry::modes;
 
 use crate::Test;
+use crate::errors::has_flag;
 use crate::load::{self, Running};
 use crate::netns::Netns;
 use crate::setting::patience;
@@ -28,18 +30,27 @@ pub const TESTS: &[(&str, Test)] = &[
     ("hostile_names_stay_harmless", hostile_names),
 ];
 
-/// Command lines that print within an interval without any traffic being needed.
-const LINES: [(&str, &str); 3] =
+/// Tools and flags whose tables print within an interval without any traffic.
+const TABLES: [(&str, &str); 3] =
     [("tcpstates", ""), ("tcpstates", "--summary -i 0.2"), ("tcpcount", "-i 0.2")];
 
-/// Command lines whose next interval no test will live to see.
-const LONG: [(&str, &str); 3] =
-    [("tcpstates", "-i 10000"), ("tcpstates", "--summary -i 10000"), ("tcpcount", "-i 10000")];
+/// Every mode of every tool, as it prints JSON each `interval` seconds whatever the traffic.
+fn every_mode(interval: &str) -> impl Iterator<Item = (&'static str, String)> {
+    modes().map(move |(tool, mode)| {
+        // It leaves out idle listeners otherwise.
+        let all = if has_flag(tool, "--all") { "--all" } else { "" };
+        (tool.name(), format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
+    })
+}
+
+/// An interval whose end no test will live to see.
+const LONG: &str = "10000";
 
 fn head() -> Result<()> {
-    let json = LINES.into_iter().chain(LONG).map(|(tool, flags)| (tool, flags, "--json"));
+    let json =
+        every_mode("0.2").chain(every_mode(LONG)).map(|(tool, flags)| (tool, flags, "--json"));
     // A table says nothing before its first interval.
-    let tables = LINES.map(|(tool, flags)| (tool, flags, ""));
+    let tables = TABLES.map(|(tool, flags)| (tool, flags.to_owned(), ""));
     for (tool, flags, format) in json.chain(tables) {
         let mut command = Command::new(path_of(tool));
         let arguments = flags.split_whitespace().chain(format.split_whitespace());
@@ -60,9 +71,9 @@ fn head() -> Result<()> {
 }
 
 fn signals() -> Result<()> {
-    for (tool, flags) in LONG {
+    for (tool, flags) in every_mode(LONG) {
         for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-            let running = Tool::start(tool, flags)?;
+            let running = Tool::start(tool, &flags)?;
             running.signal(signal)?;
             let ended = running.wait()?;
             ensure!(ended.status.success(), "{tool} {flags}: {signal:?}: {}", ended.status);
@@ -91,8 +102,8 @@ pub fn bpf_objects() -> Result<BpfObjects> {
 }
 
 fn kill_9() -> Result<()> {
-    for (tool, flags) in LINES {
-        let running = Tool::start(tool, flags)?;
+    for (tool, flags) in every_mode("0.2") {
+        let running = Tool::start(tool, &flags)?;
         let during = running.bpf_objects()?;
         ensure!(during.is_subset(&bpf_objects()?), "bpftool does not list {during:?}");
         for kind in ["prog", "map", "link"] {
@@ -185,7 +196,7 @@ fn jq() -> Result<()> {
     let netns = Netns::new("jq")?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("out");
-    for (tool, flags) in LINES {
+    for (tool, flags) in every_mode("0.2") {
         for signal in [Signal::INT, Signal::KILL] {
             let mut command = Command::new(path_of(tool));
             command.args(["--json", "--netns", &netns.path()]).args(flags.split_whitespace());
@@ -196,19 +207,17 @@ fn jq() -> Result<()> {
             let mut child = command.stdout(to).stderr(Stdio::null()).spawn()?;
             let pipe = child.stdout.take();
             let copy = pipe.map(|mut out| thread::spawn(move || io::copy(&mut out, &mut file)));
-            let ready = || Ok((fs::metadata(&path)?.len() > 0).then_some(()));
-            until("the first line is there", ready)?;
-            let traffic = thread::scope(|scope| -> Result<()> {
-                let load = scope.spawn(|| load::run(&netns, "churn --conns 20000"));
-                let before = fs::metadata(&path)?.len();
-                // In the middle of its work.
-                until("it prints", || Ok((fs::metadata(&path)?.len() > before).then_some(())))?;
-                let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-                rustix::process::kill_process(pid.context("pid")?, signal)?;
-                load.join().map_err(|_| anyhow::anyhow!("load"))?.map(drop)
-            });
+            let longer = |than| Ok((fs::metadata(&path)?.len() > than).then_some(()));
+            until("the first line is there", || longer(0))?;
+            let _opened = Running::start(&netns, "churn --seconds 600")?;
+            let _exchanged = Running::start(&netns, "reqresp --seconds 600")?;
+            // In the middle of its work.
+            let before = fs::metadata(&path)?.len();
+            let printed = until("it prints", || longer(before));
+            let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+            rustix::process::kill_process(pid.context("pid")?, signal)?;
             child.wait()?;
-            traffic?;
+            printed.with_context(|| format!("{tool} {flags}"))?;
             if let Some(copy) = copy {
                 copy.join().map_err(|_| anyhow::anyhow!("copy"))??;
             }

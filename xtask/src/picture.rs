@@ -1,4 +1,4 @@
-//! A view of tcpdash on the demonstration's recording as an SVG.
+//! A view of the dashboard on the demonstration's recording as an SVG.
 
 use std::fmt::Write;
 
