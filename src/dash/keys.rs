@@ -1,6 +1,6 @@
 //! Keys, and what they do.
 
-use super::{Action, Control, Dash, Mode, Tables, View, filter};
+use super::{Action, Control, Dash, Mode, View, filter};
 
 /// A key as the state machine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,161 +53,157 @@ const SECOND: i64 = 1_000_000_000;
 /// The filter that can be typed.
 const MAX_TEXT: usize = 200;
 
-impl Dash {
-    /// Takes a key.
-    pub(super) fn key(&mut self, key: KeyPress) -> Option<Action> {
-        match key {
-            KeyPress::Ctrl('c') => return Some(Action::Quit),
-            KeyPress::Ctrl('z') => return Some(Action::Suspend),
-            KeyPress::Ctrl('l') => return Some(Action::Redraw),
-            _ => {}
+/// Takes a key.
+pub(super) fn press(dash: &mut Dash, key: KeyPress) -> Option<Action> {
+    match key {
+        KeyPress::Ctrl('c') => return Some(Action::Quit),
+        KeyPress::Ctrl('z') => return Some(Action::Suspend),
+        KeyPress::Ctrl('l') => return Some(Action::Redraw),
+        _ => {}
+    }
+    dash.message = None;
+    match std::mem::take(&mut dash.mode) {
+        Mode::Normal => normal(dash, key),
+        Mode::Help(top) => {
+            help(dash, key, top);
+            None
         }
-        self.message = None;
-        match std::mem::take(&mut self.mode) {
-            Mode::Normal => self.normal(key),
-            Mode::Help(top) => {
-                self.help(key, top);
-                None
-            }
-            Mode::Filter(text, _) => {
-                self.edit(key, text);
-                None
-            }
+        Mode::Filter(text, _) => {
+            edit(dash, key, text);
+            None
         }
     }
+}
 
-    fn help(&mut self, key: KeyPress, top: u16) {
-        self.mode = match key {
-            KeyPress::Up | KeyPress::Char('k') => Mode::Help(top.saturating_sub(1)),
-            KeyPress::Down | KeyPress::Char('j') => {
-                Mode::Help(top.saturating_add(1).min(LAST_HELP))
-            }
-            _ => Mode::Normal,
-        };
-    }
+fn help(dash: &mut Dash, key: KeyPress, top: u16) {
+    dash.mode = match key {
+        KeyPress::Up | KeyPress::Char('k') => Mode::Help(top.saturating_sub(1)),
+        KeyPress::Down | KeyPress::Char('j') => Mode::Help(top.saturating_add(1).min(LAST_HELP)),
+        _ => Mode::Normal,
+    };
+}
 
-    /// A key of the line in which the filter is typed.
-    fn edit(&mut self, key: KeyPress, mut text: String) {
-        match key {
-            KeyPress::Esc => return,
-            KeyPress::Enter => match filter::read(&text) {
-                Ok(filter) => {
-                    self.filter = filter.map(|filter| (text, filter));
-                    self.stale = true;
-                    return;
-                }
-                Err(error) => {
-                    self.mode = Mode::Filter(text, Some(error));
-                    return;
-                }
-            },
-            KeyPress::Backspace | KeyPress::Ctrl('h') => _ = text.pop(),
-            KeyPress::Ctrl('u') => text.clear(),
-            KeyPress::Ctrl('w') => {
-                let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
-                text.truncate(kept);
+/// A key of the line in which the filter is typed.
+fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
+    match key {
+        KeyPress::Esc => return,
+        KeyPress::Enter => match filter::read(&text) {
+            Ok(filter) => {
+                dash.filter = filter.map(|filter| (text, filter));
+                dash.stale = true;
+                return;
             }
-            KeyPress::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
-            _ => {}
+            Err(error) => {
+                dash.mode = Mode::Filter(text, Some(error));
+                return;
+            }
+        },
+        KeyPress::Backspace | KeyPress::Ctrl('h') => _ = text.pop(),
+        KeyPress::Ctrl('u') => text.clear(),
+        KeyPress::Ctrl('w') => {
+            let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
+            text.truncate(kept);
         }
-        self.mode = Mode::Filter(text, None);
+        KeyPress::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
+        _ => {}
     }
+    dash.mode = Mode::Filter(text, None);
+}
 
-    fn normal(&mut self, key: KeyPress) -> Option<Action> {
-        match key {
-            KeyPress::Char('q') => return Some(Action::Quit),
-            KeyPress::Esc => {
-                if !self.close() {
-                    return Some(Action::Quit);
-                }
+fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
+    match key {
+        KeyPress::Char('q') => return Some(Action::Quit),
+        KeyPress::Esc => {
+            if !dash.close() {
+                return Some(Action::Quit);
             }
-            KeyPress::Char(digit @ '1'..='7') => {
-                self.show(View::ALL[digit as usize - '1' as usize]);
-            }
-            KeyPress::Tab => self.show(self.view.beside(1)),
-            KeyPress::BackTab => self.show(self.view.beside(-1)),
-            KeyPress::Char('h' | '?') => self.mode = Mode::Help(0),
-            KeyPress::Char('/') => {
-                let text = self.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
-                self.mode = Mode::Filter(text, None);
-            }
-            KeyPress::Char('s') => return Some(Action::Save),
-            KeyPress::Char(' ') => return self.pause(),
-            KeyPress::Char('+' | '-') => return self.change_interval(key == KeyPress::Char('+')),
-            KeyPress::Enter => {
-                if !self.close() {
-                    self.open();
-                }
-            }
-            _ => return self.play(key).or_else(|| self.browse(key)),
         }
-        None
+        KeyPress::Char(digit @ '1'..='7') => {
+            dash.show(View::ALL[digit as usize - '1' as usize]);
+        }
+        KeyPress::Tab => dash.show(dash.view.beside(1)),
+        KeyPress::BackTab => dash.show(dash.view.beside(-1)),
+        KeyPress::Char('h' | '?') => dash.mode = Mode::Help(0),
+        KeyPress::Char('/') => {
+            let text = dash.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
+            dash.mode = Mode::Filter(text, None);
+        }
+        KeyPress::Char('s') => return Some(Action::Save),
+        KeyPress::Char(' ') => return dash.pause(),
+        KeyPress::Char('+' | '-') => return dash.change_interval(key == KeyPress::Char('+')),
+        KeyPress::Enter => {
+            if !dash.close() {
+                dash.open();
+            }
+        }
+        _ => return play(dash, key).or_else(|| browse(dash, key)),
     }
+    None
+}
 
-    /// Keys of a recording.
-    fn play(&mut self, key: KeyPress) -> Option<Action> {
-        let control = match key {
-            KeyPress::Char('[') => Control::Slower,
-            KeyPress::Char(']') => Control::Faster,
-            KeyPress::Char('n') => Control::Step,
-            KeyPress::Char(',') => Control::Seek(-10 * SECOND),
-            KeyPress::Char('.') => Control::Seek(10 * SECOND),
-            KeyPress::Char('(') => Control::Seek(-60 * SECOND),
-            KeyPress::Char(')') => Control::Seek(60 * SECOND),
-            KeyPress::Char('0') => Control::Start,
-            KeyPress::Char('$') => Control::End,
-            _ => return None,
-        };
-        if self.progress.is_none() {
-            self.message = Some("seek and speed need a recording".to_owned());
-            return None;
-        }
-        Some(Action::Play(control))
+/// Keys of a recording.
+fn play(dash: &mut Dash, key: KeyPress) -> Option<Action> {
+    let control = match key {
+        KeyPress::Char('[') => Control::Slower,
+        KeyPress::Char(']') => Control::Faster,
+        KeyPress::Char('n') => Control::Step,
+        KeyPress::Char(',') => Control::Seek(-10 * SECOND),
+        KeyPress::Char('.') => Control::Seek(10 * SECOND),
+        KeyPress::Char('(') => Control::Seek(-60 * SECOND),
+        KeyPress::Char(')') => Control::Seek(60 * SECOND),
+        KeyPress::Char('0') => Control::Start,
+        KeyPress::Char('$') => Control::End,
+        _ => return None,
+    };
+    if dash.progress.is_none() {
+        dash.message = Some("seek and speed need a recording".to_owned());
+        return None;
     }
+    Some(Action::Play(control))
+}
 
-    /// Keys of a table.
-    fn browse(&mut self, key: KeyPress) -> Option<Action> {
-        let page = self.layout().page();
-        let rows = page.max(1).cast_signed();
-        self.tables.with(self.view, |table| match key {
-            KeyPress::Up | KeyPress::Char('k') => table.step(-1, page),
-            KeyPress::Down | KeyPress::Char('j') => table.step(1, page),
-            KeyPress::PageUp => table.step(-rows, page),
-            KeyPress::PageDown => table.step(rows, page),
-            KeyPress::Home | KeyPress::Char('g') => table.step(isize::MIN, page),
-            KeyPress::End | KeyPress::Char('G') => table.step(isize::MAX, page),
-            KeyPress::Left => table.scroll(-1),
-            KeyPress::Right => table.scroll(1),
-            KeyPress::Char('<') => table.sort_beside(-1),
-            KeyPress::Char('>') => table.sort_beside(1),
-            KeyPress::Char('r') => table.turn(),
-            _ => {}
-        });
-        None
-    }
+/// Keys of a table.
+fn browse(dash: &mut Dash, key: KeyPress) -> Option<Action> {
+    let page = dash.layout().page();
+    let rows = page.max(1).cast_signed();
+    dash.tables.with(dash.view, |table| match key {
+        KeyPress::Up | KeyPress::Char('k') => table.step(-1, page),
+        KeyPress::Down | KeyPress::Char('j') => table.step(1, page),
+        KeyPress::PageUp => table.step(-rows, page),
+        KeyPress::PageDown => table.step(rows, page),
+        KeyPress::Home | KeyPress::Char('g') => table.step(isize::MIN, page),
+        KeyPress::End | KeyPress::Char('G') => table.step(isize::MAX, page),
+        KeyPress::Left => table.scroll(-1),
+        KeyPress::Right => table.scroll(1),
+        KeyPress::Char('<') => table.sort_beside(-1),
+        KeyPress::Char('>') => table.sort_beside(1),
+        KeyPress::Char('r') => table.turn(),
+        _ => {}
+    });
+    None
+}
 
-    /// Takes a click of the first mouse button.
-    pub(super) fn click(&mut self, x: u16, y: u16) {
-        if y == 0 {
-            if let Some(view) = View::at(x) {
-                self.show(view);
-            }
-            return;
+/// Takes a click of the first mouse button.
+pub(super) fn click(dash: &mut Dash, x: u16, y: u16) {
+    if y == 0 {
+        if let Some(view) = View::at(x) {
+            dash.show(view);
         }
-        let layout = self.layout();
-        if !layout.table.contains(x, y) {
-            return;
-        }
-        let (column, line) = (x - layout.table.x, y - layout.table.y);
-        let (width, page) = (layout.table.width, layout.page());
-        self.tables.with(self.view, |table| {
-            if line == 0 {
-                table.click_heading(width, column);
-            } else {
-                table.click_row(usize::from(line - 1), page);
-            }
-        });
+        return;
     }
+    let layout = dash.layout();
+    if !layout.table.contains(x, y) {
+        return;
+    }
+    let (column, line) = (x - layout.table.x, y - layout.table.y);
+    let (width, page) = (layout.table.width, layout.page());
+    dash.tables.with(dash.view, |table| {
+        if line == 0 {
+            table.click_heading(width, column);
+        } else {
+            table.click_row(usize::from(line - 1), page);
+        }
+    });
 }
 
 /// What every table can do, whatever its rows.
@@ -260,23 +256,5 @@ impl<R: super::rows::TableRow> Browse for super::TableState<R> {
         if index < self.rows().len() {
             self.select(index, page);
         }
-    }
-}
-
-impl Tables {
-    /// Does something to the table of a view, if it has one.
-    pub(super) fn with<T>(
-        &mut self,
-        view: View,
-        act: impl FnOnce(&mut dyn Browse) -> T,
-    ) -> Option<T> {
-        Some(act(match view {
-            View::Processes => &mut self.processes,
-            View::Connections => &mut self.connections,
-            View::Latency => &mut self.latencies,
-            View::States => &mut self.close_wait,
-            View::Listeners => &mut self.listeners,
-            View::Overview | View::Tool => return None,
-        }))
     }
 }

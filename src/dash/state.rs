@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
+use super::keys::{self, Browse};
 use super::layout::Layout;
 use super::model::{Finding, Model, findings};
 use super::rows::{
@@ -12,7 +13,7 @@ use super::rows::{
 };
 use super::table::TableState;
 use super::views::View;
-use crate::filter::Filter;
+use crate::filter::{Filter, passes};
 
 /// What the keys are for at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,24 @@ pub struct Tables {
     pub latencies: TableState<LatencyRow>,
     pub close_wait: TableState<CloseWaitRow>,
     pub listeners: TableState<ListenerRow>,
+}
+
+impl Tables {
+    /// Does something to the table of a view, if it has one.
+    pub(super) fn with<T>(
+        &mut self,
+        view: View,
+        act: impl FnOnce(&mut dyn Browse) -> T,
+    ) -> Option<T> {
+        Some(act(match view {
+            View::Processes => &mut self.processes,
+            View::Connections => &mut self.connections,
+            View::Latency => &mut self.latencies,
+            View::States => &mut self.close_wait,
+            View::Listeners => &mut self.listeners,
+            View::Overview | View::Tool => return None,
+        }))
+    }
 }
 
 /// Intervals to choose from, ms.
@@ -103,8 +122,8 @@ impl Dash {
     /// Takes an event in, and says what shall be done about it.
     pub fn handle(&mut self, event: Event) -> Option<Action> {
         match event {
-            Event::Key(key) => return self.key(key),
-            Event::Click(x, y) if self.mode == Mode::Normal => self.click(x, y),
+            Event::Key(key) => return keys::press(self, key),
+            Event::Click(x, y) if self.mode == Mode::Normal => keys::click(self, x, y),
             Event::Wheel(lines) if self.mode == Mode::Normal => {
                 let page = self.layout().page();
                 self.tables.with(self.view, |table| table.step(lines, page));
@@ -161,7 +180,7 @@ impl Dash {
             View::States => {
                 let rows = model.close_wait.rows().map(CloseWaitRow::from);
                 let passes =
-                    |row: &CloseWaitRow| filter.is_none_or(|f| f.passes(&(&row.key).into()));
+                    |row: &CloseWaitRow| filter.is_none_or(|f| passes(f, &(&row.key).into()));
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
             View::Listeners => tables.listeners.fill(listeners(model, filter, self.ascii)),

@@ -14,7 +14,7 @@ use ipnet::Ipv6Net;
 pub use cgroup::Cgroup;
 pub use glob::CommGlob;
 pub use netns::netns;
-pub use rows::Subject;
+pub use rows::{Subject, passes, passes_owner};
 
 use crate::wire::MAX_FILTER_VALUES;
 
@@ -59,6 +59,21 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it asks for addresses, ports, a family or a namespace.
+    pub fn by_ends(&self) -> bool {
+        let ports = [&self.lports, &self.rports, &self.ports];
+        let nets = [&self.laddrs, &self.raddrs, &self.addrs];
+        ports.iter().any(|list| !list.is_empty())
+            || nets.iter().any(|list| !list.is_empty())
+            || self.family.is_some()
+            || self.netns.is_some()
+    }
+
+    /// The record for `.rodata.filter`.
+    pub fn to_wire(&self) -> crate::wire::Filter {
+        wire::record(self)
+    }
+
     /// Whether it asks for something of the owner.
     pub fn by_owner(&self) -> bool {
         !self.pids.is_empty() || self.comm.is_some() || self.cgroup.is_some()

@@ -36,50 +36,35 @@ impl<'a> From<&'a Key> for Subject<'a> {
     }
 }
 
-impl Filter {
-    /// Whether a row is one of those asked for.
-    pub fn passes(&self, row: &Subject<'_>) -> bool {
-        self.passes_owner(row) && self.passes_ends(row)
-    }
+/// Whether a row is one of those asked for.
+pub fn passes(filter: &Filter, row: &Subject<'_>) -> bool {
+    passes_owner(filter, row) && passes_ends(filter, row)
+}
 
-    /// Whether its owner is one of those asked for.
-    pub fn passes_owner(&self, row: &Subject<'_>) -> bool {
-        let cgroup = self.cgroup.as_ref().and_then(|cgroup| cgroup.path.to_str());
-        (self.pids.is_empty() || row.pid.is_some_and(|pid| self.pids.contains(&pid)))
-            && self.comm.as_ref().is_none_or(|glob| row.comm.is_some_and(|comm| glob.matches(comm)))
-            && cgroup.is_none_or(|top| row.cgroup.is_some_and(|path| is_below(path, top)))
-    }
+/// Whether its owner is one of those asked for.
+pub fn passes_owner(filter: &Filter, row: &Subject<'_>) -> bool {
+    let cgroup = filter.cgroup.as_ref().and_then(|cgroup| cgroup.path.to_str());
+    (filter.pids.is_empty() || row.pid.is_some_and(|pid| filter.pids.contains(&pid)))
+        && filter.comm.as_ref().is_none_or(|glob| row.comm.is_some_and(|comm| glob.matches(comm)))
+        && cgroup.is_none_or(|top| row.cgroup.is_some_and(|path| is_below(path, top)))
+}
 
-    /// Whether it asks for addresses, ports, a family or a namespace.
-    pub fn by_ends(&self) -> bool {
-        let ports = [&self.lports, &self.rports, &self.ports];
-        let nets = [&self.laddrs, &self.raddrs, &self.addrs];
-        ports.iter().any(|list| !list.is_empty())
-            || nets.iter().any(|list| !list.is_empty())
-            || self.family.is_some()
-            || self.netns.is_some()
-    }
-
-    fn passes_ends(&self, row: &Subject<'_>) -> bool {
-        let port = |list: &[std::ops::RangeInclusive<u16>], ports: [Option<u16>; 2]| {
-            list.is_empty() || ports.iter().flatten().any(|p| list.iter().any(|r| r.contains(p)))
-        };
-        let net = |list: &[Ipv6Net], addrs: [Option<IpAddr>; 2]| {
-            list.is_empty()
-                || addrs
-                    .iter()
-                    .flatten()
-                    .any(|addr| list.iter().any(|n| n.contains(&mapped(*addr))))
-        };
-        port(&self.lports, [row.lport, None])
-            && port(&self.rports, [row.rport, None])
-            && port(&self.ports, [row.lport, row.rport])
-            && net(&self.laddrs, [row.laddr, None])
-            && net(&self.raddrs, [row.raddr, None])
-            && net(&self.addrs, [row.laddr, row.raddr])
-            && self.family.is_none_or(|family| family_of(row) == Some(family))
-            && self.netns.is_none_or(|netns| row.netns == Some(netns))
-    }
+fn passes_ends(filter: &Filter, row: &Subject<'_>) -> bool {
+    let port = |list: &[std::ops::RangeInclusive<u16>], ports: [Option<u16>; 2]| {
+        list.is_empty() || ports.iter().flatten().any(|p| list.iter().any(|r| r.contains(p)))
+    };
+    let net = |list: &[Ipv6Net], addrs: [Option<IpAddr>; 2]| {
+        list.is_empty()
+            || addrs.iter().flatten().any(|addr| list.iter().any(|n| n.contains(&mapped(*addr))))
+    };
+    port(&filter.lports, [row.lport, None])
+        && port(&filter.rports, [row.rport, None])
+        && port(&filter.ports, [row.lport, row.rport])
+        && net(&filter.laddrs, [row.laddr, None])
+        && net(&filter.raddrs, [row.raddr, None])
+        && net(&filter.addrs, [row.laddr, row.raddr])
+        && filter.family.is_none_or(|family| family_of(row) == Some(family))
+        && filter.netns.is_none_or(|netns| row.netns == Some(netns))
 }
 
 /// IPv4 as the IPv6 addresses that networks of a filter are made of.
@@ -119,7 +104,7 @@ mod tests {
     fn every_demand_must_be_met_and_the_unknown_meets_none() {
         let nets = |net: &str| vec![crate::cli::parse::network(net).unwrap()];
         let base = Filter::default;
-        for (filter, passes) in vec![
+        for (filter, expected) in vec![
             (base(), true),
             (Filter { pids: vec![1, 7], ..base() }, true),
             (Filter { pids: vec![1], ..base() }, false),
@@ -134,12 +119,12 @@ mod tests {
             (Filter { family: Some(Family::V6), ..base() }, false),
             (Filter { netns: Some(2), ..base() }, false),
         ] {
-            assert_eq!(filter.passes(&ROW), passes, "{filter:?}");
+            assert_eq!(passes(&filter, &ROW), expected, "{filter:?}");
             let asks = filter.by_owner() || filter.by_ends();
-            assert_eq!(filter.passes(&Subject::default()), !asks, "{filter:?}");
+            assert_eq!(passes(&filter, &Subject::default()), !asks, "{filter:?}");
         }
         let v6 = Subject { laddr: Some("::1".parse().unwrap()), ..Subject::default() };
-        assert!(Filter { family: Some(Family::V6), ..base() }.passes(&v6));
+        assert!(passes(&Filter { family: Some(Family::V6), ..base() }, &v6));
     }
 
     #[test]

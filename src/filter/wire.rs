@@ -7,36 +7,34 @@ use ipnet::Ipv6Net;
 use super::{Family, Filter};
 use crate::wire;
 
-impl Filter {
-    /// The record for `.rodata.filter`. Lists are cut at the kernel's limits, which
-    /// [`Filter::check`] has refused before.
-    pub fn to_wire(&self) -> wire::Filter {
-        let mut to = wire::Filter::default();
-        to.nr_pids = fill(&mut to.pids, self.pids.iter().copied());
-        if let Some(glob) = &self.comm {
-            to.comm_on = 1;
-            to.comm_stay = glob.stay;
-            to.comm_accept = glob.accept;
-            to.comm_step = glob.step;
-        }
-        to.netns = self.netns.unwrap_or(0);
-        to.family = match self.family {
-            None => 0,
-            Some(Family::V4) => 4,
-            Some(Family::V6) => 6,
-        };
-        if let Some(cgroup) = &self.cgroup {
-            to.cgroup = cgroup.id;
-            to.cgroup_level = cgroup.depth;
-        }
-        to.lport = ports(&self.lports);
-        to.rport = ports(&self.rports);
-        to.port = ports(&self.ports);
-        to.laddr = addrs(&self.laddrs);
-        to.raddr = addrs(&self.raddrs);
-        to.addr = addrs(&self.addrs);
-        to
+/// The record for `.rodata.filter`. Lists are cut at the kernel's limits, which
+/// [`Filter::check`] has refused before.
+pub fn record(filter: &Filter) -> wire::Filter {
+    let mut to = wire::Filter::default();
+    to.nr_pids = fill(&mut to.pids, filter.pids.iter().copied());
+    if let Some(glob) = &filter.comm {
+        to.comm_on = 1;
+        to.comm_stay = glob.stay;
+        to.comm_accept = glob.accept;
+        to.comm_step = glob.step;
     }
+    to.netns = filter.netns.unwrap_or(0);
+    to.family = match filter.family {
+        None => 0,
+        Some(Family::V4) => 4,
+        Some(Family::V6) => 6,
+    };
+    if let Some(cgroup) = &filter.cgroup {
+        to.cgroup = cgroup.id;
+        to.cgroup_level = cgroup.depth;
+    }
+    to.lport = ports(&filter.lports);
+    to.rport = ports(&filter.rports);
+    to.port = ports(&filter.ports);
+    to.laddr = addrs(&filter.laddrs);
+    to.raddr = addrs(&filter.raddrs);
+    to.addr = addrs(&filter.addrs);
+    to
 }
 
 /// Puts as many values as fit and says how many.
@@ -85,7 +83,7 @@ mod tests {
     #[test]
     fn a_network_is_cut_to_its_prefix() {
         let filter = Filter { addrs: vec!["2001:db8::1/32".parse().unwrap()], ..Filter::default() };
-        let wire = filter.to_wire();
+        let wire = record(&filter);
         assert_eq!((wire.addr.nr, wire.laddr.nr), (1, 0));
         let net = wire.addr.nets[0];
         assert_eq!(net.addr, halves([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
@@ -94,6 +92,6 @@ mod tests {
 
     #[test]
     fn an_empty_filter_is_all_zeros() {
-        assert!(Filter::default().to_wire().as_bytes().iter().all(|byte| *byte == 0));
+        assert!(record(&Filter::default()).as_bytes().iter().all(|byte| *byte == 0));
     }
 }

@@ -89,7 +89,7 @@ pub struct Drops {
 
 impl Drops {
     /// A listener that has dropped nothing.
-    const NONE: Self = Self {
+    pub const NONE: Self = Self {
         accept: Some(0),
         accept_syn: Some(0),
         accept_ack: Some(0),
@@ -114,11 +114,30 @@ impl Drops {
             discards: add(self.discards, other.discards),
         }
     }
+
+    /// The causes in words, each with how many; the first is the sum of the two that follow.
+    pub fn causes(&self) -> [(&'static str, Option<u64>); 5] {
+        [
+            ("accept queue full", self.accept),
+            ("accept queue full at the SYN", self.accept_syn),
+            ("accept queue full at the final ACK", self.accept_ack),
+            ("SYN queue full", self.syn),
+            ("other causes", self.other),
+        ]
+    }
+
+    /// What most of them are due to, in words.
+    pub fn worst(&self) -> Option<&'static str> {
+        let split = self.accept_syn.is_some() && self.accept_ack.is_some();
+        let told = self.causes().into_iter().skip(usize::from(split));
+        let known = told.filter(|(_, count)| count.is_some_and(|n| n > 0));
+        known.max_by_key(|(_, count)| *count).map(|(words, _)| words)
+    }
 }
 
 /// What is not known of one is not known of both.
 pub fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    Some(a? + b?)
+    Some(a?.saturating_add(b?))
 }
 
 /// Splits up what the listeners of one namespace have dropped. `mib` is what the namespace counted

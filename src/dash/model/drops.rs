@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::listen::{Cause, DropEvent, ListenerRecord};
+use crate::listen::{Cause, DropEvent, Drops, ListenerRecord};
 
 const SECOND: i64 = 1_000_000_000;
 /// Seconds that are added up.
@@ -14,100 +14,44 @@ const ROOM: usize = 20_000;
 /// Which listener: address, port, network namespace, process.
 type ListenerKey = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
 
-/// Drops by cause; `None` where nothing tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drops {
-    /// All of them.
-    pub total: Option<u64>,
-    /// The accept queue was full, at either moment.
-    pub accept: Option<u64>,
-    /// The accept queue was full at the SYN.
-    pub accept_syn: Option<u64>,
-    /// The accept queue was full at the final ACK.
-    pub accept_ack: Option<u64>,
-    /// The SYN queue was full.
-    pub syn: Option<u64>,
-    /// Neither was.
-    pub other: Option<u64>,
+/// Drops of an interval of a listener.
+fn drops_of(row: &ListenerRecord) -> Drops {
+    // Where nothing was dropped, nothing was for any cause.
+    if row.drops_total == Some(0) {
+        return Drops::NONE;
+    }
+    let parts = row.drops_accept_syn.zip(row.drops_accept_ack);
+    Drops {
+        total: row.drops_total,
+        accept: row.drops_accept.or(parts.map(|(syn, ack)| syn.saturating_add(ack))),
+        accept_syn: row.drops_accept_syn,
+        accept_ack: row.drops_accept_ack,
+        syn: row.drops_syn,
+        other: row.drops_other,
+        cookies: None,
+        discards: None,
+    }
 }
 
-impl Drops {
-    const NONE: Self = Self {
-        total: Some(0),
-        accept: Some(0),
-        accept_syn: Some(0),
-        accept_ack: Some(0),
-        syn: Some(0),
-        other: Some(0),
-    };
-
-    fn of(row: &ListenerRecord) -> Self {
-        // Where nothing was dropped, nothing was for any cause.
-        if row.drops_total == Some(0) {
-            return Self::NONE;
+/// `None` if the event is about something that is no drop.
+fn drops_of_event(event: &DropEvent) -> Option<Drops> {
+    let mut drops = Drops { total: event.count, ..Drops::NONE };
+    match event.cause {
+        Some(Cause::AcceptQueueSyn) => {
+            (drops.accept, drops.accept_syn) = (event.count, event.count);
         }
-        let parts = row.drops_accept_syn.zip(row.drops_accept_ack);
-        Self {
-            total: row.drops_total,
-            accept: row.drops_accept.or(parts.map(|(syn, ack)| syn.saturating_add(ack))),
-            accept_syn: row.drops_accept_syn,
-            accept_ack: row.drops_accept_ack,
-            syn: row.drops_syn,
-            other: row.drops_other,
+        Some(Cause::AcceptQueueAck) => {
+            (drops.accept, drops.accept_ack) = (event.count, event.count);
         }
-    }
-
-    /// `None` if the event is about something that is no drop.
-    fn of_event(event: &DropEvent) -> Option<Self> {
-        let mut drops = Self { total: event.count, ..Self::NONE };
-        match event.cause {
-            Some(Cause::AcceptQueueSyn) => {
-                (drops.accept, drops.accept_syn) = (event.count, event.count);
-            }
-            Some(Cause::AcceptQueueAck) => {
-                (drops.accept, drops.accept_ack) = (event.count, event.count);
-            }
-            Some(Cause::AcceptQueue) => {
-                drops = Self { accept_syn: None, accept_ack: None, accept: event.count, ..drops };
-            }
-            Some(Cause::SynQueue) => drops.syn = event.count,
-            Some(Cause::Other) => drops.other = event.count,
-            Some(Cause::Cookie) => return None,
-            None => drops = Self { total: event.count, ..Self::default() },
+        Some(Cause::AcceptQueue) => {
+            drops = Drops { accept_syn: None, accept_ack: None, accept: event.count, ..drops };
         }
-        Some(drops)
+        Some(Cause::SynQueue) => drops.syn = event.count,
+        Some(Cause::Other) => drops.other = event.count,
+        Some(Cause::Cookie) => return None,
+        None => drops = Drops { total: event.count, ..Drops::default() },
     }
-
-    fn plus(self, more: Self) -> Self {
-        let sum = |a: Option<u64>, b: Option<u64>| Some(a?.saturating_add(b?));
-        Self {
-            total: sum(self.total, more.total),
-            accept: sum(self.accept, more.accept),
-            accept_syn: sum(self.accept_syn, more.accept_syn),
-            accept_ack: sum(self.accept_ack, more.accept_ack),
-            syn: sum(self.syn, more.syn),
-            other: sum(self.other, more.other),
-        }
-    }
-
-    /// The causes in words, each with how many; the first is the sum of the two that follow.
-    pub fn causes(&self) -> [(&'static str, Option<u64>); 5] {
-        [
-            ("accept queue full", self.accept),
-            ("accept queue full at the SYN", self.accept_syn),
-            ("accept queue full at the final ACK", self.accept_ack),
-            ("SYN queue full", self.syn),
-            ("other causes", self.other),
-        ]
-    }
-
-    /// What most of them are due to, in words.
-    pub fn worst(&self) -> Option<&'static str> {
-        let split = self.accept_syn.is_some() && self.accept_ack.is_some();
-        let told = self.causes().into_iter().skip(usize::from(split));
-        let known = told.filter(|(_, count)| count.is_some_and(|n| n > 0));
-        known.max_by_key(|(_, count)| *count).map(|(words, _)| words)
-    }
+    Some(drops)
 }
 
 /// One listener: when something was last told of it, and the seconds in which it dropped.
@@ -124,12 +68,12 @@ pub struct Minutes(HashMap<ListenerKey, Minute>);
 impl Minutes {
     /// Takes in an interval of a listener.
     pub fn take(&mut self, row: &ListenerRecord) {
-        self.add((row.laddr, row.lport, row.netns, row.pid), row.ts.0, Drops::of(row));
+        self.add((row.laddr, row.lport, row.netns, row.pid), row.ts.0, drops_of(row));
     }
 
     /// Takes in a loss.
     pub fn event(&mut self, event: &DropEvent) {
-        if let Some(drops) = Drops::of_event(event) {
+        if let Some(drops) = drops_of_event(event) {
             self.add((event.laddr, event.lport, event.netns, event.pid), event.ts.0, drops);
         }
     }

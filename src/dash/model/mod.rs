@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::count::Count;
 use crate::group::Grouping;
 use crate::latency::{Exchange, Latency, LatencyKind};
-use crate::listen::{DropClient, ListenerRecord};
+use crate::listen::{DropClient, Drops, ListenerRecord};
 use crate::nstat::Mib;
 use crate::record::AnyRecord;
 use crate::report::{Key, Note, Status};
@@ -24,7 +24,6 @@ use crate::states::socket_summary::{CloseWait, Socket, Sockets};
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
-pub use drops::Drops;
 pub use findings::{Finding, Weight, findings, listener_name, process, text};
 pub use history::{Bucket, History, Metric, peak};
 pub use interval::{Groups, LastInterval};

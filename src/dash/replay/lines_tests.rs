@@ -1,3 +1,4 @@
+use super::super::find;
 use super::*;
 
 fn note(second: u64) -> String {
@@ -45,17 +46,17 @@ fn damage_is_told_by_line_and_the_rest_is_read() {
 fn times_are_found_without_reading_everything() {
     let text: String = (0..20_000).map(note).collect();
     let mut lines = lines(text);
-    assert_eq!(lines.last_time().unwrap().unwrap() / 1_000_000_000 % 86_400, 19_999);
+    assert_eq!(find::last_time(&mut lines).unwrap().unwrap() / 1_000_000_000 % 86_400, 19_999);
     assert!(matches!(lines.read().unwrap(), Read::Record(record) if second(&record) == 0));
     for wanted in [0, 1, 777, 10_000, 19_999] {
         let ts = 1_767_312_000_000_000_000 + wanted * 1_000_000_000;
-        let offset = lines.find(ts).unwrap();
+        let offset = find::find(&mut lines, ts).unwrap();
         lines.seek(offset).unwrap();
         let Read::Record(first) = lines.read().unwrap() else { panic!("{wanted}") };
         assert!(second(&first) <= wanted, "nothing is missed");
         assert!(second(&first) + 1_000 > wanted, "{} is near {wanted}", second(&first));
     }
-    let offset = lines.find(i64::MAX).unwrap();
+    let offset = find::find(&mut lines, i64::MAX).unwrap();
     assert_eq!(lines.number(offset).unwrap().unwrap(), offset / note(0).len() as u64 + 1);
 }
 
@@ -91,7 +92,7 @@ fn times_are_found_around_a_line_without_end() {
     text.push_str(&"y".repeat(40 << 20));
     let mut lines = lines(text);
     let ts = 1_767_312_000_000_000_000 + 500 * 1_000_000_000;
-    let found = lines.find(ts).unwrap();
+    let found = find::find(&mut lines, ts).unwrap();
     assert!(found < begins, "{found}");
     lines.seek(found).unwrap();
     assert!(matches!(lines.read().unwrap(), Read::Record(record) if second(&record) <= 500));

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::find;
 use super::lines::{Lines, Read};
 use super::speed::Speed;
 use crate::dash::{Control, Event, Progress};
@@ -46,7 +47,7 @@ impl Player {
     /// # Errors
     /// The recording cannot be read.
     pub fn new(mut lines: Lines) -> io::Result<Self> {
-        let last = lines.last_time()?;
+        let last = find::last_time(&mut lines)?;
         let speed = if lines.can_seek() { Speed::REAL } else { Speed::MOST };
         let mut player = Self {
             lines,
@@ -205,7 +206,7 @@ impl Player {
             Control::Start => return self.seek(self.progress.first.unwrap_or(0)),
             Control::End => {
                 // Somebody may still be writing it.
-                self.progress.last = self.lines.last_time()?.max(self.progress.last);
+                self.progress.last = find::last_time(&mut self.lines)?.max(self.progress.last);
                 return self.seek(self.progress.last.unwrap_or(i64::MAX));
             }
         }
@@ -224,11 +225,11 @@ impl Player {
             if !self.lines.can_seek() {
                 return Ok(vec![Event::Say("a pipe cannot seek backwards".to_owned())]);
             }
-            let here = self.lines.find(ts)?;
-            let before = self.lines.find(ts - BEFORE)?;
+            let here = find::find(&mut self.lines, ts)?;
+            let before = find::find(&mut self.lines, ts - BEFORE)?;
             let from = if here - before > BEFORE_BYTES {
                 // One byte less may be within a line, which then counts as damaged: find another.
-                self.lines.find_line(here - BEFORE_BYTES)?
+                find::find_line(&mut self.lines, here - BEFORE_BYTES)?
             } else {
                 before
             };

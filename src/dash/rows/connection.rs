@@ -7,7 +7,7 @@ use super::TableRow;
 use super::traffic::{Traffic, bytes, calls};
 use crate::count::Count;
 use crate::dash::model::{Ends, Model, Step};
-use crate::filter::Filter;
+use crate::filter::{Filter, passes};
 use crate::group::Grouping;
 use crate::report::{Cell, Column, Key, Row, key};
 use crate::states::socket_summary::Socket;
@@ -79,7 +79,7 @@ impl TableRow for ConnectionRow {
 
 /// All connections of which anything is known; those that the filter asks for.
 pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow> {
-    let passes = |key: &Key| filter.is_none_or(|filter| filter.passes(&key.into()));
+    let passes = |key: &Key| filter.is_none_or(|filter| passes(filter, &key.into()));
     let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();
     for known in model.connections.iter().filter(|known| passes(&known.key)) {
         let Some(ends) = Ends::of(&known.key) else { continue };

@@ -2,7 +2,7 @@
 
 use super::TableRow;
 use crate::dash::model::{Model, text};
-use crate::filter::Filter;
+use crate::filter::{Filter, passes};
 use crate::group::Grouping;
 use crate::latency::{Latency, LatencyKind, Role};
 use crate::report::{Cell, Column, Key, Row, key};
@@ -92,5 +92,5 @@ impl TableRow for LatencyRow {
 /// The last interval of everything measured; what the filter asks for.
 pub fn latencies(model: &Model, filter: Option<&Filter>) -> Vec<LatencyRow> {
     let rows = model.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
-    rows.filter(|row| filter.is_none_or(|f| f.passes(&(&row.key).into()))).collect()
+    rows.filter(|row| filter.is_none_or(|f| passes(f, &(&row.key).into()))).collect()
 }

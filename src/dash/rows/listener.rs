@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::TableRow;
-use crate::dash::model::{Drops, Model};
-use crate::filter::Filter;
-use crate::listen::ListenerRecord;
+use crate::dash::model::Model;
+use crate::filter::{Filter, passes};
+use crate::listen::{Drops, ListenerRecord};
 use crate::report::{Cell, Column, Key, Row, key};
 
 /// One listening socket.
@@ -112,7 +112,7 @@ pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<Lis
         row: row.clone(),
     };
     let rows = model.all_listeners().map(row);
-    rows.filter(|row| filter.is_none_or(|f| f.passes(&(&row.key).into()))).collect()
+    rows.filter(|row| filter.is_none_or(|f| passes(f, &(&row.key).into()))).collect()
 }
 
 #[cfg(test)]
