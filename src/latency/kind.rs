@@ -26,7 +26,7 @@ impl LatencyKind {
     }
 
     /// Its bit in [`Kinds`].
-    pub fn bit(self) -> u32 {
+    pub const fn bit(self) -> u32 {
         1 << self as u32
     }
 
@@ -48,9 +48,9 @@ pub struct Kinds(u32);
 
 impl Kinds {
     /// Every kind; accept only where that costs next to nothing.
-    pub const DEFAULT: Self = Self(0b1_1111);
+    pub const DEFAULT: Self = Self((1 << LatencyKind::COUNT) - 1);
     /// Exchanges alone.
-    pub const EXCHANGES: Self = Self(0b11);
+    pub const EXCHANGES: Self = Self(LatencyKind::Response.bit() | LatencyKind::Service.bit());
 
     /// Those named.
     pub fn of(kinds: &[LatencyKind]) -> Self {

@@ -65,7 +65,7 @@ pub struct Args {
 }
 
 /// Average number of wait octaves per listener.
-const OCTAVES: u32 = 4;
+pub const WAIT_OCTAVES: u32 = 4;
 
 impl Args {
     /// What all programs are told.
@@ -76,7 +76,7 @@ impl Args {
 
     /// Entries of the maps.
     pub fn map_sizes(&self) -> Vec<(MapDef, u32)> {
-        let waits = self.max_listeners.saturating_mul(OCTAVES);
+        let waits = self.max_listeners.saturating_mul(WAIT_OCTAVES);
         vec![
             (maps::EVENTS, self.buffer),
             (maps::LISTENERS, self.max_listeners),

@@ -25,7 +25,7 @@ mod tool;
 use crate::wire::ListenerEntry;
 
 pub use advise::advise;
-pub use args::Args;
+pub use args::{Args, WAIT_OCTAVES};
 pub use attribution::{Coverage, Drops, split};
 pub use client::Clients;
 pub use event::Batches;

@@ -16,6 +16,7 @@ use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
+use crate::listen::WAIT_OCTAVES;
 use crate::tool::{Measurement, Spec};
 use crate::wire::{CountOptions, Options, StatesOptions};
 use crate::{count, latency, listen, states};
@@ -27,9 +28,8 @@ pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf
 
 /// Bytes for the last words of listeners; no event is sent.
 const RING: u32 = 1 << 20;
-/// Listeners that are told apart, and octaves of waits that one has on average.
+/// Listeners that are told apart.
 const LISTENERS: u32 = 4_096;
-const OCTAVES: u32 = 4;
 
 /// What the small tools want that sum up, each place once.
 pub static TCPDASH: Spec = Spec {
@@ -100,7 +100,7 @@ impl Measurement for Everything {
                 (maps::LATENCIES_EVEN, latencies),
                 (maps::LATENCIES_ODD, latencies),
                 (maps::LISTENERS, LISTENERS),
-                (maps::WAITS, LISTENERS * OCTAVES),
+                (maps::WAITS, LISTENERS * WAIT_OCTAVES),
             ],
             verbose: self.verbose,
         };
