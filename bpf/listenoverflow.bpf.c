@@ -47,7 +47,7 @@ static __always_inline void on_accept(struct sock *listener, struct sock *child,
 	listen_on_accept(listener, accept_wait_end(child, bpf_ktime_get_ns(), how));
 }
 
-/* known to BTF by these alone */
+/* these put the types into BTF */
 struct listener_entry listener_entry_type SEC(".types");
 struct listen_event listen_event_type SEC(".types");
 

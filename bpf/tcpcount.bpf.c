@@ -3,7 +3,7 @@
  * tcpcount: bytes and calls that TCP accepted from and delivered to applications (results
  * of tcp_sendmsg and tcp_recvmsg, or sock_send_length and sock_recv_length), and segments
  * that reached established sockets (tcp_v4_do_rcv and tcp_v6_do_rcv, or tcp_probe), summed
- * up by whatever the user asked for.
+ * up by the selected grouping.
  *
  * Cannot see: segments of the handshake, TCP_ZEROCOPY_RECEIVE; through functions, TLS in
  * the kernel; through tracepoints, data that splice(2) takes from a socket.

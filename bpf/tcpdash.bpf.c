@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
- * and each socket is remembered once. Counts by connection, all sockets with ages and owners,
+ * and each socket is stored once. Counts by connection, all sockets with ages and owners,
  * latencies by process and remote address, and listeners; no events but of closed listeners.
  *
  * Where sends are seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the

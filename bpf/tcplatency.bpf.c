@@ -66,7 +66,7 @@ static __always_inline void on_destroy(struct sock *sk, enum access how)
 	exchange_forget(sk);
 }
 
-/* Used through pointers alone, records would be left out of BTF and of its tests. */
+/* Records used only through pointers would be missing from BTF and its tests. */
 struct latency_event *latency_event_type SEC(".types");
 struct latency_head *latency_head_type SEC(".types");
 

@@ -4,7 +4,7 @@
  * the old state (sock:inet_sock_set_state, and for timewait sockets the functions that
  * make, reschedule and kill them), and a summary of all sockets (iter/tcp).
  *
- * Cannot see: NEW_SYN_RECV as a transition, for that is another kind of socket; the local
+ * Cannot see: NEW_SYN_RECV as a transition, which is another kind of socket; the local
  * port at CLOSE -> SYN_SENT when the kernel has yet to choose it; TIME_WAIT where functions
  * cannot be hooked (then user space finds it among all sockets).
  */
@@ -50,7 +50,7 @@ static __always_inline void on_destroy(struct sock *sk, enum access how)
 	untrack(sk);
 }
 
-/* Used through pointers alone, records would be left out of BTF and of its tests. */
+/* Records used only through pointers would be missing from BTF and its tests. */
 struct state_event *state_event_type SEC(".types");
 struct sock_entry *sock_entry_type SEC(".types");
 

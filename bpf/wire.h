@@ -6,7 +6,7 @@
  * any other is a choice and becomes a Rust enum.
  *
  * Addresses are 16 bytes in network order with IPv4 mapped (::ffff:a.b.c.d), ports are in
- * host order, times are CLOCK_MONOTONIC nanoseconds. 0 stands for an unknown pid, port,
+ * host order, times are CLOCK_MONOTONIC nanoseconds. 0 is an unknown pid, port,
  * cgroup or cookie: none of them is ever 0 for a socket that has one.
  */
 #pragma once
@@ -46,7 +46,7 @@ struct flow {
 } __attribute__((aligned(8))); /* compared by 8 bytes */
 
 /* Kept in owner.flags */
-#define OWNER_INHERITED 1 /* the listener's process: nobody was seen using the child yet */
+#define OWNER_INHERITED 1 /* the listener's process: no use of the child was seen yet */
 #define OWNER_MATCHES	2 /* passes the pid, comm and cgroup filters */
 
 /* The process that opened, accepted or listens on a socket. */
@@ -59,11 +59,11 @@ struct owner {
 
 /* Kept in track.marks */
 #define TRACK_TIMEWAIT 1 /* its connection lives on as a timewait socket */
-#define TRACK_UNNAMED  2 /* a child whose LISTEN -> SYN_RECV is still to be told */
+#define TRACK_UNNAMED  2 /* a child whose LISTEN -> SYN_RECV is still to be reported */
 
 /*
  * What we remember of a socket. since: when it entered its state; 0 = not seen. The owner
- * may be learned on any CPU at any time; the rest changes under the socket's lock alone.
+ * may be set on any CPU at any time; the rest changes only under the socket lock.
  */
 struct track {
 	struct owner owner;
@@ -75,7 +75,7 @@ struct track {
 enum state_flags {
 	/*
 	 * The full socket closes, yet the connection may live on as a timewait socket, which
-	 * these hooks do not see: the inventory tells.
+	 * these hooks do not see: the socket summary shows it.
 	 */
 	STATE_MAY_TIMEWAIT = 1,
 };
@@ -104,11 +104,11 @@ struct state_event {
 	__u8 end_cause; /* enum end_cause */
 };
 
-/* One socket of the inventory (iter/tcp); with state 0 the clocks, first and last. */
+/* One socket of the socket summary (iter/tcp); with state 0 the clocks, first and last. */
 struct sock_entry {
 	__u64 age;	    /* in its state; DURATION_UNKNOWN */
 	__u64 idle_jiffies; /* since the last segment that the state cannot be younger than */
-	__u64 ktime;	    /* clocks, and when a timewait socket was looked at */
+	__u64 ktime;	    /* clocks, and the poll time of a timewait socket */
 	__u64 jiffies;	    /* clocks only */
 	struct flow flow;
 	__u32 pid;
@@ -195,11 +195,11 @@ enum latency_outcome {
 	OUTCOME_DONE,
 	OUTCOME_REFUSED,   /* connect: ECONNREFUSED */
 	OUTCOME_TIMED_OUT, /* connect: ETIMEDOUT */
-	OUTCOME_FAILED,	   /* connect: any other way, close() included */
+	OUTCOME_FAILED,	   /* connect: any other end, including close() */
 };
 
 enum latency_limits {
-	LATENCY_HEAD = HIST_OCTAVES, /* stands in place of an octave */
+	LATENCY_HEAD = HIST_OCTAVES, /* in place of an octave */
 };
 
 /* An entry of a row's histogram: one octave of it, or its head, which every row has. */
@@ -237,7 +237,7 @@ struct latency_head {
 struct latency_turn {
 	__u32 epoch;
 	__u32 rows[2];
-	__u32 ready; /* listeners are known: the roles of older sockets can be told */
+	__u32 ready; /* listeners are known: so are the roles of older sockets */
 };
 
 /* One latency, measured or failed. */
@@ -264,7 +264,7 @@ enum listen_cause {
 	CAUSE_ACCEPT_ACK, /* accept queue full when the handshake's last ACK came */
 	CAUSE_SYN,	  /* SYN queue full, SYN dropped */
 	CAUSE_COOKIE,	  /* SYN queue full, cookie sent: nothing is lost yet */
-	CAUSE_RETRANS,	  /* a SYN-ACK was sent again: of interest for its client alone */
+	CAUSE_RETRANS,	  /* a SYN-ACK was retransmitted: used only for its client */
 };
 
 #define NR_CAUSES (CAUSE_RETRANS + 1)
@@ -278,7 +278,7 @@ enum listener_flags {
 
 /* One listening socket; of the peaks there are two, by the lowest bit of the epoch. */
 struct listener {
-	__u64 born; /* CLOCK_MONOTONIC ns at which it was found; tells it from a later one here */
+	__u64 born; /* CLOCK_MONOTONIC ns at which it was found; distinguishes reuse of the address */
 	struct flow flow;
 	struct owner owner;
 	__u64 dropped[NR_CAUSES]; /* by enum listen_cause, as programs saw the kernel decide */

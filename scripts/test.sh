@@ -53,7 +53,7 @@ unit_tests() {
 	cargo test --no-fail-fast --lib --bins --examples "${tests[@]}"
 }
 
-# As root, with the programs that would be installed; side by side where each looks at network
+# As root, with the programs to install; in parallel where each test uses network
 # namespaces of its own, see tests/live/main.rs.
 live_tests() {
 	local runner

@@ -1,4 +1,4 @@
-//! Addresses as people read them.
+//! Display of addresses.
 
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_absent() {
+    fn unknown_values_are_absent() {
         let fresh = flow("0.0.0.0", 0);
         assert_eq!(fresh.local_port(), None);
         assert_eq!(fresh.remote_ip(), None);

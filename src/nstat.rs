@@ -1,4 +1,4 @@
-//! A network namespace's own TCP counters, as `nstat` shows them: the kernel's truth, with or
+//! A network namespace's own TCP counters, as in `nstat`: complete, with or
 //! without any program of ours.
 
 use std::fs;
@@ -107,14 +107,14 @@ impl Counters {
 }
 
 record! {
-    /// tcpdash: what a network namespace's own TCP counters say
+    /// tcpdash: a network namespace's own TCP counters
     "mib" Mib known(netns interval_ns) {
         /// the namespace
         netns,
         interval_ns,
         /// `TcpActiveOpens`: connects that sent a SYN
         active_opens: Option<u64>,
-        /// `TcpPassiveOpens`: connections that came to listeners
+        /// `TcpPassiveOpens`: connections to listeners
         passive_opens: Option<u64>,
         /// `TcpAttemptFails`: connects and half-open connections that failed
         attempt_fails: Option<u64>,
@@ -122,7 +122,7 @@ record! {
         estab_resets: Option<u64>,
         /// `TcpInSegs`: segments received
         in_segs: Option<u64>,
-        /// `TcpOutSegs`: segments sent, but for retransmits
+        /// `TcpOutSegs`: segments sent, without retransmits
         out_segs: Option<u64>,
         /// `TcpRetransSegs`: segments retransmitted
         retrans_segs: Option<u64>,

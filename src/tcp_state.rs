@@ -1,4 +1,4 @@
-//! The states of a TCP socket, numbered and spelled as the kernel does.
+//! The states of a TCP socket, with the kernel's numbers and names.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_has_one_state() {
+    fn state_numbers_are_unique() {
         let mut numbers = TcpState::LIFECYCLE.map(TcpState::number);
         numbers.sort_unstable();
         assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);

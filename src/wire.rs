@@ -104,7 +104,7 @@ macro_rules! choices {
 
 include!(concat!(env!("OUT_DIR"), "/wire_names.rs"));
 
-/// The number of ns that stands for a duration that is not known.
+/// The ns value of an unknown duration.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
 /// A record that is a section of constants in the programs, written before they are loaded.
 pub trait Section: Record {

@@ -41,7 +41,7 @@ fn decide(spec: &Spec, facts: &Facts, request: PlanRequest) -> String {
     let mut text = String::new();
     for choice in &plan.choices {
         let name = choice.hook.name;
-        let line = match &choice.rung {
+        let line = match &choice.method {
             Ok(served) => {
                 let names: Vec<_> = served.programs.iter().map(|program| program.name).collect();
                 format!("{name}: {}", names.join(" "))
@@ -302,9 +302,9 @@ fn forbidden_loading_has_its_own_exit_code() {
 
 #[test]
 fn an_ordinary_user_gets_a_hint_to_capabilities() {
-    let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
+    let unprivileged = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
     for spec in specs() {
-        let refusal = auto(spec, &nobody);
+        let refusal = auto(spec, &unprivileged);
         assert!(refusal.contains("setcap cap_bpf,cap_perfmon+ep"), "{refusal}");
         assert!(refusal.contains(spec.name), "{refusal}");
     }
@@ -496,10 +496,10 @@ fn without_functions_listenoverflow_samples_its_listeners() {
     let wait = auto(&LISTENOVERFLOW_WAIT, &facts(HARDENED));
     assert!(wait.contains("accept-return: accept_sys_exit\n"), "{wait}");
     // Before 6.11 the tracepoint had no socket of a freed segment.
-    for (kernel, told) in [("debian-6.1", false), ("debian-6.12", true)] {
+    for (kernel, expected) in [("debian-6.1", false), ("debian-6.12", true)] {
         let plan = forced(&LISTENOVERFLOW, &facts(kernel), AttachMethod::Tracepoint);
         let served = plan.contains("final-ack: discard_tracepoint\n");
-        assert_eq!(served, told, "{kernel}: {plan}");
-        assert!(told || plan.contains("no sk_skb_reason_drop()"), "{kernel}: {plan}");
+        assert_eq!(served, expected, "{kernel}: {plan}");
+        assert!(expected || plan.contains("no sk_skb_reason_drop()"), "{kernel}: {plan}");
     }
 }

@@ -71,7 +71,7 @@ static __noinline int listen_probe_read(struct sock *sk, int old_state, int new_
 	return 0;
 }
 
-/* states is first: it learns the owner for the others. */
+/* states is first: it sets the owner for the others. */
 static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_state, int new_state)
 {
 	if (!is_tcp(sk, BTF_PTR))

@@ -43,13 +43,13 @@ static __always_inline void batch_record(struct sock *sk, const struct batch *ba
 					 const struct owner *owner, enum access how)
 {
 	struct stats *st = stats_here();
-	struct owner nobody = {};
+	struct owner unknown = {};
 	struct flow flow = {};
 
 	if (!st)
 		return;
 	if (!owner)
-		owner = &nobody;
+		owner = &unknown;
 	if (wants_flow())
 		flow_read_closing(&flow, sk, how);
 	for (__u32 i = 0; i < BATCH_PLACES; i++)

@@ -40,7 +40,7 @@ static __always_inline __u64 first_argument(struct pt_regs *regs)
 #define SYS_ACCEPT  202
 #define SYS_ACCEPT4 242
 
-/* bpf_tracing.h has pt_regs___arm64 with orig_x0 alone */
+/* bpf_tracing.h has pt_regs___arm64 only with orig_x0 */
 struct pt_regs___syscall {
 	int syscallno;
 } __attribute__((preserve_access_index));

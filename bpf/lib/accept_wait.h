@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * How long an established child waits for accept(): from accept_wait_on_transition(), at the end
+ * Wait of an established child for accept(): from accept_wait_on_transition(), at the end
  * of its handshake, to accept_wait_end(). On two CPUs these may run in either order.
  */
 #pragma once

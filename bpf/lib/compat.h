@@ -6,7 +6,7 @@
 
 /*
  * CLOCK_MONOTONIC milliseconds (32 bits) at which a timewait socket entered its state; 0
- * where the kernel does not keep it. One that began in FIN_WAIT2 is stamped anew by the
+ * where the kernel does not keep it. One that began in FIN_WAIT2 gets a new timestamp from the
  * peer's FIN, but only on a connection with TCP timestamps.
  */
 static __always_inline __u32 timewait_entry_ms(const struct tcp_timewait_sock *tcptw)

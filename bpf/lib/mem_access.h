@@ -5,8 +5,8 @@
 #include "lib/bpf.h"
 
 /*
- * fentry, BTF tracepoint and iterator programs are handed pointers whose type the verifier
- * knows: they are followed like any pointer, under every lockdown. kprobes and raw
+ * fentry, BTF tracepoint and iterator programs get typed pointers, which they can follow under
+ * every lockdown. kprobes and raw
  * tracepoints get plain numbers, and must copy the memory they point to.
  */
 enum access { BTF_PTR, PROBE_READ };

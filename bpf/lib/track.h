@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* What is remembered of each socket: its owner, its state and when it entered that. */
+/* What is stored of each socket: its owner, its state and when it entered that. */
 #pragma once
 
 #include "lib/owner.h"

@@ -69,7 +69,7 @@ static __always_inline bool is_listening(const struct sock *sk, enum access how)
 	return READ(how, sk, __sk_common.skc_state) == TCP_LISTEN;
 }
 
-/* CPUs that do this at the same moment may forget the smaller of two values. */
+/* CPUs that do this at the same time may lose the smaller of two values. */
 static __always_inline void peak_note(struct listener *l, __u32 accept, __u32 syn)
 {
 	__u32 zero = 0, *now = bpf_map_lookup_elem(&epoch, &zero), at;

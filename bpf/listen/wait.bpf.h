@@ -33,7 +33,7 @@ static __always_inline void wait_add(__u64 sk, __u64 born, __u64 ns, struct stat
 	__sync_fetch_and_add(&slots->counts[slot & (HIST_SUBS - 1)], 1);
 }
 
-/* accept() has returned a child that had waited so many ns, or DURATION_UNKNOWN. */
+/* accept() has returned a child after this wait in ns, or DURATION_UNKNOWN. */
 static __always_inline void listen_on_accept(struct sock *listener, __u64 wait)
 {
 	__u64 key = (__u64)listener;

@@ -58,7 +58,7 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 }
 
 /*
- * Whether the last ACK arrived in this state or began it: the state is at least as old. Not so
+ * Whether the final ACK arrived in this state or began it: the state is at least as old. Not so
  * in states that our own close() begins.
  */
 static __always_inline bool ack_bounds_age(__u8 state)

@@ -151,8 +151,8 @@ class Watch:
         with self.out.open("rb") as file:
             file.seek(max(0, self.out.stat().st_size - 65536))
             status = json.loads(file.read().splitlines()[-1])
-        told = status["delivered"] + status["lost"] + status["filtered"]
-        if not status["final"] or status["attempted"] != told:
+        accounted = status["delivered"] + status["lost"] + status["filtered"]
+        if not status["final"] or status["attempted"] != accounted:
             raise ToolError(f"the final status does not add up: {status}")
         return status
 

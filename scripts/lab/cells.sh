@@ -22,7 +22,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export TCPSCOPE_BIN_DIR="$LAB_DIR"
 
-tell() {
+report() {
 	(
 		IFS=$TAB
 		printf '%s\n' "$*" >>"$LAB_OUT"
@@ -30,7 +30,7 @@ tell() {
 }
 
 # The last line that says something, without tabs.
-last_words() {
+last_line() {
 	grep -v '^ *$' "$1" | tail -n 1 | tr '\t\r' '  '
 }
 
@@ -67,7 +67,7 @@ starts() {
 	[ "$2" != tcpscope-check ] || ! grep -q '"kind":"tool"' "$work/out" || code=0
 	said=$(sed -n '1s/.*"probes":{\([^}]*\)}.*/\1/p' "$work/out")
 	[ "$code" -eq 0 ] || said=$(grep -v '^ *$' "$work/err" | head -n 1 | tr '\t\r' '  ')
-	tell start "$1" "$2" "$code" "$said"
+	report start "$1" "$2" "$code" "$said"
 	# What check::its_plan_is_what_the_tools_do would do again.
 	cp "$work/out" "$TCPSCOPE_STARTED/$2.json"
 	echo "$code" >"$TCPSCOPE_STARTED/$2.code"
@@ -109,27 +109,27 @@ run_test() {
 		if [ "$code" -eq 0 ] || ! grep -q '^(the kernel skipped' "$work/out"; then
 			break
 		fi
-		tell again "$1" "$2" "$3" "$attempt"
+		report again "$1" "$2" "$3" "$attempt"
 	done
 	# What this machine cannot be asked; guests have been given all that the tests need.
 	if [ -z "${TCPSCOPE_TEST_SCALE:-}" ] && grep -q '^test result: ok. 0 passed.* 1 ignored' "$work/out"; then
-		tell ignored "$1" "$2" "$3" "$(head -n 1 "$work/out")"
+		report ignored "$1" "$2" "$3" "$(head -n 1 "$work/out")"
 		return
 	fi
 	# A name that no test has would pass too.
 	[ "$code" -ne 0 ] || grep -q '^test result: ok. 1 passed' "$work/out" || code=404
-	tell test "$1" "$2" "$3" "$code" $(($(date +%s) - begin))
+	report test "$1" "$2" "$3" "$code" $(($(date +%s) - begin))
 	[ "$code" -ne 0 ] || return 0
 	# The failure's text is between its heading and the summary.
 	sed -n '/^---- /,/^failures:/p' "$work/out" | sed '1d;$d' | grep -v '^ *$' | head -n 40 |
 		tr '\t\r' '  ' | while IFS= read -r line; do
-		tell log "$1" "$2" "$3" "$line"
+		report log "$1" "$2" "$3" "$line"
 	done
 }
 
 cell() {
 	if ! enter "$1"; then
-		tell broken "$1" 'the kernel does not let lockdown be raised'
+		report broken "$1" 'the kernel does not let lockdown be raised'
 		return
 	fi
 	export TCPSCOPE_STARTED="$work/$1"
@@ -137,7 +137,7 @@ cell() {
 	while read -r tool; do
 		starts "$1" "$tool" || continue
 		[ "$1" != "${LAB_TESTED:-}" ] || continue
-		! as_in_auto "$1" "$tool" || tell as-auto "$1" "$tool"
+		! as_in_auto "$1" "$tool" || report as-auto "$1" "$tool"
 		while IFS=$TAB read -r owner cells name; do
 			[ "$owner" = "$tool" ] || continue
 			! selects "$1" "$tool" "$cells" || run_test "$1" "$tool" "$name"
@@ -148,10 +148,10 @@ cell() {
 verifier() {
 	if "$LAB_DIR/verifier" >"$work/out" 2>"$work/err"; then
 		while IFS= read -r line; do
-			tell insns "$line"
+			report insns "$line"
 		done <"$work/out"
 	else
-		tell broken verifier "$(last_words "$work/err")"
+		report broken verifier "$(last_line "$work/err")"
 	fi
 }
 
@@ -164,15 +164,15 @@ peers() {
 	sleep "$PEER_LIMIT"
 	for peer in $PEERS; do
 		if kill "$(cat "$work/$peer.pid")" 2>/dev/null; then
-			tell peer "$peer" starts
+			report peer "$peer" starts
 		else
-			tell peer "$peer" "$(last_words "$work/$peer.err")"
+			report peer "$peer" "$(last_line "$work/$peer.err")"
 		fi
 	done
 	wait
 }
 
-tell release "$(uname -r)"
+report release "$(uname -r)"
 for step in "$@"; do
 	begin=$(date +%s)
 	case $step in
@@ -180,6 +180,6 @@ for step in "$@"; do
 	# Limits and variables of a cell must not reach the next.
 	*) (cell "$step") ;;
 	esac
-	tell time "$step" $(($(date +%s) - begin))
+	report time "$step" $(($(date +%s) - begin))
 done
-tell end
+report end

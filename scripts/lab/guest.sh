@@ -24,7 +24,7 @@ begin=$SECONDS
 POSSIBLE_CPUS=16
 
 # A busy machine delays the timer that the kernel tries, and it would panic. The TSC is the host's and
-# the same on both CPUs, and spares each reading of a clock a way into QEMU. Of what mitigations guard
+# the same on both CPUs, and saves a QEMU exit per clock reading. Of what mitigations guard
 # nothing is here.
 KERNEL_ARGS='no_timer_check tsc=reliable clocksource=tsc mitigations=off'
 

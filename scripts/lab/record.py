@@ -53,18 +53,18 @@ def write_page(kernels, tools):
     order = sorted(rows, key=lambda key: (series_order(key[0]), CELLS.index(key[1])))
     write_table("cells", ["kernel", "cell", *tools], [rows[key] for key in order])
 
-    rungs = {(row["kernel"], row["tool"]): row for row in table("rungs")}
+    methods = {(row["kernel"], row["tool"]): row for row in table("methods")}
     peers = {row["kernel"]: row for row in table("peers")}
     for kernel in kernels:
         for (cell, tool), found in kernel.cells.items():
-            if cell == "auto" and found.rungs:
-                row = {"kernel": kernel.series, "tool": tool, "chosen": found.rungs}
-                rungs[kernel.series, tool] = row
+            if cell == "auto" and found.methods:
+                row = {"kernel": kernel.series, "tool": tool, "chosen": found.methods}
+                methods[kernel.series, tool] = row
         if kernel.peers:
             peers[kernel.series] = {"kernel": kernel.series, "package": kernel.release}
             peers[kernel.series] |= {k: v.replace("|", "/") for k, v in kernel.peers.items()}
-    order = sorted(rungs, key=lambda key: (series_order(key[0]), tools.index(key[1])))
-    write_table("rungs", ["kernel", "tool", "chosen"], [rungs[key] for key in order])
+    order = sorted(methods, key=lambda key: (series_order(key[0]), tools.index(key[1])))
+    write_table("methods", ["kernel", "tool", "chosen"], [methods[key] for key in order])
     names = ["tcpstates", "tcptop", "tcpconnlat", "tcprtt", "tcpsynbl", "tcplife"]
     order = sorted(peers, key=series_order)
     write_table("peers", ["kernel", "package", *names], [peers[key] for key in order])

@@ -30,7 +30,7 @@ class Cell:
 
     kind: str = "ok"
     reason: str = ""
-    rungs: str = ""
+    methods: str = ""
     as_auto: bool = False  # hooks are served as in auto
     tests: int = 0
     seconds: int = 0
@@ -58,7 +58,7 @@ class Kernel:
         """How a tool ended that was only to start."""
         found = Cell()
         if code == "0":
-            found.rungs = said.replace('"', "").replace(":", " ").replace(",", ", ")
+            found.methods = said.replace('"', "").replace(":", " ").replace(",", ", ")
         else:
             served = code == FORCED_RUNG_MISSING and cell in FORCED
             served |= code in CANNOT_SERVE and cell in MAY_REFUSE
@@ -72,7 +72,7 @@ class Kernel:
         found = self.cells[cell, tool]
         if code != "0" and found.kind != "FAIL":
             why = "takes too long" if code in ("124", "137", "143") else "fails"
-            self.cells[cell, tool] = Cell("FAIL", f"{name} {why}", found.rungs)
+            self.cells[cell, tool] = Cell("FAIL", f"{name} {why}", found.methods)
 
     def add(self, words):
         """One line of the results."""

@@ -1,4 +1,4 @@
-//! What no plan depends on and yet may explain why something fails.
+//! Settings that do not affect plans but can explain failures.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Settings around the kernel; `None` where they are not told.
+/// Settings around the kernel; `None` if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     /// `uname -m`.
@@ -32,7 +32,7 @@ impl Machine {
         }
     }
 
-    /// What stands in files, from other folders than `/` for tests.
+    /// Reads the settings from files, below another root in tests.
     fn below(root: &Path) -> Self {
         let text = |path| fs::read_to_string(root.join(path)).ok();
         let number = |path| text(path)?.trim().parse::<u64>().ok();
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_tell_or_they_do_not() {
+    fn unreadable_files_are_unknown() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(Machine::below(root.path()), Machine::default());
         for (path, text) in [

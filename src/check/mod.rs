@@ -1,5 +1,5 @@
-//! What this machine offers the tools: how each of their hooks would be served, and what is in
-//! the way. The first thing to ask for in a bug report.
+//! What works on this machine: the attach method of each hook, and the obstacles. The first thing
+//! to ask for in a bug report.
 
 mod args;
 mod machine;
@@ -33,13 +33,13 @@ pub struct HookReport {
     pub name: &'static str,
     /// Without it the tool does not start.
     pub required: bool,
-    /// The rung that serves it, if any.
-    pub rung: Option<AttachMethod>,
+    /// The attach method in use, if any.
+    pub method: Option<AttachMethod>,
     /// What that attaches to.
     pub places: Vec<&'static str>,
     /// The BPF programs.
     pub programs: Vec<&'static str>,
-    /// Rungs that do not serve it although they are better, or that none does.
+    /// Better methods that are unavailable, with the reason; all methods if none works.
     pub passed_over: Vec<(AttachMethod, String)>,
 }
 
@@ -151,14 +151,14 @@ impl ToolReport {
 
 impl HookReport {
     fn new(choice: &Choice) -> Self {
-        let served = choice.rung.as_ref().ok();
+        let served = choice.method.as_ref().ok();
         let programs = served.map(|served| served.programs.as_slice()).unwrap_or_default();
         let mut places: Vec<_> = programs.iter().map(|program| program.target).collect();
         places.dedup();
         Self {
             name: choice.hook.name,
             required: choice.hook.required,
-            rung: served.map(|served| served.kind),
+            method: served.map(|served| served.kind),
             places,
             programs: programs.iter().map(|program| program.name).collect(),
             passed_over: choice.passed_over.clone(),

@@ -14,7 +14,7 @@ use crate::report::{Ts, lenient, record, word};
 type Words = Vec<Cow<'static, str>>;
 
 record! {
-    /// tcpscope-check: what the machine offers
+    /// tcpscope-check: features of the machine
     "facts" FactsRecord known(tool version kernel facts missing machine) {
         /// `tcpscope-check`
         tool: Cow<'static, str>,
@@ -22,20 +22,20 @@ record! {
         version: Cow<'static, str>,
         /// `uname -r`
         kernel: Cow<'static, str>,
-        /// what decides the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the names looked for, those that BTF has: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: why there is none, null where there is
+        /// input of the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the wanted names, those in BTF: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: why there is none, null where there is
         #[serde(deserialize_with = "lenient")]
         facts: Option<Facts>,
         /// capabilities that the process lacks
         missing: Words,
-        /// what may explain a failure: `machine` (`uname -m`), `memlock_bytes` (null: unlimited), `seccomp`, `security_modules`, `unprivileged_bpf_disabled`; null where unknown
+        /// settings that can explain a failure: `machine` (`uname -m`), `memlock_bytes` (null: unlimited), `seccomp`, `security_modules`, `unprivileged_bpf_disabled`; null where unknown
         #[serde(deserialize_with = "lenient")]
         machine: Option<Machine>,
-        /// functions looked for that BTF lacks, each with the symbols of `/proc/kallsyms` that bear its name; null where that cannot be read
+        /// wanted functions that BTF lacks, each with its symbols in `/proc/kallsyms`; null if unreadable
         symbols: Option<BTreeMap<String, Vec<String>>>,
     }
 }
 
-/// A better attach method that does not serve.
+/// A better attach method that is unavailable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct PassedOver {
@@ -46,24 +46,24 @@ pub struct PassedOver {
 }
 
 record! {
-    /// tcpscope-check: how a hook of a tool is served
+    /// tcpscope-check: the attach method of a hook of a tool
     "hook" HookRecord known(tool hook required places programs passed_over) {
         /// the tool
         tool: Cow<'static, str>,
-        /// the flag that asks for this mode of it, like `--summary`
+        /// the flag of this mode, e.g. `--summary`
         mode: Option<Cow<'static, str>>,
         /// as in `probes` of the [status](#status)
         hook: Cow<'static, str>,
-        /// whether the tool cannot do without it
+        /// whether the tool needs it
         required: bool,
-        /// `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`; null: nothing serves it
+        /// `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`; null: none
         #[serde(deserialize_with = "word")]
         rung: Option<AttachMethod>,
         /// what it attaches to
         places: Words,
         /// the BPF programs
         programs: Words,
-        /// better attach methods, each with the reason why it does not serve
+        /// better attach methods, each with the reason why it is unavailable
         passed_over: Vec<PassedOver>,
     }
 }
@@ -73,16 +73,16 @@ record! {
     "tool" ToolRecord known(tool starts exit_code) {
         /// the tool
         tool: Cow<'static, str>,
-        /// the flag that asks for this mode of it
+        /// the flag of this mode
         mode: Option<Cow<'static, str>>,
         /// whether it can start
         starts: bool,
-        /// whether its programs loaded; null where that was not tried
+        /// whether its programs loaded; null if not tried
         loaded: Option<bool>,
-        /// what it would end with, see [errors.md](errors.md)
+        /// its exit code, see [errors.md](errors.md)
         #[schemars(range(max = 8))]
         exit_code: u64,
-        /// what it would say
+        /// its message
         reason: Option<String>,
     }
 }
@@ -116,7 +116,7 @@ impl HookRecord {
             mode: tool.mode.map(Cow::from),
             hook: hook.name.into(),
             required: hook.required,
-            rung: hook.rung,
+            rung: hook.method,
             places: words(hook.places.iter().copied()),
             programs: words(hook.programs.iter().copied()),
             passed_over: passed_over

@@ -43,9 +43,9 @@ fn hooks_are_those_of_what_was_loaded() {
     let report = report(facts("debian-7.2"), Some(load));
     assert!(report.tools.iter().all(|tool| matches!(tool.verdict, Verdict::Loads)));
     let recv = report.tools[2].hooks.iter().find(|hook| hook.name == "recv").unwrap();
-    assert_eq!(recv.rung, Some(AttachMethod::Tracepoint));
-    let (rung, reason) = &recv.passed_over[0];
-    assert_eq!(*rung, AttachMethod::Fentry);
+    assert_eq!(recv.method, Some(AttachMethod::Tracepoint));
+    let (method, reason) = &recv.passed_over[0];
+    assert_eq!(*method, AttachMethod::Fentry);
     assert!(reason.contains("recv_fexit_4") && reason.contains("R1 !read_ok"), "{reason}");
 }
 
@@ -66,13 +66,13 @@ fn the_first_failure_is_the_exit_code() {
 #[test]
 fn missing_capabilities_still_show_the_plan() {
     let never: Load = |_, _| unreachable!("nothing is loaded without the rights");
-    let nobody = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
+    let unprivileged = Facts { capabilities: 0, root: false, ..facts("debian-7.2") };
     let inside = Facts { init_userns: false, ..facts("debian-7.2") };
-    for (facts, code) in [(nobody, 3), (inside, 6)] {
+    for (facts, code) in [(unprivileged, 3), (inside, 6)] {
         let report = report(facts, Some(never));
         assert_eq!(report.exit_code(), code);
         assert_eq!(report.obstacle.as_ref().map(StartError::exit_code), Some(code));
-        assert!(report.tools.iter().all(|tool| tool.hooks[0].rung.is_some()));
+        assert!(report.tools.iter().all(|tool| tool.hooks[0].method.is_some()));
     }
 }
 
@@ -93,7 +93,7 @@ fn a_tool_that_cannot_start_lists_its_usable_hooks() {
     let report = report(poor, None);
     assert_eq!(report.exit_code(), 5);
     let count = &report.tools[2];
-    let served: Vec<_> = count.hooks.iter().map(|hook| hook.rung.is_some()).collect();
+    let served: Vec<_> = count.hooks.iter().map(|hook| hook.method.is_some()).collect();
     assert_eq!(count.hooks[1].name, "send");
     assert_eq!(served, [true, false, true, true, true, true, true]);
 }

@@ -131,22 +131,22 @@ impl Report {
     }
 
     fn hook(&self, hook: &HookReport, page: &mut Page) {
-        match hook.rung {
-            Some(rung) => page.entry(hook.name, &format!("{rung}: {}", hook.places.join(", "))),
+        match hook.method {
+            Some(method) => page.entry(hook.name, &format!("{method}: {}", hook.places.join(", "))),
             None if hook.required => page.entry(hook.name, "missing"),
             None => page.entry(hook.name, "off (optional)"),
         }
-        if hook.rung.is_none() && hook.passed_over.is_empty() {
+        if hook.method.is_none() && hook.passed_over.is_empty() {
             page.entry("", "--attach excludes every method for it");
         }
         let general = [&self.facts.fentry_refused, &self.facts.kprobe_refused];
         let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (rung, reason) in &hook.passed_over {
+        for (method, reason) in &hook.passed_over {
             let known = general.iter().any(|general| general.as_ref() == Some(reason));
             let reason = if known { "see above" } else { reason };
             match reasons.iter_mut().find(|(other, _)| *other == reason) {
-                Some((_, attach)) => attach.push(rung.name()),
-                None => reasons.push((reason, vec![rung.name()])),
+                Some((_, attach)) => attach.push(method.name()),
+                None => reasons.push((reason, vec![method.name()])),
             }
         }
         for (reason, attach) in reasons {

@@ -1,4 +1,4 @@
-//! tcpscope-check: what this machine offers the tools, for bug reports.
+//! tcpscope-check: what works on this machine, for bug reports.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -82,7 +82,7 @@ fn check(args: &Args) -> Result<ExitCode> {
 }
 
 /// Plans, loads and attaches what a mode of a tool would, for some rights and limits show nowhere
-/// else, and lets go of everything.
+/// else, and releases everything.
 fn trial(tool: &dyn Tool, mode: &Mode, facts: &mut Facts, args: &Args) -> Result<Plan> {
     let verbose = args.verbose.then_some("--verbose");
     let task = as_asked(tool, mode, verbose)?;
@@ -99,7 +99,7 @@ fn as_asked(
     task_of(tool, ["--json"].into_iter().chain(mode.flag).chain(extra))
 }
 
-/// Symbols of the functions that BTF lacks, as far as the kernel tells.
+/// Symbols of the functions that BTF lacks, if readable.
 fn symbols(facts: &Facts) -> Option<Symbols> {
     let mut missing = wanted().functions;
     missing.retain(|name| !facts.functions.contains_key(*name));

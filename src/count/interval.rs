@@ -7,7 +7,7 @@ use crate::wire::{GroupKey, Record as _};
 
 /// How long a key must have been idle before it may lose its place in a crowded map, in ns.
 const IDLE_NS: u64 = 10_000_000_000;
-/// Keys that a cumulative count remembers beyond their time in the map.
+/// Keys that a cumulative count keeps after they leave the map.
 const MAX_REMEMBERED: usize = 65_536;
 
 /// What is known of a key from earlier intervals.
@@ -38,7 +38,7 @@ pub struct Counts {
 pub struct CountInterval {
     /// Every key that was not idle.
     pub keys: Vec<(Counter, CountSums)>,
-    /// All keys that found no room.
+    /// All keys that did not fit.
     pub other: CountSums,
     /// Everything: keys and other, to the unit.
     pub total: CountSums,

@@ -1,4 +1,4 @@
-//! Sums of an interval from the counters of the kernel.
+//! Sums of an interval from the kernel's counters.
 
 mod args;
 mod interval;
@@ -105,7 +105,7 @@ pub struct Counter {
     pub pid: u32,
     /// Its name.
     pub comm: [u8; COMM_LEN],
-    /// The connection has ended: no more will come.
+    /// The connection has ended: nothing follows.
     pub closed: bool,
     /// The key has been taken out of the map with these sums.
     pub gone: bool,
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_adds_up_its_cpus_and_takes_the_name_from_one_that_knows_it() {
+    fn counters_sum_cpus_and_use_a_known_name() {
         let mut busy = CountValue::default();
         busy.tx_calls = 2;
         busy.pid = 42;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn many_cpus_leave_room_for_fewer_keys() {
+    fn more_cpus_allow_fewer_keys() {
         assert_eq!(max_keys(GroupBy::Connection, 2), MAX_CONNECTIONS);
         assert_eq!(max_keys(GroupBy::Process, 2), MAX_OTHERS);
         let keys = usize::try_from(max_keys(GroupBy::Connection, 512)).unwrap();

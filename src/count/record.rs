@@ -13,7 +13,7 @@ record! {
         pid,
         /// the grouping
         by: Grouping,
-        /// the row `(other)`: keys that found no room, or were cut off by `--top`
+        /// the row `(other)`: keys that did not fit, or are hidden by `--top`
         other: bool,
         /// everything of the interval
         total: bool,
@@ -56,7 +56,7 @@ record! {
 }
 
 impl Count {
-    /// What it stands for.
+    /// The group.
     pub fn part(&self) -> RowPart {
         match (self.other, self.total) {
             (true, _) => RowPart::Other,

@@ -1,4 +1,4 @@
-//! The rows that an interval is shown as.
+//! The rows of an interval.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_rows_fold_into_other_and_columns_still_add_up() {
+    fn hidden_rows_are_summed_in_other() {
         let unkeyed = CountSums { tx_calls: 5, rx_bytes: 3, eagain: 1, ..CountSums::default() };
         let interval = interval(vec![key(1, 9), key(2, 8), key(3, 7)], unkeyed);
         for (top, shown) in
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_other_has_no_row_and_the_total_always_has() {
+    fn an_idle_other_has_no_row_but_the_total_has() {
         let parts = |interval: CountInterval, top| {
             let rows = interval.rows(&shape(GroupBy::Process, top), |_| None);
             rows.iter().map(Count::part).collect::<Vec<_>>()
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn top_keeps_the_first_of_the_order_asked_for() {
+    fn top_keeps_the_first_rows_of_the_order() {
         let interval = interval(vec![key(1, 9), key(2, 8), key(3, 7)], CountSums::default());
         let by_calls =
             CountRowOptions { sort: Some(find("tx_calls").unwrap()), ..shape(GroupBy::Process, 2) };

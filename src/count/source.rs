@@ -59,7 +59,7 @@ impl CountSource {
         Ok(())
     }
 
-    /// What found no room.
+    /// What did not fit.
     ///
     /// # Errors
     /// The map cannot be read.

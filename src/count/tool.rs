@@ -1,4 +1,4 @@
-//! tcpcount: who sends and receives how much over TCP, each interval.
+//! tcpcount: counts TCP sends and receives each interval.
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;

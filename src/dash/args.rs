@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_hold_together() {
+    fn the_flags_are_consistent() {
         Args::command().debug_assert();
         let parse = |args: &str| {
             Args::try_parse_from(std::iter::once("tcpdash").chain(args.split_whitespace()))

@@ -1,4 +1,4 @@
-//! The recording that ships inside: a busy minute, made by scripts/demo-recording.sh.
+//! The built-in recording: a busy minute, made by scripts/demo-recording.sh.
 
 use std::io::{self, Read};
 
@@ -22,7 +22,7 @@ mod tests {
     use crate::record::AnyRecord;
 
     #[test]
-    fn every_line_of_it_is_understood() {
+    fn every_demo_line_parses() {
         let lines = recording().unwrap();
         let mut count = 0;
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

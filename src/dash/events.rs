@@ -1,4 +1,4 @@
-//! What goes into the state machine, and what comes out.
+//! Events into the state machine, and actions out of it.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ pub enum Event {
     Key(KeyPress),
     /// A click: column, line.
     Click(u16, u16),
-    /// The wheel, by so many lines.
+    /// The mouse wheel, in lines.
     Wheel(isize),
-    /// The screen has so many columns and lines now.
+    /// The new screen size in columns and lines.
     Resize(u16, u16),
     /// Records with one or several times.
     Records(Vec<AnyRecord>),
@@ -43,7 +43,7 @@ pub struct SelfCost {
     pub frame_ns: Option<u64>,
 }
 
-/// What a live session's programs have cost in the kernel since the last look.
+/// Kernel cost of a live session's programs since the last interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Programs {
     /// The kernel was not asked to measure it.
@@ -63,7 +63,7 @@ pub struct Progress {
     pub now: i64,
     /// How much faster than it happened.
     pub speed: f64,
-    /// It stands still.
+    /// It is paused.
     pub paused: bool,
     /// Nothing comes any more.
     pub ended: bool,
@@ -73,18 +73,18 @@ pub struct Progress {
     pub damage: Option<(Option<u64>, String)>,
 }
 
-/// How a recording shall go on.
+/// A playback command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Control {
     /// Stand still, or not.
     Pause(bool),
-    /// To the next moment, and stand still.
+    /// To the next sample, then pause.
     Step,
     /// The next lower speed.
     Slower,
     /// The next higher speed.
     Faster,
-    /// By so many ns.
+    /// By this many ns.
     Seek(i64),
     /// To the beginning.
     Start,
@@ -92,20 +92,20 @@ pub enum Control {
     End,
 }
 
-/// What the loop shall do.
+/// An action for the event loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     /// End.
     Quit,
     /// Give the terminal back to the shell.
     Suspend,
-    /// Draw every cell anew.
+    /// Redraw every cell.
     Redraw,
     /// Save what is shown.
     Save,
     /// To the recording.
     Play(Control),
-    /// Look so often.
+    /// Set the interval.
     Interval(Duration),
 }
 

@@ -1,4 +1,4 @@
-//! The filter as typed at the dashboard: the flags of the tools, or a word that stands for one.
+//! The filter as typed at the dashboard: the flags of the tools, or a word that means one.
 
 use super::args::typed_filters;
 use crate::cli::parse;

@@ -1,9 +1,9 @@
-//! The dashboard: everything that the kit knows, on one screen.
+//! The dashboard: all subjects on one screen.
 //!
 //! ```text
 //! recording ─▶ replay ─┐                                        ┌▶ orders ─▶ replay, live, loop
 //!                      ├▶ Record ─▶ Model ─▶ rows ─▶ Table ─▶ Dash
-//! models' rows ─▶ live ┘            (what is so)     (what is looked at)  └▶ view ─▶ screen
+//! models' rows ─▶ live ┘            (what is so)     (what is shown)      └▶ view ─▶ screen
 //! ```
 //!
 //! `record` has the lines of the kit's JSON as types, `model` keeps the last of each, `rows` puts

@@ -14,12 +14,12 @@ use super::{Action, Control, Dash, Event, Message, SelfCost, input, save};
 use crate::clock::own_cpu_ns;
 use crate::report::{Ctx, SinkError};
 
-/// Events that may wait. Who reads a recording waits for the screen, not the other way round.
+/// Maximum number of queued events. The reader of a recording waits for the screen, not the reverse.
 const WAITING: usize = 64;
-/// The dashboard's own cost is looked at so often.
+/// Interval of measuring the dashboard's own cost.
 const OWN: Duration = Duration::from_secs(2);
 
-/// Where records come from: it is given a way to send events, which says whether anybody still
+/// Where records come from: it gets a function to send events, which returns whether the receiver is
 /// listens.
 pub struct Feed {
     /// Starts it, in threads of its own.
@@ -51,7 +51,7 @@ pub fn run(
     loop {
         draw(&mut screen, &mut dash, theme, &mut ctx, &mut own)?;
         if own.due() {
-            dash.handle(Event::SelfCost(own.look()));
+            dash.handle(Event::SelfCost(own.measure()));
         }
         let Some(actions) = take(&messages, &mut dash)? else { continue };
         for order in actions {
@@ -80,7 +80,7 @@ pub fn run(
     }
 }
 
-/// Who asked for a recording must learn that it is not whole.
+/// An incomplete recording is reported.
 fn ended(unrecorded: Option<String>) -> Result<ExitCode> {
     let why = unrecorded.map(|why| SinkError::Write(io::Error::other(format!("recording: {why}"))));
     why.map_or(Ok(ExitCode::SUCCESS), |why| Err(why.into()))
@@ -128,25 +128,25 @@ fn draw(
 
 /// What this process costs.
 struct Cost {
-    looked: Instant,
+    measured: Instant,
     cpu_ns: u64,
     frame: Duration,
 }
 
 impl Cost {
     fn new() -> Self {
-        Self { looked: Instant::now(), cpu_ns: own_cpu_ns(), frame: Duration::ZERO }
+        Self { measured: Instant::now(), cpu_ns: own_cpu_ns(), frame: Duration::ZERO }
     }
 
     fn due(&self) -> bool {
-        self.looked.elapsed() >= OWN
+        self.measured.elapsed() >= OWN
     }
 
-    fn look(&mut self) -> SelfCost {
+    fn measure(&mut self) -> SelfCost {
         let (now, cpu_ns) = (Instant::now(), own_cpu_ns());
-        let time = (now - self.looked).as_secs_f64();
+        let time = (now - self.measured).as_secs_f64();
         let spent = Duration::from_nanos(cpu_ns.saturating_sub(self.cpu_ns)).as_secs_f64();
-        (self.looked, self.cpu_ns) = (now, cpu_ns);
+        (self.measured, self.cpu_ns) = (now, cpu_ns);
         SelfCost {
             cpu: Some(spent / time),
             rss: resident(),

@@ -1,4 +1,4 @@
-//! Saves what is shown as lines of the kit's JSON, which can be shown again.
+//! Saves the view as JSON lines for replay.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -40,7 +40,7 @@ mod tests {
     use crate::record::AnyRecord;
 
     #[test]
-    fn what_is_saved_shows_the_same_again() {
+    fn a_saved_view_replays_identically() {
         let mut model = Model::default();
         let recorded = [
             include_str!("../../tests/golden/count.jsonl.snap"),

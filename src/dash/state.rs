@@ -1,4 +1,4 @@
-//! The state machine: events go in, what to draw and orders for the loop come out. It knows no
+//! The state machine: events go in, the drawn state and actions for the loop come out. It knows no
 //! terminal, no file and no clock.
 
 use std::time::Duration;
@@ -78,7 +78,7 @@ pub struct Dash {
     pub message: Option<String>,
     /// Of a recording; `None` when live.
     pub progress: Option<Progress>,
-    /// Of a live session: how often is looked.
+    /// Of a live session: its interval.
     pub interval: Duration,
     /// What is shown, in a word or two: the file, or the host.
     pub source: String,
@@ -114,12 +114,12 @@ impl Dash {
         self.frozen.as_deref().unwrap_or(&self.model)
     }
 
-    /// Whether it stands still.
+    /// Whether it is paused.
     pub fn paused(&self) -> bool {
         self.frozen.is_some() || self.progress.as_ref().is_some_and(|progress| progress.paused)
     }
 
-    /// Takes an event in, and says what shall be done about it.
+    /// Handles an event and returns the resulting actions.
     pub fn handle(&mut self, event: Event) -> Option<Action> {
         match event {
             Event::Key(key) => return keys::press(self, key),

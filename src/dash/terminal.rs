@@ -1,4 +1,4 @@
-//! Takes the terminal and gives it back exactly as it was, whatever ends the program.
+//! Takes the terminal and restores it on every exit.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::panic;
@@ -51,7 +51,7 @@ impl Screen {
     /// and the answer would be taken for keys.
     ///
     /// # Errors
-    /// As of [`Screen::size`].
+    /// Those of [`Screen::size`].
     pub fn redraw(&mut self) -> io::Result<()> {
         let (width, height) = self.size()?;
         self.0.resize(Rect::new(0, 0, width, height))
@@ -76,7 +76,7 @@ impl Guard {
     /// the program: half a dashboard shows old numbers.
     ///
     /// # Errors
-    /// There is no terminal, or it does not do as told. It is as it was then.
+    /// There is no terminal, or it refuses. It is unchanged then.
     pub fn take(clicks: bool) -> io::Result<Self> {
         CLICKABLE.store(clicks, Ordering::Relaxed);
         let guard = Self(());
@@ -94,10 +94,10 @@ impl Guard {
     }
 
     /// Stops the program as Ctrl-Z does, with the terminal as it was, and takes it again when the
-    /// shell lets it go on.
+    /// shell continues it.
     ///
     /// # Errors
-    /// As of [`Guard::take`].
+    /// Those of [`Guard::take`].
     pub fn suspend(&self) -> io::Result<()> {
         restore();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
@@ -107,7 +107,7 @@ impl Guard {
     /// Takes the terminal again, which the shell has used while the program was stopped.
     ///
     /// # Errors
-    /// As of [`Guard::take`].
+    /// Those of [`Guard::take`].
     pub fn resume(&self) -> io::Result<()> {
         restore();
         enter()
@@ -120,7 +120,7 @@ impl Drop for Guard {
     }
 }
 
-/// Whether there is somebody to look at a screen.
+/// Whether there is a terminal.
 pub fn is_there() -> bool {
     io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -1,4 +1,4 @@
-//! Which traffic a tool looks at, as plain values that do not know the command line or BPF.
+//! Traffic filters as plain values, independent of the command line and BPF.
 
 mod cgroup;
 mod glob;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_are_refused_by_name() {
+    fn long_lists_are_rejected_by_flag() {
         let filter = Filter { ports: vec![1..=2; 16], ..Filter::default() };
         assert_eq!(filter.check(), Ok(()));
         let filter = Filter { ports: vec![1..=2; 17], ..Filter::default() };
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_can_meet_is_refused() {
+    fn unsatisfiable_filters_are_rejected() {
         let v4 = nets(&["::ffff:10.0.0.0/104"]);
         let v6 = nets(&["fd00::/8"]);
         let any = nets(&["::/0"]);

@@ -1,4 +1,4 @@
-//! A filter in user space, on rows that have been recorded or read from the kernel before.
+//! A filter in user space, for recorded or already read rows.
 
 use std::net::IpAddr;
 
@@ -101,7 +101,7 @@ mod tests {
     };
 
     #[test]
-    fn every_demand_must_be_met_and_the_unknown_meets_none() {
+    fn all_filters_must_match_and_unknown_values_match_none() {
         let nets = |net: &str| vec![crate::cli::parse::network(net).unwrap()];
         let base = Filter::default;
         for (filter, expected) in vec![
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_has_all_below_it() {
+    fn a_cgroup_includes_its_descendants() {
         assert!(is_below("/a/b", "/a") && is_below("/a", "/a") && is_below("/a/b", "/"));
         assert!(!is_below("/ab", "/a") && !is_below("/", "/a"));
     }

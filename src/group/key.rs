@@ -10,7 +10,7 @@ use crate::flow::ip;
 use crate::report::{Cell, Key};
 use crate::wire::{COMM_LEN, GroupKey};
 
-/// What a row stands for.
+/// The group of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowPart {
     /// One key.

@@ -1,4 +1,4 @@
-//! What tools sum up by, and how its keys are shown.
+//! Groupings of sums, and the display of their keys.
 
 mod key;
 
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grouping_asks_for_no_more_than_it_needs() {
+    fn a_grouping_sets_only_the_options_it_needs() {
         let asked = |by: GroupBy| {
             let mut options = Options::default();
             by.configure(&mut options);

@@ -1,4 +1,4 @@
-//! The moment at which `accept()` returns, for what depends on when it was.
+//! The return of `accept()`, for measurements that need its time.
 
 use crate::hooks::maps;
 use crate::kernel::attach::AttachPoint::Needed;
@@ -27,7 +27,7 @@ const PROBES: Attach = kprobe(&[
 /// `accept()` returned a child of a listener.
 pub static ACCEPT_RETURN: Hook = Hook { name: NAME, attach: &[FUNCTION, PROBES], required: false };
 
-/// Likewise at any price: the tracepoint makes every system call of the machine a little slower.
+/// The same with `--wait` or `--kind accept`: the tracepoint slows every system call of the machine.
 pub static ACCEPT_RETURN_ASKED: Hook = Hook {
     name: NAME,
     attach: &[FUNCTION, tracepoint(&[Needed(&[plain("accept_sys_exit", "sys_exit")])]), PROBES],

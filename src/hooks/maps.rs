@@ -15,11 +15,11 @@ maps! {
     EVENTS = "events";
     /// Counters of attempted, lost and filtered events, per CPU.
     STATS = "stats";
-    /// Calls under way, by thread: where kretprobes see their return.
+    /// Calls in progress, by thread: where kretprobes see their return.
     CALLS = "calls";
     /// Owners of sockets, where they are not kept in socket storage.
     TRACKED_HASH = "tracked_hash";
-    /// Exchanges under way, where they are not kept in socket storage.
+    /// Exchanges in progress, where they are not kept in socket storage.
     EXCHANGES_HASH = "exchanges_hash";
     /// When sockets that wait for `accept()` were queued.
     UNACCEPTED = "unaccepted";
@@ -43,6 +43,6 @@ maps! {
     LISTENERS = "listeners";
     /// Histograms of waits for `accept()`, by listener and octave.
     WAITS = "waits";
-    /// Number of the interval under way.
+    /// Number of the interval in progress.
     EPOCH = "epoch";
 }

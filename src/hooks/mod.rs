@@ -1,4 +1,4 @@
-//! The places in the kernel that the tools watch, and the programs that can serve them.
+//! The hooks of several subjects, and their programs.
 
 mod accept;
 pub mod maps;

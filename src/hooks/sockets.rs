@@ -67,7 +67,7 @@ pub static CHILD: Hook = Hook {
     required: false,
 };
 
-/// A socket is gone: what is remembered of it elsewhere goes too.
+/// A socket is gone: what is stored of it elsewhere goes too.
 pub static DESTROY: Hook = Hook {
     name: "destroy",
     attach: &[

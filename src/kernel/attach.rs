@@ -1,4 +1,4 @@
-//! What can be attached where: programs, the attach they make up, and the hooks these serve.
+//! Programs, attach methods and hooks.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::report::Word;
 
-/// A way to reach a hook.
+/// How a program reaches a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "attach_method")]
@@ -18,7 +18,7 @@ pub enum AttachMethod {
     Kprobe,
     /// BTF tracepoint (`tp_btf`).
     Tracepoint,
-    /// Tracepoint whose arguments are mere numbers (`raw_tp`): for kernels that refuse BTF tracing.
+    /// Tracepoint with untyped arguments (`raw_tp`), for kernels that refuse BTF tracing.
     RawTracepoint,
     /// BPF iterator, read by polling.
     Iterator,
@@ -95,20 +95,20 @@ pub struct Program {
     pub target: &'static str,
     /// What it expects of a function.
     pub parameters: Parameters,
-    /// A kernel function, mostly a helper's, without which it cannot be loaded.
+    /// A kernel function, usually a helper, that the program needs to load.
     pub needs: Option<&'static str>,
 }
 
-/// A place that a rung watches, with the programs for it, of which one fits a kernel's prototype.
+/// One target of an attach method, with its programs; one of them fits a kernel's prototype.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AttachPoint {
-    /// Without it the rung would not see everything.
+    /// Without it the method would miss events.
     Needed(&'static [Program]),
     /// A function that some kernels do not have, nor what it does.
     WherePresent(&'static [Program]),
 }
 
-/// One way to serve a hook.
+/// One attach method of a hook.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Attach {
     /// How it attaches.
@@ -126,20 +126,20 @@ impl Attach {
     }
 }
 
-/// A logical place in the kernel, with every rung we have for it, best first.
+/// A logical place in the kernel with its attach methods, best first.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hook {
     /// Its name in the status record.
     pub name: &'static str,
-    /// Ways to reach it.
+    /// Attach methods, best first.
     pub attach: &'static [Attach],
-    /// Without it the tool does not start; otherwise it goes on with less.
+    /// The tool needs it to start; else it runs with less.
     pub required: bool,
 }
 
 impl Hook {
-    /// Whether it has a rung of this kind, on whatever kernel.
+    /// Whether it has this attach method on any kernel.
     pub fn has(&self, kind: AttachMethod) -> bool {
-        self.attach.iter().any(|rung| rung.kind == kind)
+        self.attach.iter().any(|one| one.kind == kind)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A tool asks for some thirty names; libbpf reads everything once more to fit the programs. So
 //! both sections stream through a small buffer, each once. The kernel's 5 MB take 2.4 ms that
-//! way; to keep them would take more for their memory alone. btf-rs 2.0 needs 84 ms for the same names
+//! once; keeping them would take more time just for the memory. btf-rs 2.0 needs 84 ms for the same names
 //! with the file mapped, and 583 ms and 43 MB with its types kept (ours beside it: 3.1 ms, 2.8 MB;
 //! kernel 6.18, best of 41). Layout:
 //! Documentation/bpf/btf.rst, "BTF Type and String Encoding".

@@ -61,10 +61,10 @@ pub enum StartError {
         detail: String,
     },
     /// The method of `--attach` is not available for a hook here.
-    #[error("--attach {rung} is not possible here: {}", join_missing(.missing))]
+    #[error("--attach {method} is not possible here: {}", join_missing(.missing))]
     MethodUnavailable {
         /// What was asked for.
-        rung: &'static str,
+        method: &'static str,
         /// Hook and reason, with the attach there are.
         missing: Vec<(&'static str, String)>,
     },

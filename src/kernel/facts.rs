@@ -1,4 +1,4 @@
-//! What the running kernel offers, read once at start.
+//! Features of the running kernel, read once at start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,10 +13,10 @@ use super::probe::fentry_refused;
 use super::procfs;
 pub use super::procfs::Lockdown;
 
-/// What decides a plan. A fixture file may stand in for a kernel.
+/// The input of a plan. A fixture file can replace a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
-    /// `uname -r`, for messages only: features decide, never versions.
+    /// `uname -r`, for messages only; plans depend on features, never versions.
     pub release: String,
     /// The kernel describes its types.
     pub btf: bool,
@@ -28,7 +28,7 @@ pub struct Facts {
     pub functions: BTreeMap<String, Vec<String>>,
     /// Why no fentry or fexit program can be loaded; `None`: they can.
     pub fentry_refused: Option<String>,
-    /// Why no kprobe can be had; `None`: they can.
+    /// Why kprobes are unavailable; `None`: available.
     pub kprobe_refused: Option<String>,
     /// Programs that this kernel refused to load or attach, with its words.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -44,7 +44,7 @@ pub struct Facts {
     pub lockdown: Lockdown,
 }
 
-/// Names to look for in the kernel.
+/// Kernel names to find.
 #[derive(Debug, Clone, Default)]
 pub struct SymbolNames {
     /// Tracepoints, without `btf_trace_`.
@@ -55,7 +55,7 @@ pub struct SymbolNames {
     pub functions: Vec<&'static str>,
 }
 
-/// Functions whose presence tells what BPF programs may do, looked for in any case.
+/// Functions whose presence shows what BPF programs may do; always checked.
 mod marker {
     /// Decides which tracing programs may use socket storage; came with that in 5.11 (8e4597c627fb).
     pub const SOCKET_STORAGE: &str = "bpf_sk_storage_tracing_allowed";
@@ -63,16 +63,16 @@ mod marker {
     pub const SOCKET_COOKIE: &str = "bpf_get_socket_ptr_cookie";
     /// The helper that leads from an open file to its socket, since 5.11 (4f19cab76136).
     pub const SOCKET_FROM_FILE: &str = "bpf_sock_from_file";
-    /// What a link of a kprobe tells of itself; from 6.7 on the number of misses as well
+    /// Link info of a kprobe; since 6.7 it includes the number of misses
     /// (3acf8ace6823).
     pub const KPROBE_INFO: &str = "bpf_get_kprobe_info";
     /// The helper for the current task as a pointer that can be followed, since 5.11
     /// (3ca1032ab7ab).
     pub const CURRENT_TASK: &str = "bpf_get_current_task_btf";
-    /// Tells the tracepoint `kfree_skb` which socket a segment was for; came with that in 6.11
+    /// Since 6.11, with the socket argument of tracepoint `kfree_skb`
     /// (ba8de796baf4).
     pub const DROP_SOCKET: &str = "sk_skb_reason_drop";
-    /// Of the release, 6.6, whose tracing programs can be attached to functions of more than six
+    /// Since 6.6, with tracing programs for functions of more than six
     /// parameters on x86 (473e3150e30a), which itself left no name.
     pub const SEVEN_PARAMETERS: &str = "bpf_map_sum_elem_count";
     /// Counts a new map against `RLIMIT_MEMLOCK`; from 5.11 on memory is the cgroup's affair.
@@ -91,7 +91,7 @@ mod marker {
 
 impl Facts {
     /// Reads the facts of this machine, in 3 ms; only `wanted` names and the markers of a few
-    /// features are looked for. An fentry program is tried where a wanted function exists and
+    /// features are checked. An fentry program is loaded if a wanted function exists and
     /// the rights suffice.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Fills in what BTF tells.
+    /// Fills in the facts from BTF.
     fn look_up(&mut self, wanted: &SymbolNames) -> Result<()> {
         let prefixed = |prefix: &str, names: &[&str]| -> Vec<String> {
             names.iter().map(|name| format!("{prefix}{name}")).collect()
@@ -147,7 +147,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Without the rights a refusal would tell nothing of the kernel.
+    /// Without the capabilities a refusal says nothing about the kernel.
     fn try_fentry(&mut self, functions: impl Iterator<Item = u32>) {
         let mut functions = functions.peekable();
         let missing = self.missing_capabilities();
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fixtures_are_facts_and_nothing_else() {
+    fn fixtures_contain_only_facts() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facts");
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! Calls whose kretprobe did not run: what the programs themselves cannot notice.
+//! Calls whose kretprobe did not run and that the programs themselves cannot notice.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! What this kernel offers, what is to be loaded, and the loading.
+//! Facts about the kernel, the plan, and loading.
 //!
 //! `facts` are read once; `plan` decides from facts and request alone, so plans for other
 //! kernels are unit tests; `session` carries a plan out. Nothing outside this module

@@ -4,7 +4,7 @@ use super::attach::{Attach, AttachMethod, AttachPoint, Hook, Program};
 use super::error::StartError;
 use super::facts::{Facts, Lockdown};
 
-/// A rung with the programs that fit this kernel.
+/// An attach method with the programs that fit this kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Served {
     /// How they attach.
@@ -27,8 +27,8 @@ impl Served {
 pub struct Choice {
     /// The hook.
     pub hook: &'static Hook,
-    /// The rung that serves it, or why none does.
-    pub rung: Result<Served, String>,
+    /// The attach method in use, or why none is.
+    pub method: Result<Served, String>,
     /// Better attach, and why they do not serve.
     pub passed_over: Vec<(AttachMethod, String)>,
 }
@@ -36,7 +36,7 @@ pub struct Choice {
 /// What a user may insist on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PlanRequest {
-    /// Only this kind of rung, for the hooks that have it.
+    /// Only this attach method, for the hooks that have it.
     pub forced: Option<AttachMethod>,
     /// Sockets in a hash map (true) or in socket storage (false).
     pub use_hash: Option<bool>,
@@ -84,12 +84,12 @@ impl Plan {
         let unserved: Vec<_> = choices
             .iter()
             .filter(|choice| choice.hook.required)
-            .filter_map(|choice| Some((choice.hook.name, choice.rung.as_ref().err()?.clone())))
+            .filter_map(|choice| Some((choice.hook.name, choice.method.as_ref().err()?.clone())))
             .collect();
         match request.forced {
             _ if unserved.is_empty() => Ok(Self { choices, use_hash }),
-            Some(rung) => {
-                Err(StartError::MethodUnavailable { rung: rung.name(), missing: unserved })
+            Some(method) => {
+                Err(StartError::MethodUnavailable { method: method.name(), missing: unserved })
             }
             None => {
                 Err(StartError::Unsupported { release: facts.release.clone(), missing: unserved })
@@ -99,7 +99,7 @@ impl Plan {
 
     /// The hooks that are served, in attach order.
     pub fn served(&self) -> impl Iterator<Item = &Served> {
-        self.choices.iter().filter_map(|choice| choice.rung.as_ref().ok())
+        self.choices.iter().filter_map(|choice| choice.method.as_ref().ok())
     }
 
     /// Programs to load, in attach order.
@@ -113,7 +113,7 @@ impl Plan {
         self.served_by(hook).into_iter().flat_map(|served| served.programs.iter().copied())
     }
 
-    /// Whether some hook is served in this way.
+    /// Whether any hook uses this method.
     pub fn uses(&self, kind: AttachMethod) -> bool {
         self.served().any(|served| served.kind == kind)
     }
@@ -126,14 +126,14 @@ impl Plan {
     /// Hooks of one name stand for the same place.
     fn served_by(&self, hook: &Hook) -> Option<&Served> {
         let choice = self.choices.iter().find(|choice| choice.hook.name == hook.name)?;
-        choice.rung.as_ref().ok()
+        choice.method.as_ref().ok()
     }
 }
 
 /// What is insisted on must serve some hook, or it is as good as refused.
 fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), StartError> {
     let Some(kind) = forced else { return Ok(()) };
-    let serves = |choice: &Choice| choice.rung.as_ref().is_ok_and(|served| served.kind == kind);
+    let serves = |choice: &Choice| choice.method.as_ref().is_ok_and(|served| served.kind == kind);
     if choices.iter().any(serves) {
         return Ok(());
     }
@@ -146,10 +146,10 @@ fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), Star
             .collect()
     } else {
         let refused =
-            having.into_iter().filter_map(|one| Some((one.hook.name, one.rung.as_ref().err()?)));
+            having.into_iter().filter_map(|one| Some((one.hook.name, one.method.as_ref().err()?)));
         refused.map(|(name, reason)| (name, reason.clone())).collect()
     };
-    Err(StartError::MethodUnavailable { rung: kind.name(), missing })
+    Err(StartError::MethodUnavailable { method: kind.name(), missing })
 }
 
 /// Whether sockets are to be kept in a hash map.
@@ -160,7 +160,7 @@ fn storage_or_hash(
 ) -> Result<bool, StartError> {
     let probing = choices
         .iter()
-        .find(|choice| choice.rung.as_ref().is_ok_and(|served| served.kind.probes_memory()));
+        .find(|choice| choice.method.as_ref().is_ok_and(|served| served.kind.probes_memory()));
     let obstacle = match probing {
         Some(choice) => {
             Some(format!("{}: programs attached this way cannot use it", choice.hook.name))
@@ -180,14 +180,14 @@ fn storage_or_hash(
 pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<AttachMethod>) -> Choice {
     let mut passed_over = Vec::new();
     let (fitting, other): (Vec<_>, Vec<_>) =
-        hook.attach.iter().partition(|rung| fits(rung.kind, hook, forced));
-    for rung in fitting {
-        match serve(rung, facts) {
+        hook.attach.iter().partition(|method| fits(method.kind, hook, forced));
+    for method in fitting {
+        match serve(method, facts) {
             Ok(programs) => {
-                let rung = Ok(Served { kind: rung.kind, programs });
-                return Choice { hook, rung, passed_over };
+                let method = Ok(Served { kind: method.kind, programs });
+                return Choice { hook, method, passed_over };
             }
-            Err(reason) => passed_over.push((rung.kind, reason)),
+            Err(reason) => passed_over.push((method.kind, reason)),
         }
     }
     let mut reasons: Vec<_> = Vec::new();
@@ -199,13 +199,13 @@ pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<AttachMethod>) 
     let mut reason = reasons.join(", ");
     let available: Vec<_> = other
         .iter()
-        .filter(|rung| serve(rung, facts).is_ok())
-        .map(|rung| rung.kind.name())
+        .filter(|method| serve(method, facts).is_ok())
+        .map(|method| method.kind.name())
         .collect();
     if !available.is_empty() {
         reason = format!("{reason} (available: {})", available.join(", "));
     }
-    Choice { hook, rung: Err(reason), passed_over }
+    Choice { hook, method: Err(reason), passed_over }
 }
 
 /// What is insisted on goes for the hooks that have it; the others are served by what every
@@ -218,15 +218,15 @@ fn fits(kind: AttachMethod, hook: &Hook, forced: Option<AttachMethod>) -> bool {
     }
 }
 
-/// The programs of a rung that fit this kernel, or why it cannot be offered.
-fn serve(rung: &Attach, facts: &Facts) -> Result<Vec<&'static Program>, String> {
+/// The programs of a method that fit this kernel, or why it is unavailable.
+fn serve(method: &Attach, facts: &Facts) -> Result<Vec<&'static Program>, String> {
     let mut programs = Vec::new();
-    for part in rung.parts {
+    for part in method.parts {
         match part {
             AttachPoint::WherePresent(choices)
                 if !choices.iter().any(|one| present(one, facts)) => {}
             AttachPoint::Needed(choices) | AttachPoint::WherePresent(choices) => {
-                programs.push(fitting(rung.kind, choices, facts)?);
+                programs.push(fitting(method.kind, choices, facts)?);
             }
         }
     }

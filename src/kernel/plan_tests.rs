@@ -5,14 +5,14 @@ const fn program(name: &'static str, target: &'static str, parameters: Parameter
     Program { name, target, parameters, needs: None }
 }
 
-const fn rung(kind: AttachMethod, parts: &'static [AttachPoint]) -> Attach {
+const fn method(kind: AttachMethod, parts: &'static [AttachPoint]) -> Attach {
     Attach { kind, parts }
 }
 
 static SEND: Hook = Hook {
     name: "send",
     attach: &[
-        rung(
+        method(
             AttachMethod::Fentry,
             &[
                 AttachPoint::Needed(&[
@@ -26,11 +26,11 @@ static SEND: Hook = Hook {
                 )]),
             ],
         ),
-        rung(
+        method(
             AttachMethod::Tracepoint,
             &[AttachPoint::Needed(&[program("send_tp", "send_length", Parameters::Any)])],
         ),
-        rung(
+        method(
             AttachMethod::Kprobe,
             &[AttachPoint::Needed(&[program("send_kp", "tcp_send", Parameters::Begin(&["sk"]))])],
         ),
@@ -39,7 +39,7 @@ static SEND: Hook = Hook {
 };
 static OWNERS: Hook = Hook {
     name: "owners",
-    attach: &[rung(
+    attach: &[method(
         AttachMethod::Iterator,
         &[AttachPoint::Needed(&[program("learn_owners", "task_file", Parameters::Any)])],
     )],
@@ -47,7 +47,7 @@ static OWNERS: Hook = Hook {
 };
 static DESTROY: Hook = Hook {
     name: "destroy",
-    attach: &[rung(
+    attach: &[method(
         AttachMethod::Tracepoint,
         &[AttachPoint::Needed(&[program("destroy_tp", "destroy", Parameters::Any)])],
     )],
@@ -103,7 +103,7 @@ fn the_program_that_fits_the_prototype_is_taken() {
 
 /// A function that is there but cannot be watched would leave a hole in the numbers.
 #[test]
-fn an_unknown_prototype_costs_the_rung() {
+fn an_unknown_prototype_disables_the_method() {
     let mut strange = facts();
     strange.functions.insert("tcp_page".to_owned(), names(&["page"]));
     assert_eq!(auto(&strange), ["send_tp", "learn_owners"]);
@@ -114,7 +114,7 @@ fn an_unknown_prototype_costs_the_rung() {
 }
 
 #[test]
-fn what_the_kernel_refused_is_passed_over_with_its_words() {
+fn a_refused_program_is_skipped_with_the_kernel_error() {
     let mut refusing = facts();
     refusing.refused.insert("send_2".to_owned(), "too old".to_owned());
     assert_eq!(auto(&refusing), ["send_tp", "learn_owners"]);
@@ -129,14 +129,14 @@ fn what_the_kernel_refused_is_passed_over_with_its_words() {
 }
 
 #[test]
-fn forcing_a_kind_leaves_iterators_alone() {
+fn forcing_a_method_does_not_affect_iterators() {
     let plan = forced(&facts(), AttachMethod::Tracepoint).unwrap();
     assert_eq!(plan.method_of(&SEND), Some(AttachMethod::Tracepoint));
     assert_eq!(plan.method_of(&OWNERS), Some(AttachMethod::Iterator));
 }
 
 #[test]
-fn a_forced_rung_that_is_missing_names_the_others() {
+fn an_unavailable_forced_method_lists_the_available_ones() {
     let refusal = forced(&facts(), AttachMethod::RawTracepoint).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
     let text = refusal.to_string();
@@ -168,18 +168,18 @@ fn old_kernels_keep_sockets_in_a_hash_map() {
 }
 
 #[test]
-fn an_optional_hook_without_rung_keeps_its_reason() {
+fn an_optional_hook_without_method_keeps_its_reason() {
     let facts = Facts { iterators: [].into(), ..facts() };
     let plan = decide(&facts, PlanRequest::default()).unwrap();
     assert_eq!(plan.method_of(&OWNERS), None);
-    let reason = plan.choices[1].rung.as_ref().unwrap_err();
+    let reason = plan.choices[1].method.as_ref().unwrap_err();
     assert!(reason.contains("no BPF iterator task_file"), "{reason}");
 }
 
 #[test]
-fn rights_come_before_features() {
-    let nobody = Facts { capabilities: 0, btf: false, ..facts() };
-    let refusal = decide(&nobody, PlanRequest::default()).unwrap_err();
+fn capabilities_are_checked_before_features() {
+    let unprivileged = Facts { capabilities: 0, btf: false, ..facts() };
+    let refusal = decide(&unprivileged, PlanRequest::default()).unwrap_err();
     assert_eq!(refusal.exit_code(), 3);
     assert!(refusal.to_string().contains("missing CAP_BPF and CAP_PERFMON"), "{refusal}");
     let half = Facts { capabilities: 1 << 39, ..facts() };

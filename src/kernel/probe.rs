@@ -28,7 +28,7 @@ pub fn fentry_refused(functions: impl IntoIterator<Item = u32>) -> Option<String
     Some(format!("even a two-instruction fentry program is refused: {error}"))
 }
 
-/// Loads `return 0` as an fentry program of a function and lets go of it.
+/// Loads `return 0` as an fentry program of a function and releases it.
 fn load(function: u32) -> io::Result<()> {
     // r0 = 0, the other fields of the instructions being 0; exit.
     let codes = [BPF_ALU64 | BPF_MOV | BPF_K, BPF_JMP | BPF_EXIT];

@@ -1,4 +1,4 @@
-//! What files of /proc and /sys tell of the kernel and of our rights.
+//! Kernel facts and capabilities read from /proc and /sys.
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +70,7 @@ pub fn ftrace_off() -> Option<String> {
     FTRACE.complaint()
 }
 
-/// Why no kprobe can be had. Where sysfs is not mounted the attach will tell.
+/// Why kprobes are unavailable. If sysfs is not mounted, attaching fails instead.
 pub fn kprobe_refused(lockdown: Lockdown) -> Option<String> {
     ftrace_off()
         .or_else(|| no_kprobes(Path::new(EVENT_SOURCES), lockdown))
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kprobes_are_there_unless_the_kernel_shows_that_they_are_not() {
+    fn kprobes_are_assumed_unless_the_kernel_disables_them() {
         let sysfs = tempfile::tempdir().unwrap();
         let refused = |lockdown| no_kprobes(sysfs.path(), lockdown);
         assert!(refused(Lockdown::Integrity).unwrap().contains("CONFIG_KPROBES"));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_on_unless_it_is_off() {
+    fn a_sysctl_switch_is_on_unless_zero() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("enabled");
         let switch = Switch { path: path.to_str().unwrap(), off: "it is off" };

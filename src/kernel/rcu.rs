@@ -13,22 +13,22 @@ const FD_BYTES: u32 = u32::BITS / u8::BITS;
 /// A map of a map. The kernel promises that after a map in it was replaced no program runs that
 /// began before, as user space wants it then; nothing else of the two maps is of use.
 ///
-/// `membarrier(2)` waits for the same (RCU's grace period), but refuses to with `nohz_full`.
+/// `membarrier(2)` waits for the same (an RCU grace period), but fails with `nohz_full`.
 /// Linux 4.20: commit 1ae80cf31938; `maybe_wait_bpf_programs()` in kernel/bpf/syscall.c.
 #[derive(Debug)]
-pub struct Grace {
+pub struct RcuSync {
     inner: MapHandle,
     outer: MapHandle,
 }
 
-impl Grace {
+impl RcuSync {
     /// Makes both maps.
     ///
     /// # Errors
     /// The kernel refuses them.
     pub fn new() -> Result<Self> {
         let create = |kind, options: &bpf_map_create_opts| {
-            MapHandle::create(kind, Some("grace"), FD_BYTES, FD_BYTES, 1, options)
+            MapHandle::create(kind, Some("rcu_sync"), FD_BYTES, FD_BYTES, 1, options)
         };
         let mut options =
             bpf_map_create_opts { sz: size_of::<bpf_map_create_opts>() as _, ..Default::default() };

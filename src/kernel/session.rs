@@ -1,4 +1,4 @@
-//! Carries a plan out: open, configure, load, attach.
+//! Runs a plan: open, configure, load, attach.
 
 use std::fs;
 use std::io::Read;
@@ -26,9 +26,9 @@ pub struct Setup {
     pub object: &'static [u8],
     /// Shared filter flags.
     pub filter: wire::Filter,
-    /// What all programs are told.
+    /// What all programs are reported.
     pub options: wire::Options,
-    /// What the subjects of the object are told: sections and their contents, see [`Setup::tell`].
+    /// What the subjects of the object are reported: sections and their contents, see [`Setup::tell`].
     pub subjects: Vec<(&'static str, Vec<u8>)>,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
     pub map_sizes: Vec<(MapDef, u32)>,
@@ -49,7 +49,7 @@ impl Setup {
 }
 
 /// Loaded and attached programs. Dropping it leaves nothing behind in the kernel: programs,
-/// maps and links live by its file descriptors alone, kill -9 included.
+/// maps and links live only as long as its file descriptors, also after kill -9.
 #[derive(Debug)]
 pub struct Session {
     links: Vec<Link>,

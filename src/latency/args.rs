@@ -116,7 +116,7 @@ impl Args {
         self.buckets || self.hist || self.heatmap
     }
 
-    /// What the programs of latencies are told; `rows` is the maximum number of keys.
+    /// What the programs of latencies are reported; `rows` is the maximum number of keys.
     pub fn latency_options(&self, rows: u32) -> LatencyOptions {
         let mut options = LatencyOptions {
             kinds: self.kinds().bits(),
@@ -133,7 +133,7 @@ impl Args {
         options
     }
 
-    /// What all programs are told.
+    /// What all programs are reported.
     pub fn options(&self, filter: &Filter) -> Options {
         let mut options = Options::default();
         let json = self.common.output.json;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_refused_with_a_hint() {
+    fn conflicting_flags_are_rejected_with_a_hint() {
         for (args, hint) in [
             ("--kind latency", "response, service, rtt, connect, accept"),
             ("--slower 10ms", "--slower needs --events"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_what_they_need_and_no_more() {
+    fn options_contain_only_what_is_needed() {
         let filter = Filter::default();
         let sums = parse("").unwrap();
         assert_eq!(sums.options(&filter).want_netns, 0);

@@ -19,9 +19,9 @@ pub struct LatencySums {
     pub timed_out: u64,
     /// Any other end, including `close()`.
     pub failed: u64,
-    /// SYNs sent again.
+    /// SYNs retransmitted.
     pub syn_retries: u64,
-    /// Segments of requests sent again.
+    /// Segments of requests retransmitted.
     pub retrans: u64,
     /// Exchanges whose beginning was not seen.
     pub untimed: u64,
@@ -99,7 +99,7 @@ type Other = HashMap<(LatencyKind, Role), LatencySums>;
 pub struct LatencyInterval {
     /// Every row.
     pub records: Vec<LatencyEntry>,
-    /// Rows that found no room, by what was measured and at which end.
+    /// Rows that did not fit, by what was measured and at which end.
     pub other: Other,
 }
 
@@ -112,7 +112,7 @@ pub struct Latencies {
 
 impl Latencies {
     /// Adds an entry with the values of all CPUs; `other`: it is from the map for rows
-    /// that found no room. What is malformed is left out.
+    /// that did not fit. What is malformed is left out.
     pub fn take<'a>(
         &mut self,
         key: &[u8],

@@ -1,4 +1,4 @@
-//! What is measured, and at which end.
+//! Kinds and roles of latencies.
 
 use crate::report::spell;
 pub use crate::wire::{LatencyKind, SocketRole as Role};
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_what_it_was_made_of() {
+    fn a_set_contains_its_elements() {
         let set = Kinds::of(&[LatencyKind::Rtt, LatencyKind::Service]);
         let has: Vec<_> = LatencyKind::ALL.into_iter().filter(|kind| set.has(*kind)).collect();
         assert_eq!(has, [LatencyKind::Service, LatencyKind::Rtt]);

@@ -1,4 +1,4 @@
-//! How long peers, this host and the network take: histograms by interval, and events.
+//! Latencies of peers, this host and the network: histograms by interval, and events.
 
 mod args;
 mod heatmap;
@@ -37,7 +37,7 @@ const ENTRIES_OF_A_ROW: u32 = 6;
 /// What the kernel adds to each entry of a hash map, about.
 const OVERHEAD: usize = 64;
 
-/// Rows that the maps have room for on a machine with so many possible CPUs, each of which has
+/// Maximum number of rows of the maps on a machine with this many possible CPUs, each of which has
 /// values of its own.
 pub fn max_rows(by: GroupBy, cpus: usize) -> u32 {
     let entry = size_of::<LatencyKey>() + cpus * size_of::<LatencyValue>() + OVERHEAD;
@@ -51,7 +51,7 @@ pub fn max_rows(by: GroupBy, cpus: usize) -> u32 {
     wanted.min(entries / ENTRIES_OF_A_ROW).max(1)
 }
 
-/// Entries of each of the two maps for so many rows; few rows may have all octaves.
+/// Entries of each of the two maps for this many rows; few rows have all octaves.
 pub fn entries_for(rows: u32) -> u32 {
     rows.saturating_mul(ENTRIES_OF_A_ROW).max(1024)
 }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_cpus_leave_room_for_fewer_rows() {
+    fn more_cpus_allow_fewer_rows() {
         assert_eq!(max_rows(GroupBy::Process, 2), ROWS);
         assert_eq!(max_rows(GroupBy::Connection, 2), MANY_ROWS);
         assert_eq!(max_rows(GroupBy::Total, 2), 1);

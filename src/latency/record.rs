@@ -25,7 +25,7 @@ record! {
         /// the grouping
         #[schemars(extend("enum" = ["process", "connection", "remote", "port", "cgroup", "total"]))]
         by: Grouping,
-        /// a row `(other)`: rows that found no room, or were cut off by `--top`
+        /// a row `(other)`: rows that did not fit, or are hidden by `--top`
         other: bool,
         /// with `--by process` and `--by connection`
         comm,
@@ -44,9 +44,9 @@ record! {
         /// with `--by cgroup`
         cgroup,
         interval_ns,
-        /// how many were measured
+        /// number of measurements
         count: Option<u64>,
-        /// the shortest, exactly; null without any
+        /// minimum, exact; null without any
         min_ns: Option<u64>,
         /// median by nearest rank, off by at most 1/32
         p50_ns: Option<u64>,
@@ -56,7 +56,7 @@ record! {
         p99_ns: Option<u64>,
         /// 99.9th percentile
         p999_ns: Option<u64>,
-        /// the longest, exactly; null without any
+        /// maximum, exact; null without any
         max_ns: Option<u64>,
         /// connects that were refused; not part of `count`. null for other kinds
         refused: Option<u64>,
@@ -68,7 +68,7 @@ record! {
         syn_retries: Option<u64>,
         /// segments retransmitted meanwhile; null for other kinds than response
         retrans: Option<u64>,
-        /// exchanges whose beginning was not seen; not part of `count`. null for other kinds than response and service
+        /// exchanges without a seen start; not part of `count`. null for other kinds than response and service
         untimed: Option<u64>,
         /// with `--buckets`, `--hist` or `--heatmap`: `[first ns, ns after the last, count]` of every slot that has any; their counts add up to `count`
         buckets: Option<Box<[[u64; 3]]>>,
@@ -117,7 +117,7 @@ impl Latency {
         self.by == Grouping::Total
     }
 
-    /// What it stands for.
+    /// The group.
     pub fn part(&self) -> RowPart {
         match self.other {
             true => RowPart::Other,
@@ -131,7 +131,7 @@ impl Latency {
     }
 
     /// The columns that a table of these rows has nothing for: those of other groupings, and numbers
-    /// that are 0 in all of them and mostly are.
+    /// that are usually 0 and are 0 in all of them.
     pub fn hidden(by: GroupBy, rows: &[Self]) -> Vec<&'static str> {
         let mut hidden = hidden(by).to_vec();
         if rows.iter().all(|row| row.what != Some(LatencyKind::Connect)) {
@@ -239,13 +239,13 @@ record! {
         /// as of [latency](#latency)
         #[serde(deserialize_with = "word")]
         role: Option<Role>,
-        /// bytes of the request; null where they are not part of what was measured
+        /// bytes of the request; null if not part of the measurement
         tx_bytes: Option<u64>,
-        /// bytes of the first segment of the answer; null where they are not part of what was measured
+        /// bytes of the first segment of the answer; null if not part of the measurement
         rx_bytes: Option<u64>,
         /// segments retransmitted meanwhile, SYNs of a connect
         retrans: Option<u64>,
-        /// how long it took; null when its beginning was not seen
+        /// duration; null if its start was not seen
         duration_ns: Option<u64>,
         /// `done`, or of a connect `refused`, `timed_out`, `failed`
         #[serde(deserialize_with = "word")]

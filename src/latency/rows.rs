@@ -1,4 +1,4 @@
-//! The rows that an interval is shown as.
+//! The rows of an interval.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_top_hides_is_in_other_by_kind() {
+    fn rows_beyond_top_are_in_other_by_kind() {
         let records = vec![
             record(LatencyKind::Rtt, 1, 9),
             record(LatencyKind::Response, 1, 2),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn by_total_has_totals_alone() {
+    fn by_total_has_only_totals() {
         let mut sums = LatencySums::default();
         sums.hist.record(77);
         let other = [((LatencyKind::Connect, Role::Client), sums)].into();

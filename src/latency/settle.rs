@@ -7,7 +7,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::wire::LatencyOptions;
 
-/// Tells the programs what they can measure. `track_max` exchanges are remembered where sockets are
+/// Sets what the programs can measure. `track_max` exchanges are stored where sockets are
 /// kept in a hash map.
 pub fn settle(setup: &mut Setup, mut options: LatencyOptions, plan: &Plan, track_max: u32) {
     if plan.method_of(&ACCEPT_RETURN).is_none() {

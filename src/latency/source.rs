@@ -1,29 +1,29 @@
-//! Takes what the programs have summed up out of the kernel.
+//! Reads the sums of the programs.
 
 use anyhow::{Context, Result};
 
 use super::Latencies;
 use crate::hooks::{LATENCIES, LISTENING, maps};
 use crate::kernel::map::Map;
-use crate::kernel::rcu::Grace;
+use crate::kernel::rcu::RcuSync;
 use crate::kernel::session::Session;
 use crate::wire::{LatencyKey, LatencyTurn, LatencyValue, Record as _};
 
 /// Entries deleted at once.
 const BATCH: usize = 1024;
 
-/// The maps, of which one is filled while the other is taken.
+/// The two maps: one is filled while the other is read.
 #[derive(Debug)]
 pub struct LatencySource {
     maps: [Map; 2],
     other: Map,
     turn: Map,
-    grace: Grace,
+    rcu: RcuSync,
     epoch: u32,
     cpus: usize,
 }
 
-/// Learns who listens, which tells the roles of sockets older than the tool; until that is done
+/// Finds listeners, which determine the roles of sockets older than the tool; until then
 /// nothing of these is measured.
 ///
 /// # Errors
@@ -39,16 +39,16 @@ fn turn_to(map: &Map, epoch: u32) -> Result<()> {
 }
 
 impl LatencySource {
-    /// The maps of `session`, on a machine with so many possible CPUs.
+    /// The maps of `session`, on a machine with this many possible CPUs.
     ///
     /// # Errors
-    /// The object lacks one, or the kernel refuses what [`Grace`] needs.
+    /// The object lacks one, or the kernel refuses what [`RcuSync`] needs.
     pub fn new(session: &Session, cpus: usize) -> Result<Self> {
         Ok(Self {
             maps: [session.map(maps::LATENCIES_EVEN)?, session.map(maps::LATENCIES_ODD)?],
             other: session.map(maps::LATENCIES_OTHER)?,
             turn: session.map(maps::LATENCY_TURN)?,
-            grace: Grace::new()?,
+            rcu: RcuSync::new()?,
             epoch: 0,
             cpus,
         })
@@ -63,7 +63,7 @@ impl LatencySource {
         let full = usize::from(self.epoch == 1);
         self.epoch = 1 - self.epoch;
         turn_to(&self.turn, self.epoch)?;
-        self.grace.wait()?;
+        self.rcu.wait()?;
         self.empty(session, &self.maps[full], None, to)?;
         self.empty(session, &self.other, Some(full), to)
     }

@@ -1,4 +1,4 @@
-//! The arithmetic behind an overflow, and what to do about it.
+//! Explains an overflow, and what to change.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -7,10 +7,10 @@ use super::{Advice, Bound, Diagnosis, Drops, ListenerInterval, Sysctls};
 use crate::report::{Key, Ts, human};
 use crate::wire::{Flow, LISTENER_V6ONLY};
 
-/// What a client waits that sends its SYN again, ns (RFC 6298 2.1).
+/// Time until a client retransmits its SYN, ns (RFC 6298 2.1).
 const SYN_RETRY: u64 = 1_000_000_000;
 
-/// The arithmetic of one listener.
+/// Advice for one listener.
 struct Overflow {
     sysctls: Option<Sysctls>,
     limit: u64,
@@ -63,8 +63,8 @@ fn listener_text(flow: &Flow, flags: u32) -> String {
 }
 
 /// A queue that is full most of the time is filled faster than it is emptied, however long it is: then
-/// half of the connections wait about as long as a full one takes. Without waits we ask whether one
-/// that had held all would have been better than sending SYNs again.
+/// half of the connections wait about as long as a full one takes. Without waits, compare a queue that
+/// holds all with SYN retransmits.
 fn verdict(one: &ListenerInterval, needed: u64, interval_ns: u64) -> Option<Diagnosis> {
     let numbers = &one.numbers;
     let Some(full) = emptied(one, numbers.accept_limit + 1, interval_ns) else {
@@ -78,7 +78,7 @@ fn verdict(one: &ListenerInterval, needed: u64, interval_ns: u64) -> Option<Diag
     Some(if slow { Diagnosis::SlowAccept } else { Diagnosis::ShortQueue })
 }
 
-/// How long `accept()` takes for so many, in ns; `None` if it took none, or nobody knows.
+/// Time that `accept()` takes for this many connections, ns; `None` if it took none or unknown.
 fn emptied(one: &ListenerInterval, connections: u64, interval_ns: u64) -> Option<u64> {
     let rate = one.numbers.accepts.filter(|&count| count > 0)?;
     Some(connections.saturating_mul(interval_ns) / rate)

@@ -6,7 +6,7 @@ use crate::wire::Listener;
 const SECOND: u64 = 1_000_000_000;
 
 /// A queue of 4 with this many drops in a second; others were accepted after these waits.
-fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Diagnosis> {
+fn diagnose(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Diagnosis> {
     let waits = waits.map(|all| {
         let mut hist = Histogram::default();
         for &ns in all {
@@ -29,13 +29,13 @@ fn told(lost: u64, accepts: Option<u64>, waits: Option<&[u64]>) -> Option<Diagno
 #[test]
 fn a_queue_is_short_or_accept_is_slow() {
     use Diagnosis::{NoAccept, ShortQueue, SlowAccept};
-    assert_eq!(told(9, None, None), None);
-    assert_eq!(told(9, Some(0), None), Some(NoAccept));
+    assert_eq!(diagnose(9, None, None), None);
+    assert_eq!(diagnose(9, Some(0), None), Some(NoAccept));
     // 107 at 10,000 a second take 11 ms; 105 at 100 a second more than one.
-    assert_eq!(told(102, Some(10_000), None), Some(ShortQueue));
-    assert_eq!(told(100, Some(100), None), Some(SlowAccept));
+    assert_eq!(diagnose(102, Some(10_000), None), Some(ShortQueue));
+    assert_eq!(diagnose(100, Some(100), None), Some(SlowAccept));
     // Five at 10,000 a second take 500 us.
-    assert_eq!(told(102, Some(10_000), Some(&[1_000, 2_000, 600_000])), Some(ShortQueue));
-    assert_eq!(told(102, Some(10_000), Some(&[1_000, 400_000, 500_000])), Some(SlowAccept));
-    assert_eq!(told(0, Some(10_000), None), None);
+    assert_eq!(diagnose(102, Some(10_000), Some(&[1_000, 2_000, 600_000])), Some(ShortQueue));
+    assert_eq!(diagnose(102, Some(10_000), Some(&[1_000, 400_000, 500_000])), Some(SlowAccept));
+    assert_eq!(diagnose(0, Some(10_000), None), None);
 }

@@ -68,7 +68,7 @@ pub struct Args {
 pub const WAIT_OCTAVES: u32 = 4;
 
 impl Args {
-    /// What all programs are told.
+    /// What all programs are reported.
     pub fn options(&self) -> Options {
         let wake_bytes = u64::from(self.buffer) / 4;
         Options { want_netns: 1, wake_bytes, ..Options::default() }

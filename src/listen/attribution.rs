@@ -1,4 +1,4 @@
-//! What the listeners of a namespace have lost in an interval, by cause.
+//! Drops of the listeners of a namespace in an interval, by cause.
 
 use super::ListenCounters;
 use crate::hooks::CHILD;
@@ -16,7 +16,7 @@ pub struct Counted {
     pub sk_drops: u64,
     /// Segments discarded, where programs see them.
     pub discarded: u64,
-    /// Handshakes done, where storage tells whose child it is.
+    /// Completed handshakes, if storage links a child to its listener.
     pub established: u64,
     /// Children that `accept()` returned, where programs see it.
     pub accepted: u64,
@@ -40,7 +40,7 @@ impl Counted {
 pub struct Coverage {
     /// Programs see what becomes of a SYN.
     pub syn: bool,
-    /// Programs see that the last ACK of a handshake makes no child.
+    /// Programs see that a final ACK makes no child.
     pub ack: bool,
     /// Programs see every segment that a listener discards.
     pub discards: bool,
@@ -51,7 +51,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Those of a plan. `may_copy`: the queues of a child's listener can be looked at.
+    /// Those of a plan. `may_copy`: programs can read the queues of a child's listener.
     pub fn of(plan: &Plan, may_copy: bool) -> Self {
         let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
         let ack = plan.method_of(&FINAL_ACK);
@@ -68,12 +68,12 @@ impl Coverage {
 /// Connections that one listener dropped, by cause; `None`: unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drops {
-    /// The accept queue was full, when a SYN or when the last ACK of a handshake came: its part of
+    /// The accept queue was full at a SYN or a final ACK: its part of
     /// `ListenOverflows`.
     pub accept: Option<u64>,
     /// The accept queue was full when a SYN came.
     pub accept_syn: Option<u64>,
-    /// The accept queue was full when the last ACK of a handshake came.
+    /// The accept queue was full at a final ACK.
     pub accept_ack: Option<u64>,
     /// The SYN queue was full.
     pub syn: Option<u64>,
@@ -129,8 +129,8 @@ impl Drops {
     /// What most of them are due to, in words.
     pub fn worst(&self) -> Option<&'static str> {
         let split = self.accept_syn.is_some() && self.accept_ack.is_some();
-        let told = self.causes().into_iter().skip(usize::from(split));
-        let known = told.filter(|(_, count)| count.is_some_and(|n| n > 0));
+        let reported = self.causes().into_iter().skip(usize::from(split));
+        let known = reported.filter(|(_, count)| count.is_some_and(|n| n > 0));
         known.max_by_key(|(_, count)| *count).map(|(words, _)| words)
     }
 }
@@ -230,8 +230,8 @@ fn acks(
     (one.sk_drops == total).then_some(0)
 }
 
-/// What is dropped when SYNs come. If the namespace has counted one cause alone, it is that for
-/// every listener; if one listener alone has dropped any, the counters are its own.
+/// Drops at SYNs. If the namespace has counted only one cause, it applies to every listener; if
+/// only one listener has dropped any, the counters are its own.
 fn at_syns(drops: &mut [Drops], mib: &ListenCounters) {
     let all_acks = drops.iter().map(|loss| loss.accept_ack).sum::<Option<u64>>();
     let Some(all_acks) = all_acks else { return };
@@ -257,7 +257,7 @@ fn at_syns(drops: &mut [Drops], mib: &ListenCounters) {
 }
 
 /// Each overflow of an accept queue is counted among the drops too. So where all drops were
-/// overflows, or none, it is so for every listener; if one alone has dropped any, all are its own.
+/// overflows, or none, that applies to every listener; if only one has dropped any, all are its own.
 fn overflows(drops: &mut [Drops], mib: Option<&ListenCounters>) {
     let all = drops.iter().map(|loss| loss.total).sum::<Option<u64>>();
     let dropping = drops.iter().filter(|loss| loss.total != Some(0)).count();

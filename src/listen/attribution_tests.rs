@@ -1,9 +1,9 @@
 use super::*;
 
-const LOOKING: Coverage =
+const SAMPLING: Coverage =
     Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
-/// A listener that dropped `sk_drops`, of which so many were mere discards and lost ACKs.
+/// A listener with this `sk_drops`, discards and dropped ACKs.
 fn one(sk_drops: u64, discarded: u64, acks: u64) -> Counted {
     let mut one = Counted { sk_drops, discarded, knows_ack: true, ..Counted::default() };
     one.dropped[Cause::AcceptAck as usize] = acks;
@@ -19,47 +19,47 @@ fn causes(drops: &Drops) -> [Option<u64>; 5] {
 }
 
 #[test]
-fn a_listener_without_drops_lost_nothing_whatever_others_did() {
-    let drops = split(&[one(0, 0, 0), one(9, 0, 0)], Some(&mib(4, 9, 5)), LOOKING);
+fn a_listener_without_sk_drops_has_no_drops() {
+    let drops = split(&[one(0, 0, 0), one(9, 0, 0)], Some(&mib(4, 9, 5)), SAMPLING);
     assert_eq!(causes(&drops[0]), [Some(0); 5]);
 }
 
 #[test]
-fn one_cause_in_the_namespace_is_that_of_every_listener() {
-    let drops = split(&[one(7, 0, 0), one(3, 0, 0)], Some(&mib(10, 10, 0)), LOOKING);
+fn a_single_cause_in_the_namespace_applies_to_all_listeners() {
+    let drops = split(&[one(7, 0, 0), one(3, 0, 0)], Some(&mib(10, 10, 0)), SAMPLING);
     assert_eq!(causes(&drops[0]), [Some(7), Some(0), Some(0), Some(0), Some(7)]);
     assert_eq!(causes(&drops[1]), [Some(3), Some(0), Some(0), Some(0), Some(3)]);
 }
 
 #[test]
 fn the_counters_are_those_of_the_only_listener_that_dropped() {
-    let drops = split(&[one(10, 0, 0), one(0, 0, 0)], Some(&mib(4, 10, 5)), LOOKING);
+    let drops = split(&[one(10, 0, 0), one(0, 0, 0)], Some(&mib(4, 10, 5)), SAMPLING);
     assert_eq!(causes(&drops[0]), [Some(4), Some(0), Some(5), Some(1), Some(10)]);
 }
 
 #[test]
-fn two_causes_and_two_listeners_leave_a_doubt() {
-    let drops = split(&[one(6, 0, 0), one(4, 0, 0)], Some(&mib(5, 10, 5)), LOOKING);
+fn two_causes_and_two_listeners_are_ambiguous() {
+    let drops = split(&[one(6, 0, 0), one(4, 0, 0)], Some(&mib(5, 10, 5)), SAMPLING);
     assert_eq!(causes(&drops[0]), [None, Some(0), None, None, Some(6)]);
 }
 
 /// Each lost ACK counts twice in `sk_drops`, once of that as a discard.
 #[test]
-fn lost_acks_are_told_apart_from_syns() {
-    let drops = split(&[one(19, 8, 8)], Some(&mib(11, 11, 0)), LOOKING);
+fn dropped_acks_are_distinguished_from_syns() {
+    let drops = split(&[one(19, 8, 8)], Some(&mib(11, 11, 0)), SAMPLING);
     assert_eq!(causes(&drops[0]), [Some(3), Some(8), Some(0), Some(0), Some(11)]);
     assert_eq!(drops[0].discards, Some(8));
     let back = ListenCounters { cookies_back: 1, ..mib(11, 11, 0) };
-    let drops = split(&[one(19, 8, 8)], Some(&back), LOOKING);
+    let drops = split(&[one(19, 8, 8)], Some(&back), SAMPLING);
     assert_eq!(causes(&drops[0]), [None, None, Some(0), Some(0), Some(11)]);
 }
 
 #[test]
-fn without_counters_or_discards_little_is_known() {
-    let blind = Coverage { discards: false, ..LOOKING };
+fn without_counters_or_discards_most_causes_are_unknown() {
+    let blind = Coverage { discards: false, ..SAMPLING };
     let drops = split(&[one(19, 0, 0), one(3, 0, 0)], Some(&mib(11, 11, 0)), blind);
     assert_eq!(causes(&drops[0]), [None; 5]);
-    let drops = split(&[one(19, 0, 0)], None, LOOKING);
+    let drops = split(&[one(19, 0, 0)], None, SAMPLING);
     assert_eq!(drops[0].total, Some(19));
     assert_eq!(drops[0].accept_syn, None);
     assert_eq!(drops[0].cookies, None);
@@ -69,7 +69,7 @@ fn without_counters_or_discards_little_is_known() {
 
 #[test]
 fn programs_that_see_each_decision_need_no_counters() {
-    let coverage = Coverage { syn: true, ack: true, discards: false, ..LOOKING };
+    let coverage = Coverage { syn: true, ack: true, discards: false, ..SAMPLING };
     let mut counted = Counted { sk_drops: 20, ..Counted::default() };
     counted.dropped = [1, 2, 3, 4, 5, 6];
     let drops = split(&[counted], None, coverage);
@@ -77,19 +77,19 @@ fn programs_that_see_each_decision_need_no_counters() {
     assert_eq!((drops[0].cookies, drops[0].discards), (Some(5), Some(10)));
 }
 
-/// A kernel that counts more often than once for an ACK, and does not tell why.
+/// A kernel that counts an ACK more than once without a reason.
 #[test]
-fn overflows_are_known_where_their_moment_is_not() {
+fn overflows_are_known_without_the_syn_ack_split() {
     let silent = |sk_drops| Counted { knows_ack: false, ..one(sk_drops, 4, 0) };
     let accepts = |ones: &[Counted], mib: &ListenCounters| -> Vec<_> {
-        split(ones, Some(mib), LOOKING).iter().map(|loss| loss.accept).collect()
+        split(ones, Some(mib), SAMPLING).iter().map(|loss| loss.accept).collect()
     };
     // All drops are overflows.
-    let drops = split(&[silent(14)], Some(&mib(10, 10, 0)), LOOKING);
+    let drops = split(&[silent(14)], Some(&mib(10, 10, 0)), SAMPLING);
     assert_eq!(drops[0].accept, Some(10));
     assert_eq!(causes(&drops[0]), [None, None, Some(0), Some(0), Some(10)]);
     assert_eq!(accepts(&[silent(14), silent(9)], &mib(15, 15, 0)), [Some(10), Some(5)]);
-    // Some are, and one listener alone has any.
+    // Some are, and only one listener has any.
     assert_eq!(accepts(&[silent(14), one(0, 0, 0)], &mib(7, 10, 3)), [Some(7), Some(0)]);
     // Some are, of two; none is.
     assert_eq!(accepts(&[silent(14), silent(9)], &mib(12, 15, 3)), [None, None]);

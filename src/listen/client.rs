@@ -1,4 +1,4 @@
-//! Who suffers: losses by the client's address.
+//! Drops by client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,10 +8,10 @@ use crate::flow::ip;
 use crate::report::Ts;
 use crate::wire::{ListenCause as Cause, ListenEvent};
 
-/// So many addresses are told apart; a flood comes from more.
+/// Maximum number of separate addresses; a flood comes from more.
 const ROOM: usize = 65_536;
 
-/// Adds up an interval.
+/// Sums an interval.
 #[derive(Debug, Default)]
 pub struct Clients {
     known: HashMap<IpAddr, [u64; Cause::COUNT]>,
@@ -19,7 +19,7 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Takes in a loss.
+    /// Adds a drop.
     pub fn push(&mut self, event: &ListenEvent) {
         let Some(cause) = self.other.get_mut(event.cause as usize) else { return };
         let client = ip(&event.flow.raddr);
@@ -31,8 +31,8 @@ impl Clients {
         }
     }
 
-    /// Ends the interval: those who lost most first, then what belongs to nobody. `losses` is what
-    /// the listeners lost; what no event told of has no known client.
+    /// Ends the interval: clients that lost most first, then the unknown ones. `losses` are the
+    /// drops of the listeners; drops without an event have no known client.
     pub fn rows(&mut self, (ts, interval_ns): (i64, u64), drops: Drops) -> Vec<DropClient> {
         let row = |raddr, dropped: [Option<u64>; Cause::COUNT], lost| DropClient {
             ts: Ts(ts),
@@ -46,11 +46,11 @@ impl Clients {
             synack_retrans: dropped[Cause::Retrans as usize],
             interval_ns: Some(interval_ns),
         };
-        let mut told = self.other;
+        let mut reported = self.other;
         let mut rows: Vec<_> = std::mem::take(&mut self.known)
             .into_iter()
             .map(|(client, dropped)| {
-                told.iter_mut().zip(dropped).for_each(|(told, one)| *told += one);
+                reported.iter_mut().zip(dropped).for_each(|(reported, one)| *reported += one);
                 row(Some(client), dropped.map(Some), lost(&dropped))
             })
             .collect();
@@ -58,7 +58,8 @@ impl Clients {
             (std::cmp::Reverse(row.lost), std::cmp::Reverse(row.synack_retrans), row.raddr)
         });
         let other = std::mem::take(&mut self.other);
-        let rest = drops.total.map_or(0, |total| total.saturating_sub(lost(&told))) + lost(&other);
+        let rest =
+            drops.total.map_or(0, |total| total.saturating_sub(lost(&reported))) + lost(&other);
         if rest > 0 {
             let mut dropped = [None; Cause::COUNT];
             let known = [
@@ -69,8 +70,8 @@ impl Clients {
                 (Cause::Cookie, drops.cookies),
             ];
             for (cause, all) in known {
-                let (told, other) = (told[cause as usize], other[cause as usize]);
-                dropped[cause as usize] = all.map(|all| all.saturating_sub(told) + other);
+                let (reported, other) = (reported[cause as usize], other[cause as usize]);
+                dropped[cause as usize] = all.map(|all| all.saturating_sub(reported) + other);
             }
             rows.push(row(None, dropped, rest));
         }
@@ -78,7 +79,7 @@ impl Clients {
     }
 }
 
-/// A cookie, and a SYN-ACK that was sent again, are no losses.
+/// Cookies and retransmitted SYN-ACKs are not drops.
 fn lost(dropped: &[u64; Cause::COUNT]) -> u64 {
     [Cause::Other, Cause::AcceptSyn, Cause::AcceptAck, Cause::Syn]
         .map(|cause| dropped[cause as usize])

@@ -1,4 +1,4 @@
-//! Losses as they happen.
+//! Drops as they happen.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::flow::ip;
 use crate::report::{Key, Ts};
 use crate::wire::{Flow, LISTENER_V6ONLY, ListenCause, ListenEvent, Listener, Owner};
 
-/// Losses of one listener and one cause within this time, in ns, make one line.
+/// Drops of one listener and cause within this time, ns, share one line.
 const BATCH_NS: u64 = 1_000_000;
 
 /// What records call a cause; they do not tell of SYN-ACKs that are retransmitted.
@@ -38,7 +38,7 @@ impl DropEvent {
         }
     }
 
-    /// A listener's losses of which no program has told: found by looking at it.
+    /// A listener's drops that no program reported: found by sampling.
     pub fn looked_at(ts: i64, one: &ListenerInterval) -> Vec<Self> {
         let drops = one.numbers.drops;
         let row = |cause: Option<Cause>, count: u64| {
@@ -61,11 +61,11 @@ impl DropEvent {
                 ..Self::of(&one.listener.flow, one.listener.flags, Some(&one.listener.owner))
             }
         };
-        // Programs tell of lost ACKs, if they know them.
-        let told = drops.accept_ack.unwrap_or(0);
+        // Programs report dropped ACKs if they know them.
+        let reported = drops.accept_ack.unwrap_or(0);
         let unsplit = drops.accept.filter(|_| drops.accept_syn.is_none());
         let known = [
-            (Cause::AcceptQueue, unsplit.map(|count| count.saturating_sub(told))),
+            (Cause::AcceptQueue, unsplit.map(|count| count.saturating_sub(reported))),
             (Cause::AcceptQueueSyn, drops.accept_syn),
             (Cause::SynQueue, drops.syn),
             (Cause::Cookie, drops.cookies),
@@ -76,7 +76,7 @@ impl DropEvent {
             .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
             .collect();
         let dropped = rows.iter().filter(|row| row.cause != Some(Cause::Cookie));
-        let causes = told + dropped.filter_map(|row| row.count).sum::<u64>();
+        let causes = reported + dropped.filter_map(|row| row.count).sum::<u64>();
         let rest = drops.total.map(|total| total.saturating_sub(causes));
         rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
         rows

@@ -1,4 +1,4 @@
-//! Which listeners of an interval are shown, and how those of one address are put together.
+//! Selects the listeners of an interval and merges those of one address.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::wire::{LISTENER_GONE, LISTENER_MATCHES, LISTENER_V6ONLY};
 pub struct ListenerRowOptions {
     /// Wall-clock ns at the end of the interval, and its length in ns.
     pub time: (i64, u64),
-    /// What the programs can tell.
+    /// What the programs measure.
     pub coverage: Coverage,
     /// Idle ones too.
     pub all: bool,

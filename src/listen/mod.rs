@@ -1,7 +1,7 @@
-//! Listening sockets and what they lose for want of room.
+//! Listening sockets and the connections dropped because a queue was full.
 //!
-//! Where functions can be hooked, programs count each loss by its cause. Elsewhere `sk_drops` tells
-//! how much a listener has dropped, and the counters of its network namespace tell why, as far as
+//! With fentry or kprobes, programs count each drop by cause. Else `sk_drops` counts the drops of a
+//! listener, and the counters of its network namespace give the cause, as far as
 //! they leave no doubt ([`split`]). [`Listeners`] turns sums that only grow into intervals, and
 //! [`check`] holds them against the namespace's own counters.
 

@@ -30,7 +30,7 @@ pub struct Numbers {
     pub accepts: Option<u64>,
     /// What was lost.
     pub drops: Drops,
-    /// SYN-ACKs sent again.
+    /// SYN-ACKs retransmitted.
     pub synack_retrans: Option<u64>,
     /// ns from the end of a handshake to `accept()`.
     pub waits: Option<Histogram>,
@@ -76,7 +76,7 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Begins with what there is: nothing of it is shown. `retransmits`: SYN-ACKs sent again are
+    /// Begins with what there is: nothing of it is shown. `retransmits`: SYN-ACKs retransmitted are
     /// seen.
     pub fn new(coverage: Coverage, retransmits: bool) -> Self {
         let (past, waits, namespaces) = Default::default();

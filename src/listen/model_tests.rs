@@ -1,7 +1,7 @@
 use super::*;
 use crate::listen::ListenCounters;
 
-const LOOKING: Coverage =
+const SAMPLING: Coverage =
     Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 fn entry(born: u64, fill: impl FnOnce(&mut Listener)) -> ListenerEntry {
@@ -24,7 +24,7 @@ fn only(interval: &ListenInterval) -> &Numbers {
 
 #[test]
 fn drops_before_the_start_are_not_shown() {
-    let mut model = Listeners::new(LOOKING, true);
+    let mut model = Listeners::new(SAMPLING, true);
     model.begin(&[entry(1, |one| one.drops = 50)], &readings(50));
     let interval = model.interval(0, &[entry(1, |one| one.drops = 53)], &[], &readings(53));
     assert_eq!(only(&interval).drops.total, Some(3));
@@ -34,7 +34,7 @@ fn drops_before_the_start_are_not_shown() {
 
 #[test]
 fn a_reused_listener_address_inherits_nothing() {
-    let mut model = Listeners::new(LOOKING, true);
+    let mut model = Listeners::new(SAMPLING, true);
     model.begin(&[], &readings(0));
     let gone = entry(1, |one| (one.drops, one.flags) = (9, LISTENER_GONE));
     let interval = model.interval(0, &[gone], &[], &readings(9));
@@ -47,7 +47,7 @@ fn a_reused_listener_address_inherits_nothing() {
 
 #[test]
 fn a_peak_is_that_of_its_interval_or_what_was_there_at_its_ends() {
-    let mut model = Listeners::new(LOOKING, true);
+    let mut model = Listeners::new(SAMPLING, true);
     model.begin(&[entry(1, |_| ())], &readings(0));
     let peak = |model: &mut Listeners, epoch, now, peaks: [u32; 2], epochs| {
         let entry = entry(1, |one| {
@@ -63,7 +63,7 @@ fn a_peak_is_that_of_its_interval_or_what_was_there_at_its_ends() {
 /// A child is in the queue a moment before its handshake counts as done.
 #[test]
 fn accepts_are_new_connections_minus_queue_growth() {
-    let mut model = Listeners::new(LOOKING, true);
+    let mut model = Listeners::new(SAMPLING, true);
     model.begin(&[entry(1, |one| (one.accept_before, one.accept_now) = (4, 4))], &readings(0));
     let mut accepts = |established, waiting| {
         let entry = entry(1, |one| {
@@ -78,7 +78,7 @@ fn accepts_are_new_connections_minus_queue_growth() {
 
 #[test]
 fn waits_are_those_of_the_interval() {
-    let mut model = Listeners::new(Coverage { accepts: true, ..LOOKING }, true);
+    let mut model = Listeners::new(Coverage { accepts: true, ..SAMPLING }, true);
     model.begin(&[entry(1, |_| ())], &readings(0));
     let mut slots = WaitSlots::default();
     let key = WaitKey { sk: 7, born: 1, octave: 3, reserved: 0 };

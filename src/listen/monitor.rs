@@ -10,20 +10,20 @@ use crate::hooks::SYNACK_RETRANS;
 use crate::kernel::session::Session;
 use crate::wire::ListenerEntry;
 
-/// So often queues are looked at where no program sees them change.
+/// Sampling interval of queues that no program sees change.
 pub const SAMPLE: Duration = Duration::from_millis(50);
 
 /// Where the numbers come from, and what makes intervals of them.
 pub struct ListenMonitor {
     /// Where the numbers come from.
     pub source: ListenSource,
-    /// What the programs can tell.
+    /// What the programs measure.
     pub coverage: Coverage,
     model: Listeners,
 }
 
 impl ListenMonitor {
-    /// Takes stock of what there is, and of what the namespaces have counted so far.
+    /// Reads the existing listeners and the counters of their namespaces.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
@@ -39,7 +39,7 @@ impl ListenMonitor {
         Ok((Self { source, coverage, model }, entries))
     }
 
-    /// Whether peaks show to those alone who look every [`SAMPLE`].
+    /// Whether peaks need sampling every [`SAMPLE`].
     pub fn is_sampled(&self) -> bool {
         !self.coverage.syn || !self.coverage.children
     }
@@ -56,7 +56,7 @@ impl ListenMonitor {
         Ok((entries, interval))
     }
 
-    /// What cannot be told of other namespaces and why, once.
+    /// A note on unreadable namespaces and the reason, once.
     pub fn remark(&mut self) -> Option<String> {
         let why = self.source.namespaces.remark()?;
         Some(format!("drop causes in other network namespaces are unknown: {why}"))

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::{ListenCounters, Sysctls};
 use crate::kernel::netns::{Namespaces, Netns};
 
-/// What is read of a namespace at one moment.
+/// The readings of a namespace at one time.
 #[derive(Debug, Clone, Copy)]
 pub struct NetnsCounters {
     /// Counters.
@@ -26,7 +26,7 @@ pub struct NetnsReader {
     found: Namespaces,
     names: BTreeMap<u32, Arc<str>>,
     obstacle: Option<String>,
-    told: bool,
+    reported: bool,
 }
 
 impl NetnsReader {
@@ -51,8 +51,8 @@ impl NetnsReader {
 
     /// The first reason why a namespace could not be read, once.
     pub fn remark(&mut self) -> Option<String> {
-        let obstacle = self.obstacle.clone().filter(|_| !self.told);
-        self.told |= obstacle.is_some();
+        let obstacle = self.obstacle.clone().filter(|_| !self.reported);
+        self.reported |= obstacle.is_some();
         obstacle
     }
 

@@ -13,11 +13,11 @@ record! {
         accept_limit syn_now syn_peak syn_peak_sampled family
     ) {
         netns,
-        /// name of the namespace in /run/netns, else its eldest process
+        /// name of the namespace in /run/netns, else its oldest process
         netns_name: Option<Arc<str>>,
         laddr,
         lport,
-        /// an IPv6 listener takes no IPv4 connections; null for IPv4
+        /// an IPv6 listener without IPv4; null for IPv4
         v6only: Option<bool>,
         pid,
         comm,
@@ -28,21 +28,21 @@ record! {
         interval_ns,
         /// connections that wait for `accept()`, at the end
         accept_now: Option<u64>,
-        /// the most of them in the interval
+        /// maximum in the interval
         accept_peak: Option<u64>,
         /// the peak is sampled: it may have been higher
         accept_peak_sampled: bool,
-        /// where the kernel stops: one more connection than that fits
+        /// the limit; the kernel accepts one more connection
         accept_limit: Option<u64>,
         /// half-open connections, at the end
         syn_now: Option<u64>,
-        /// the most of them in the interval
+        /// maximum in the interval
         syn_peak: Option<u64>,
         /// the peak is sampled: it may have been higher
         syn_peak_sampled: bool,
-        /// the most that are let in
+        /// the limit of the SYN queue
         syn_limit: Option<u64>,
-        /// connections taken out of the accept queue
+        /// connections taken from the accept queue
         accepts: Option<u64>,
         /// dropped because the accept queue was full; where both are known the sum of `drops_accept_syn` and `drops_accept_ack`
         drops_accept: Option<u64>,
@@ -52,13 +52,13 @@ record! {
         drops_accept_ack: Option<u64>,
         /// SYNs dropped because the SYN queue was full
         drops_syn: Option<u64>,
-        /// SYNs answered with a cookie: nothing is lost yet
+        /// SYNs answered with a cookie; not a drop
         cookies: Option<u64>,
         /// dropped for any other reason
         drops_other: Option<u64>,
-        /// all that was dropped
+        /// all drops
         drops_total: Option<u64>,
-        /// segments that `sk_drops` counts beyond `drops_total`: no connection is lost with them
+        /// segments in `sk_drops` that are not in `drops_total`; no connection is lost
         discards: Option<u64>,
         /// SYN-ACKs retransmitted
         synack_retrans: Option<u64>,
@@ -66,7 +66,7 @@ record! {
         wait_p50_ns: Option<u64>,
         /// the same: 99th percentile
         wait_p99_ns: Option<u64>,
-        /// waits that these stand for; null where they are not measured
+        /// number of waits; null if not measured
         waits: Option<u64>,
         /// `net.ipv4.tcp_abort_on_overflow`: a client whose final ACK is dropped gets an RST
         abort_on_overflow: Option<bool>,
@@ -75,7 +75,7 @@ record! {
 }
 
 impl ListenerRecord {
-    /// Who loses most comes first, then whose queues were fullest; the rest by address.
+    /// Most drops first, then the fullest queues; the rest by address.
     pub fn order(&self) -> impl Ord + use<> {
         let peaks = self.accept_peak.unwrap_or(0).saturating_add(self.syn_peak.unwrap_or(0));
         let address = (self.netns, self.lport, self.laddr);
@@ -99,13 +99,13 @@ fn listener(laddr: Option<IpAddr>, lport: Option<u16>, dual_stack: bool) -> Cell
     }
 }
 
-/// The columns that tell nothing in a table of all these rows; `waits`: waits are measured.
+/// Columns without information in a table of these rows; `waits`: waits are measured.
 pub fn silent(rows: &[ListenerRecord], waits: bool) -> Vec<&'static str> {
     let mut silent = Vec::new();
     if rows.iter().all(|row| row.netns == rows[0].netns) {
         silent.push(key!(ListenerRecord::netns));
     }
-    // The sum is told where its parts are not.
+    // The sum is shown if its parts are unknown.
     if !rows.iter().any(ListenerRecord::is_sum_alone) {
         silent.push(key!(ListenerRecord::drops_accept));
     }
@@ -205,13 +205,13 @@ record! {
         /// `accept_queue_syn`, `accept_queue_ack`, `accept_queue` (either of them), `syn_queue`, `cookie` or `other`; null: unknown
         #[serde(deserialize_with = "word")]
         cause: Option<Cause>,
-        /// length of the queue that decided, at the last of them
+        /// length of the full queue, at the last drop
         queue: Option<u64>,
         /// limit of that queue
         limit: Option<u64>,
         /// how many
         count: Option<u64>,
-        /// of how many addresses
+        /// number of client addresses
         clients: Option<u64>,
         /// of the listener
         laddr,
@@ -333,9 +333,9 @@ record! {
         /// `backlog` or `somaxconn`: which of both is the limit
         #[serde(deserialize_with = "word")]
         bound_by: Option<Bound>,
-        /// a limit that would have held all, an upper bound
+        /// a limit that would have been enough; an upper bound
         needed: Option<u64>,
-        /// `no_accept`, `slow_accept` or `short_queue`; null where it is unknown, or the accept queue was not full
+        /// `no_accept`, `slow_accept` or `short_queue`; null: unknown, or the accept queue was not full
         #[serde(deserialize_with = "word")]
         verdict: Option<Diagnosis>,
         /// `net.core.somaxconn` of the namespace; null where it cannot be read, like the following

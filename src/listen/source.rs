@@ -1,4 +1,4 @@
-//! Reads listeners and waits from the programs, and namespaces beside them.
+//! Reads listeners and waits from the programs, and the namespaces.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -20,7 +20,7 @@ const TRIES: usize = 4;
 pub enum RingRecord {
     /// A loss.
     Event(ListenEvent),
-    /// The last words of a listener.
+    /// The final row of a listener.
     Ended(ListenerEntry),
 }
 
@@ -45,7 +45,7 @@ pub struct ListenSource {
     ended: HashMap<ListenerId, ListenerEntry>,
     events: Vec<ListenEvent>,
     delivered: u64,
-    /// Namespaces to be looked into one by one, where the programs may not copy memory.
+    /// Namespaces to enter one by one, if programs may not copy memory.
     one_by_one: bool,
     /// Namespaces whose counters are read before their listeners are.
     known: BTreeSet<u32>,
@@ -146,7 +146,7 @@ impl ListenSource {
             known.extend(ListenerEntry::read(bytes).map(|entry| entry.listener.flow.netns));
         })?;
         for netns in known {
-            // Who cannot be looked at keeps the queues that were last seen.
+            // Unreadable listeners keep the queues last seen.
             let _ = self.namespaces.within(netns, || session.iterate(&LISTENER_QUEUES, 1, |_| ()));
         }
         Ok(())
@@ -160,7 +160,7 @@ impl ListenSource {
     /// Ends an interval: its number, every listener of it, and its namespaces.
     ///
     /// # Errors
-    /// As of [`ListenSource::listeners`].
+    /// Those of [`ListenSource::listeners`].
     #[allow(clippy::type_complexity, reason = "three parts of one reading")]
     pub fn interval(
         &mut self,
@@ -199,7 +199,7 @@ impl ListenSource {
         let mut readings = BTreeMap::new();
         for &one in &self.known {
             let Some(after) = self.namespaces.read(one, true) else { continue };
-            // Nobody knows what one just found had counted when its listeners were read. Unless
+            // For a namespace just found, the counters at its first reading are unknown. Unless
             // that is nothing to this day it is not settled, and the next try knows it.
             let before = before.get(&one).copied().unwrap_or_default();
             readings.insert(one, Reading { before, after: after.mib, sysctls: after.sysctls });

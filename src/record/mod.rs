@@ -46,13 +46,13 @@ macro_rules! kinds {
 kinds! {
     /// A socket changed its state.
     State: states::StateChange,
-    /// So many sockets in one state.
+    /// Number of sockets in one state.
     Sockets: states::socket_summary::Sockets,
     /// One socket as it is.
     Socket: states::socket_summary::Socket,
     /// One of the oldest sockets in `CLOSE_WAIT`.
     CloseWait: states::socket_summary::CloseWait,
-    /// What one key sent and received in an interval.
+    /// Traffic of one key in an interval.
     Count: count::Count,
     /// A namespace's own TCP counters over an interval.
     Mib: nstat::Mib,
@@ -68,9 +68,9 @@ kinds! {
     ListenClient: listen::DropClient,
     /// What to do about a listener's drops.
     Advice: listen::Advice,
-    /// How a tool is doing.
+    /// Status of a tool.
     Status: Status,
-    /// A remark.
+    /// A note.
     Note: Note,
     /// What the machine offers.
     Facts: check::FactsRecord,
@@ -80,7 +80,7 @@ kinds! {
     Tool: check::ToolRecord,
 }
 
-/// Why a line is none of ours.
+/// Why a line is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Not JSON, or not the shape of its kind.
@@ -93,7 +93,7 @@ pub enum Damage {
     #[error("kind \"{0}\" is not known to this version")]
     Unknown(String),
     /// No time to show it at.
-    #[error("no \"ts\": nobody knows when it was")]
+    #[error("no \"ts\": time unknown")]
     Timeless,
     /// A time that no recording of this kit can have.
     #[error("\"ts\" {0} is not between the years 1970 and 2200")]
@@ -104,7 +104,7 @@ pub enum Damage {
 /// such times fit an `i64`.
 const PLAUSIBLE: RangeInclusive<i64> = 0..=7_258_118_399_999_999_999;
 
-/// The one key that tells how to read the others.
+/// The key that determines how to read the others.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -113,7 +113,7 @@ struct Head<'a> {
 
 impl AnyRecord {
     /// Reads one line without its newline. Missing keys are unknown, keys that this version does
-    /// not know are left alone.
+    /// not know are ignored.
     ///
     /// # Errors
     /// [`Damage`] says what is wrong with it.

@@ -26,7 +26,7 @@ pub enum Cell<'a> {
     Nanos(u64),
     /// The lower bound of a duration in ns: `≥3h12m`.
     AtLeast(u64),
-    /// The lower bound of a number of things, for it was looked at now and then: `≥12`.
+    /// A sampled maximum, so a lower bound: `≥12`.
     CountAtLeast(u64),
     /// A number that is never rounded: it names something, or people compare it to the unit.
     Id(u64),
@@ -138,7 +138,7 @@ impl<'a> Cell<'a> {
             }
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
-            // A blank cell would shift the columns of whoever splits lines at spaces.
+            // A blank cell would shift columns for scripts that split at spaces.
             Self::Text([]) => out.extend_from_slice(b"\"\""),
             Self::Text(bytes) => escape::text(bytes, out),
             Self::Word(word) => out.extend_from_slice(word.as_bytes()),

@@ -1,4 +1,4 @@
-//! What the text of a value depends on beside the value: interval, zone, the current second.
+//! Context of a value's text: interval, zone, the current second.
 
 use std::io::Write;
 
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_times_and_keeps_the_second() {
+    fn formats_times_and_caches_the_second() {
         let mut ctx = Ctx::new(NS.unsigned_abs(), true);
         let ns = 1_767_323_045 * NS + 7;
         assert_eq!(text(|o| ctx.clock(ns + 45_000_000, o)), "03:04:05.045");
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn local_time_is_the_zone_of_the_machine() {
+    fn local_time_uses_the_machine_zone() {
         let ns = 1_767_323_045 * NS;
         let here = at(1_767_323_045).to_zoned(TimeZone::system());
         let mut ctx = Ctx::new(0, false);

@@ -1,4 +1,4 @@
-//! Makes bytes from the kernel harmless: whoever names a process must not steer a terminal.
+//! Escapes bytes from the kernel: a process name must not control the terminal.
 
 use std::io::{self, Write};
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_become_visible() {
+    fn control_characters_are_shown_escaped() {
         assert_eq!(escaped(b"nginx: w"), "nginx: w");
         assert_eq!(escaped(b"\x1b[2J\x1b[31mX"), r"\x1b[2J\x1b[31mX");
         assert_eq!(escaped(b"a\nb\x7f"), r"a\x0ab\x7f");

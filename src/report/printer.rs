@@ -1,4 +1,4 @@
-//! One place that every line of a tool goes through.
+//! Prints every line of a tool.
 
 use crate::clock::wall_now;
 
@@ -44,7 +44,7 @@ impl Printer {
         self.flush()
     }
 
-    /// Prints one row of a stream. It is on its way after the next [`flush`](Self::flush).
+    /// Prints one row of a stream; [`flush`](Self::flush) writes it.
     pub fn row<R: Row + Record>(&mut self, row: &R) -> Result<(), SinkError> {
         self.row_in(&TableView::default(), row)
     }
@@ -112,7 +112,7 @@ impl Printer {
         self.flush()
     }
 
-    /// Tells how the tool is doing: a JSON line, or for people one line for each new loss and
+    /// Prints a status: a JSON line, or for people one line for each new loss and
     /// one at the end.
     pub fn status(&mut self, status: &Status) -> Result<(), SinkError> {
         if self.format == Format::Json {
@@ -137,7 +137,7 @@ impl Printer {
         let rows = self.flush();
         self.err.buffer().extend_from_slice(text.as_bytes());
         self.err.buffer().push(b'\n');
-        // Nobody is left to hear about an error output that does not work.
+        // A failing error output cannot be reported.
         let _ = self.err.flush();
         rows
     }

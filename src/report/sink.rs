@@ -128,12 +128,12 @@ impl Sink {
     /// Waits until a write will not wait; `false` when the program has to end before.
     fn writable(&self) -> Result<bool, SinkError> {
         loop {
-            let grace = self.stop.grace();
+            let time_left = self.stop.time_left();
             let mut fds =
                 [PollFd::new(&self.fd, PollFlags::OUT), PollFd::new(&self.stop, PollFlags::IN)];
             // Once it is readable the stop would end every wait at once.
-            let watched = if grace.is_some() { &mut fds[..1] } else { &mut fds[..] };
-            match poll(watched, grace.map(timespec).as_ref()) {
+            let watched = if time_left.is_some() { &mut fds[..1] } else { &mut fds[..] };
+            match poll(watched, time_left.map(timespec).as_ref()) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
                 Err(Errno::INTR) => continue,

@@ -1,4 +1,4 @@
-//! What the tool says about itself: how it watches and whether anything was lost.
+//! A tool's status: attach methods and losses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,27 +20,27 @@ record! {
         version: Cow<'static, str>,
         /// `uname -r`
         kernel: Cow<'static, str>,
-        /// each hook with what serves it: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` where the tool goes on without it
+        /// each hook with its attach method: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` if none (optional hook)
         probes: Attached,
-        /// events that a program saw, and changes that were found by polling
+        /// events seen by a program, and changes found by polling
         attempted: u64,
-        /// tcpstates: events that the tool has read. tcpcount, tcplatency and tcpdash: events that were counted, `attempted` - `filtered`; tcplatency `--events`: those that the tool has read
+        /// tcpstates, tcplatency `--events`: events that the tool has read. tcpcount, tcplatency, tcpdash: counted events, `attempted` - `filtered`
         delivered: u64,
-        /// events for which the ring buffer had no room
+        /// events lost because the ring buffer was full
         lost: u64,
-        /// events that a filter kept out
+        /// events excluded by a filter
         filtered: u64,
-        /// events on their way: in the ring buffer, or held back for the next look for `TIME_WAIT`; 0 in the last status, and always 0 where events end in sums
+        /// events in the ring buffer, or held for the next `TIME_WAIT` poll; 0 in the last status, and always 0 for counted events
         pending: u64,
-        /// tcpstates: events of sockets that found no room to be remembered, so without owner and duration, or shown as `CLOSE` when it may have been `TIME_WAIT`. tcpcount: events counted as `(other)` for want of room. tcplatency: both, events counted as `(other)` and events that were not measured
+        /// events without a map entry, because the map was full. tcpstates: without owner and duration, or shown as `CLOSE` instead of `TIME_WAIT`. tcpcount: counted as `(other)`. tcplatency: counted as `(other)` or not measured
         untracked: Option<u64>,
-        /// program runs that the kernel left out: as many as it counts, or as there are gaps in the transitions of sockets if those are more; null where it is unknown: before 5.12, with kprobes before 6.7, and on some later kernels to an ordinary user with file capabilities (6.18 does tell)
+        /// program runs that the kernel skipped: the larger of its own count and the gaps in socket transitions; null: unknown, before 5.12, with kprobes before 6.7, and on some later kernels for an ordinary user with file capabilities (not on 6.18)
         missed: Option<u64>,
-        /// calls that were not counted because their kretprobe did not run, as far as the tool noticed: a lower bound, part of `missed` where that is known; null without kprobes
+        /// calls not counted because their kretprobe did not run: a lower bound, part of `missed` if that is known; null without kprobes
         unreturned: Option<u64>,
-        /// listenoverflow: drops since the start that the namespaces have counted and no listener explains, or the other way round; null where nothing is compared
+        /// listenoverflow: drops since the start that only the namespaces or only the listeners counted; null if not compared
         unexplained: Option<u64>,
-        /// CPU time of the tool's own process; what the programs cost inside the kernel is not in it
+        /// CPU time of the tool's process, without its programs in the kernel
         cpu_ns: Option<u64>,
         /// whether it is the last line
         #[serde(rename = "final")]

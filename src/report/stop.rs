@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How long a reader may take for the rest of the output after a shutdown request. Short enough
 /// that the whole end stays under a second.
-const GRACE: Duration = Duration::from_millis(500);
+const OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Becomes readable, permanently, on a shutdown request. Clones share it.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ impl Stop {
     }
 
     /// The rest of the output timeout; `None` before a shutdown request.
-    pub(super) fn grace(&self) -> Option<Duration> {
-        self.0.noticed.get().map(|at| GRACE.saturating_sub(at.elapsed()))
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.0.noticed.get().map(|at| OUTPUT_TIMEOUT.saturating_sub(at.elapsed()))
     }
 }
 
@@ -121,11 +121,11 @@ mod tests {
         let clone = stop.clone();
         assert!(!stop.requested());
         assert!(!stop.wait(Duration::from_millis(5)));
-        assert!(stop.grace().is_none());
+        assert!(stop.time_left().is_none());
         rustix::io::write(&writer, b"x").unwrap();
         assert!(clone.wait(Duration::from_secs(5)));
         assert!(stop.requested() && stop.requested());
-        assert!(stop.grace().unwrap() <= GRACE);
+        assert!(stop.time_left().unwrap() <= OUTPUT_TIMEOUT);
     }
 
     #[test]

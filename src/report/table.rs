@@ -1,4 +1,4 @@
-//! Tables: a stream of rows under fixed widths, or a snapshot laid out by its values.
+//! Tables: a stream of rows with fixed widths, or a snapshot with widths from its values.
 
 use super::term::Term;
 use super::{Align, Column, Ctx, Row, escape};
@@ -39,7 +39,7 @@ impl Table {
         Self { term, ..Self::default() }
     }
 
-    /// Appends the header of a stream: before its first row it tells that the tool is at work.
+    /// Appends the header of a stream before its first row, to show that the tool is running.
     pub fn begin<R: Row>(&mut self, view: &TableView<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
         self.lay_out::<R>(view);
         self.header::<R>(view, ctx, out);
@@ -150,7 +150,7 @@ fn heading<R>(column: &Column<R>, ctx: &Ctx) -> &'static str {
 struct Line {
     /// Columns written, without spaces at the end.
     at: usize,
-    /// Columns that should have been written by now.
+    /// Columns that should be written so far.
     due: usize,
 }
 
@@ -163,7 +163,7 @@ impl Line {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         if self.due > 0 {
-            // One space stands between two values, however wide they are.
+            // One space separates two values of any width.
             let gap = self.due.saturating_sub(self.at) + 1;
             spaces(out, gap);
             self.at += gap;
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_value_pushes_and_the_next_ones_make_up() {
+    fn a_wide_value_shifts_the_line_and_later_columns_realign() {
         let rows = [
             sample(7, b"a name beyond its column", 3),
             sample(None, b"sshd", 3),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn narrow_terminals_are_survived() {
+    fn narrow_terminals_do_not_panic() {
         let rows = [sample(7, b"sshd", 3)];
         assert_eq!(
             stream(tty(40, 9), &TableView::default(), &rows),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_bold_where_that_is_wanted() {
+    fn the_header_is_bold_on_terminals() {
         let term = Term { bold: true, ..tty(80, 9) };
         let text = stream(term, &TableView { hide: &["comm", "time"], title: None }, &[]);
         assert_eq!(text, "");

@@ -82,7 +82,7 @@ impl ValueEnum for SummaryBy {
 }
 
 impl Args {
-    /// What the programs of states are told.
+    /// What the programs of states are reported.
     pub fn states_options(&self) -> StatesOptions {
         StatesOptions {
             slower: self
@@ -94,7 +94,7 @@ impl Args {
         }
     }
 
-    /// What all programs are told.
+    /// What all programs are reported.
     pub fn options(&self, filter: &Filter) -> Options {
         let mut options = Options::default();
         let json = self.common.output.json;

@@ -1,4 +1,4 @@
-//! States of sockets: their transitions one by one, `TIME_WAIT`, and how many sockets are in which state.
+//! States of sockets: transitions, `TIME_WAIT`, and sockets in each state.
 
 mod args;
 mod record;

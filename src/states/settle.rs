@@ -8,11 +8,11 @@ use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::wire::{CookieSource, StatesOptions};
 
-/// Timewait sockets whose closing process is remembered for a summary.
+/// Timewait sockets whose closing process is stored for a summary.
 pub const CLOSERS: u32 = 65_536;
 
-/// Tells the programs how `TIME_WAIT` and cookies can be had. `track_max` timewait sockets are
-/// remembered where functions are hooked.
+/// Sets how the programs get `TIME_WAIT` and cookies. `track_max` timewait sockets are
+/// stored where functions are hooked.
 pub fn settle(
     setup: &mut Setup,
     options: StatesOptions,

@@ -1,4 +1,4 @@
-//! From a tool's wishes to loaded programs: facts, plan and session, until one of them holds.
+//! From a tool's spec to loaded programs: facts, plan and session, until a plan loads.
 
 use anyhow::Result;
 
@@ -17,7 +17,7 @@ const CALLS: u32 = 32_768;
 /// What the programs have to know under a plan, and the sizes of its maps.
 ///
 /// # Errors
-/// As of [`Measurement::setup`].
+/// Those of [`Measurement::setup`].
 pub fn setup(
     measurement: &dyn Measurement,
     plan: &Plan,
@@ -35,7 +35,7 @@ pub fn setup(
 }
 
 /// Plans, loads and attaches. A program that the kernel refuses although its facts allow it takes
-/// its rung out of the plan; the plan that is left is tried again.
+/// its attach method from the plan; the remaining plan is tried again.
 ///
 /// # Errors
 /// A [`StartError`](crate::kernel::error::StartError) where the user can do something about it.
@@ -48,7 +48,7 @@ pub fn load(
     loop {
         let plan = match measurement.spec().plan(facts, measure.request()) {
             Ok(plan) => plan,
-            // What the preferred way ran into says more than that there is no other.
+            // The error of the preferred method says more than that there is no other.
             Err(refusal) => return Err(first.unwrap_or_else(|| refusal.into())),
         };
         let setup = setup(measurement, &plan, facts, measure)?;

@@ -37,7 +37,7 @@ pub trait Tool: Sync {
     fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error>;
 }
 
-/// A way to use a tool that has hooks of its own.
+/// A mode of a tool with its own hooks.
 #[derive(Debug)]
 pub struct Mode {
     /// The flag that asks for it.
@@ -66,7 +66,7 @@ pub trait Measurement {
 pub trait Task {
     /// What it loads, if anything.
     fn measurement(&self) -> Option<&dyn Measurement>;
-    /// Does the work until it is over or told to stop.
+    /// Does the work until it is over or reported to stop.
     ///
     /// # Errors
     /// The programs cannot be loaded or read, or the output not be written.

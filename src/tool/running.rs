@@ -19,11 +19,11 @@ use crate::report::{Attached, Printer, SinkError, Status, Stop, Ts};
 use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
 
-/// How often counters are looked at for losses; a loss shows within a second.
+/// How often counters are checked for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
 /// The sweep for owners of accepted sockets takes at most this part of a CPU.
 const SWEEP_SHARE: u32 = 100;
-/// And comes at most so often.
+/// Minimum time between two scans.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Loads and attaches, learns who owns the sockets there are, and says so in a status.
+    /// Loads and attaches, finds the owners of existing sockets, and prints a status.
     ///
     /// # Errors
     /// A [`StartError`](crate::kernel::error::StartError) where the user can do something about it.
@@ -71,35 +71,35 @@ impl Running {
         Self::start_with(measurement, common, interval, |_| Ok(())).map(|(running, ())| running)
     }
 
-    /// Likewise; once the programs are attached, `look` takes stock of what was there before. The
+    /// The same; once the programs are attached, `inspect` reads the existing sockets. The
     /// first status says that all this is done.
     ///
     /// # Errors
-    /// As of [`Running::start`] and of `look`.
+    /// Those of [`Running::start`] and of `inspect`.
     pub fn start_with<T>(
         measurement: &dyn Measurement,
         common: &Common,
         interval: Duration,
-        look: impl FnOnce(&Session) -> Result<T>,
+        inspect: impl FnOnce(&Session) -> Result<T>,
     ) -> Result<(Self, T)> {
         let stop = Stop::on_signals().context("cannot watch for signals")?;
         let waiter = Waiter::new(&stop).context("cannot wait for events")?;
         let printer =
             common.output.printer(interval, &stop).context("cannot use standard output")?;
         waiter.watch_output(rustix::stdio::stdout());
-        Self::start_on((printer, waiter), measurement, common, look)
+        Self::start_on((printer, waiter), measurement, common, inspect)
     }
 
-    /// Likewise for whoever has another output than the standard one, and another end than by
+    /// The same with another output than standard output, and another end than by
     /// signals.
     ///
     /// # Errors
-    /// As of [`Running::start_with`].
+    /// Those of [`Running::start_with`].
     pub fn start_on<T>(
         (printer, waiter): (Printer, Waiter),
         measurement: &dyn Measurement,
         common: &Common,
-        look: impl FnOnce(&Session) -> Result<T>,
+        inspect: impl FnOnce(&Session) -> Result<T>,
     ) -> Result<(Self, T)> {
         let spec = measurement.spec();
         let mut facts = Facts::read(&spec.wanted())?;
@@ -127,7 +127,7 @@ impl Running {
             next_sweep: now,
         };
         running.learn_owners()?;
-        let found = look(&running.session)?;
+        let found = inspect(&running.session)?;
         if common.output.verbose {
             running.explain()?;
         }
@@ -145,13 +145,13 @@ impl Running {
     /// Says which program serves which hook.
     fn explain(&mut self) -> Result<()> {
         for choice in &self.session.plan().choices {
-            let how = match &choice.rung {
+            let how = match &choice.method {
                 Ok(served) => format!("{} {}", served.kind, served.places()),
                 Err(reason) => format!("off: {reason}"),
             };
             let (tool, hook) = (self.spec.name, choice.hook.name);
             self.printer.note(&format!("{tool}: {hook}: {how}"))?;
-            for (kind, reason) in choice.passed_over.iter().filter(|_| choice.rung.is_ok()) {
+            for (kind, reason) in choice.passed_over.iter().filter(|_| choice.method.is_ok()) {
                 self.printer.note(&format!("{tool}: {hook}: not {kind}: {reason}"))?;
             }
         }
@@ -171,7 +171,7 @@ impl Running {
     /// Waits until `moment`, or the end of `--duration` if that is earlier, keeping watch.
     ///
     /// # Errors
-    /// As of [`Running::keep_watch`], or waiting fails.
+    /// Those of [`Running::keep_watch`], or waiting fails.
     pub fn rest(&mut self, moment: Instant) -> Result<Wake> {
         let end = self.ends_at().map_or(moment, |end| end.min(moment));
         loop {
@@ -183,10 +183,10 @@ impl Running {
         }
     }
 
-    /// Waits for the ring buffer's wish to be read, at most for `time`.
+    /// Waits until the ring buffer has to be read, at most for `time`.
     ///
     /// # Errors
-    /// As of [`Running::rest`].
+    /// Those of [`Running::rest`].
     pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
         let moment = Instant::now() + time;
         let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
@@ -194,7 +194,7 @@ impl Running {
         Ok(wake)
     }
 
-    /// What a tool does between its work: tell of losses, and find owners of sockets that were
+    /// Regular tasks: report losses, and find owners of sockets that were
     /// accepted but not used yet. Cheap to call often.
     ///
     /// # Errors
@@ -232,7 +232,7 @@ impl Running {
             self.delivered
         };
         let probes = self.session.plan().choices.iter().map(|choice| {
-            let method = choice.rung.as_ref().map_or("-", |served| served.kind.name());
+            let method = choice.method.as_ref().map_or("-", |served| served.kind.name());
             (choice.hook.name.into(), method.into())
         });
         let mut status = Status {
@@ -313,7 +313,7 @@ impl Running {
     }
 }
 
-/// `| head` has had enough: that is no failure.
+/// A closed pipe (`| head`) is not a failure.
 fn unless_closed(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if matches!(error.downcast_ref(), Some(SinkError::Closed)) => Ok(()),

@@ -24,7 +24,8 @@ impl Spec {
     /// The targets of its attach methods of these kinds: names to find in the kernel.
     pub fn targets(&self, kinds: &[AttachMethod]) -> Vec<&'static str> {
         let hooks = self.hooks.iter().chain(self.hash_hooks);
-        let attach = hooks.flat_map(|hook| hook.attach).filter(|rung| kinds.contains(&rung.kind));
+        let attach =
+            hooks.flat_map(|hook| hook.attach).filter(|method| kinds.contains(&method.kind));
         let mut targets: Vec<_> = attach.flat_map(Attach::programs).map(|one| one.target).collect();
         targets.sort_unstable();
         targets.dedup();
@@ -43,7 +44,7 @@ impl Spec {
     /// The plan for a kernel.
     ///
     /// # Errors
-    /// As of [`Plan::decide`].
+    /// Those of [`Plan::decide`].
     pub fn plan(&self, facts: &Facts, request: PlanRequest) -> Result<Plan, StartError> {
         Plan::decide(self.name, self.hooks, self.hash_hooks, facts, request)
     }

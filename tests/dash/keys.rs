@@ -23,7 +23,7 @@ fn numbers_and_tab_change_the_view() {
 }
 
 #[test]
-fn the_process_with_most_time_wait_is_found_by_sorting() {
+fn sorting_finds_the_process_with_most_time_wait() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 >>>");
     let screen = text(&mut dash);
@@ -51,7 +51,7 @@ fn a_click_sorts_selects_and_changes_the_view() {
 }
 
 #[test]
-fn a_filter_is_typed_refused_mended_and_taken_away() {
+fn a_filter_can_be_typed_rejected_corrected_and_removed() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 / --rport <Space> 70000 <Enter>");
     assert!(text(&mut dash).lines().last().unwrap().contains("65535"));
@@ -67,7 +67,7 @@ fn a_filter_is_typed_refused_mended_and_taken_away() {
 }
 
 #[test]
-fn escape_closes_what_is_open_before_it_quits() {
+fn escape_closes_panels_before_it_quits() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 <Enter> ?");
     assert_eq!(dash.mode, Mode::Help(0));
@@ -83,7 +83,7 @@ fn escape_closes_what_is_open_before_it_quits() {
 }
 
 #[test]
-fn a_recording_is_steered() {
+fn a_recording_can_be_paused_stepped_and_seeked() {
     let mut dash = dash(100, 30);
     let mut play = |c| match order(&mut dash, KeyPress::Char(c)) {
         Some(Action::Play(control)) => control,
@@ -108,16 +108,16 @@ fn a_live_session_is_paused_and_keeps_counting() {
     let before = text(&mut dash);
     let line = r#"{"kind":"count","ts":"2026-01-02T03:05:05Z","pid":1,"by":"connection","comm":"init","interval_ns":1000000000}"#;
     dash.handle(Event::Records(vec![AnyRecord::parse(line.as_bytes()).unwrap()]));
-    assert_eq!(text(&mut dash), before, "what is looked at stands still");
+    assert_eq!(text(&mut dash), before, "the view is paused");
     press(&mut dash, "<Space>");
     assert!(text(&mut dash).contains("init"));
     let interval = |order| matches!(order, Some(Action::Interval(time)) if time.as_secs() == 2);
     assert!(interval(order(&mut dash, KeyPress::Char('+'))));
-    assert_eq!(order(&mut dash, KeyPress::Char('n')), None, "nobody can step into the future");
+    assert_eq!(order(&mut dash, KeyPress::Char('n')), None, "there is no next sample yet");
 }
 
 #[test]
-fn what_is_looked_at_stays_when_the_order_changes() {
+fn the_view_keeps_its_row_when_the_order_changes() {
     let mut dash = dash(60, 15);
     press(&mut dash, "2 <Down> <Down>");
     let chosen = dash.tables.processes.selected().unwrap().key.pid;

@@ -1,4 +1,4 @@
-//! The dashboard on a screen in memory: frames as they must look, keys and what they do, and a
+//! The dashboard on a screen in memory: expected frames, keys and their actions, and a
 //! hundred thousand of them without sense. And the real terminal, taken and given back.
 //!
 //! `INSTA_UPDATE=always cargo test --test dash` writes the frames: read the diff.

@@ -1,4 +1,4 @@
-//! Keys without sense.
+//! Random keys.
 
 use tcpscope::dash::{Event, KeyPress};
 use tcpscope::record::AnyRecord;

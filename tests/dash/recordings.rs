@@ -1,4 +1,4 @@
-//! Recordings of each tool: what they have is shown, and what they do not have is not a 0.
+//! Recordings of each tool: recorded values are shown, missing ones are not 0.
 
 use tcpscope::dash::{Dash, Event, Progress, View};
 use tcpscope::record::AnyRecord;
@@ -49,7 +49,7 @@ fn every_tool_has_its_view() {
 }
 
 #[test]
-fn what_a_tool_does_not_tell_is_unknown() {
+fn missing_records_show_as_unknown() {
     for (recording, kind, view) in [
         (COUNT, "count", View::Latency),
         (COUNT, "count", View::Listeners),

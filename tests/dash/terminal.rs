@@ -15,14 +15,14 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tcpscope::dash::terminal::Guard;
 
-/// Nothing takes so long, on the slowest machine.
+/// Timeout, enough for the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A terminal of our own, with a program on it.
 ///
 /// expectrl was tried: it reads only while a test expects something, so a program that draws while its
 /// end or stop is waited for blocks as soon as the terminal's buffer is full, and it starts the program
-/// before a test can look at the terminal's settings. It would save 40 lines and need 15 more crates.
+/// before a test can check the terminal's settings. It would save 40 lines and need 15 more crates.
 struct Screen {
     keys: File,
     terminal: OwnedFd,

@@ -1,4 +1,4 @@
-//! tcpscope-check on the kernels of tests/facts, and where something is in the way.
+//! tcpscope-check on the kernels of tests/facts, and with obstacles.
 
 use anyhow::Result;
 use tcpscope::check::{FactsRecord, HookRecord, Machine, Report, Symbols, ToolRecord};
@@ -83,10 +83,10 @@ fn hostile() -> Facts {
 
 /// Titles, the tools to show (none: all), and reports.
 fn cases() -> Vec<(&'static str, &'static [&'static str], Report)> {
-    let nobody = |facts| Facts { capabilities: 0, root: false, ..facts };
+    let unprivileged = |facts| Facts { capabilities: 0, root: false, ..facts };
     let kprobe = PlanRequest { forced: Some(AttachMethod::Kprobe), ..PlanRequest::default() };
     let untried = Some("not tried: it takes CAP_BPF and CAP_PERFMON".to_owned());
-    let ordinary = Facts { fentry_refused: untried, ..nobody(facts("debian-6.1")) };
+    let ordinary = Facts { fentry_refused: untried, ..unprivileged(facts("debian-6.1")) };
     let few = Facts { capabilities: 3 << 38, root: false, ..facts("debian-5.10") };
     let contained = Facts { init_userns: false, ..facts("debian-7.2") };
     let no_btf = Facts { btf: false, functions: [].into(), ..facts("debian-7.2") };

@@ -1,4 +1,4 @@
-//! Latencies of intervals, one by one, and drawn.
+//! Latencies of intervals, as events, and drawn.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Listeners of an interval, their losses, their clients, and what to do.
+//! Listeners of an interval, their drops, clients, and advice.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_termi
 
 const BY_FUNCTIONS: Coverage =
     Coverage { syn: true, ack: true, discards: false, accepts: true, children: true };
-const BY_LOOKING: Coverage =
+const BY_SAMPLING: Coverage =
     Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
 
 fn listener(at: &str, owner: (u32, &[u8]), queues: [u32; 3]) -> Listener {
@@ -125,7 +125,7 @@ fn losses_and_clients() -> (Vec<DropEvent>, Vec<DropClient>) {
 }
 
 fn advice(printer: &mut Printer) {
-    for coverage in [BY_FUNCTIONS, BY_LOOKING] {
+    for coverage in [BY_FUNCTIONS, BY_SAMPLING] {
         for one in &interval(coverage).listeners {
             if let Some(advice) = advise(NOW, 2 * SECOND, one) {
                 printer.record(&advice, &advice.text).unwrap();
@@ -148,7 +148,7 @@ fn table() {
         "listen.txt",
         &sections([
             ("listenoverflow -i 2".to_owned(), table(BY_FUNCTIONS, &functions)),
-            ("by looking, --all".to_owned(), table(BY_LOOKING, &shown(BY_LOOKING, true, false))),
+            ("by looking, --all".to_owned(), table(BY_SAMPLING, &shown(BY_SAMPLING, true, false))),
             ("--group".to_owned(), table(BY_FUNCTIONS, &grouped)),
             ("80 columns".to_owned(), snapshot_on_terminal(80, &narrow, &functions)),
             (
@@ -174,7 +174,7 @@ fn table() {
 fn json() {
     let (events, clients) = losses_and_clients();
     let text = printed(Format::Json, |printer| {
-        for coverage in [BY_FUNCTIONS, BY_LOOKING] {
+        for coverage in [BY_FUNCTIONS, BY_SAMPLING] {
             print(printer, coverage, &shown(coverage, true, false));
         }
         for row in &events {

@@ -68,12 +68,12 @@ fn timewaits() -> Vec<(StateEvent, bool)> {
     let end = |end_cause| StateEvent { end_cause, ..change(TimeWait, Close, 60_012 * MS) };
     let ended = |cause: EndCause| (end(cause as u8), false);
     let (unknown, reset) = (EndCause::Unknown as u8, EndCause::Reset as u8);
-    let nobody = StateEvent { pid: 0, cookie: 0, ..end(unknown) };
+    let unowned = StateEvent { pid: 0, cookie: 0, ..end(unknown) };
     vec![
         (change(FinWait2, TimeWait, 41_007 * US), true),
         (change(Closing, TimeWait, 812 * US), false),
         (end(unknown), true),
-        (nobody, true),
+        (unowned, true),
         (end(unknown), false),
         ended(EndCause::Expired),
         ended(EndCause::ReusedConnect),

@@ -1,4 +1,4 @@
-//! What a tool says about itself.
+//! The status of a tool.
 
 use tcpscope::report::{Attached, Format, Status, Ts};
 
@@ -43,18 +43,18 @@ fn run(lossy: bool) -> Vec<Status> {
     } else {
         Status { last: true, ..good }
     };
-    // The same loss twice is told once.
+    // The same loss is reported once.
     let middle = if lossy { vec![loss.clone(), loss] } else { Vec::new() };
     [start()].into_iter().chain(middle).chain([end]).collect()
 }
 
-fn told(format: Format, run: &[Status]) -> String {
+fn render(format: Format, run: &[Status]) -> String {
     printed(format, |printer| run.iter().for_each(|status| printer.status(status).unwrap()))
 }
 
 #[test]
 fn table() {
-    let table = |run: Vec<Status>| told(Format::Table, &run);
+    let table = |run: Vec<Status>| render(Format::Table, &run);
     let quiet = |status: Status| Status { eventful: false, ..status };
     check(
         "status.txt",
@@ -83,5 +83,5 @@ fn json() {
         last: true,
         ..start()
     };
-    check("status.jsonl", &told(Format::Json, &[run(true), vec![unknown]].concat()));
+    check("status.jsonl", &render(Format::Json, &[run(true), vec![unknown]].concat()));
 }

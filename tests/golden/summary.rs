@@ -34,13 +34,13 @@ fn aged(seconds: u64, entry: SockEntry) -> SockEntry {
     SockEntry { age: seconds * SECOND, ..entry }
 }
 
-/// The tool saw nothing begin; so many seconds ago something was acknowledged.
+/// The tool saw no start; the last acknowledgement was this many seconds ago.
 fn idle(seconds: u64, entry: SockEntry) -> SockEntry {
     SockEntry { idle_jiffies: seconds * HZ, ..entry }
 }
 
 fn entries() -> Vec<SockEntry> {
-    let (nginx, java, nobody) = ((99, "nginx"), (4_194_304, "java"), (0, ""));
+    let (nginx, java, unowned) = ((99, "nginx"), (4_194_304, "java"), (0, ""));
     let web = ("192.0.2.10:443", "198.51.100.7:50000");
     let web6 = ("[2001:db8::1]:443", "[2001:db8:85a3::8a2e:370:7334]:50001");
     let backend = ("10.0.0.1:43210", "10.0.0.200:5432");
@@ -50,11 +50,11 @@ fn entries() -> Vec<SockEntry> {
         aged(5, entry(Established, nginx, web)),
         idle(7200, entry(Established, nginx, web6)),
         entry(Established, java, backend),
-        aged(59, entry(TimeWait, nobody, web)),
-        entry(NewSynRecv, nobody, web),
+        aged(59, entry(TimeWait, unowned, web)),
+        entry(NewSynRecv, unowned, web),
         entry(SynSent, (666, "\u{1b}[2J"), ("127.0.0.1:0", "127.0.0.1:1")),
         idle(90_000, entry(CloseWait, java, backend)),
-        entry(CloseWait, nobody, web6),
+        entry(CloseWait, unowned, web6),
     ];
     // More than the list of the oldest shows.
     entries.extend((1..=10).map(|nr| aged(nr * 125, entry(CloseWait, java, backend))));

@@ -37,7 +37,7 @@ fn keep(level: PrintLevel, text: String) {
     }
 }
 
-/// What the programs are told.
+/// What the programs are reported.
 struct Told {
     use_hash: bool,
     sections: Vec<(&'static str, Vec<u8>)>,
@@ -77,7 +77,7 @@ fn options(facts: &Facts, use_hash: bool) -> Told {
 }
 
 /// The object with some of its programs to load.
-fn open(object: &[u8], programs: &[String], told: &Told) -> Result<OpenObject> {
+fn open(object: &[u8], programs: &[String], reported: &Told) -> Result<OpenObject> {
     let mut open =
         ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
@@ -87,11 +87,11 @@ fn open(object: &[u8], programs: &[String], told: &Told) -> Result<OpenObject> {
     }
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        if let Some((_, options)) = told.sections.iter().find(|(section, _)| *section == name) {
+        if let Some((_, options)) = reported.sections.iter().find(|(section, _)| *section == name) {
             map.set_initial_value(options)?;
         } else if map.map_type() == MapType::SkStorage {
             // Kernels that refuse socket storage must not be asked for the map either.
-            map.set_autocreate(!told.use_hash)?;
+            map.set_autocreate(!reported.use_hash)?;
         }
     }
     Ok(open)
@@ -99,11 +99,11 @@ fn open(object: &[u8], programs: &[String], told: &Told) -> Result<OpenObject> {
 
 /// Of each program: instructions processed, or why the kernel refused it. libbpf loads them in their
 /// order and stops at the first that is refused; it goes on with those behind it.
-fn verify(object: &[u8], programs: &[String], told: &Told) -> Result<Vec<Verdict>> {
+fn verify(object: &[u8], programs: &[String], reported: &Told) -> Result<Vec<Verdict>> {
     let mut found = Vec::new();
     while found.len() < programs.len() {
         let left = &programs[found.len()..];
-        let open = open(object, left, told)?;
+        let open = open(object, left, reported)?;
         SAID.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let loaded = open.load();
         let said = mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));

@@ -78,20 +78,20 @@ fn of_kind(said: &Output, kind: &str) -> Result<Vec<Value>> {
 fn probes(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
     let own = hooks.iter().filter(|hook| hook["tool"] == *tool && hook["mode"] == *mode);
     own.map(|hook| {
-        let rung = if hook["rung"].is_null() { "-".into() } else { hook["rung"].clone() };
-        (hook["hook"].as_str().unwrap_or_default().to_owned(), rung)
+        let method = if hook["rung"].is_null() { "-".into() } else { hook["rung"].clone() };
+        (hook["hook"].as_str().unwrap_or_default().to_owned(), method)
     })
     .collect()
 }
 
-/// How a tool ended, run without flags for a moment by somebody before, and what it printed.
+/// How a tool ended that was run briefly before without flags, and its output.
 fn started(tool: &str) -> Option<(i64, String)> {
     let folder = PathBuf::from(env::var_os("TCPSCOPE_STARTED")?);
     let read = |kind| fs::read_to_string(folder.join(format!("{tool}.{kind}"))).ok();
     Some((read("code")?.trim().parse().ok()?, read("json")?))
 }
 
-/// Likewise, run now.
+/// The same, run now.
 fn start(tool: &str, mode: Option<&str>, flags: &[&str]) -> Result<(i64, String)> {
     let mut command = tool_command(&[], tool);
     command.args(["--json", "-d", "0.1"]).args(mode).args(flags).stdin(Stdio::null());
@@ -116,8 +116,8 @@ fn agree(hooks: &[Value], tool: &Value, flags: &[&str]) -> Result<()> {
     ensure!(tool["exit_code"] == code, "{flags:?}: it ended with {code}: {tool}");
     ensure!(tool["starts"] == (code == 0), "{tool}");
     if code == 0 {
-        let told = probes(hooks, &tool["tool"], &tool["mode"]);
-        ensure!(told == status, "{flags:?}: {tool}: {told:?} is not {status:?}");
+        let reported = probes(hooks, &tool["tool"], &tool["mode"]);
+        ensure!(reported == status, "{flags:?}: {tool}: {reported:?} is not {status:?}");
     }
     Ok(())
 }
@@ -157,8 +157,8 @@ fn in_a_hash_map() -> Result<()> {
 }
 
 fn forced() -> Result<()> {
-    for rung in ["fentry", "kprobe", "tracepoint", "raw-tracepoint"] {
-        compare(&["--attach", rung])?;
+    for method in ["fentry", "kprobe", "tracepoint", "raw-tracepoint"] {
+        compare(&["--attach", method])?;
     }
     Ok(())
 }

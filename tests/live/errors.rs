@@ -1,4 +1,4 @@
-//! What a tool says and how it ends when it cannot do what was asked.
+//! Messages and exit codes of tools that fail.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -161,12 +161,13 @@ fn user_namespace() -> Result<()> {
 
 fn forced_rung() -> Result<()> {
     for tool in tools().map(TheTool::name) {
-        for rung in ["fentry", "kprobe"] {
+        for method in ["fentry", "kprobe"] {
             let mut command = Command::new(path_of(tool));
-            let (code, message) = ends(command.args(["--json", "-d", "1", "--attach", rung]))?;
+            let (code, message) = ends(command.args(["--json", "-d", "1", "--attach", method]))?;
             // Other kernels have them; where they are refused, it is said so.
-            let said = code == Some(8) && message.contains(rung) && message.contains("tracepoint");
-            ensure!(said || code == Some(0), "{tool} --attach {rung}: {code:?}: {message}");
+            let said =
+                code == Some(8) && message.contains(method) && message.contains("tracepoint");
+            ensure!(said || code == Some(0), "{tool} --attach {method}: {code:?}: {message}");
         }
         let mut command = Command::new(path_of(tool));
         let (code, message) =

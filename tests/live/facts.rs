@@ -162,10 +162,10 @@ fn ftrace_off() -> Result<()> {
         let why = refused.as_deref().unwrap_or_default();
         ensure!(why.contains("ftrace_enabled is 0"), "{why}");
     }
-    for rung in ["fentry", "kprobe"] {
+    for method in ["fentry", "kprobe"] {
         let mut command = Command::new(path_of("tcpcount"));
-        let ended = command.args(["-d", "1", "--attach", rung]).output()?;
-        ensure!(ended.status.code() == Some(8), "{rung}: {ended:?}");
+        let ended = command.args(["-d", "1", "--attach", method]).output()?;
+        ensure!(ended.status.code() == Some(8), "{method}: {ended:?}");
     }
     drop(switch);
     Ok(())

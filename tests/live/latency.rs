@@ -138,7 +138,7 @@ fn conversations(flags: &str) -> Result<()> {
 }
 
 /// One thread sends on all connections before the first answer comes, another reads the answers:
-/// what is remembered by thread is overwritten ten times.
+/// what is stored by thread is overwritten ten times.
 fn crossed() -> Result<()> {
     let netns = Netns::new("crossed")?;
     let tool = start(&netns, "--events --kind response")?;
@@ -175,7 +175,7 @@ fn accept() -> Result<()> {
 fn connects() -> Result<()> {
     let netns = Netns::new("connects")?;
     let tool = start(&netns, &format!("--kind connect {ONE_INTERVAL}"))?;
-    let report = load::run(&netns, "knock --refused 10 --full")?;
+    let report = load::run(&netns, "connects --refused 10 --full")?;
     let (rows, ended) = rows(tool)?;
     let one = row(&rows, "connect", "client", &report["pid"])?;
     for (key, truth) in [

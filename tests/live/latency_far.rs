@@ -15,7 +15,7 @@ use crate::netns::Netns;
 use crate::setting::emulated;
 use crate::tool::{Tool, number, output};
 
-/// The tool looks at two namespaces, so at all; and what it and the path took is compared.
+/// The tool needs two namespaces, so it watches all; its times and those of the path are compared.
 pub const ALONE: &[(&str, Test)] = &[("a_path_of_50_ms_each_way", path)];
 
 /// What netem adds to each packet, in ms, and the addresses of both ends.
@@ -98,8 +98,8 @@ fn path() -> Result<()> {
         ensure!(number(&connect["count"]) == 4 && number(&response["count"]) == 12, "{rows:#?}");
         about(connect, "p50_ns", ROUND_TRIP)?;
         about(response, "p50_ns", ROUND_TRIP + service)?;
-        let (seen, told) = (number(&response["p50_ns"]), number(&report["p50_ns"]));
-        ensure!(seen <= told * 1032 / 1000, "its client saw {told} ns: {response}");
+        let (seen, reported) = (number(&response["p50_ns"]), number(&report["p50_ns"]));
+        ensure!(seen <= reported * 1032 / 1000, "its client saw {reported} ns: {response}");
         let thought = row(&rows, "service", "server", &report["server_pid"])?;
         ensure!(
             number(&thought["count"]) == 12 && number(&thought["min_ns"]) >= service,

@@ -25,8 +25,8 @@ fn most<'a>(rows: &'a [Value], what: &str) -> Result<&'a Value> {
     mine.max_by_key(|row| number(&row["count"])).with_context(|| format!("no {what}: {rows:#?}"))
 }
 
-fn within_15_percent(found: u64, told: u64) -> bool {
-    found.abs_diff(told) * 100 <= told * 15
+fn within_15_percent(found: u64, reported: u64) -> bool {
+    found.abs_diff(reported) * 100 <= reported * 15
 }
 
 const PORT: u16 = 5201;
@@ -49,14 +49,14 @@ fn redis() -> Result<()> {
     // The script has commas of its own, so the fields are counted from the end.
     let line = said.lines().last().context("it said nothing")?;
     let p50 = line.rsplit(',').nth(3).context("no p50")?.trim_matches('"');
-    let told = ns_of_ms(p50)?;
+    let reported = ns_of_ms(p50)?;
     for what in ["response", "service"] {
         let row = most(&rows, what)?;
         ensure!(number(&row["count"]) == REQUESTS, "{what}: {row}");
     }
     let (response, service) = (most(&rows, "response")?, most(&rows, "service")?);
     let found = number(&response["p50_ns"]);
-    ensure!(within_15_percent(found, told), "redis-benchmark says {told} ns: {response}");
+    ensure!(within_15_percent(found, reported), "redis-benchmark says {reported} ns: {response}");
     ensure!(number(&service["pid"]) == u64::from(server.pid()), "{service}");
     ended.complete()
 }
@@ -91,7 +91,7 @@ fn wrk() -> Result<()> {
     let count: u64 = count.with_context(|| said.clone())?.0.parse()?;
     let p50 = said.lines().find_map(|line| line.trim().strip_prefix("50%"));
     let p50 = p50.with_context(|| said.clone())?.trim();
-    let told = match p50.strip_suffix("us") {
+    let reported = match p50.strip_suffix("us") {
         Some(us) => ns_of_ms(us)? / 1000,
         None => ns_of_ms(p50.trim_end_matches("ms"))?,
     };
@@ -101,7 +101,10 @@ fn wrk() -> Result<()> {
         // wrk does not count what it asked for last, when its time was over.
         ensure!((count..=count + 1).contains(&number(&row["count"])), "wrk says {count}: {row}");
     }
-    ensure!(within_15_percent(number(&response["p50_ns"]), told), "wrk says {told} ns: {response}");
+    ensure!(
+        within_15_percent(number(&response["p50_ns"]), reported),
+        "wrk says {reported} ns: {response}"
+    );
     ensure!(number(&service["pid"]) == u64::from(server.pid()), "{service}");
     ended.complete()
 }

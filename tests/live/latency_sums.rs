@@ -122,8 +122,8 @@ fn slower() -> Result<()> {
 fn groupings() -> Result<()> {
     const REQUESTS: u64 = 30;
     let netns = Netns::new("groupings")?;
-    let ways = ["process", "remote", "remote:24", "port", "connection", "cgroup", "total"];
-    let tools = ways.map(|by| {
+    let groupings = ["process", "remote", "remote:24", "port", "connection", "cgroup", "total"];
+    let tools = groupings.map(|by| {
         start(&netns, &format!("--by {by} --kind response,service {ONE_INTERVAL}"))
             .map(|tool| (by, tool))
     });

@@ -58,11 +58,11 @@ pub fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
 
 /// Whether programs see each decision; else some causes are unknown.
 fn by_functions(ended: &Ended) -> Result<bool> {
-    let rung = |hook: &str| -> Result<bool> {
-        let rung = &ended.last_status()?["probes"][hook];
-        Ok(rung == "fentry" || rung == "kprobe")
+    let method = |hook: &str| -> Result<bool> {
+        let method = &ended.last_status()?["probes"][hook];
+        Ok(method == "fentry" || method == "kprobe")
     };
-    Ok(rung("syn")? && rung("final-ack")?)
+    Ok(method("syn")? && method("final-ack")?)
 }
 
 /// Each key adds up to its truth. Where no program sees the decision a cause may be unknown, but
@@ -163,7 +163,7 @@ fn slow_accepter() -> Result<()> {
         return Ok(());
     }
     ensure!(sum(&rows, "waits") == Some(CONNECTS), "waits: {rows:#?}");
-    // A quantile is off by up to 3.2 %, and the script looks at its clock a moment after both ends of
+    // A quantile is off by up to 3.2 %, and the script reads its clock shortly after both ends of
     // the wait: within 25 ms where instructions are emulated.
     let longest = report["waits"].as_array().and_then(|all| all.last()).map(number);
     let longest = longest.context("no waits")?;

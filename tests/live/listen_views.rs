@@ -20,7 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 pub const ALONE: &[(&str, Test)] = &[
-    // Its tool looks at all namespaces.
+    // Its tool watches all namespaces.
     ("two_namespaces_at_once", namespaces),
 ];
 

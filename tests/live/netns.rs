@@ -16,7 +16,7 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// Makes it. Tests run at the same time: `label` says whose it is to people only.
+    /// Creates it. Tests run at the same time: `label` is only for people.
     pub fn new(label: &str) -> Result<Self> {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);

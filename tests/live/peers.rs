@@ -16,7 +16,7 @@ use crate::tool::{Tool, number};
 pub const TESTS: &[(&str, Test)] = &[("same_counts_as_nstat", beside_nstat)];
 
 pub const ALONE: &[(&str, Test)] = &[
-    // The peer sees all namespaces and does not tell them apart.
+    // The peer sees all namespaces and does not distinguish them.
     ("same_transitions_as_libbpf_tools", beside_libbpf_tools),
 ];
 

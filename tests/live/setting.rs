@@ -56,8 +56,8 @@ pub fn tool_command(before: &[&str], tool: &str) -> Command {
     words.push(path_of(tool).into());
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]);
-    if let Some(way) = env::var_os("TCPSCOPE_ATTACH") {
-        command.arg("--attach").arg(way);
+    if let Some(method) = env::var_os("TCPSCOPE_ATTACH") {
+        command.arg("--attach").arg(method);
     }
     command
 }

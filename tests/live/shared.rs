@@ -1,4 +1,4 @@
-//! What every tool promises alike: how it ends, what it leaves, and what its output is.
+//! What every tool promises: how it ends, what it leaves, and its output.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -129,7 +129,7 @@ fn slow_reader() -> Result<()> {
     let mut reader = BufReader::with_capacity(512, tool.stdout.take().context("no output")?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    // It goes on when the tool has ended.
+    // It continues after the tool has ended.
     let churn = Running::start(&netns, "churn --seconds 600")?;
     let begin = Instant::now();
     let mut lines: Vec<String> = Vec::new();

@@ -106,7 +106,7 @@ fn every_state() -> Result<()> {
         .map(|state| Running::hold(&netns, &format!("--state {state}")))
         .collect::<Result<_>>()?;
     // The kernel keeps a deferred connection a request for as long as a SYN-ACK is worth sending
-    // again: new ones are made until they outlive the look.
+    // again: new ones are made until they outlive the poll.
     let (clients, ended, after) = until("the namespace keeps still", || {
         let clients = (0..4).map(|_| deferred_client(&netns)).collect::<Result<Vec<_>>>()?;
         let before = ss(&netns)?;

@@ -208,7 +208,7 @@ fn older() -> Result<()> {
     Ok(())
 }
 
-/// How much too old a timewait socket's beginning may look, where its timer tells: a tick of the
+/// How much too old the start of a timewait socket may seem from its timer: a tick of the
 /// slowest kernel (HZ=100).
 const TICK: Duration = Duration::from_millis(10);
 
@@ -224,8 +224,8 @@ fn orphan() -> Result<()> {
     // From inside, for looking at the timewait sockets of another namespace takes more rights.
     let flags = format!("-i 0.1 --netns {} --rport {}", netns.path(), address.port());
     let tool = Tool::start_in(&netns, "tcpstates", &flags)?;
-    // When the tool shows a connection that both ends close, it has looked at the others.
-    let looks = |shown| -> Result<()> {
+    // When the tool shows a connection that both ends close, it has polled the others.
+    let polls = |shown| -> Result<()> {
         let (_, client, server) = connect()?;
         drop((client, server));
         wait_for(&tool, BEGINS, shown)
@@ -238,12 +238,12 @@ fn orphan() -> Result<()> {
     drop(other_client);
     wait_for(&tool, "\"new\":\"FIN_WAIT2\"", 2)?;
     let both = Instant::now();
-    looks(1)?;
+    polls(1)?;
     let least = both.elapsed().saturating_sub(TICK);
     drop(server);
     wait_for(&tool, BEGINS, 2)?;
     let most = begin.elapsed();
-    looks(3)?;
+    polls(3)?;
     let ended = tool.finish()?;
     ended.complete()?;
     drop(other_server);
@@ -338,11 +338,11 @@ fn namespaces() -> Result<()> {
     wait_for(&tool, BEGINS, truth.len())?;
     // Its sockets go with it; that the tool watches does not keep it.
     drop(other);
-    tool.wait_for("a note, or no need to look", |lines| {
+    tool.wait_for("a note, or no need to poll", |lines| {
         let note = |line: &String| line.contains("\"note\"") && line.contains("TIME_WAIT");
         !lines[0].contains("\"time-wait\":\"iterator\"") || lines.iter().any(note)
     })?;
-    // It is noted once, however often the tool looks.
+    // It is noted once, however often the tool polls.
     mark_time(&one)?;
     truth.extend(listed(&one)?.into_iter().map(|(local, remote)| (inodes[0], local, remote)));
     wait_for(&tool, BEGINS, truth.len())?;

@@ -202,7 +202,7 @@ impl Tool {
     pub fn bpf_objects(&self) -> Result<BpfObjects> {
         let mut found = BpfObjects::new();
         for text in self.open_files()?.iter().filter(|text| !text.contains("link_type:\titer")) {
-            // A link tells its program's number, too.
+            // A link shows its program's number, too.
             let id = ["link", "map", "prog"].iter().find_map(|kind| {
                 let id = text.lines().find_map(|line| line.strip_prefix(&format!("{kind}_id:")))?;
                 Some((*kind, id.trim()))

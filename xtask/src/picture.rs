@@ -46,10 +46,10 @@ fn svg(screen: &Buffer) -> Result<String> {
     );
     for (y, line) in (0u16..).zip(screen.content().chunks(usize::from(SIZE.0))) {
         let mut x = 0u16;
-        for run in line.chunk_by(|a, b| look(a) == look(b)) {
+        for run in line.chunk_by(|a, b| style(a) == style(b)) {
             let text: String = run.iter().map(Cell::symbol).collect();
             let columns = u16::try_from(run.len())?;
-            let (fill, ground, weight) = look(&run[0]);
+            let (fill, ground, weight) = style(&run[0]);
             let left = f64::from(x) * CELL.0;
             let (top, length) = (f64::from(y) * CELL.1, f64::from(columns) * CELL.0);
             if ground {
@@ -74,7 +74,7 @@ fn svg(screen: &Buffer) -> Result<String> {
 }
 
 /// Colour, whether it is reversed, and weight.
-fn look(cell: &Cell) -> (&'static str, bool, &'static str) {
+fn style(cell: &Cell) -> (&'static str, bool, &'static str) {
     let reversed = cell.modifier.contains(Modifier::REVERSED);
     let weight = if cell.modifier.contains(Modifier::BOLD) { "bold" } else { "normal" };
     let colour = match cell.fg {

@@ -1,4 +1,4 @@
-//! Where the time goes, through the model of tcplatency.
+//! Latencies, with the model of tcplatency.
 
 use anyhow::Result;
 
@@ -29,7 +29,7 @@ pub fn options(cpus: usize) -> LatencyOptions {
 }
 
 impl LiveLatencies {
-    /// Learns who listens, which tells the ends of sockets older than the session.
+    /// Finds listeners, which determine the roles of sockets older than the session.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
@@ -39,7 +39,7 @@ impl LiveLatencies {
         Ok(Self { source, latencies: Latencies::default() })
     }
 
-    /// Ends an interval at wall-clock `ts` that took so many ns: its rows by process, then those by
+    /// Ends an interval at wall-clock `ts` of this length in ns: its rows by process, then by
     /// remote address.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Listeners and what they lose, through the model of listenoverflow.
+//! Listeners and their drops, with the model of listenoverflow.
 
 use anyhow::Result;
 
@@ -13,20 +13,20 @@ const SHOWN: usize = 2_000;
 pub struct LiveListeners(listen::ListenMonitor);
 
 impl LiveListeners {
-    /// As of [`listen::ListenMonitor::begin`].
+    /// Those of [`listen::ListenMonitor::begin`].
     ///
     /// # Errors
-    /// Likewise.
+    /// As above.
     pub fn begin(session: &Session, filter: &Filter) -> Result<Self> {
         listen::ListenMonitor::begin(session, filter).map(|(watch, _)| Self(watch))
     }
 
-    /// Whether peaks show to those alone who look every [`listen::SAMPLE`].
+    /// Whether peaks need sampling every [`listen::SAMPLE`].
     pub fn is_sampled(&self) -> bool {
         self.0.is_sampled()
     }
 
-    /// Takes in who has ended and, where only looking tells, how full the queues are.
+    /// Reads which listeners have closed and, where sampled, how full the queues are.
     ///
     /// # Errors
     /// The ring buffer or the iterator cannot be read.
@@ -38,11 +38,11 @@ impl LiveListeners {
         Ok(())
     }
 
-    /// Ends an interval at wall-clock `ts` that took so many ns: its listeners, and the drops that
-    /// nobody explains.
+    /// Ends an interval at wall-clock `ts` of this length in ns: its listeners, and the
+    /// unexplained drops.
     ///
     /// # Errors
-    /// As of [`LiveListeners::glance`].
+    /// Those of [`LiveListeners::glance`].
     pub fn interval(
         &mut self,
         session: &Session,
@@ -57,7 +57,7 @@ impl LiveListeners {
         Ok((rows, interval.unexplained))
     }
 
-    /// What cannot be told of other namespaces and why, once.
+    /// A note on unreadable namespaces and the reason, once.
     pub fn remark(&mut self) -> Option<String> {
         self.0.remark()
     }

@@ -26,7 +26,7 @@ pub const NAME: &str = "tcpdash";
 /// Its programs.
 pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf.o"));
 
-/// Bytes for the last words of listeners; no event is sent.
+/// Bytes for the final records of listeners; no event is sent.
 const RING: u32 = 1 << 20;
 /// Listeners that are told apart.
 const LISTENERS: u32 = 4_096;
@@ -65,7 +65,7 @@ pub static TCPDASH: Spec = Spec {
 /// The dashboard's measurement.
 #[derive(Clone, Debug)]
 pub struct Everything {
-    /// What to look at.
+    /// Which sockets.
     pub filter: Filter,
     /// Connections counted one by one; `None`: as many as tcpcount counts.
     pub max_keys: Option<u32>,

@@ -1,4 +1,4 @@
-//! A live session: reads the models of the small tools every interval, in a thread of its own, and
+//! A live session: reads the models of the tools every interval, in its own thread, and
 //! hands over what they say.
 
 mod latencies;
@@ -28,13 +28,13 @@ pub use sample::Sampler;
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct LiveRequest {
-    /// What to look at.
+    /// Which sockets.
     pub filters: FilterArgs,
     /// The same, as read, and how much is kept.
     pub everything: Everything,
     /// How to get at it.
     pub measure: MeasureArgs,
-    /// How often to look.
+    /// Length of an interval.
     pub interval: Duration,
     /// A file to write what is seen to, and the bytes that it and its predecessor may have.
     pub record: Option<Target>,
@@ -43,7 +43,7 @@ pub struct LiveRequest {
 /// Starts a session and waits until it runs.
 ///
 /// # Errors
-/// As of [`Running::start`], or the recording cannot be begun.
+/// Those of [`Running::start`], or the recording cannot be begun.
 pub fn start(request: LiveRequest) -> Result<Feed> {
     let (interval, intervals) = channel();
     // A live session takes no orders about time; the other end is dropped.
@@ -69,34 +69,34 @@ pub fn start(request: LiveRequest) -> Result<Feed> {
     Ok(Feed { start, control, interval })
 }
 
-/// One snapshot of a live session: what two looks, an interval apart, tell.
+/// One snapshot of a live session: two samples, one interval apart.
 ///
 /// # Errors
-/// As of [`start`].
+/// Those of [`start`].
 pub fn once(request: &LiveRequest) -> Result<Vec<AnyRecord>> {
     let interval = request.interval;
     let mut live = Live::begin(request)?;
-    let mut records = live.look()?;
+    let mut records = live.sample()?;
     let end = Instant::now() + interval;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         thread::sleep(left.min(live.sampler.pause()));
         live.sampler.glance(&live.running)?;
     }
-    records.extend(live.look()?);
+    records.extend(live.sample()?);
     if let (Some(error), Some(target)) = (&live.unrecorded, &request.record) {
         return Err(unwritable(&target.path, error));
     }
     Ok(records)
 }
 
-/// The namespace whose sockets are read: the one asked for, else our own.
+/// The namespace whose sockets are read: the requested one, else our own.
 ///
 /// # Errors
 /// Nothing leads to it, or /proc is not there.
 pub fn namespace(filter: &Filter) -> Result<Netns> {
     let own = Netns::own()?;
     match filter.netns {
-        // To enter one takes a right that whoever is in it already does not need.
+        // Entering a namespace needs a capability, unless we are in it already.
         Some(inode) if inode != own.inode() => Netns::find(inode),
         _ => Ok(own),
     }
@@ -113,7 +113,7 @@ struct Live {
     running: Running,
     sampler: Sampler,
     recorder: Option<Recorder>,
-    /// Why nothing is recorded any more, until it is told.
+    /// Why recording stopped, until reported.
     unrecorded: Option<std::io::Error>,
     interval: Duration,
     run_time: Option<(u64, u64)>,
@@ -139,11 +139,11 @@ impl Live {
         })
     }
 
-    /// Looks every interval until nobody listens any more.
+    /// Samples every interval until the receiver is gone.
     fn run(mut self, send: &SyncSender<Message>, intervals: &Receiver<Duration>) -> Result<()> {
         loop {
             let begun = Instant::now();
-            let records = self.look()?;
+            let records = self.sample()?;
             let unrecorded = self.unrecorded.take();
             let unrecorded = unrecorded.map(|error| Event::Unrecorded(error.to_string()));
             let events = [Event::Programs(self.programs()), Event::Records(records)];
@@ -181,9 +181,9 @@ impl Live {
         }
     }
 
-    fn look(&mut self) -> Result<Vec<AnyRecord>> {
+    fn sample(&mut self) -> Result<Vec<AnyRecord>> {
         let mut lines = self.recorder.is_some().then(Vec::new);
-        let records = self.sampler.look(&mut self.running, lines.as_mut())?;
+        let records = self.sampler.sample(&mut self.running, lines.as_mut())?;
         // What is seen is worth seeing, also with a full disk.
         if let (Some(recorder), Some(lines)) = (&mut self.recorder, lines)
             && let Err(error) = recorder.write(&lines)
@@ -195,7 +195,7 @@ impl Live {
     }
 }
 
-/// Owners are looked for so often.
+/// Interval of the search for owners.
 const WATCH: Duration = Duration::from_millis(500);
 
 /// Starts the programs; what a tool would print goes nowhere.

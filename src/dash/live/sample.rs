@@ -1,4 +1,4 @@
-//! One look: everything that the models tell at a moment, as records.
+//! One sample: everything that the models know at one time, as records.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -26,13 +26,13 @@ use crate::wire::{Flow, GroupKey, Record as _, SockEntry};
 
 /// Connections shown one by one; the others are added up as (other).
 const TOP: usize = 10_000;
-/// Processes, remotes and ports of the inventory shown one by one, most sockets first.
+/// Processes, remotes and ports of the socket summary shown one by one, most sockets first.
 const HOLDERS: usize = 2_000;
 /// Sockets shown one by one, the busiest first.
 const LISTED: usize = 2_000;
 /// Reading all sockets takes at most this part of the time.
 const SHARE: u32 = 25;
-/// Two readings of the clocks must be so far apart to tell how long a jiffy is.
+/// Minimum distance of two clock readings to measure a jiffy.
 const CLOCKS_APART: Duration = Duration::from_millis(60);
 
 /// Turns the state of a running session into records.
@@ -52,7 +52,7 @@ pub struct Sampler {
     sockets_due: Instant,
 }
 
-/// Where records go to, and their lines if somebody wants them.
+/// Where records go, and their lines if requested.
 struct Out<'a> {
     records: Vec<AnyRecord>,
     lines: Option<&'a mut Vec<u8>>,
@@ -96,7 +96,7 @@ impl Sampler {
     ///
     /// # Errors
     /// A map, an iterator or /proc cannot be read.
-    pub fn look(
+    pub fn sample(
         &mut self,
         running: &mut Running,
         lines: Option<&mut Vec<u8>>,
@@ -123,7 +123,7 @@ impl Sampler {
         Ok(out.records)
     }
 
-    /// What has to be done this often between two looks.
+    /// Work between two samples, done this often.
     pub fn pause(&self) -> Duration {
         if self.listeners.is_sampled() { listen::SAMPLE } else { WATCH }
     }
@@ -167,7 +167,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// All sockets, unless they are so many that reading them so often would be felt.
+    /// All sockets, unless reading so many would cost too much.
     fn sockets(&mut self, running: &Running, out: &mut Out<'_>) -> Result<()> {
         let begun = Instant::now();
         if begun < self.sockets_due {
@@ -189,7 +189,7 @@ impl Sampler {
         Ok(())
     }
 
-    /// By state alone, by process and by remote, all of the same moment.
+    /// By state only, by process and by remote, all at the same time.
     /// And when that was, with single sockets: the busiest, and as many others as there is room for.
     fn inventories(
         &mut self,
@@ -224,7 +224,7 @@ impl Sampler {
     }
 }
 
-/// Whether somebody holds it who talks to a peer: neither waits for one, nor is over.
+/// Whether a process holds it with a peer: neither listening nor closed.
 fn is_connection(entry: &SockEntry) -> bool {
     let other = [TcpState::Listen, TcpState::TimeWait, TcpState::NewSynRecv].map(TcpState::number);
     entry.state != 0 && !other.contains(&entry.state)

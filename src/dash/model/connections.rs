@@ -1,4 +1,4 @@
-//! Connections by what their changes of state tell.
+//! Connections from their state changes.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -7,11 +7,11 @@ use crate::report::Key;
 use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
-/// Connections that are remembered.
+/// Connections that are stored.
 const ROOM: usize = 20_000;
-/// Steps of one connection that are remembered, the last ones.
+/// Steps of one connection that are stored, the last ones.
 const STEPS: usize = 12;
-/// A closed connection is shown for so long, in ns.
+/// How long a closed connection is shown, ns.
 const LINGER: i64 = 10_000_000_000;
 
 /// Both ends and the network namespace: what a connection is called where no cookie is known.
@@ -50,7 +50,7 @@ pub struct Step {
 /// What is known of one.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// Whose it is, and its ends.
+    /// Its owner and endpoints.
     pub key: Key,
     /// How it came to its state, the last steps.
     pub steps: VecDeque<Step>,
@@ -73,13 +73,13 @@ enum Name {
     Ends(Ends),
 }
 
-/// All that are remembered.
+/// All that are stored.
 #[derive(Clone, Debug, Default)]
 pub struct Connections {
     known: HashMap<Name, Connection>,
     /// In the order in which they closed.
     closed: VecDeque<(i64, Name)>,
-    /// Changes of connections that found no room.
+    /// Changes of connections that did not fit.
     pub left_out: u64,
 }
 
@@ -98,7 +98,7 @@ impl Connections {
         }
         let fresh = || Connection { key: key.clone(), steps: VecDeque::new() };
         let known = self.known.entry(name).or_insert_with(fresh);
-        // The last line of a socket may know less than those before, for its port is given back.
+        // The last line of a socket may have less than those before: its port is released.
         known.key.pid = key.pid.or(known.key.pid);
         known.key.comm = key.comm.clone().or(known.key.comm.take());
         known.key.lport = key.lport.or(known.key.lport);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_connection_keeps_its_port_and_goes_after_a_while() {
+    fn closed_connections_expire_and_keep_their_port() {
         let mut connections = Connections::default();
         connections.take(&change(1, 5, TcpState::Established));
         connections.take(&change(1, 9, TcpState::Close));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_made_by_the_closed_and_else_not() {
+    fn only_closed_connections_are_evicted() {
         let mut connections = Connections::default();
         let room = u64::try_from(ROOM).unwrap();
         for cookie in 1..=room {

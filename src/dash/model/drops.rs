@@ -1,4 +1,4 @@
-//! What listeners have dropped in the last minute, by cause.
+//! Drops of listeners in the last minute, by cause.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use crate::listen::{Cause, DropEvent, Drops, ListenerRecord};
 const SECOND: i64 = 1_000_000_000;
 /// Seconds that are added up.
 const SECONDS: i64 = 60;
-/// Listeners that are remembered.
+/// Listeners that are stored.
 const ROOM: usize = 20_000;
 
 /// Which listener: address, port, network namespace, process.
@@ -54,10 +54,10 @@ fn drops_of_event(event: &DropEvent) -> Option<Drops> {
     Some(drops)
 }
 
-/// One listener: when something was last told of it, and the seconds in which it dropped.
+/// One listener: its last update, and the seconds in which it dropped.
 #[derive(Clone, Debug, Default)]
 struct Minute {
-    told: i64,
+    updated: i64,
     seconds: VecDeque<(i64, Drops)>,
 }
 
@@ -71,7 +71,7 @@ impl Minutes {
         self.add((row.laddr, row.lport, row.netns, row.pid), row.ts.0, drops_of(row));
     }
 
-    /// Takes in a loss.
+    /// Adds a drop.
     pub fn event(&mut self, event: &DropEvent) {
         if let Some(drops) = drops_of_event(event) {
             self.add((event.laddr, event.lport, event.netns, event.pid), event.ts.0, drops);
@@ -83,7 +83,7 @@ impl Minutes {
             return;
         }
         let minute = self.0.entry(id).or_default();
-        minute.told = minute.told.max(ts);
+        minute.updated = minute.updated.max(ts);
         if drops == Drops::NONE {
             return;
         }
@@ -102,13 +102,13 @@ impl Minutes {
         let id = (row.laddr, row.lport, row.netns, row.pid);
         let Some(minute) = self.0.get(&id) else { return Drops::default() };
         let oldest = now.div_euclid(SECOND) - SECONDS;
-        let lately = minute.seconds.iter().filter(|(second, _)| *second > oldest);
-        lately.fold(Drops::NONE, |sum, (_, drops)| sum.plus(*drops))
+        let recent = minute.seconds.iter().filter(|(second, _)| *second > oldest);
+        recent.fold(Drops::NONE, |sum, (_, drops)| sum.plus(*drops))
     }
 
-    /// Forgets those of which nothing was told since `oldest`.
+    /// Removes those without an update since `oldest`.
     pub fn forget(&mut self, oldest: i64) {
-        self.0.retain(|_, minute| minute.told >= oldest);
+        self.0.retain(|_, minute| minute.updated >= oldest);
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_is_added_up_by_cause_however_often_it_is_told() {
+    fn a_minute_sums_each_interval_once_by_cause() {
         let mut minutes = Minutes::default();
         let row = |tenth: i64, drops| ListenerRecord {
             ts: Ts(100 * SECOND + tenth * SECOND / 10),
@@ -136,16 +136,20 @@ mod tests {
         };
         (0..900).for_each(|tenth| minutes.take(&row(tenth, 1)));
         let now = 190 * SECOND - 1;
-        let lately = minutes.of(&row(0, 0), now);
-        assert_eq!((lately.total, lately.accept_syn, lately.syn), (Some(600), Some(600), None));
-        assert_eq!(lately.worst(), Some("accept queue full at the SYN"));
+        let recent = minutes.of(&row(0, 0), now);
+        assert_eq!((recent.total, recent.accept_syn, recent.syn), (Some(600), Some(600), None));
+        assert_eq!(recent.worst(), Some("accept queue full at the SYN"));
         assert_eq!(minutes.of(&row(0, 0), now + 70 * SECOND), Drops::NONE);
         minutes.forget(now + SECOND);
-        assert_eq!(minutes.of(&row(0, 0), now).total, None, "nobody tells any more");
+        assert_eq!(
+            minutes.of(&row(0, 0), now).total,
+            None,
+            "unknown after a minute without updates"
+        );
     }
 
     #[test]
-    fn a_full_accept_queue_is_a_cause_though_its_moment_is_not_known() {
+    fn accept_queue_full_is_a_cause_without_syn_ack_split() {
         let mut minutes = Minutes::default();
         let full = ListenerRecord { drops_accept: Some(9), ..row(1, Some(9), None) };
         minutes.take(&full);
@@ -153,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn what_one_interval_does_not_tell_is_not_known_of_the_minute() {
+    fn an_unknown_interval_makes_the_minute_unknown() {
         let mut minutes = Minutes::default();
         minutes.take(&row(1, Some(5), Some(5)));
         minutes.take(&row(2, Some(0), None));
         assert_eq!(minutes.of(&row(2, None, None), 2 * SECOND).accept_syn, Some(5));
         minutes.take(&row(3, Some(7), None));
-        let lately = minutes.of(&row(3, None, None), 3 * SECOND);
-        assert_eq!((lately.total, lately.accept_syn), (Some(12), None));
+        let recent = minutes.of(&row(3, None, None), 3 * SECOND);
+        assert_eq!((recent.total, recent.accept_syn), (Some(12), None));
     }
 }

@@ -9,10 +9,10 @@ use crate::report::Ts;
 use crate::wire::LatencyOutcome;
 
 const SECOND: i64 = 1_000_000_000;
-/// Keys of a second that are told apart.
+/// Maximum number of keys per second.
 const ROOM: usize = 2_000;
 
-/// What was measured, at which end, of which process.
+/// Kind, role and process of a measurement.
 type Name = (Option<LatencyKind>, Option<Role>, Option<u32>);
 
 /// Those of the running second.
@@ -20,7 +20,7 @@ type Name = (Option<LatencyKind>, Option<Role>, Option<u32>);
 pub struct Exchanges {
     second: i64,
     groups: HashMap<Name, (Latency, Histogram)>,
-    /// Exchanges of keys that found no room.
+    /// Exchanges of keys that did not fit.
     pub left_out: u64,
 }
 
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_second_is_told_when_it_is_over() {
+    fn a_second_is_reported_when_it_is_over() {
         let mut exchanges = Exchanges::default();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for ms in 5000..5100 {
-            told.extend(exchanges.take(&exchange(ms, 7, 10, LatencyOutcome::Done)));
+            reported.extend(exchanges.take(&exchange(ms, 7, 10, LatencyOutcome::Done)));
         }
-        told.extend(exchanges.take(&exchange(5100, 7, 900, LatencyOutcome::TimedOut)));
-        assert!(told.is_empty() && exchanges.finish(5_999_999_999).is_empty());
+        reported.extend(exchanges.take(&exchange(5100, 7, 900, LatencyOutcome::TimedOut)));
+        assert!(reported.is_empty() && exchanges.finish(5_999_999_999).is_empty());
         let rows = exchanges.take(&exchange(6000, 8, 10, LatencyOutcome::Done));
         let row = &rows[0];
         assert_eq!((rows.len(), row.ts.0, row.pid, row.count), (1, 6 * SECOND, Some(7), Some(100)));

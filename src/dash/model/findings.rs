@@ -1,4 +1,4 @@
-//! What is wrong, in words, worst first.
+//! Problems as sentences, worst first.
 
 use super::{Metric, Model};
 use crate::group::Grouping;
@@ -7,11 +7,11 @@ use crate::report::Key;
 use crate::report::{Cell, Ctx, human};
 use crate::tcp_state::TcpState;
 
-/// So many sockets in `TIME_WAIT` are worth a word: a third of the ports that connects have.
+/// Sockets in `TIME_WAIT` that make a finding: a third of the ephemeral ports.
 const MANY_TIME_WAIT: u64 = 10_000;
-/// A socket so long in `CLOSE_WAIT` has been forgotten by its process, ns.
+/// A socket this long in `CLOSE_WAIT` counts as leaked, ns.
 const LONG_CLOSE_WAIT: u64 = 30_000_000_000;
-/// Segments sent again out of a hundred sent.
+/// Retransmitted segments, percent.
 const MANY_RETRANSMITS: f64 = 1.0;
 /// Seconds over which rates are judged.
 const WINDOW: usize = 10;
@@ -36,7 +36,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Everything worth a word, worst first.
+/// All findings, worst first.
 pub fn findings(model: &Model) -> Vec<Finding> {
     let mut found = Vec::new();
     losses(model, &mut found);
@@ -84,9 +84,9 @@ fn listeners(model: &Model, found: &mut Vec<Finding>) {
     for row in model.all_listeners() {
         let name = listener_name(row);
         let peak = row.accept_peak.or(row.accept_now);
-        let lately = model.drops_lately(row);
-        if let Some(drops @ 1..) = lately.total {
-            let cause = lately.worst().map_or(String::new(), |cause| format!(": {cause}"));
+        let recent = model.recent_drops(row);
+        if let Some(drops @ 1..) = recent.total {
+            let cause = recent.worst().map_or(String::new(), |cause| format!(": {cause}"));
             let text = format!("{name} dropped {drops} connections in the last minute{cause}");
             found.push(Finding { weight: Weight::Bad, text });
         } else if let (Some(peak), Some(limit @ 1..)) = (peak, row.accept_limit)
@@ -98,7 +98,7 @@ fn listeners(model: &Model, found: &mut Vec<Finding>) {
     }
 }
 
-/// Who lost most, where clients are told apart.
+/// The client that lost most, if clients are known.
 fn clients(model: &Model, found: &mut Vec<Finding>) {
     let Some(worst) = model.clients.rows().max_by_key(|client| client.lost) else { return };
     let Some(lost @ 1..) = worst.lost else { return };

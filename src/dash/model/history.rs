@@ -1,4 +1,4 @@
-//! The whole machine second by second.
+//! History of the whole machine, per second.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
 const SECOND: i64 = 1_000_000_000;
-/// Seconds that are remembered: as many as the widest screen has columns.
+/// Seconds that are stored: as many as the widest screen has columns.
 const SECONDS: usize = 300;
 
 /// A line of the overview.
@@ -24,7 +24,7 @@ pub enum Metric {
     Opens,
     /// Connections accepted.
     Accepts,
-    /// Segments sent again.
+    /// Segments retransmitted.
     Retransmits,
     /// Resets sent.
     Resets,
@@ -48,7 +48,7 @@ impl Metric {
     }
 }
 
-/// One second: rates per second, `None` where nothing tells.
+/// One second: rates per second, `None`: unknown.
 pub type Bucket = [Option<f64>; Metric::ALL.len()];
 
 /// The last seconds.
@@ -57,9 +57,9 @@ pub struct History {
     /// The second of the newest bucket.
     last: i64,
     buckets: VecDeque<Bucket>,
-    /// The first second of which the state changes are known.
+    /// The first second with known state changes.
     changes_from: Option<i64>,
-    /// The kernel's own counters tell of opens and accepts.
+    /// The kernel's counters include opens and accepts.
     has_mib: bool,
 }
 
@@ -86,7 +86,7 @@ impl History {
         }
     }
 
-    /// Takes in a change of state, for recordings without the kernel's own counters.
+    /// Adds a state change, for recordings without the kernel's counters.
     pub fn state(&mut self, change: &StateChange) {
         if self.has_mib {
             return;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_are_counted_from_changes_until_the_kernel_tells() {
+    fn opens_come_from_changes_until_kernel_counters_arrive() {
         let change = |old, new| StateChange {
             ts: Ts(7 * SECOND),
             old: Some(old),

@@ -75,7 +75,7 @@ impl<K: Ord, R> Groups<K, R> {
         self.groups.retain(|_, interval| interval.ts >= oldest);
     }
 
-    /// Rows that found no room.
+    /// Rows that did not fit.
     pub fn left_out(&self) -> u64 {
         self.left_out + self.groups.values().map(|interval| interval.left_out).sum::<u64>()
     }

@@ -1,19 +1,19 @@
-//! Listeners of which nothing is told but what they lose, loss by loss.
+//! Listeners known only from their drop events.
 
 use std::collections::BTreeMap;
 
 use crate::listen::{Cause, DropEvent, ListenerRecord};
 use crate::report::Key;
 
-/// Listeners that are remembered.
+/// Listeners that are stored.
 const ROOM: usize = 2_000;
 
-/// The last loss of each, and what it tells of the listener.
+/// The last drop of each, with what it shows about the listener.
 #[derive(Clone, Debug, Default)]
 pub struct ListenersByEvent(BTreeMap<Key, (DropEvent, ListenerRecord)>);
 
 impl ListenersByEvent {
-    /// Takes in a loss.
+    /// Adds a drop.
     pub fn take(&mut self, event: DropEvent) {
         let key = Key { raddr: None, rport: None, ..event.key() };
         if self.0.len() < ROOM || self.0.contains_key(&key) {
@@ -38,7 +38,7 @@ impl ListenersByEvent {
     }
 }
 
-/// The queue is known of the moment, and only the one that decided.
+/// Only the queue that was full is known, at the time of the drop.
 fn row(event: &DropEvent) -> ListenerRecord {
     let full = event.cause.is_some_and(Cause::is_accept_queue);
     ListenerRecord {

@@ -1,5 +1,5 @@
-//! What the kit's records say at one moment: the last interval of every kind, the connections that
-//! changed their state lately, and how it came to be so.
+//! The state from all records: the last interval of every kind, the connections that
+//! changed their state recently, and their state changes.
 
 mod connections;
 mod drops;
@@ -30,13 +30,13 @@ pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
 pub use series::{Point, Points, SeriesMap, Who};
 
-/// Exchanges that are remembered, newest last.
+/// Exchanges that are stored, newest last.
 const EXCHANGES: usize = 500;
-/// Remarks that are remembered, newest last.
+/// Remarks that are stored, newest last.
 const NOTES: usize = 50;
-/// Tools whose status is remembered.
+/// Maximum number of tools with a stored status.
 const TOOLS: usize = 32;
-/// An interval is shown for so long after its end, in ns of the recording.
+/// How long an interval is shown after its end, ns of the recording.
 const STALE: i64 = 60_000_000_000;
 
 /// The last status of a tool, and the one before it.
@@ -69,7 +69,7 @@ pub struct Model {
     pub mibs: Groups<Option<u32>, Mib>,
     /// Tools by name.
     pub tools: BTreeMap<Cow<'static, str>, Tool>,
-    /// Connections by what their state changes tell.
+    /// Connections from their state changes.
     pub connections: Connections,
     /// The last exchanges, newest last.
     pub exchanges: VecDeque<Exchange>,
@@ -81,13 +81,13 @@ pub struct Model {
     pub history: History,
     /// Processes, connections, listeners and latencies over time.
     pub series: SeriesMap,
-    /// Records taken in.
+    /// Number of records added.
     pub records: u64,
-    /// Listeners of which losses alone are told.
+    /// Listeners known only from their drop events.
     pub listeners_by_event: ListenersByEvent,
     drops: drops::Minutes,
     timed: exchanges::Exchanges,
-    /// Quantiles are told; exchanges need not be counted.
+    /// Quantiles are recorded; exchanges need not be counted.
     has_quantiles: bool,
     /// The interval whose processes have been followed, wall-clock ns.
     followed: i64,
@@ -189,7 +189,7 @@ impl Model {
         self.listeners.take(row.netns, row.ts.0, row);
     }
 
-    /// Exchanges one by one: where nobody tells quantiles, they are counted.
+    /// Single exchanges: counted if the recording has no quantiles.
     fn exchange(&mut self, row: Exchange) {
         if !self.has_quantiles {
             let over = self.timed.take(&row);
@@ -200,14 +200,15 @@ impl Model {
         remember(&mut self.exchanges, EXCHANGES, row);
     }
 
-    /// All listeners; those of which losses alone are told last.
+    /// All listeners; those known only from drop events last.
     pub fn all_listeners(&self) -> impl Iterator<Item = &ListenerRecord> {
-        let told = |row: &&ListenerRecord| !self.listeners.rows().any(|one| one.key() == row.key());
-        self.listeners.rows().chain(self.listeners_by_event.rows().filter(told))
+        let reported =
+            |row: &&ListenerRecord| !self.listeners.rows().any(|one| one.key() == row.key());
+        self.listeners.rows().chain(self.listeners_by_event.rows().filter(reported))
     }
 
     /// What a listener has dropped in the last minute.
-    pub fn drops_lately(&self, row: &ListenerRecord) -> Drops {
+    pub fn recent_drops(&self, row: &ListenerRecord) -> Drops {
         self.drops.of(row, self.now)
     }
 
@@ -252,7 +253,7 @@ impl Model {
         }
     }
 
-    /// Rows that found no room, of all kinds.
+    /// Rows that did not fit, of all kinds.
     pub fn left_out(&self) -> u64 {
         self.counts.left_out()
             + self.sockets.left_out()
@@ -287,7 +288,7 @@ impl Model {
         records
     }
 
-    /// Sockets in each state, by the kernel's number; `None` where no summary tells.
+    /// Sockets in each state, by the kernel's number; `None` without a summary.
     pub fn states(&self) -> Option<[Option<u64>; 13]> {
         let mut sums = None;
         for ((by, _), interval) in self.sockets.iter() {
@@ -338,7 +339,7 @@ pub fn sum(values: impl IntoIterator<Item = u64>) -> u64 {
     values.into_iter().fold(0, u64::saturating_add)
 }
 
-/// A rate from what an interval of so many ns has counted.
+/// A rate from a count and the interval's length in ns.
 pub fn per_second(value: u64, interval_ns: u64) -> f64 {
     float(value) * 1e9 / float(interval_ns.max(1))
 }

@@ -1,4 +1,4 @@
-//! How single rows came to be as they are: the last intervals of processes, connections,
+//! History of single rows: the last intervals of processes, connections,
 //! listeners and latencies.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,19 +8,19 @@ use super::Ends;
 use crate::latency::{Latency, LatencyKind, Role};
 use crate::report::Key;
 
-/// Intervals that are remembered of each.
+/// Intervals that are stored of each.
 const POINTS: usize = 120;
-/// Connections that are remembered; they come and go, and must leave room for the others.
+/// Connections that are stored; they come and go, and must leave room for the others.
 const CONNECTIONS: usize = 20_000;
-/// Rows that are remembered, of all kinds.
+/// Rows that are stored, of all kinds.
 const ROOM: usize = 40_000;
-/// Latencies that are remembered, whose points are larger.
+/// Maximum number of latency series, whose points are larger.
 const LATENCIES: usize = 128;
 
-/// Whose trail it is.
+/// Subject of the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
-    /// A process; `None` is what nobody is known to own.
+    /// A process; `None`: owner unknown.
     Process(Option<u32>),
     /// A connection.
     Connection(Ends),
@@ -75,7 +75,7 @@ impl SeriesMap {
         }
     }
 
-    /// Forgets the latency that was measured longest ago; `false` if all were lately.
+    /// Removes the least recently measured latency; `false` if all are recent.
     fn make_room(&mut self, row: &Latency) -> bool {
         let two = i64::try_from(row.interval_ns.unwrap_or(0).saturating_mul(2)).unwrap_or(i64::MAX);
         let last = |rows: &VecDeque<Latency>| rows.back().map_or(0, |last| last.ts.0);
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trail_has_an_end_on_both_sides() {
+    fn a_series_is_bounded_in_time_and_count() {
         let mut series = SeriesMap::default();
         let who = Who::Process(Some(1));
         for ts in 0..200 {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_connections_leaves_room_for_processes() {
+    fn many_connections_do_not_evict_processes() {
         let mut series = SeriesMap::default();
         let point = Point { ts: 1, values: [1.0, 2.0] };
         let address = IpAddr::from([127, 0, 0, 1]);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_every_interval_outlives_what_was_once() {
+    fn frequently_measured_series_outlive_single_ones() {
         let row = |ts: i64, pid: u32| Latency {
             ts: crate::report::Ts(ts * 1_000),
             interval_ns: Some(1_000),

@@ -19,7 +19,7 @@ const SOCKETS: [&str; 4] = [
 ];
 
 #[test]
-fn states_add_up_over_namespaces_and_stay_unknown_where_nobody_tells() {
+fn states_sum_over_namespaces_and_keep_unknowns() {
     let model = model(&SOCKETS);
     let states = model.states().unwrap();
     assert_eq!(states[usize::from(TcpState::TimeWait.number())], Some(12_001));
@@ -30,7 +30,7 @@ fn states_add_up_over_namespaces_and_stay_unknown_where_nobody_tells() {
 }
 
 #[test]
-fn findings_name_the_culprit_worst_first() {
+fn findings_are_sorted_worst_first() {
     let mut lines = SOCKETS.to_vec();
     lines.extend([
         r#"{"kind":"close_wait","ts":"2026-01-02T03:04:05Z","pid":9,"comm":"leaky","netns":1,"age_at_least_ns":40000000000}"#,
@@ -55,7 +55,7 @@ fn findings_name_the_culprit_worst_first() {
 }
 
 #[test]
-fn old_intervals_go_and_a_tool_that_starts_again_has_no_before() {
+fn old_intervals_expire_and_a_restarted_tool_has_no_history() {
     let later = r#"{"kind":"status","ts":"2026-01-02T03:05:06Z","tool":"t","attempted":5}"#;
     let mut lines = SOCKETS.to_vec();
     lines.push(later);

@@ -6,7 +6,7 @@ use std::io;
 use super::lines::{CHUNK, Lines, Read};
 
 /// Bytes searched to find a time at some place in the file.
-const LOOK: u64 = 1 << 20;
+const WINDOW: u64 = 1 << 20;
 
 /// The time of the first record that begins behind an offset, and where that one begins.
 fn time_behind(lines: &mut Lines, offset: u64) -> io::Result<Option<(i64, u64)>> {
@@ -15,7 +15,7 @@ fn time_behind(lines: &mut Lines, offset: u64) -> io::Result<Option<(i64, u64)>>
     if offset > 0 {
         lines.skip_line()?;
     }
-    while lines.offset() < offset + LOOK {
+    while lines.offset() < offset + WINDOW {
         if lines.place().1 {
             lines.skip_line()?;
             continue;
@@ -75,7 +75,7 @@ pub fn last_time(lines: &mut Lines) -> io::Result<Option<i64>> {
     } else {
         lines.seek(0)?;
     }
-    if size.saturating_sub(lines.offset()) <= LOOK {
+    if size.saturating_sub(lines.offset()) <= WINDOW {
         loop {
             match lines.read()? {
                 Read::Record(record) => last = last.max(Some(record.ts())),

@@ -1,4 +1,4 @@
-//! The lines of a recording of any size, one at a time: memory does not depend on how long the
+//! The lines of a recording of any size, one by one: memory does not depend on the length of the
 //! file or a line is.
 
 use std::io::{self, SeekFrom};
@@ -25,7 +25,7 @@ pub enum Read {
     Damaged(Damage, u64),
     /// None yet: within a line that is too long, and may have no end.
     Skipping,
-    /// There are no more.
+    /// The end.
     End,
 }
 
@@ -42,9 +42,9 @@ enum Taken {
 pub struct Lines {
     input: Box<dyn Input>,
     chunk: Box<[u8]>,
-    /// What of the chunk has not been looked at.
+    /// The unread part of the chunk.
     rest: std::ops::Range<usize>,
-    /// Offset in the input of what has not been looked at.
+    /// Offset in the input of the unread part.
     offset: u64,
     line: Vec<u8>,
     /// Offsets of beginnings of lines, and their numbers from 1 on; the last one is the nearest.
@@ -80,7 +80,7 @@ impl Lines {
         self.seekable || memchr::memchr(b'\n', &self.chunk[self.rest.clone()]).is_some()
     }
 
-    /// Whether to read the next line may take until somebody writes it.
+    /// Whether reading the next line may block until it is written.
     pub fn is_quiet(&self) -> bool {
         !self.is_ready() && self.input.is_quiet()
     }
@@ -215,7 +215,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Bytes of the input; 0 where that cannot be told.
+    /// Bytes of the input; 0 if unknown.
     ///
     /// # Errors
     /// The input cannot go where it was.
@@ -227,7 +227,7 @@ impl Lines {
     }
 
     /// The number of the line that begins at an offset; `None` where the input cannot go back.
-    /// Counts the lines from the last one whose number is known.
+    /// Counts the lines from the last one with a known number.
     ///
     /// # Errors
     /// The input cannot be read.

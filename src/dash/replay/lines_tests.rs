@@ -20,7 +20,7 @@ fn second(record: &AnyRecord) -> i64 {
 }
 
 #[test]
-fn damage_is_told_by_line_and_the_rest_is_read() {
+fn damaged_lines_are_numbered_and_skipped() {
     let long = "y".repeat(LINE_MAX + 5);
     let text = format!("{}\nhello\n{long}\n{}{{\"kind\":\"n", note(1), note(2));
     let mut lines = lines(text);
@@ -73,9 +73,9 @@ impl io::Read for Endless {
 impl Input for io::Take<Endless> {}
 
 #[test]
-fn an_endless_line_takes_neither_memory_nor_patience() {
+fn an_endless_line_is_skipped_with_bounded_memory() {
     let mut lines = Lines::new(Box::new(io::Read::take(Endless, 1 << 30)));
-    assert!(matches!(lines.read().unwrap(), Read::Damaged(..)), "told before its end has come");
+    assert!(matches!(lines.read().unwrap(), Read::Damaged(..)), "reported before its end has come");
     let mut offset = lines.offset();
     while matches!(lines.read().unwrap(), Read::Skipping) {
         assert!(lines.offset() - offset <= SKIP + CHUNK as u64, "others want to do something, too");

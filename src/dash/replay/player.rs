@@ -1,4 +1,4 @@
-//! Lets the time of a recording pass.
+//! Plays a recording.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -11,17 +11,17 @@ use crate::dash::{Control, Event, Progress};
 use crate::record::AnyRecord;
 
 const SECOND: i64 = 1_000_000_000;
-/// Frames of a recording come so often.
+/// Frame interval of a recording.
 const TICK: Duration = Duration::from_millis(50);
 /// Records that are handed over at once, unless more have the same time.
 const BATCH: usize = 10_000;
 /// So many with the same time are handed over apart.
 const SAME: usize = 100_000;
-/// So much before the moment sought is read to know how it came about.
+/// How much is read before the sought time, to know its history.
 const BEFORE: i64 = 120 * SECOND;
-/// But not more than so many bytes.
+/// Maximum number of bytes.
 const BEFORE_BYTES: u64 = 32 << 20;
-/// Nobody wants to wait through a longer silence.
+/// Longer gaps are skipped.
 const SILENCE: i64 = 10 * SECOND;
 /// A time that is so much earlier is another recording, appended.
 const BACKWARDS: i64 = 60 * SECOND;
@@ -35,7 +35,7 @@ pub struct Player {
     next: Option<AnyRecord>,
     progress: Progress,
     speed: Speed,
-    /// Reads on while nobody writes: keys would wait too.
+    /// Reads on while the writer is idle: keys would wait too.
     waits: bool,
     /// The first bad line.
     foreign: Option<String>,
@@ -140,7 +140,7 @@ impl Player {
         match self.peek()?.map(AnyRecord::ts) {
             Some(ts) if self.progress.first.is_none() => self.begin(ts),
             Some(_) => {}
-            // Time stands still while nobody writes.
+            // Time stops while the writer is idle.
             None => return Ok(Vec::new()),
         }
         let ns = elapsed.as_secs_f64() * 1e9 * self.speed.factor();
@@ -205,7 +205,7 @@ impl Player {
             Control::Seek(by) => return self.seek(self.progress.now.saturating_add(by)),
             Control::Start => return self.seek(self.progress.first.unwrap_or(0)),
             Control::End => {
-                // Somebody may still be writing it.
+                // It may still be written.
                 self.progress.last = find::last_time(&mut self.lines)?.max(self.progress.last);
                 return self.seek(self.progress.last.unwrap_or(i64::MAX));
             }
@@ -259,7 +259,7 @@ impl Player {
     }
 }
 
-/// Plays until nobody listens any more. `send` says whether somebody does.
+/// Plays until the receiver is gone. `send` returns whether it is there.
 ///
 /// # Errors
 /// The recording cannot be read.

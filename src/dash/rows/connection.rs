@@ -1,4 +1,4 @@
-//! Connections: those that were busy in the last interval, changed their state lately, or have
+//! Connections: those that were busy in the last interval, changed their state recently, or have
 //! long been in `CLOSE_WAIT`.
 
 use std::collections::HashMap;
@@ -18,9 +18,9 @@ use crate::tcp_state::TcpState;
 pub struct ConnectionRow {
     /// Wall-clock ns.
     pub ts: i64,
-    /// Whose it is, and its ends.
+    /// Its owner and endpoints.
     pub key: Key,
-    /// The state it is in; `None` where nothing tells.
+    /// Its state; `None`: unknown.
     pub state: Option<TcpState>,
     /// Time in the state, ns.
     pub age: Option<u64>,
@@ -77,7 +77,7 @@ impl TableRow for ConnectionRow {
     }
 }
 
-/// All connections of which anything is known; those that the filter asks for.
+/// All known connections that match the filter.
 pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow> {
     let passes = |key: &Key| filter.is_none_or(|filter| passes(filter, &key.into()));
     let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();

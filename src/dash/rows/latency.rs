@@ -1,4 +1,4 @@
-//! Quantiles of what was measured, by key.
+//! Quantiles by key.
 
 use super::TableRow;
 use crate::dash::model::{Model, text};
@@ -22,7 +22,7 @@ impl LatencyRow {
         self.row.what.map_or("-", LatencyKind::name)
     }
 
-    /// What was measured and of whom, in words.
+    /// Kind and subject as text.
     pub fn name(&self) -> String {
         let pid = self.key.pid.map_or(String::new(), |pid| format!(" ({pid})"));
         let role =

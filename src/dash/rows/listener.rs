@@ -11,12 +11,12 @@ use crate::report::{Cell, Column, Key, Row, key};
 /// One listening socket.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerRow {
-    /// Whose it is and where it listens.
+    /// Its owner and address.
     pub key: Key,
     /// The line.
     pub row: ListenerRecord,
     /// Drops in the last minute.
-    pub lately: Drops,
+    pub recent: Drops,
     /// The accept queue, drawn.
     pub accept: String,
     /// The SYN queue, drawn.
@@ -26,7 +26,7 @@ pub struct ListenerRow {
 /// Cells of a gauge.
 const GAUGE: u64 = 8;
 
-/// `████░░░░ 5/8/10`: now, and at its peak, out of so many. The bar is the larger of both.
+/// `████░░░░ 5/8/10`: now, peak, limit. The bar shows the larger of the first two.
 fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -> String {
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let numbers = format!("{}/{}/{}", number(now), number(peak), number(limit));
@@ -45,7 +45,7 @@ static COLUMNS: [Column<ListenerRow>; 17] = [
         Cell::Endpoint(r.key.laddr, r.key.lport)
     }),
     Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
-    Column::right("lately", "DROPS/MIN", 9, |r| Cell::id(r.lately.total)),
+    Column::right("lately", "DROPS/MIN", 9, |r| Cell::id(r.recent.total)),
     Column::left("accept", "ACCEPT-Q now/peak/limit", 24, |r| Cell::Word(&r.accept)),
     Column::left("syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn)),
     Column::right(key!(ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.row.drops_total)),
@@ -106,7 +106,7 @@ impl TableRow for ListenerRow {
 pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
     let row = |row: &ListenerRecord| ListenerRow {
         key: row.key(),
-        lately: model.drops_lately(row),
+        recent: model.recent_drops(row),
         accept: gauge(row.accept_now, row.accept_peak, row.accept_limit, ascii),
         syn: gauge(row.syn_now, row.syn_peak, row.syn_limit, ascii),
         row: row.clone(),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gauge_shows_the_peak_and_is_full_only_when_the_queue_is() {
+    fn a_gauge_shows_the_peak_and_is_full_only_at_the_limit() {
         assert_eq!(gauge(Some(1), Some(127), Some(128), false), "███████░ 1/127/128");
         assert_eq!(gauge(Some(129), None, Some(128), true), "######## 129/-/128");
         assert_eq!(gauge(Some(1), None, Some(4096), true), "#....... 1/-/4096");

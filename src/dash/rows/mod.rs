@@ -1,4 +1,4 @@
-//! The rows of the dashboard's tables, each put together from what several kinds of records tell
+//! The rows of the dashboard's tables, each built from several kinds of records
 //! of one process, connection, listener or latency. Their columns are declared like those of the
 //! tools.
 
@@ -32,7 +32,7 @@ pub trait TableRow: Row + Clone {
 
     /// Who it is.
     fn id(&self) -> Self::Id;
-    /// What filters look at.
+    /// What filters match.
     fn key(&self) -> &Key;
     /// The length of the interval that its numbers were counted in, ns.
     fn interval_ns(&self) -> u64 {

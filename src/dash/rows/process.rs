@@ -1,4 +1,4 @@
-//! Processes: what they send, which sockets they hold, how long their peers wait.
+//! Processes: traffic, sockets and response times.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -81,7 +81,7 @@ impl TableRow for ProcessRow {
     }
 }
 
-/// All processes of which anything is known, by pid; those that the filter asks for.
+/// All known processes that match the filter, by pid.
 pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
     let mut rows = BTreeMap::new();
     add_sockets(model, &mut rows);
@@ -148,7 +148,7 @@ fn add_traffic(model: &Model, rows: &mut Rows) {
     let counts =
         model.counts.get(&Grouping::Process).or_else(|| model.counts.get(&Grouping::Connection));
     let Some(interval) = counts else { return };
-    // Who is not in a complete list of those that were busy was idle; else nobody knows.
+    // A process missing from a complete list of busy ones was idle; else unknown.
     let complete = !interval.rows.iter().any(|one| one.other);
     let interval_ns = interval.rows.first().map_or(0, |one| one.interval_ns.unwrap_or(0));
     for row in rows.values_mut().filter(|_| complete) {

@@ -22,7 +22,7 @@ fn model(more: &str) -> Model {
 }
 
 #[test]
-fn a_process_is_what_all_kinds_tell_of_it() {
+fn a_process_row_combines_all_record_kinds() {
     let rows = processes(&model(""), None);
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "connections add up");
@@ -32,11 +32,11 @@ fn a_process_is_what_all_kinds_tell_of_it() {
 }
 
 #[test]
-fn where_some_were_cut_off_nobody_is_said_to_be_idle() {
+fn truncated_lists_do_not_show_idle_processes() {
     let other = r#"{"kind":"count","ts":"2026-01-02T03:04:05Z","by":"connection","other":true,"interval_ns":1000000000,"tx_bytes":1}"#;
     let rows = processes(&model(other), None);
     assert_eq!(rows[1].traffic, None);
-    assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "(other) is nobody's");
+    assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "(other) has no owner");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_connection_has_its_state_from_changes() {
 }
 
 #[test]
-fn a_filter_on_ends_finds_the_processes_that_have_them() {
+fn an_endpoint_filter_selects_their_processes() {
     let model = model("");
     let pids = |text: &str| -> Vec<_> {
         let filter = filter::read(text).unwrap();

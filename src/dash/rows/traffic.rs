@@ -1,4 +1,4 @@
-//! What was sent and received.
+//! Traffic.
 
 use crate::count::Count;
 use crate::report::Cell;

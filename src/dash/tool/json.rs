@@ -38,7 +38,7 @@ fn watch(running: &mut Running, sampler: &mut Sampler, args: &Args) -> Result<()
             running.session.detach();
         }
         lines.clear();
-        sampler.look(running, Some(&mut lines))?;
+        sampler.sample(running, Some(&mut lines))?;
         running.printer.lines(&lines)?;
         if last {
             return Ok(());

@@ -1,4 +1,4 @@
-//! tcpdash: everything that the kit knows, on one screen.
+//! tcpdash: all subjects on one screen.
 
 mod json;
 mod recording;

@@ -29,7 +29,7 @@ pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
         say(canvas, "PAUSED", canvas.theme.weight(Weight::Warning));
     }
     if let Some(progress) = &dash.progress {
-        say(canvas, &way(canvas.theme.ascii, progress), canvas.theme.graph());
+        say(canvas, &position(canvas.theme.ascii, progress), canvas.theme.graph());
         if progress.damaged > 0 {
             let text = format!("{} bad lines (7)", progress.damaged);
             say(canvas, &text, canvas.theme.weight(Weight::Warning));
@@ -65,7 +65,7 @@ pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
 }
 
 /// How far a recording has come: `|####......| 2×`.
-fn way(ascii: bool, progress: &Progress) -> String {
+fn position(ascii: bool, progress: &Progress) -> String {
     const CELLS: i64 = 10;
     let (on, off) = if ascii { ('#', '.') } else { ('█', '░') };
     let bar = match (progress.first, progress.last) {

@@ -1,4 +1,4 @@
-//! More of the selected row: how it went, and what belongs to it.
+//! Details of the selected row: its history and related rows.
 
 use ratatui::style::Style;
 
@@ -169,9 +169,9 @@ fn of_listener(canvas: &mut Canvas<'_>, model: &Model, row: &ListenerRow, area: 
     graphs(canvas, model.series.of(who), ["queue", "drops"], above);
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let plain = |text: String| (text, Style::new());
-    let lately = row.lately;
-    let title = format!("dropped in the last minute {}", number(lately.total));
-    let causes = lately.causes();
+    let recent = row.recent;
+    let title = format!("dropped in the last minute {}", number(recent.total));
+    let causes = recent.causes();
     let causes = causes.iter().map(|(words, count)| plain(format!("{words} {}", number(*count))));
     let drops = std::iter::once((title, canvas.theme.strong())).chain(causes);
     let y = canvas.flow(below, 0, 0, drops.collect::<Vec<_>>());

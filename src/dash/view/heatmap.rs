@@ -1,4 +1,4 @@
-//! A heat map: time to the right, latency upwards, the darker the more of an interval's
+//! A heatmap: time to the right, latency upwards, darker = more of an interval's
 //! measurements lie there. What lies in a bucket, or where the recording has none between two
 //! quantiles, is spread evenly over the logarithm.
 
@@ -120,7 +120,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// At least from `low` to `high`, ns, in so many lines.
+    /// At least from `low` to `high`, ns, in this many lines.
     fn new(low: u64, high: u64, lines: u16) -> Self {
         let bottom = log(low);
         // A little more than the highest, which lies within its line then.
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_measurements_are_on_the_map() {
+    fn all_measurements_are_on_the_heatmap() {
         let interval = Latency {
             min_ns: Some(5_000),
             p50_ns: Some(20_000),

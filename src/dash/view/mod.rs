@@ -1,4 +1,4 @@
-//! Draws the state. Nothing is decided here but how it looks.
+//! Draws the state. It decides only the appearance.
 
 mod canvas;
 mod chrome;
@@ -23,7 +23,7 @@ use super::{Area, Dash, Mode, View};
 use crate::group::Grouping;
 use crate::report::Ctx;
 
-/// The smallest screen that everything fits on.
+/// The smallest supported screen.
 pub const SMALLEST: (u16, u16) = (60, 15);
 
 /// Draws one frame. The screen must be empty.
@@ -87,7 +87,7 @@ fn nothing(dash: &Dash) -> &'static str {
     }
 }
 
-/// One frame as plain text, for tickets and tests. Blanks at the ends of lines are left out.
+/// One frame as plain text, for tickets and tests. Trailing blanks are removed.
 pub fn text(screen: &Buffer) -> String {
     let width = usize::from(screen.area.width).max(1);
     let mut out = String::new();

@@ -1,4 +1,4 @@
-//! Everything at a glance.
+//! The overview.
 
 use ratatui::style::Style;
 
@@ -93,34 +93,34 @@ fn states(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     }
 }
 
-/// The listener that has dropped most, else the one whose queue is fullest.
+/// The listener with most drops, else the one with the fullest queue.
 fn listener(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     canvas.text(area, 0, 0, "worst listener", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
     let fullness = |row: &&crate::listen::ListenerRecord| {
         let level = row.accept_peak.or(row.accept_now).unwrap_or(0);
         let full = level.saturating_mul(1000) / row.accept_limit.unwrap_or(0).max(1);
-        (model.drops_lately(row).total, full)
+        (model.recent_drops(row).total, full)
     };
     let Some(row) = model.all_listeners().max_by_key(fullness) else {
         canvas.text(rest, 0, 0, "-", Style::new());
         return;
     };
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
-    let lately = model.drops_lately(row).total;
+    let recent = model.recent_drops(row).total;
     let text = format!(
         "{}: {} dropped in a minute, accept queue {} of {}",
         listener_name(row),
-        number(lately),
+        number(recent),
         number(row.accept_peak.or(row.accept_now)),
         number(row.accept_limit),
     );
-    let bad = lately.is_some_and(|drops| drops > 0);
+    let bad = recent.is_some_and(|drops| drops > 0);
     let style = if bad { canvas.theme.weight(Weight::Bad) } else { Style::new() };
     canvas.text(rest, 0, 0, &text, style);
 }
 
-/// The remote whose responses take longest, or where nothing is grouped by remotes the process
+/// The remote with the longest responses, or without rows by remote the process
 /// that waits for them.
 fn slowest(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     canvas.text(area, 0, 1, "slowest peer", canvas.theme.strong());

@@ -1,4 +1,4 @@
-//! Sockets by state, who has those in `TIME_WAIT`, and which are longest in `CLOSE_WAIT`.
+//! Sockets by state, `TIME_WAIT` by owner, and the oldest in `CLOSE_WAIT`.
 
 use ratatui::style::Style;
 
@@ -86,8 +86,8 @@ fn list(
     canvas.text(area, 0, 0, title, canvas.theme.strong());
     let holders = model.holders(TcpState::TimeWait, by);
     if holders.is_empty() {
-        let told = model.sockets.iter().any(|((group, _), _)| *group == Some(by));
-        canvas.text(area, 0, 1, if told { "none" } else { "-" }, canvas.theme.faint());
+        let reported = model.sockets.iter().any(|((group, _), _)| *group == Some(by));
+        canvas.text(area, 0, 1, if reported { "none" } else { "-" }, canvas.theme.faint());
     }
     for (y, (key, count)) in (1..area.height).zip(&holders) {
         let (value, rest) = area.beside(NUMBER);

@@ -1,4 +1,4 @@
-//! How the tools do: what serves their hooks, what they lost, what they cost.
+//! The tools: attach methods, losses, cost.
 
 use ratatui::style::Style;
 
@@ -119,14 +119,14 @@ fn cost(canvas: &mut Canvas<'_>, tool: &Tool) -> String {
     format!("CPU {part}, {each} an event")
 }
 
-/// Hook=rung, as many to a line as fit.
+/// Hook=method, as many per line as fit.
 fn probes(canvas: &mut Canvas<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
     let warning = canvas.theme.weight(Weight::Warning);
     let mut hooks: Vec<_> = tool.status.probes.0.iter().collect();
     hooks.sort_unstable();
-    let words = hooks.into_iter().map(|(hook, rung)| {
-        let style = if &**rung == "-" { warning } else { Style::new() };
-        (format!("{}={}", safe(hook), safe(rung)), style)
+    let words = hooks.into_iter().map(|(hook, method)| {
+        let style = if &**method == "-" { warning } else { Style::new() };
+        (format!("{}={}", safe(hook), safe(method)), style)
     });
     canvas.flow(area, 2, y, words)
 }

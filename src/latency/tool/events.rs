@@ -40,7 +40,7 @@ impl Events {
         })
     }
 
-    /// Prints latencies until it is told to stop.
+    /// Prints latencies until stopped.
     pub fn watch(&mut self, running: &mut Running) -> Result<()> {
         running.printer.begin::<Exchange>(&TableView::default())?;
         loop {

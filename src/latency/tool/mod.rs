@@ -1,5 +1,4 @@
-//! tcplatency: where the time goes, by socket: histograms every interval, or with --events every
-//! single latency.
+//! tcplatency: latencies by socket: histograms every interval, or with --events every latency.
 
 mod events;
 mod intervals;

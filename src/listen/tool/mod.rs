@@ -1,4 +1,4 @@
-//! listenoverflow: which listener loses connections, why, and who suffers.
+//! listenoverflow: queues and drops of listeners, by cause and client.
 
 mod show;
 mod watch;

@@ -33,7 +33,7 @@ impl Watch<'_> {
         }
     }
 
-    /// What cannot be told of other namespaces, if it is news.
+    /// A new note on unreadable namespaces.
     pub fn show_remark(&mut self, running: &mut Running) -> Result<()> {
         if let Some(remark) = self.listeners.remark() {
             running.printer.note(&format!("{NAME}: {remark}"))?;

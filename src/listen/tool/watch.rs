@@ -1,4 +1,4 @@
-//! Interval by interval, with looks at the queues in between where no program sees them change.
+//! Interval by interval, with samples of the queues where no program sees them change.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -31,7 +31,7 @@ pub struct Watch<'a> {
     pub left: u64,
 }
 
-/// Shows listeners until it is told to stop.
+/// Shows listeners until stopped.
 pub fn run(asked: &Asked) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
     let interval = args.interval.interval();
@@ -47,7 +47,7 @@ pub fn run(asked: &Asked) -> Result<ExitCode> {
 }
 
 impl<'a> Watch<'a> {
-    /// Takes stock of what there is, and of what the namespaces have counted so far.
+    /// Reads the existing listeners and the counters of their namespaces.
     fn begin(args: &'a Args, filter: &Filter, session: &Session) -> Result<Self> {
         let (listeners, entries) = listen::ListenMonitor::begin(session, filter)?;
         let mut watch = Self {
@@ -73,7 +73,7 @@ impl<'a> Watch<'a> {
         if self.args.events {
             running.printer.begin::<DropEvent>(&TableView::default())?;
         }
-        // Between looks nothing may be missed that only looks can see.
+        // Nothing may be missed between samples that only samples can see.
         let length = self.args.interval.interval();
         let sampled = self.args.events || self.listeners.is_sampled();
         let step = if sampled { SAMPLE.min(length) } else { length };
@@ -91,7 +91,7 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Waits for the end of an interval, looking at the queues every `step`.
+    /// Waits for the end of an interval, sampling the queues every `step`.
     fn until(&mut self, running: &mut Running, end: Instant, step: Duration) -> Result<Wake> {
         loop {
             let left = end.saturating_duration_since(Instant::now());

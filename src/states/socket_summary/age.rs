@@ -1,4 +1,4 @@
-//! How long sockets have been in their states.
+//! Ages of sockets in their states.
 
 use crate::states::known;
 use crate::wire::DURATION_UNKNOWN;
@@ -8,7 +8,7 @@ use crate::wire::DURATION_UNKNOWN;
 pub struct Age {
     /// Exactly: the tool saw the state begin, or the kernel keeps it.
     pub exact: u64,
-    /// At least: a segment that cannot be older than the state came so long ago.
+    /// Lower bound: age of a segment that cannot be older than the state.
     pub at_least: u64,
 }
 
@@ -20,7 +20,7 @@ impl Age {
         self.exact().max(self.at_least()).unwrap_or(0)
     }
 
-    /// The older of two: exact only if both are, for one that is not may be any age above its
+    /// The older of two: exact only if both are, because the other may be any age above its
     /// bound.
     pub(super) fn older(self, other: Self) -> Self {
         if self.exact != DURATION_UNKNOWN && other.exact != DURATION_UNKNOWN {
@@ -41,7 +41,7 @@ impl Age {
     }
 }
 
-/// Ticks of the kernel's jiffies a second. The kernel does not tell (`CONFIG_HZ`); its two
+/// Jiffies per second. The kernel does not expose `CONFIG_HZ`; its two
 /// clocks, read twice, do.
 #[derive(Debug, Default)]
 pub struct Hz {
@@ -51,7 +51,7 @@ pub struct Hz {
 
 /// What kernels are built with (kernel/Kconfig.hz, and 1024 of alpha and mips left out).
 const HZ_CHOICES: [u64; 4] = [100, 250, 300, 1000];
-/// Clock readings less far apart than this cannot tell 250 from 300.
+/// Closer clock readings cannot distinguish 250 from 300.
 const HZ_SPAN_NS: u64 = 50_000_000;
 
 impl Hz {
@@ -77,7 +77,7 @@ impl Hz {
 pub(super) mod tests {
     use super::*;
 
-    /// Clocks of a kernel that ticks so often.
+    /// Clocks of a kernel with this HZ.
     pub fn hz_of(hz: u64) -> Hz {
         let mut clocks = Hz::default();
         clocks.observe(1_000_000_000, 7);

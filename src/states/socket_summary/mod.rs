@@ -1,4 +1,4 @@
-//! All sockets at one moment: how many in each state, who holds them, how old they are.
+//! All sockets at one time: counts by state, owners, ages.
 
 mod age;
 mod record;
@@ -81,7 +81,7 @@ impl SocketSummary {
         Self { ts, netns, by, counts: HashMap::new(), close_wait: Vec::new(), total: 0 }
     }
 
-    /// Counts one socket, or takes in the clocks.
+    /// Counts one socket, or reads the clocks.
     pub fn add(&mut self, entry: &SockEntry, hz: &mut Hz) {
         if entry.state == 0 {
             hz.observe(entry.ktime, entry.jiffies);

@@ -7,7 +7,7 @@ use crate::tcp_state::TcpState;
 use crate::wire::SockEntry;
 
 record! {
-    /// tcpstates --summary: so many sockets in one state
+    /// tcpstates --summary: number of sockets in one state
     "sockets" Sockets known(netns) {
         /// one of the twelve states
         state: Option<TcpState>,

@@ -1,9 +1,9 @@
-//! Which changes are wanted, where the programs cannot know yet.
+//! Filters that programs cannot apply yet.
 
 use crate::tcp_state::TcpState::{Close, Closing, FinWait2, TimeWait};
 use crate::wire::{DURATION_UNKNOWN, StateEvent, StatesOptions};
 
-/// The filters that cannot be applied before a look has told what happened.
+/// The filters that can be applied only after a poll.
 #[derive(Debug, Clone, Copy)]
 pub struct TimeWaitFilter {
     /// Bit n: changes from or to state n; 0 = all.
@@ -13,14 +13,14 @@ pub struct TimeWaitFilter {
 }
 
 impl TimeWaitFilter {
-    /// What the programs were told.
+    /// The options of the programs.
     pub fn of(options: &StatesOptions) -> Self {
         Self { states: options.state_mask, slower: options.slower }
     }
 
     /// Whether a change passes.
     pub fn passes(self, event: &StateEvent) -> bool {
-        // The programs shift likewise.
+        // The programs shift the same way.
         let [old, new] = [event.old_state, event.new_state].map(|state| 1 << (state & 31));
         let long = event.duration != DURATION_UNKNOWN && event.duration >= self.slower;
         self.includes(old | new) && (self.slower == 0 || long)
@@ -31,8 +31,8 @@ impl TimeWaitFilter {
         self.includes(1 << TimeWait.number() | 1 << Close.number())
     }
 
-    /// Whether anything may pass that a look can tell.
-    pub fn looks(self) -> bool {
+    /// Whether a change found by polling can match.
+    pub fn needs_polls(self) -> bool {
         self.ends() || self.includes(1 << FinWait2.number() | 1 << Closing.number())
     }
 

@@ -5,7 +5,7 @@ use crate::kernel::attach::{Hook, Parameters};
 use crate::kernel::builders::{fentry, iterator, kprobe, plain, program};
 
 /// A timewait socket takes over a connection, moves on to `TIME_WAIT`, and is killed; by polling
-/// they are found in the inventory.
+/// they are found in the socket summary.
 ///
 /// Not `tcp_time_wait` itself: it also runs when no timewait socket can be allocated.
 pub static TIME_WAIT: Hook = Hook {

@@ -7,7 +7,7 @@
 //!
 //! A timewait socket of an orphan begins in `FIN_WAIT2`, until the peer's FIN comes.
 //!
-//! [`TimeWaits`] judges what the looks find; [`Poller`] takes them.
+//! [`TimeWaits`] judges what the polls find; [`Poller`] takes them.
 
 mod filter;
 pub mod hooks;
@@ -27,7 +27,7 @@ use netns::{NamespaceState, Pending, TimeWaitSocket, began, reopened, stamp};
 pub use filter::TimeWaitFilter;
 pub use poller::Poller;
 
-/// So many connections are remembered, held ones included; if there are as many, in up to 100 MB.
+/// Maximum number of connections, including held ones; they take up to 100 MB.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
 pub const ROOM: usize = 262_144;
 
@@ -62,7 +62,7 @@ pub struct TimeWaits {
     started: u64,
     room: usize,
     size: usize,
-    looks: u64,
+    poll_number: u64,
     namespaces: HashMap<u32, NamespaceState>,
     adjustments: Adjustments,
     ready: Vec<Shown>,
@@ -74,11 +74,11 @@ impl TimeWaits {
     pub fn new(wanted: TimeWaitFilter, polls: bool, started: u64) -> Self {
         Self {
             wanted,
-            polls: polls && wanted.looks(),
+            polls: polls && wanted.needs_polls(),
             started,
             room: ROOM,
             size: 0,
-            looks: 0,
+            poll_number: 0,
             namespaces: HashMap::new(),
             adjustments: Adjustments::default(),
             ready: Vec::new(),
@@ -128,10 +128,10 @@ impl TimeWaits {
     /// Begins a poll of a namespace. Events may be added meanwhile; it decides
     /// about those before.
     pub fn begin_look(&mut self, netns: u32) {
-        self.looks += 1;
+        self.poll_number += 1;
         let space = self.namespaces.entry(netns).or_default();
-        space.first = space.look == 0;
-        space.look = self.looks;
+        space.first = space.poll == 0;
+        space.poll = self.poll_number;
     }
 
     /// Adds one timewait socket of the current poll.
@@ -139,13 +139,13 @@ impl TimeWaits {
         let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
         if let Some(pending) = space.pending.get_mut(&entry.flow) {
             if entry.state == FinWait2.number() {
-                pending.seen = space.look;
+                pending.seen = space.poll;
             } else if pending.event.ts <= entry.ktime {
                 self.enter(entry);
             }
         } else if let Some(known) = space.known.get_mut(&entry.flow) {
             if known.is(entry) {
-                known.seen = space.look;
+                known.seen = space.poll;
             }
         } else if space.first && stamp(entry).is_some_and(|stamp| stamp < self.started) {
             self.take_preexisting(entry);
@@ -155,11 +155,11 @@ impl TimeWaits {
     /// Ends the poll of a namespace, at `CLOCK_MONOTONIC` `now`: what it has not found has ended.
     pub fn end_look(&mut self, netns: u32, now: u64) {
         let Some(space) = self.namespaces.get_mut(&netns) else { return };
-        let look = space.look;
+        let poll = space.poll;
         // The timewait socket of a later one may have been added behind the iterator.
-        let closed = |pending: &Pending| pending.seen != look && pending.after != look;
+        let closed = |pending: &Pending| pending.seen != poll && pending.after != poll;
         let closed: Vec<_> = space.pending.extract_if(|_, pending| closed(pending)).collect();
-        let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != look).collect();
+        let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != poll).collect();
         if space.pending.is_empty() && space.known.is_empty() {
             self.namespaces.remove(&netns);
         }
@@ -198,7 +198,7 @@ impl TimeWaits {
             return self.show(*event, false, true);
         }
         let space = self.namespaces.entry(event.flow.netns).or_default();
-        let pending = Pending { event: *event, counted: true, after: space.look, seen: 0 };
+        let pending = Pending { event: *event, counted: true, after: space.poll, seen: 0 };
         space.pending.insert(event.flow, pending);
         self.size += 1;
     }
@@ -227,7 +227,7 @@ impl TimeWaits {
         let event = pending.enters(entry);
         self.size -= 1;
         if self.wanted.ends() {
-            let known = TimeWaitSocket::since(&event, space.look);
+            let known = TimeWaitSocket::since(&event, space.poll);
             self.size += usize::from(space.known.insert(entry.flow, known).is_none());
         }
         self.show(event, true, pending.counted);
@@ -244,9 +244,9 @@ impl TimeWaits {
             return;
         }
         let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
-        let pending = Pending::preexisting(entry, space.look);
+        let pending = Pending::preexisting(entry, space.poll);
         if entry.state == TimeWait.number() {
-            space.known.insert(entry.flow, TimeWaitSocket::since(&pending.event, space.look));
+            space.known.insert(entry.flow, TimeWaitSocket::since(&pending.event, space.poll));
         } else {
             space.pending.insert(entry.flow, pending);
         }

@@ -40,7 +40,7 @@ pub struct TimeWaitSocket {
 #[derive(Debug, Default)]
 pub struct NamespaceState {
     /// Number of the last or current poll; 0 = none.
-    pub look: u64,
+    pub poll: u64,
     /// It is the first.
     pub first: bool,
     /// What is held back.
@@ -51,12 +51,12 @@ pub struct NamespaceState {
 
 impl Pending {
     /// What a timewait socket from before our time, still in `FIN_WAIT2`, would have closed with.
-    pub fn preexisting(entry: &SockEntry, look: u64) -> Self {
+    pub fn preexisting(entry: &SockEntry, poll: u64) -> Self {
         let mut event = StateEvent::default();
         (event.ts, event.duration) = (stamp(entry).unwrap_or(entry.ktime), DURATION_UNKNOWN);
         (event.old_state, event.new_state) = (FinWait2.number(), Close.number());
         event.flow = entry.flow;
-        Self { event, counted: false, after: look, seen: look }
+        Self { event, counted: false, after: poll, seen: poll }
     }
 
     /// The change to `TIME_WAIT` that a poll has found. Without a timestamp, only an upper bound
@@ -85,9 +85,9 @@ impl Pending {
 
 impl TimeWaitSocket {
     /// The connection that `event` has put into `TIME_WAIT`.
-    pub fn since(event: &StateEvent, look: u64) -> Self {
+    pub fn since(event: &StateEvent, poll: u64) -> Self {
         let StateEvent { ts, cookie, cgroup, pid, comm, .. } = *event;
-        Self { since: ts, cookie, cgroup, pid, comm, seen: look }
+        Self { since: ts, cookie, cgroup, pid, comm, seen: poll }
     }
 
     /// Whether a poll entry is this one. A later socket of the same endpoints may be there, if the

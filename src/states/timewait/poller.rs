@@ -1,4 +1,4 @@
-//! When to look at the timewait sockets, and in which namespaces.
+//! When to poll the timewait sockets, and in which namespaces.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -16,24 +16,24 @@ use crate::wire::{Record as _, SockEntry};
 /// stop filling while a hundred thousand are read.
 const STRETCH: u64 = 1024;
 
-/// What is to be done between stretches: take in the events that have come.
+/// Work between batches: read pending events.
 pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut TimeWaits) -> Result<()>;
 
-/// Takes looks, one an interval.
+/// Polls once per interval.
 #[derive(Debug)]
 pub struct Poller {
     ticker: Ticker,
     next: Instant,
     namespaces: Namespaces,
-    told: bool,
+    reported: bool,
 }
 
 impl Poller {
-    /// The first regular look is due one interval from now.
+    /// The first regular poll is due one interval from now.
     pub fn every(interval: Duration) -> Self {
         let mut ticker = Ticker::new(interval);
         let next = ticker.next_end();
-        Self { ticker, next, namespaces: Namespaces::default(), told: false }
+        Self { ticker, next, namespaces: Namespaces::default(), reported: false }
     }
 
     /// Whether an interval has passed since this was last true.
@@ -45,7 +45,7 @@ impl Poller {
         due
     }
 
-    /// Looks at one namespace before anything has happened there; 0 is the tool's own.
+    /// Polls one namespace before any event there; 0 is the tool's own.
     ///
     /// # Errors
     /// /proc is not there, or those of `meanwhile`.
@@ -57,12 +57,12 @@ impl Poller {
         meanwhile: Meanwhile<'_>,
     ) -> Result<()> {
         let netns = if netns == 0 { Netns::own()?.inode() } else { netns };
-        // If it cannot be done, that is told as soon as something is missed for it.
-        self.look(session, waits, netns, meanwhile).map(drop)
+        // A failure is reported when it first causes a miss.
+        self.poll(session, waits, netns, meanwhile).map(drop)
     }
 
-    /// Looks at every namespace in which something may be found. Returns a remark for the user
-    /// the first time that one cannot be looked at.
+    /// Polls every namespace that may have changes. Returns a note for the user the first time
+    /// that one cannot be polled.
     ///
     /// # Errors
     /// Those of `meanwhile`.
@@ -74,17 +74,17 @@ impl Poller {
     ) -> Result<Option<String>> {
         let mut remark = None;
         for netns in waits.namespaces() {
-            if let Some(obstacle) = self.look(session, waits, netns, meanwhile)? {
+            if let Some(obstacle) = self.poll(session, waits, netns, meanwhile)? {
                 remark = Some(format!(
                     "TIME_WAIT is not shown in namespaces that cannot be entered: {obstacle:#}"
                 ));
             }
         }
-        Ok(remark.filter(|_| !mem::replace(&mut self.told, true)))
+        Ok(remark.filter(|_| !mem::replace(&mut self.reported, true)))
     }
 
-    /// A look; returns what was in its way.
-    fn look(
+    /// One poll; returns the obstacle, if any.
+    fn poll(
         &mut self,
         session: &Session,
         waits: &mut TimeWaits,
@@ -103,12 +103,12 @@ impl Poller {
                 between = meanwhile(waits);
             }
         };
-        let look = || session.iterate(&TIME_WAIT, size_of::<SockEntry>(), each);
-        let looked = namespace.and_then(|namespace| namespace.within(look));
-        match &looked {
+        let poll = || session.iterate(&TIME_WAIT, size_of::<SockEntry>(), each);
+        let polled = namespace.and_then(|namespace| namespace.within(poll));
+        match &polled {
             Ok(()) => waits.end_look(netns, monotonic_now()),
             Err(_) => waits.skip_namespace(netns),
         }
-        between.map(|()| looked.err())
+        between.map(|()| polled.err())
     }
 }

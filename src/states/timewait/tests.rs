@@ -66,7 +66,7 @@ fn shown(waits: &mut TimeWaits) -> Vec<Change> {
 }
 
 /// A poll that ends 1 ms after `now` and finds these.
-fn look(waits: &mut TimeWaits, now: u64, entries: &[SockEntry]) -> Vec<Change> {
+fn poll(waits: &mut TimeWaits, now: u64, entries: &[SockEntry]) -> Vec<Change> {
     waits.begin_look(NETNS);
     for entry in entries {
         waits.see(entry);
@@ -85,15 +85,15 @@ fn found_sockets_enter_time_wait_and_others_close() {
     waits.take(&closing(at(5), 1));
     waits.take(&closing(at(5) + 1, 2));
     assert_eq!(shown(&mut waits), [], "held back");
-    let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    let found = poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     let expected = [
         (5.0, 1, FinWait2, TimeWait, Some(5), true),
         (5.000_000_001, 2, FinWait2, Close, Some(5), false),
     ];
     assert_eq!(found, expected);
     assert_eq!(waits.adjustments(), Adjustments::default());
-    assert_eq!(look(&mut waits, at(7), &[entry(at(7), 1, TimeWait, at(5))]), []);
-    let ended = look(&mut waits, at(65), &[]);
+    assert_eq!(poll(&mut waits, at(7), &[entry(at(7), 1, TimeWait, at(5))]), []);
+    let ended = poll(&mut waits, at(65), &[]);
     assert_eq!(ended, [(65.001, 1, TimeWait, Close, Some(60_001), true)]);
     assert_eq!(waits.adjustments(), Adjustments { found: 1, ..Adjustments::default() });
     assert!(waits.namespaces().is_empty(), "nothing is left to poll");
@@ -109,7 +109,7 @@ fn a_poll_ignores_closes_that_arrive_during_it() {
     waits.see(&entry(at(6), 2, TimeWait, at(5)));
     waits.end_look(NETNS, at(7));
     assert_eq!(shown(&mut waits), [(5.0, 2, FinWait2, TimeWait, Some(5), true)]);
-    assert_eq!(look(&mut waits, at(8), &[]).len(), 2);
+    assert_eq!(poll(&mut waits, at(8), &[]).len(), 2);
 }
 
 #[test]
@@ -138,8 +138,8 @@ fn an_orphan_waits_for_the_fin_of_its_peer() {
         waits.take(&closing(at(5), lport));
     }
     let orphans = [1, 2, 3].map(|lport| entry(at(6), lport, FinWait2, at(5)));
-    assert_eq!(look(&mut waits, at(6), &orphans), [], "no change of state yet");
-    let found = look(
+    assert_eq!(poll(&mut waits, at(6), &orphans), [], "no change of state yet");
+    let found = poll(
         &mut waits,
         at(7),
         // The peer's FIN came after 1.5 s.
@@ -152,7 +152,7 @@ fn an_orphan_waits_for_the_fin_of_its_peer() {
     assert_eq!(found, expected);
     waits.give_up();
     assert_eq!(waits.adjustments(), Adjustments { void: 1, ..Adjustments::default() });
-    let left = look(&mut waits, at(8), &[]);
+    let left = poll(&mut waits, at(8), &[]);
     assert_eq!(left, [(8.001, 1, TimeWait, Close, Some(1_501), true)]);
 }
 
@@ -160,7 +160,7 @@ fn an_orphan_waits_for_the_fin_of_its_peer() {
 fn without_a_timestamp_the_poll_time_is_used() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
-    let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, None)]);
+    let found = poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, None)]);
     assert_eq!(found, [(6.0, 1, FinWait2, TimeWait, Some(1_005), true)]);
 }
 
@@ -170,8 +170,8 @@ fn older_timewait_sockets_are_shown_when_they_end() {
     let unknown = entry(at(1), 3, TimeWait, None);
     let mut waits = polling(ALL);
     assert!(waits.wants_older());
-    assert_eq!(look(&mut waits, at(1), &[old[0], old[1], unknown]), []);
-    let found = look(&mut waits, at(2), &[entry(at(2), 2, TimeWait, at(1) + 500 * MS)]);
+    assert_eq!(poll(&mut waits, at(1), &[old[0], old[1], unknown]), []);
+    let found = poll(&mut waits, at(2), &[entry(at(2), 2, TimeWait, at(1) + 500 * MS)]);
     let expected =
         [(1.5, 2, FinWait2, TimeWait, None, true), (2.001, 1, TimeWait, Close, Some(2_001), true)];
     assert_eq!(found, expected);
@@ -179,30 +179,30 @@ fn older_timewait_sockets_are_shown_when_they_end() {
 
     let mut owned = TimeWaits::new(ALL, true, 0);
     assert!(!owned.wants_older());
-    look(&mut owned, at(1), &old);
-    assert_eq!(look(&mut owned, at(2), &[]), [], "their owner is unknown");
+    poll(&mut owned, at(1), &old);
+    assert_eq!(poll(&mut owned, at(2), &[]), [], "their owner is unknown");
 }
 
 #[test]
 fn timewait_without_seen_start_is_ignored_later() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
-    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     // The event of the second was lost or filtered.
     let both = [entry(at(7), 1, TimeWait, at(5)), entry(at(7), 2, TimeWait, at(6))];
-    assert_eq!(look(&mut waits, at(7), &both), []);
-    assert_eq!(look(&mut waits, at(8), &both[..1]), []);
+    assert_eq!(poll(&mut waits, at(7), &both), []);
+    assert_eq!(poll(&mut waits, at(8), &both[..1]), []);
     // The same for one that replaced the first.
-    let ended = look(&mut waits, at(9), &[entry(at(9), 1, TimeWait, at(8) + 500 * MS)]);
+    let ended = poll(&mut waits, at(9), &[entry(at(9), 1, TimeWait, at(8) + 500 * MS)]);
     assert_eq!(ended, [(9.001, 1, TimeWait, Close, Some(4_001), true)]);
-    assert_eq!(look(&mut waits, at(10), &[]), []);
+    assert_eq!(poll(&mut waits, at(10), &[]), []);
 }
 
 #[test]
 fn a_new_connection_of_the_same_endpoints_ends_time_wait() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
-    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     // A connect may still be refused these ports.
     waits.take(&event(at(6), 1, Close, SynSent));
     assert_eq!(shown(&mut waits), [(6.0, 1, Close, SynSent, Some(5), false)]);
@@ -212,7 +212,7 @@ fn a_new_connection_of_the_same_endpoints_ends_time_wait() {
         (6.007, 1, SynSent, Established, Some(5), false),
     ];
     assert_eq!(shown(&mut waits), expected);
-    assert!(look(&mut waits, at(7), &[]).is_empty(), "reported once");
+    assert!(poll(&mut waits, at(7), &[]).is_empty(), "reported once");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_second_close_resolves_the_first() {
     waits.take(&closing(at(5), 1));
     waits.take(&closing(at(5) + 500 * MS, 1));
     assert_eq!(shown(&mut waits), [(5.0, 1, FinWait2, Close, Some(5), false)]);
-    let found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5) + 500 * MS)]);
+    let found = poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5) + 500 * MS)]);
     assert_eq!(found, [(5.5, 1, FinWait2, TimeWait, Some(5), true)]);
     waits.take(&closing(at(6) + 500 * MS, 1));
     assert_eq!(shown(&mut waits), [(6.495, 1, TimeWait, Close, Some(995), true)]);
@@ -247,8 +247,8 @@ fn filters_apply_to_the_outcome() {
         let mut waits = polling(wanted);
         waits.take(&closing(at(5), 1));
         waits.take(&closing(at(5), 2));
-        let mut found = look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
-        found.extend(look(&mut waits, at(66), &[]));
+        let mut found = poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+        found.extend(poll(&mut waits, at(66), &[]));
         let mut steps: Vec<_> = found.iter().map(|&(_, _, old, new, ..)| (old, new)).collect();
         steps.sort_unstable_by_key(|step| (step.0 == TimeWait, step.1 == Close));
         assert_eq!(steps, expected, "{wanted:?}");
@@ -272,7 +272,7 @@ fn nothing_is_held_without_polling() {
 fn in_a_removed_namespace_lines_show_close() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
-    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     waits.take(&closing(at(6), 2));
     waits.begin_look(NETNS);
     waits.skip_namespace(NETNS);
@@ -290,10 +290,10 @@ fn a_full_table_shows_close_and_counts_untracked() {
     }
     assert_eq!(shown(&mut waits), [(5.0, 3, FinWait2, Close, Some(5), false)]);
     assert_eq!(waits.adjustments(), Adjustments { untracked: 1, ..Adjustments::default() });
-    look(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
+    poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     assert_eq!(waits.size, 1);
     waits.take(&closing(at(7), 4));
     assert_eq!(shown(&mut waits), [], "there is room again");
-    assert_eq!(look(&mut waits, at(8), &[]).len(), 2);
+    assert_eq!(poll(&mut waits, at(8), &[]).len(), 2);
     assert_eq!(waits.size, 0);
 }

@@ -29,13 +29,13 @@ const BATCH: Duration = Duration::from_millis(40);
 struct Changes {
     ring: Ring<StateEvent>,
     waits: TimeWaits,
-    looks: Poller,
+    polls: Poller,
     ready: Vec<Shown>,
     cgroups: CgroupNames,
     left: u64,
 }
 
-/// Prints state changes until it is told to stop.
+/// Prints state changes until stopped.
 pub fn run(asked: &Asked) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
     let wanted = TimeWaitFilter::of(&args.states_options());
@@ -48,7 +48,7 @@ pub fn run(asked: &Asked) -> Result<ExitCode> {
     let mut changes = Changes {
         ring: Ring::new(&map, StateEvent::read)?,
         waits: TimeWaits::new(wanted, polls, started),
-        looks: Poller::every(interval),
+        polls: Poller::every(interval),
         ready: Vec::new(),
         cgroups: CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten()),
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
@@ -56,18 +56,18 @@ pub fn run(asked: &Asked) -> Result<ExitCode> {
     let mut work = || -> Result<()> {
         running.printer.begin::<StateChange>(&TableView::default())?;
         changes.print_events(&mut running, false)?;
-        // The first look may take a while.
+        // The first poll may take a while.
         running.printer.flush()?;
         if changes.waits.wants_older() {
             let netns = filter.netns.unwrap_or(0);
-            let Changes { ring, waits, looks, .. } = &mut changes;
-            looks.first(&running.session, waits, netns, &mut |waits| keep_up(ring, waits))?;
+            let Changes { ring, waits, polls, .. } = &mut changes;
+            polls.first(&running.session, waits, netns, &mut |waits| keep_up(ring, waits))?;
         }
         loop {
             let wake = running.rest_for_events(BATCH.min(interval))?;
             changes.print_events(&mut running, false)?;
-            if changes.looks.due() {
-                changes.look(&mut running)?;
+            if changes.polls.due() {
+                changes.poll(&mut running)?;
             }
             running.printer.flush()?;
             if wake != Wake::Work || changes.left == 0 || running.is_over() {
@@ -78,7 +78,7 @@ pub fn run(asked: &Asked) -> Result<ExitCode> {
     let worked = work();
     running.finish(worked, |running| {
         changes.print_events(running, true)?;
-        changes.look(running)?;
+        changes.poll(running)?;
         changes.waits.give_up();
         report(running, &changes.waits);
         Ok(())
@@ -103,10 +103,10 @@ impl Changes {
         })
     }
 
-    /// Prints what a look at the timewait sockets tells.
-    fn look(&mut self, running: &mut Running) -> Result<()> {
-        let Self { ring, waits, looks, ready, cgroups, left } = self;
-        let remark = looks.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
+    /// Prints the changes that a poll of the timewait sockets finds.
+    fn poll(&mut self, running: &mut Running) -> Result<()> {
+        let Self { ring, waits, polls, ready, cgroups, left } = self;
+        let remark = polls.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
         waits.take_ready(ready);
         print(running, ready, cgroups, left, WallClock::now())?;
         report(running, waits);
@@ -127,7 +127,7 @@ fn report(running: &mut Running, waits: &TimeWaits) {
     });
 }
 
-/// Takes in the events of the time that a look takes; they are printed after it.
+/// Reads the events during a poll; they are printed after it.
 fn keep_up(ring: &mut Ring<StateEvent>, waits: &mut TimeWaits) -> Result<()> {
     ring.drain(|batch| {
         for event in batch {

@@ -1,4 +1,4 @@
-//! tcpstates: every TCP state change, or with --summary how many sockets are in which state.
+//! tcpstates: every TCP state change, or with --summary the sockets in each state.
 
 mod events;
 mod summary;

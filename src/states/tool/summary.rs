@@ -1,4 +1,4 @@
-//! How many sockets are in each state.
+//! Sockets in each state.
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::tool::Running;
 use crate::wait::Wake;
 use crate::wire::{Record as _, SockEntry};
 
-/// The two clocks must be seen this far apart to tell how long a jiffy is.
+/// Minimum distance of two clock readings to measure a jiffy.
 const CLOCKS_APART: Duration = Duration::from_millis(60);
 
 /// Prints the summary every interval.

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 mod actor;
 mod ask;
 mod churn;
+mod connects;
 mod hold;
-mod knock;
 mod life;
 mod listen;
 mod named;
@@ -37,7 +37,7 @@ enum Load {
     /// Requests that the server sleeps over
     Ask(ask::Ask),
     /// Connects that fail, or succeed late
-    Knock(knock::Knock),
+    Connects(connects::Connects),
     /// Conversations of every shape, with the latencies that they must show
     Talk(talk::Talk),
     /// A scripted life of connections that end in every manner, with the expected transitions
@@ -105,7 +105,7 @@ fn main() -> Result<()> {
         Load::Churn(load) => load.run(),
         Load::Reqresp(load) => load.run(),
         Load::Ask(load) => load.run(),
-        Load::Knock(load) => load.run(),
+        Load::Connects(load) => load.run(),
         Load::Talk(load) => load.run(),
         Load::Life(load) => load.run(),
         Load::Hold(load) => load.run(),

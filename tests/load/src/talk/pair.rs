@@ -28,7 +28,7 @@ pub struct Case {
     pub services: Vec<Bounds>,
     /// Bytes of each response's request.
     pub sent: Vec<usize>,
-    /// Segments of each request sent again, at least.
+    /// Segments of each request retransmitted, at least.
     pub retrans: u64,
     /// The answer comes after the client's FIN.
     pub half_closed: bool,

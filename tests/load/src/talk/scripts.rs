@@ -223,7 +223,7 @@ impl Pair {
         let answer = send(&self.server)?;
         let read = recv(&self.client, BYTES)?;
         self.response(request, answer, read, BYTES);
-        // It comes when it is sent again, between the two.
+        // It comes when it is retransmitted, between the two.
         self.service(request, came, answer);
         self.case.retrans = 1;
         Ok(())

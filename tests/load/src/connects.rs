@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the kernel waits for the answer to a SYN before it sends another one, about.
 const SYN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Arguments of `tcpload knock`.
+/// Arguments of `tcpload connects`.
 #[derive(Args)]
-pub struct Knock {
+pub struct Connects {
     /// Connects to a port without a listener
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=1000))]
     refused: u64,
@@ -40,17 +40,17 @@ struct Report {
     given_up: u64,
     /// Of the late one.
     late_port: u16,
-    /// SYNs it sent again, at least.
+    /// SYNs it retransmitted, at least.
     late_retries: u64,
     /// From before `connect()` to established, as its caller saw it.
     late_ns: u64,
 }
 
-impl Knock {
+impl Connects {
     /// Knocks and prints the report.
     pub fn run(self) -> Result<()> {
         actor::rename(b"knocker")?;
-        let mut report = Report { kind: "knock", pid: std::process::id(), ..Report::default() };
+        let mut report = Report { kind: "connects", pid: std::process::id(), ..Report::default() };
         let free = sock::listen(local(0), false)?.local_addr()?;
         for _ in 0..self.refused {
             match TcpStream::connect(free) {
