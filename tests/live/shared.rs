@@ -209,13 +209,14 @@ fn jq() -> Result<()> {
             let copy = pipe.map(|mut out| thread::spawn(move || io::copy(&mut out, &mut file)));
             let longer = |than| Ok((fs::metadata(&path)?.len() > than).then_some(()));
             until("the first line is there", || longer(0))?;
-            let _opened = Running::start(&netns, "churn --seconds 600")?;
-            let _exchanged = Running::start(&netns, "reqresp --seconds 600")?;
+            let opened = Running::start(&netns, "churn --seconds 600")?;
+            let exchanged = Running::start(&netns, "reqresp --seconds 600")?;
             // In the middle of its work.
             let before = fs::metadata(&path)?.len();
             let printed = until("it prints", || longer(before));
             let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
             rustix::process::kill_process(pid.context("pid")?, signal)?;
+            drop((opened, exchanged));
             child.wait()?;
             printed.with_context(|| format!("{tool} {flags}"))?;
             if let Some(copy) = copy {
