@@ -78,7 +78,7 @@ fn in_object(bytes: &[u8]) -> BTreeSet<Program> {
         .collect()
 }
 
-/// Both ways: a table names no program that is missing or attached elsewhere, and an object has no
+/// In both directions: a table names no program that is missing or attached elsewhere, and an object has no
 /// program that no table of its tool names.
 #[test]
 fn hook_tables_and_objects_have_the_same_programs_and_targets() {

@@ -97,7 +97,7 @@ impl Measurement for Asked {
             map_sizes: vec![(maps::COUNTS, keys)],
             verbose: args.common.output.verbose,
         };
-        setup.tell(&CountOptions { by: args.by.as_wire() as u32 });
+        setup.set_options(&CountOptions { by: args.by.as_wire() as u32 });
         Ok(setup)
     }
 }

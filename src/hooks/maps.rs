@@ -5,7 +5,7 @@ use crate::kernel::map::MapDef;
 macro_rules! maps {
     ($($(#[$doc:meta])* $map:ident = $name:literal;)*) => {
         $($(#[$doc])* pub const $map: MapDef = MapDef::new($name);)*
-        /// All of them; `tests/layers.rs` looks for each in the compiled objects.
+        /// All of them; `tests/layers.rs` finds each in the compiled objects.
         pub const ALL: &[MapDef] = &[$($map),*];
     };
 }

@@ -28,7 +28,7 @@ pub struct Setup {
     pub filter: wire::Filter,
     /// What all programs are reported.
     pub options: wire::Options,
-    /// What the subjects of the object are reported: sections and their contents, see [`Setup::tell`].
+    /// Options of the object's subjects: sections and their contents, see [`Setup::set_options`].
     pub subjects: Vec<(&'static str, Vec<u8>)>,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
     pub map_sizes: Vec<(MapDef, u32)>,
@@ -43,7 +43,7 @@ impl Setup {
     }
 
     /// Gives the programs of a subject their options.
-    pub fn tell<S: Section>(&mut self, options: &S) {
+    pub fn set_options<S: Section>(&mut self, options: &S) {
         self.subjects.push((S::NAME, options.as_bytes().to_vec()));
     }
 }

@@ -14,7 +14,7 @@ pub fn settle(setup: &mut Setup, mut options: LatencyOptions, plan: &Plan, track
         options.kinds &= !LatencyKind::Accept.bit();
     }
     options.send_returns = u32::from(plan.programs_of(&SEND_BEGIN).any(sends_return));
-    setup.tell(&options);
+    setup.set_options(&options);
     setup.size_if(plan.use_hash, maps::EXCHANGES_HASH, track_max);
     keep_accept_waits(setup, plan);
 }

@@ -11,7 +11,7 @@ use crate::wire::{Flow, LISTENER_V6ONLY, ListenCause, ListenEvent, Listener, Own
 /// Drops of one listener and cause within this time, ns, share one line.
 const BATCH_NS: u64 = 1_000_000;
 
-/// What records call a cause; they do not tell of SYN-ACKs that are retransmitted.
+/// The record value of a cause; retransmitted SYN-ACKs have none.
 fn cause(number: u32) -> Option<Cause> {
     match ListenCause::from_number(number)? {
         ListenCause::Other => Some(Cause::Other),

@@ -8,7 +8,7 @@ use crate::wire::ListenOptions;
 /// Tells the programs how children and waits can be seen, and whether to send each dropped
 /// connection.
 pub fn settle(setup: &mut Setup, plan: &Plan, events: bool) {
-    setup.tell(&ListenOptions {
+    setup.set_options(&ListenOptions {
         events: u32::from(events),
         // If no function shows a child, its socket storage does: a copy of its listener's.
         child_storage: u32::from(!plan.use_hash && plan.method_of(&CHILD).is_none()),

@@ -64,7 +64,7 @@ impl<R> Column<R> {
 
 /// What tables are made of: an event or a line of a summary.
 pub trait Row: Sized + 'static {
-    /// What tells its tables from others'.
+    /// Identifies its tables.
     const NAME: &'static str;
     /// Its columns in order.
     fn columns() -> &'static [Column<Self>];

@@ -23,7 +23,7 @@ pub fn settle(
     // If TIME_WAIT is polled, the closes that may lead there are marked, the summary is of timewait
     // sockets alone, and those of different namespaces must not be mixed up.
     let polls = u32::from(plan.method_of(&TIME_WAIT) == Some(AttachMethod::Iterator));
-    setup.tell(&StatesOptions {
+    setup.set_options(&StatesOptions {
         mark_closing: polls,
         timewait_only: polls,
         know_end_cause: u32::from(plan.method_of(&TIME_WAIT_CAUSE).is_some()),

@@ -129,7 +129,7 @@ fn filters() -> Result<()> {
 }
 
 /// Every kind of filter, in as few runs of the tool as there can be: kernels differ in where they have
-/// what filters look at, and each run takes its time where they are emulated.
+/// what filters match, and each run takes its time where they are emulated.
 fn filters_together() -> Result<()> {
     let cases: [Case; 3] = [
         ("--lport 1-45000 --laddr 127.0.0.0/8 -4", |one| {

@@ -28,7 +28,7 @@ pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf
 
 /// Bytes for the final records of listeners; no event is sent.
 const RING: u32 = 1 << 20;
-/// Listeners that are told apart.
+/// Maximum number of listeners.
 const LISTENERS: u32 = 4_096;
 
 /// What the small tools want that sum up, each place once.
@@ -105,7 +105,7 @@ impl Measurement for Everything {
             verbose: self.verbose,
         };
         let by = GroupBy::Connection.as_wire() as u32;
-        setup.tell(&CountOptions { by });
+        setup.set_options(&CountOptions { by });
         let states_options = StatesOptions::default();
         states::settle::settle(&mut setup, states_options, plan, facts, measure.track_max);
         latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);
