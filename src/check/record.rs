@@ -42,7 +42,7 @@ pub struct PassedOver {
     /// Why it does not.
     pub reason: String,
     /// Which it is.
-    pub rung: AttachMethod,
+    pub attach: AttachMethod,
 }
 
 record! {
@@ -58,7 +58,7 @@ record! {
         required: bool,
         /// `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`; null: none
         #[serde(deserialize_with = "word")]
-        rung: Option<AttachMethod>,
+        attach: Option<AttachMethod>,
         /// what it attaches to
         places: Words,
         /// the BPF programs
@@ -116,11 +116,11 @@ impl HookRecord {
             mode: tool.mode.map(Cow::from),
             hook: hook.name.into(),
             required: hook.required,
-            rung: hook.method,
+            attach: hook.method,
             places: words(hook.places.iter().copied()),
             programs: words(hook.programs.iter().copied()),
             passed_over: passed_over
-                .map(|(rung, reason)| PassedOver { reason: reason.clone(), rung: *rung })
+                .map(|(method, reason)| PassedOver { reason: reason.clone(), attach: *method })
                 .collect(),
         }
     }

@@ -21,7 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("it_says_what_the_tools_do", as_the_tools),
     ("its_plan_is_what_the_tools_do", as_planned),
     ("so_it_does_of_sockets_in_a_hash_map", in_a_hash_map),
-    ("a_forced_rung_ends_as_the_tools_do", forced),
+    ("a_forced_method_ends_as_the_tools_do", forced),
     ("facts_are_a_fixture", fixture),
     ("a_plan_loads_nothing", plan_only),
     ("an_ordinary_user_gets_the_plan", ordinary_user),
@@ -78,7 +78,7 @@ fn of_kind(said: &Output, kind: &str) -> Result<Vec<Value>> {
 fn probes(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
     let own = hooks.iter().filter(|hook| hook["tool"] == *tool && hook["mode"] == *mode);
     own.map(|hook| {
-        let method = if hook["rung"].is_null() { "-".into() } else { hook["rung"].clone() };
+        let method = if hook["attach"].is_null() { "-".into() } else { hook["attach"].clone() };
         (hook["hook"].as_str().unwrap_or_default().to_owned(), method)
     })
     .collect()

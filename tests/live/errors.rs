@@ -19,7 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("an_ordinary_user_is_told_the_capabilities", ordinary_user),
     ("file_capabilities_are_enough", file_capabilities),
     ("a_user_namespace_is_named", user_namespace),
-    ("a_forced_rung_that_is_not_there", forced_rung),
+    ("a_forced_method_that_is_not_there", forced_method),
     ("a_full_disk", full_disk),
     ("strict_turns_loss_into_failure", strict),
 ];
@@ -159,7 +159,7 @@ fn user_namespace() -> Result<()> {
     Ok(())
 }
 
-fn forced_rung() -> Result<()> {
+fn forced_method() -> Result<()> {
     for tool in tools().map(TheTool::name) {
         for method in ["fentry", "kprobe"] {
             let mut command = Command::new(path_of(tool));
