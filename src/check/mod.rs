@@ -21,6 +21,7 @@ pub use args::Args;
 pub use machine::Machine;
 pub use record::{FactsRecord, HookRecord, PassedOver, ToolRecord};
 pub use symbols::{Symbols, similar};
+pub use text::text;
 pub use tool::TcpscopeCheck;
 
 /// This tool's name.

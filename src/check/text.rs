@@ -11,178 +11,168 @@ const WIDTH: usize = 100;
 /// Room for the names on the left: two blanks, the longest, two blanks.
 const INDENT: usize = 19;
 
-impl Report {
-    /// All of it.
-    pub fn text(&self) -> String {
-        let mut page = Page::default();
-        let (release, machine) = (&self.facts.release, &self.machine.machine);
-        let version = env!("CARGO_PKG_VERSION");
-        page.line(&format!("{NAME} {version}, kernel {release}, {machine}"));
-        self.kernel(&mut page);
-        self.rights(&mut page);
-        let mut said = None;
-        for tool in &self.tools {
-            self.tool(tool, &mut said, &mut page);
-        }
-        self.missing_functions(&mut page);
-        page.title(&self.conclusion());
-        page.text
+/// All of a report.
+pub fn text(report: &Report) -> String {
+    let mut page = Page::default();
+    let (release, machine) = (&report.facts.release, &report.machine.machine);
+    let version = env!("CARGO_PKG_VERSION");
+    page.line(&format!("{NAME} {version}, kernel {release}, {machine}"));
+    kernel(report, &mut page);
+    rights(report, &mut page);
+    let mut said = None;
+    for tool in &report.tools {
+        show_tool(report, tool, &mut said, &mut page);
     }
+    missing_functions(report, &mut page);
+    page.title(&conclusion(report));
+    page.text
+}
 
-    fn kernel(&self, page: &mut Page) {
-        let Facts { btf, fentry_refused, kprobe_refused, lockdown, .. } = &self.facts;
-        page.title("Kernel");
-        page.entry("BTF", if *btf { "yes" } else { "no" });
-        page.entry("fentry", fentry_refused.as_deref().unwrap_or("yes"));
-        page.entry("kprobes", kprobe_refused.as_deref().unwrap_or("yes"));
+fn kernel(report: &Report, page: &mut Page) {
+    let Facts { btf, fentry_refused, kprobe_refused, lockdown, .. } = &report.facts;
+    page.title("Kernel");
+    page.entry("BTF", if *btf { "yes" } else { "no" });
+    page.entry("fentry", fentry_refused.as_deref().unwrap_or("yes"));
+    page.entry("kprobes", kprobe_refused.as_deref().unwrap_or("yes"));
+    page.entry(
+        "lockdown",
+        match lockdown {
+            Lockdown::None => "none known",
+            Lockdown::Integrity => "integrity",
+            Lockdown::Confidentiality => "confidentiality",
+        },
+    );
+    if *btf {
         page.entry(
-            "lockdown",
-            match lockdown {
-                Lockdown::None => "none known",
-                Lockdown::Integrity => "integrity",
-                Lockdown::Confidentiality => "confidentiality",
+            "socket storage",
+            if report.facts.socket_storage() {
+                "yes"
+            } else {
+                "no: socket state is kept in a hash map"
             },
         );
-        if *btf {
-            page.entry(
-                "socket storage",
-                if self.facts.socket_storage() {
-                    "yes"
-                } else {
-                    "no: socket state is kept in a hash map"
-                },
-            );
-            page.entry("socket cookies", yes(self.facts.socket_cookie()));
-        }
-        if let Some(modules) = &self.machine.security_modules {
-            page.entry("security", &modules.replace(',', ", "));
-        }
+        page.entry("socket cookies", yes(report.facts.socket_cookie()));
     }
+    if let Some(modules) = &report.machine.security_modules {
+        page.entry("security", &modules.replace(',', ", "));
+    }
+}
 
-    fn rights(&self, page: &mut Page) {
-        page.title("Rights");
-        page.entry("user", if self.facts.root { "root" } else { "not root" });
+fn rights(report: &Report, page: &mut Page) {
+    page.title("Rights");
+    page.entry("user", if report.facts.root { "root" } else { "not root" });
+    page.entry("user namespace", if report.facts.init_userns { "initial" } else { "unprivileged" });
+    let missing = report.facts.missing_capabilities();
+    for capability in ["CAP_BPF", "CAP_PERFMON"] {
         page.entry(
-            "user namespace",
-            if self.facts.init_userns { "initial" } else { "unprivileged" },
+            capability,
+            match (missing.contains(&capability), report.facts.init_userns) {
+                (true, _) => "no",
+                (false, true) => "yes",
+                (false, false) => "only inside this namespace",
+            },
         );
-        let missing = self.facts.missing_capabilities();
-        for capability in ["CAP_BPF", "CAP_PERFMON"] {
-            page.entry(
-                capability,
-                match (missing.contains(&capability), self.facts.init_userns) {
-                    (true, _) => "no",
-                    (false, true) => "yes",
-                    (false, false) => "only inside this namespace",
-                },
-            );
-        }
-        if self.machine.seccomp == Some(true) {
-            page.entry("seccomp", "a filter is active, usually a container's");
-        }
-        if let (true, Some(bytes)) = (self.facts.counts_locked_memory(), self.machine.memlock_bytes)
-        {
-            let how = if self.facts.has_sys_resource() {
-                "the tools raise it"
-            } else {
-                "raise it (ulimit -l) if too small, or run the tools as root"
-            };
-            let kib = bytes >> 10;
-            page.entry(
-                "locked memory",
-                &format!("{kib} KiB; BPF maps count against it here: {how}"),
-            );
-        }
-        if let Some(refusal) = &self.obstacle {
-            page.line("");
-            page.message(&refusal.to_string());
-        }
     }
-
-    /// What was `said` of the tool before is not said again.
-    fn tool(&self, tool: &ToolReport, said: &mut Option<String>, page: &mut Page) {
-        let code = tool.exit_code();
-        let verdict = match (&tool.verdict, &self.obstacle) {
-            (Verdict::Loads, _) => "can start, its programs load".to_owned(),
-            (Verdict::Planned, _) => {
-                "can start according to its plan; nothing was loaded".to_owned()
-            }
-            (Verdict::Refused { .. }, None) => format!("cannot start (exit code {code})"),
-            (Verdict::Refused { .. }, Some(_)) if tool.hooks.is_empty() => {
-                format!("cannot start (exit code {code}), see above")
-            }
-            (Verdict::Refused { .. }, Some(_)) => {
-                format!("cannot start (exit code {code}), see above; otherwise at least:")
-            }
+    if report.machine.seccomp == Some(true) {
+        page.entry("seccomp", "a filter is active, usually a container's");
+    }
+    if let (true, Some(bytes)) = (report.facts.counts_locked_memory(), report.machine.memlock_bytes)
+    {
+        let how = if report.facts.has_sys_resource() {
+            "the tools raise it"
+        } else {
+            "raise it (ulimit -l) if too small, or run the tools as root"
         };
-        page.title(&format!("{}: {verdict}", tool.title()));
-        if let (Verdict::Refused { error, .. }, None) = (&tool.verdict, &self.obstacle) {
-            let message = format!("{error:#}");
-            if said.as_ref() == Some(&message) {
-                page.message("same reason");
-            } else {
-                page.message(&message);
-            }
-            *said = Some(message);
-        }
-        for hook in &tool.hooks {
-            self.hook(hook, page);
-        }
+        let kib = bytes >> 10;
+        page.entry("locked memory", &format!("{kib} KiB; BPF maps count against it here: {how}"));
     }
+    if let Some(refusal) = &report.obstacle {
+        page.line("");
+        page.message(&refusal.to_string());
+    }
+}
 
-    fn hook(&self, hook: &HookReport, page: &mut Page) {
-        match hook.method {
-            Some(method) => page.entry(hook.name, &format!("{method}: {}", hook.places.join(", "))),
-            None if hook.required => page.entry(hook.name, "missing"),
-            None => page.entry(hook.name, "off (optional)"),
+/// What was `said` of the tool before is not said again.
+fn show_tool(report: &Report, tool: &ToolReport, said: &mut Option<String>, page: &mut Page) {
+    let code = tool.exit_code();
+    let verdict = match (&tool.verdict, &report.obstacle) {
+        (Verdict::Loads, _) => "can start, its programs load".to_owned(),
+        (Verdict::Planned, _) => "can start according to its plan; nothing was loaded".to_owned(),
+        (Verdict::Refused { .. }, None) => format!("cannot start (exit code {code})"),
+        (Verdict::Refused { .. }, Some(_)) if tool.hooks.is_empty() => {
+            format!("cannot start (exit code {code}), see above")
         }
-        if hook.method.is_none() && hook.passed_over.is_empty() {
-            page.entry("", "--attach excludes every method for it");
+        (Verdict::Refused { .. }, Some(_)) => {
+            format!("cannot start (exit code {code}), see above; otherwise at least:")
         }
-        let general = [&self.facts.fentry_refused, &self.facts.kprobe_refused];
-        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-        for (method, reason) in &hook.passed_over {
-            let known = general.iter().any(|general| general.as_ref() == Some(reason));
-            let reason = if known { "see above" } else { reason };
-            match reasons.iter_mut().find(|(other, _)| *other == reason) {
-                Some((_, attach)) => attach.push(method.name()),
-                None => reasons.push((reason, vec![method.name()])),
-            }
+    };
+    page.title(&format!("{}: {verdict}", tool.title()));
+    if let (Verdict::Refused { error, .. }, None) = (&tool.verdict, &report.obstacle) {
+        let message = format!("{error:#}");
+        if said.as_ref() == Some(&message) {
+            page.message("same reason");
+        } else {
+            page.message(&message);
         }
-        for (reason, attach) in reasons {
-            page.entry("", &format!("not {}: {reason}", attach.join(" or ")));
-        }
+        *said = Some(message);
     }
+    for hook in &tool.hooks {
+        show_hook(report, hook, page);
+    }
+}
 
-    fn missing_functions(&self, page: &mut Page) {
-        let Some(symbols) = self.symbols.as_ref().filter(|symbols| !symbols.is_empty()) else {
-            return;
-        };
-        page.title("Functions missing from this kernel's BTF");
-        let absent: Vec<_> =
-            symbols.iter().filter(|(_, like)| like.is_empty()).map(|(name, _)| *name).collect();
-        if !absent.is_empty() {
-            page.entry("absent", &absent.join(", "));
-        }
-        for (name, symbols) in symbols.iter().filter(|(_, like)| !like.is_empty()) {
-            let symbols = symbols.join(", ");
-            page.entry("changed", &format!("{name} is inlined or renamed: kallsyms has {symbols}"));
+fn show_hook(report: &Report, hook: &HookReport, page: &mut Page) {
+    match hook.method {
+        Some(method) => page.entry(hook.name, &format!("{method}: {}", hook.places.join(", "))),
+        None if hook.required => page.entry(hook.name, "missing"),
+        None => page.entry(hook.name, "off (optional)"),
+    }
+    if hook.method.is_none() && hook.passed_over.is_empty() {
+        page.entry("", "--attach excludes every method for it");
+    }
+    let general = [&report.facts.fentry_refused, &report.facts.kprobe_refused];
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (method, reason) in &hook.passed_over {
+        let known = general.iter().any(|general| general.as_ref() == Some(reason));
+        let reason = if known { "see above" } else { reason };
+        match reasons.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, attach)) => attach.push(method.name()),
+            None => reasons.push((reason, vec![method.name()])),
         }
     }
+    for (reason, attach) in reasons {
+        page.entry("", &format!("not {}: {reason}", attach.join(" or ")));
+    }
+}
 
-    fn conclusion(&self) -> String {
-        let failing: Vec<_> = self.tools.iter().filter(|tool| tool.exit_code() != 0).collect();
-        if failing.is_empty() {
-            let planned = self.tools.iter().any(|tool| matches!(tool.verdict, Verdict::Planned));
-            let how = if planned { " according to its plan" } else { "" };
-            return format!("Every tool can start{how}.");
-        }
-        if failing.len() == self.tools.len() {
-            return format!("No tool can start: exit code {}.", self.exit_code());
-        }
-        let names: Vec<_> = failing.iter().map(|tool| tool.title()).collect();
-        format!("Cannot start: {} (exit code {}).", names.join(", "), self.exit_code())
+fn missing_functions(report: &Report, page: &mut Page) {
+    let Some(symbols) = report.symbols.as_ref().filter(|symbols| !symbols.is_empty()) else {
+        return;
+    };
+    page.title("Functions missing from this kernel's BTF");
+    let absent: Vec<_> =
+        symbols.iter().filter(|(_, like)| like.is_empty()).map(|(name, _)| *name).collect();
+    if !absent.is_empty() {
+        page.entry("absent", &absent.join(", "));
     }
+    for (name, symbols) in symbols.iter().filter(|(_, like)| !like.is_empty()) {
+        let symbols = symbols.join(", ");
+        page.entry("changed", &format!("{name} is inlined or renamed: kallsyms has {symbols}"));
+    }
+}
+
+fn conclusion(report: &Report) -> String {
+    let failing: Vec<_> = report.tools.iter().filter(|tool| tool.exit_code() != 0).collect();
+    if failing.is_empty() {
+        let planned = report.tools.iter().any(|tool| matches!(tool.verdict, Verdict::Planned));
+        let how = if planned { " according to its plan" } else { "" };
+        return format!("Every tool can start{how}.");
+    }
+    if failing.len() == report.tools.len() {
+        return format!("No tool can start: exit code {}.", report.exit_code());
+    }
+    let names: Vec<_> = failing.iter().map(|tool| tool.title()).collect();
+    format!("Cannot start: {} (exit code {}).", names.join(", "), report.exit_code())
 }
 
 fn yes(is: bool) -> &'static str {

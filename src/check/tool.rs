@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Args, FactsRecord, HookRecord, Machine, NAME, Report, Symbols, ToolRecord, similar};
+use super::{
+    Args, FactsRecord, HookRecord, Machine, NAME, Report, Symbols, ToolRecord, similar, text,
+};
 use crate::clock::wall_now;
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
@@ -74,7 +76,7 @@ fn check(args: &Args) -> Result<ExitCode> {
     let load = (!args.plan_only).then_some(load);
     let report = Report::new(found, symbols, args.measure.request(), load);
 
-    printer.text(&report.text())?;
+    printer.text(&text(&report))?;
     if args.json {
         json(&report, &mut printer)?;
     }

@@ -1,5 +1,6 @@
 //! Turns growing counters into counts of an interval.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::{CountSums, Counter};
@@ -42,6 +43,19 @@ pub struct CountInterval {
     pub other: CountSums,
     /// Everything: keys and other, to the unit.
     pub total: CountSums,
+}
+
+impl CountInterval {
+    /// All keys, those that sent and received most first.
+    pub fn most_first(&self) -> Vec<&(Counter, CountSums)> {
+        let mut keys: Vec<_> = self.keys.iter().collect();
+        keys.sort_by(|(a, sent_a), (b, sent_b)| {
+            let bytes = |sums: &CountSums| Reverse(sums.tx_bytes.saturating_add(sums.rx_bytes));
+            // The key settles ties, or rows would swap places between intervals.
+            (bytes(sent_a), a.pid, a.key.as_bytes()).cmp(&(bytes(sent_b), b.pid, b.key.as_bytes()))
+        });
+        keys
+    }
 }
 
 impl Counts {

@@ -1,12 +1,10 @@
 //! The rows of an interval.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Count, CountInterval, CountSums, Counter, GroupBy, RowPart};
 use crate::group::Keyed;
-use crate::report::{Column, Printer, SinkError, Ts, sort};
-use crate::wire::Record as _;
+use crate::report::{Column, Ts, sort};
 
 /// How the rows of an interval are made.
 #[derive(Clone, Copy)]
@@ -25,67 +23,34 @@ pub struct CountRowOptions {
     pub cumulative: bool,
 }
 
-impl CountInterval {
-    /// All keys, those that sent and received most first.
-    pub fn most_first(&self) -> Vec<&(Counter, CountSums)> {
-        let mut keys: Vec<_> = self.keys.iter().collect();
-        keys.sort_by(|(a, sent_a), (b, sent_b)| {
-            let bytes = |sums: &CountSums| Reverse(sums.tx_bytes.saturating_add(sums.rx_bytes));
-            // The key settles ties, or rows would swap places between intervals.
-            (bytes(sent_a), a.pid, a.key.as_bytes()).cmp(&(bytes(sent_b), b.pid, b.key.as_bytes()))
-        });
-        keys
-    }
-
-    /// Prints the rows as one table; with [`By::Total`] as one more line of a stream.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn print(
-        &self,
-        printer: &mut Printer,
-        shape: &CountRowOptions,
-        cgroup: impl FnMut(u64) -> Option<Arc<str>>,
-    ) -> Result<(), SinkError> {
-        let rows = self.rows(shape, cgroup);
-        let view = Count::view(shape.by);
-        printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
-        if shape.by != GroupBy::Total {
-            return printer.rows(&view, &rows);
-        }
-        rows.iter().try_for_each(|row| printer.row_in(&view, row))?;
-        printer.flush()
-    }
-
+impl CountRowOptions {
     /// The rows: keys, then (other) if there is anything in it, then the total, which every
     /// column adds up to. `cgroup` names a cgroup2 id.
     pub fn rows(
         &self,
-        shape: &CountRowOptions,
+        interval: &CountInterval,
         mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Vec<Count> {
-        if shape.by == GroupBy::Total {
-            return vec![shape.sums(RowPart::Total, self.total)];
+        if self.by == GroupBy::Total {
+            return vec![self.sums(RowPart::Total, interval.total)];
         }
-        let mut rows: Vec<_> = self
+        let mut rows: Vec<_> = interval
             .most_first()
             .into_iter()
-            .map(|(counter, sums)| shape.key(counter, *sums, cgroup(counter.key.cgroup)))
+            .map(|(counter, sums)| self.key(counter, *sums, cgroup(counter.key.cgroup)))
             .collect();
-        if let Some(column) = shape.sort {
+        if let Some(column) = self.sort {
             sort(&mut rows, column);
         }
-        let hidden = rows.split_off(shape.top.min(rows.len()));
-        let other = hidden.iter().fold(self.other, |sums, row| sums.plus(row.sums()));
+        let hidden = rows.split_off(self.top.min(rows.len()));
+        let other = hidden.iter().fold(interval.other, |sums, row| sums.plus(row.sums()));
         if !other.is_idle() {
-            rows.push(shape.sums(RowPart::Other, other));
+            rows.push(self.sums(RowPart::Other, other));
         }
-        rows.push(shape.sums(RowPart::Total, self.total));
+        rows.push(self.sums(RowPart::Total, interval.total));
         rows
     }
-}
 
-impl CountRowOptions {
     fn key(&self, counter: &Counter, sums: CountSums, cgroup: Option<Arc<str>>) -> Count {
         let process = (counter.pid, counter.comm);
         let Keyed { key, family, remote_net } = Keyed::new(self.by, &counter.key, process, cgroup);
@@ -164,7 +129,7 @@ mod tests {
         for (top, shown) in
             [(0, &[][..]), (1, &[3]), (2, &[3, 2]), (3, &[3, 2, 1]), (9, &[3, 2, 1])]
         {
-            let rows = interval.rows(&shape(GroupBy::Process, top), |_| None);
+            let rows = shape(GroupBy::Process, top).rows(&interval, |_| None);
             assert_eq!(pids(&rows), shown, "--top {top}");
             let (total, parts) = rows.split_last().unwrap();
             assert_eq!(total.part(), RowPart::Total);
@@ -178,7 +143,7 @@ mod tests {
     #[test]
     fn an_idle_other_has_no_row_but_the_total_has() {
         let parts = |interval: CountInterval, top| {
-            let rows = interval.rows(&shape(GroupBy::Process, top), |_| None);
+            let rows = shape(GroupBy::Process, top).rows(&interval, |_| None);
             rows.iter().map(Count::part).collect::<Vec<_>>()
         };
         assert_eq!(
@@ -193,14 +158,14 @@ mod tests {
         let interval = interval(vec![key(1, 9), key(2, 8), key(3, 7)], CountSums::default());
         let by_calls =
             CountRowOptions { sort: Some(find("tx_calls").unwrap()), ..shape(GroupBy::Process, 2) };
-        assert_eq!(pids(&interval.rows(&by_calls, |_| None)), [1, 2]);
+        assert_eq!(pids(&by_calls.rows(&interval, |_| None)), [1, 2]);
     }
 
     #[test]
     fn keys_with_the_same_bytes_keep_their_places() {
         let idle = |pid| (key(pid, 1).0, CountSums { segs_in: 1, ..CountSums::default() });
-        let rows = interval([3, 1, 2].map(idle).into(), CountSums::default())
-            .rows(&shape(GroupBy::Process, 9), |_| None);
+        let interval = interval([3, 1, 2].map(idle).into(), CountSums::default());
+        let rows = shape(GroupBy::Process, 9).rows(&interval, |_| None);
         assert_eq!(pids(&rows), [1, 2, 3]);
     }
 
@@ -208,7 +173,7 @@ mod tests {
     fn by_total_is_one_row() {
         // The kernel counts everything as (other) then.
         let everything = CountSums { rx_calls: 2, ..CountSums::default() };
-        let rows = interval(vec![], everything).rows(&shape(GroupBy::Total, 0), |_| None);
+        let rows = shape(GroupBy::Total, 0).rows(&interval(vec![], everything), |_| None);
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].part(), rows[0].sums()), (RowPart::Total, everything));
     }

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::{Args, Count, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
+use super::{Args, Count, CountInterval, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
@@ -18,7 +19,7 @@ use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
-use crate::report::Record;
+use crate::report::{Printer, Record, SinkError};
 use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
 use crate::wire::{CountOptions, Options};
@@ -129,6 +130,26 @@ fn shape(args: &Args, length: u64) -> CountRowOptions {
     }
 }
 
+/// Prints the rows of an interval as one table; with `--by total` as one more line of a stream.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn print(
+    printer: &mut Printer,
+    interval: &CountInterval,
+    shape: &CountRowOptions,
+    cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+) -> Result<(), SinkError> {
+    let rows = shape.rows(interval, cgroup);
+    let view = Count::view(shape.by);
+    printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
+    if shape.by != GroupBy::Total {
+        return printer.rows(&view, &rows);
+    }
+    rows.iter().try_for_each(|row| printer.row_in(&view, row))?;
+    printer.flush()
+}
+
 fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()> {
     let mut model = Counts::new(args.cumulative);
     let mut cgroups = CgroupNames::new(Cgroup::mount());
@@ -148,7 +169,7 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
         let now = monotonic_now();
         let interval =
             model.interval(source.keys(&running.session, &model, now)?, source.other()?, now);
-        interval.print(&mut running.printer, &shape(args, now - began), |id| cgroups.name(id))?;
+        print(&mut running.printer, &interval, &shape(args, now - began), |id| cgroups.name(id))?;
         if !args.cumulative {
             began = now;
         }

@@ -18,10 +18,11 @@ pub use heatmap::Heatmap;
 pub use hist_chart::bars;
 pub use interval::{Latencies, LatencyEntry, LatencyInterval, LatencySums};
 pub use kind::{Kinds, LatencyKind, Role};
+pub use peers::regroup;
 pub use record::{Exchange, Latency};
 pub use rows::LatencyRowOptions;
 pub use source::{LatencySource, learn_listeners};
-pub use tool::{TCPLATENCY, TCPLATENCY_EVENTS, Tcplatency, spec_of};
+pub use tool::{TCPLATENCY, TCPLATENCY_EVENTS, Tcplatency, draw, print, spec_of};
 
 use crate::group::GroupBy;
 use crate::wire::{LatencyKey, LatencyValue};

@@ -6,30 +6,27 @@ use super::{LatencyEntry, LatencyInterval};
 use crate::group::GroupBy;
 use crate::wire::GroupKey;
 
-impl LatencyInterval {
-    /// The rows by process or, where `by` is no process, by remote address. Histograms add up
-    /// without loss.
-    #[must_use]
-    pub fn regrouped(&self, by: GroupBy) -> Self {
-        let mut rows: HashMap<_, LatencyEntry> = HashMap::new();
-        for record in &self.records {
-            let mut group = GroupKey::default();
-            if by == GroupBy::Process {
-                group.pid = record.group.pid;
-            } else {
-                group.flow.raddr = record.group.flow.raddr;
-            }
-            let (kind, role) = (record.kind, record.role);
-            let row = rows
-                .entry((kind, role, group.pid, group.flow.raddr))
-                .or_insert_with(|| LatencyEntry::new(kind, role, group));
-            if by == GroupBy::Process && record.pid != 0 {
-                (row.pid, row.comm) = (record.pid, record.comm);
-            }
-            row.sums.merge(&record.sums);
+/// The rows by process or, where `by` is no process, by remote address. Histograms add up
+/// without loss.
+pub fn regroup(interval: &LatencyInterval, by: GroupBy) -> LatencyInterval {
+    let mut rows: HashMap<_, LatencyEntry> = HashMap::new();
+    for record in &interval.records {
+        let mut group = GroupKey::default();
+        if by == GroupBy::Process {
+            group.pid = record.group.pid;
+        } else {
+            group.flow.raddr = record.group.flow.raddr;
         }
-        Self { records: rows.into_values().collect(), other: self.other.clone() }
+        let (kind, role) = (record.kind, record.role);
+        let row = rows
+            .entry((kind, role, group.pid, group.flow.raddr))
+            .or_insert_with(|| LatencyEntry::new(kind, role, group));
+        if by == GroupBy::Process && record.pid != 0 {
+            (row.pid, row.comm) = (record.pid, record.comm);
+        }
+        row.sums.merge(&record.sums);
     }
+    LatencyInterval { records: rows.into_values().collect(), other: interval.other.clone() }
 }
 
 #[cfg(test)]
@@ -51,8 +48,7 @@ mod tests {
         let records = vec![record(1, 8, 1_000), record(1, 9, 2_000), record(2, 9, 9_000)];
         let peers = LatencyInterval { records, other: [].into() };
         let shown = |by, key: fn(&LatencyEntry) -> u32| {
-            let mut rows: Vec<_> = peers
-                .regrouped(by)
+            let mut rows: Vec<_> = regroup(&peers, by)
                 .records
                 .iter()
                 .map(|row| (key(row), row.pid, row.sums.hist.count(), row.sums.hist.max()))

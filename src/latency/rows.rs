@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{Latency, LatencyEntry, LatencyInterval, LatencyKind, LatencySums, Role, bars};
+use super::{Latency, LatencyEntry, LatencyInterval, LatencyKind, LatencySums, Role};
 use crate::group::{GroupBy, Keyed};
-use crate::report::{Column, Ctx, Printer, SinkError, Ts, sort_by};
+use crate::report::{Column, Ts, sort_by};
 use crate::wire::Record as _;
 
 /// How the rows of an interval are made.
@@ -25,59 +25,24 @@ pub struct LatencyRowOptions {
     pub buckets: bool,
 }
 
-impl LatencyInterval {
-    /// Prints the rows as one table.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn print(
-        self,
-        printer: &mut Printer,
-        shape: &LatencyRowOptions,
-        cgroup: impl FnMut(u64) -> Option<Arc<str>>,
-    ) -> Result<(), SinkError> {
-        let rows = self.records(shape, cgroup);
-        let hidden = Latency::hidden(shape.by, &rows);
-        printer.rows(&Latency::view(&hidden), &rows)
-    }
-
-    /// Draws each row's histogram; JSON has the rows with their buckets.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn draw(
-        self,
-        printer: &mut Printer,
-        ctx: &mut Ctx,
-        shape: &LatencyRowOptions,
-        cgroup: impl FnMut(u64) -> Option<Arc<str>>,
-    ) -> Result<(), SinkError> {
-        if printer.is_json() {
-            return printer.rows(&Latency::view(&[]), &self.records(shape, cgroup));
-        }
-        let rows = self.rows(shape, cgroup);
-        rows.iter().filter(|(_, sums)| sums.hist.count() > 0).try_for_each(|(row, sums)| {
-            printer.text(&format!("{}\n{}\n", row.title(shape.by, ctx), bars(&sums.hist)))
-        })
-    }
-
+impl LatencyRowOptions {
     /// The rows as records.
     pub fn records(
-        self,
-        shape: &LatencyRowOptions,
+        &self,
+        interval: LatencyInterval,
         cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Vec<Latency> {
-        self.rows(shape, cgroup).into_iter().map(|(row, _)| row).collect()
+        self.rows(interval, cgroup).into_iter().map(|(row, _)| row).collect()
     }
 
     /// The rows with their numbers; after them (other) if there is anything in it. `cgroup` names a
     /// cgroup2 id.
-    fn rows(
-        self,
-        shape: &LatencyRowOptions,
+    pub fn rows(
+        &self,
+        interval: LatencyInterval,
         mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Vec<(Latency, LatencySums)> {
-        let Self { mut records, mut other } = self;
+        let LatencyInterval { mut records, mut other } = interval;
         records.sort_by(|a, b| {
             // The key settles ties, or rows would swap places between intervals.
             let key =
@@ -88,26 +53,24 @@ impl LatencyInterval {
             .into_iter()
             .map(|record| {
                 let cgroup = cgroup(record.group.cgroup);
-                shape.key(record, cgroup)
+                self.key(record, cgroup)
             })
             .collect();
-        if let Some(column) = shape.sort {
+        if let Some(column) = self.sort {
             sort_by(&mut rows, column, |(row, ..)| row);
         }
-        for (_, what, sums) in rows.drain(shape.top.min(rows.len())..) {
+        for (_, what, sums) in rows.drain(self.top.min(rows.len())..) {
             other.entry(what).or_default().merge(&sums);
         }
         let mut rest: Vec<_> = other.into_iter().filter(|(_, sums)| sums.events() > 0).collect();
         rest.sort_by_key(|(what, _)| *what);
         rows.extend(rest.into_iter().map(|(what, sums)| {
-            let row = Latency { other: shape.by != GroupBy::Total, ..Latency::default() };
-            shape.row(row, what, sums)
+            let row = Latency { other: self.by != GroupBy::Total, ..Latency::default() };
+            self.row(row, what, sums)
         }));
         rows.into_iter().map(|(row, _, sums)| (row, sums)).collect()
     }
-}
 
-impl LatencyRowOptions {
     fn key(
         &self,
         record: LatencyEntry,
@@ -164,7 +127,7 @@ mod tests {
             record(LatencyKind::Response, 2, 5),
         ];
         let interval = LatencyInterval { records, other: [].into() };
-        let rows = interval.records(&shape(9), |_| None);
+        let rows = shape(9).records(interval, |_| None);
         assert_eq!(
             shown(&rows),
             [
@@ -185,7 +148,7 @@ mod tests {
         let mut sums = LatencySums::default();
         sums.hist.record(77);
         let other = [((LatencyKind::Response, Role::Client), sums)].into();
-        let rows = LatencyInterval { records, other }.records(&shape(1), |_| None);
+        let rows = shape(1).records(LatencyInterval { records, other }, |_| None);
         assert_eq!(
             shown(&rows),
             [
@@ -203,7 +166,7 @@ mod tests {
         sums.hist.record(77);
         let other = [((LatencyKind::Connect, Role::Client), sums)].into();
         let total = LatencyRowOptions { by: GroupBy::Total, buckets: true, ..shape(9) };
-        let rows = LatencyInterval { records: vec![], other }.records(&total, |_| None);
+        let rows = total.records(LatencyInterval { records: vec![], other }, |_| None);
         assert_eq!(rows[0].part(), RowPart::Total);
         assert_eq!(rows[0].buckets.as_deref(), Some(&[[512, 544, 1]][..]));
     }

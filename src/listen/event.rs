@@ -23,64 +23,62 @@ fn cause(number: u32) -> Option<Cause> {
     }
 }
 
-impl DropEvent {
-    /// Of a listener, with these flags and owner.
-    fn of(flow: &Flow, flags: u32, owner: Option<&Owner>) -> Self {
-        let listener = Key { raddr: None, rport: None, ..flow.key() };
-        let listener = match owner {
-            Some(owner) => listener.owned(owner.pid, owner.comm),
-            None => listener,
-        };
-        Self {
-            family: Some(flow.family()),
-            dual_stack: flags & LISTENER_V6ONLY == 0,
-            ..Self::about(listener)
-        }
+/// A drop at a listener with these flags and this owner.
+fn drop_at(flow: &Flow, flags: u32, owner: Option<&Owner>) -> DropEvent {
+    let listener = Key { raddr: None, rport: None, ..flow.key() };
+    let listener = match owner {
+        Some(owner) => listener.owned(owner.pid, owner.comm),
+        None => listener,
+    };
+    DropEvent {
+        family: Some(flow.family()),
+        dual_stack: flags & LISTENER_V6ONLY == 0,
+        ..DropEvent::about(listener)
     }
+}
 
-    /// A listener's drops that no program reported: found by sampling.
-    pub fn looked_at(ts: i64, one: &ListenerInterval) -> Vec<Self> {
-        let drops = one.numbers.drops;
-        let row = |cause: Option<Cause>, count: u64| {
-            let (queue, limit) = match cause {
-                Some(Cause::SynQueue | Cause::Cookie) => {
-                    (Some(one.numbers.syn_now), Some(one.numbers.accept_limit))
-                }
-                Some(Cause::AcceptQueueSyn | Cause::AcceptQueue) => {
-                    (Some(one.numbers.accept_now), Some(one.numbers.accept_limit))
-                }
-                _ => (None, None),
-            };
-            Self {
-                ts: Ts(ts),
-                cause,
-                queue,
-                limit,
-                count: Some(count),
-                sampled: true,
-                ..Self::of(&one.listener.flow, one.listener.flags, Some(&one.listener.owner))
+/// A listener's drops that no program reported: found by sampling.
+pub fn sampled_drops(ts: i64, one: &ListenerInterval) -> Vec<DropEvent> {
+    let drops = one.numbers.drops;
+    let row = |cause: Option<Cause>, count: u64| {
+        let (queue, limit) = match cause {
+            Some(Cause::SynQueue | Cause::Cookie) => {
+                (Some(one.numbers.syn_now), Some(one.numbers.accept_limit))
             }
+            Some(Cause::AcceptQueueSyn | Cause::AcceptQueue) => {
+                (Some(one.numbers.accept_now), Some(one.numbers.accept_limit))
+            }
+            _ => (None, None),
         };
-        // Programs report dropped ACKs if they know them.
-        let reported = drops.accept_ack.unwrap_or(0);
-        let unsplit = drops.accept.filter(|_| drops.accept_syn.is_none());
-        let known = [
-            (Cause::AcceptQueue, unsplit.map(|count| count.saturating_sub(reported))),
-            (Cause::AcceptQueueSyn, drops.accept_syn),
-            (Cause::SynQueue, drops.syn),
-            (Cause::Cookie, drops.cookies),
-            (Cause::Other, drops.other),
-        ];
-        let mut rows: Vec<_> = known
-            .into_iter()
-            .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
-            .collect();
-        let dropped = rows.iter().filter(|row| row.cause != Some(Cause::Cookie));
-        let causes = reported + dropped.filter_map(|row| row.count).sum::<u64>();
-        let rest = drops.total.map(|total| total.saturating_sub(causes));
-        rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
-        rows
-    }
+        DropEvent {
+            ts: Ts(ts),
+            cause,
+            queue,
+            limit,
+            count: Some(count),
+            sampled: true,
+            ..drop_at(&one.listener.flow, one.listener.flags, Some(&one.listener.owner))
+        }
+    };
+    // Programs report dropped ACKs if they know them.
+    let reported = drops.accept_ack.unwrap_or(0);
+    let unsplit = drops.accept.filter(|_| drops.accept_syn.is_none());
+    let known = [
+        (Cause::AcceptQueue, unsplit.map(|count| count.saturating_sub(reported))),
+        (Cause::AcceptQueueSyn, drops.accept_syn),
+        (Cause::SynQueue, drops.syn),
+        (Cause::Cookie, drops.cookies),
+        (Cause::Other, drops.other),
+    ];
+    let mut rows: Vec<_> = known
+        .into_iter()
+        .filter_map(|(cause, count)| Some(row(Some(cause), count.filter(|&n| n > 0)?)))
+        .collect();
+    let dropped = rows.iter().filter(|row| row.cause != Some(Cause::Cookie));
+    let causes = reported + dropped.filter_map(|row| row.count).sum::<u64>();
+    let rest = drops.total.map(|total| total.saturating_sub(causes));
+    rows.extend(rest.filter(|&rest| rest > 0).map(|rest| row(None, rest)));
+    rows
 }
 
 /// Puts losses together.
@@ -114,7 +112,7 @@ impl Batch {
             limit: Some(self.last.limit.into()),
             count: Some(self.count),
             clients,
-            ..DropEvent::of(flow, flags, owner)
+            ..drop_at(flow, flags, owner)
         }
     }
 }

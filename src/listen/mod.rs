@@ -28,7 +28,7 @@ pub use advise::advise;
 pub use args::{Args, WAIT_OCTAVES};
 pub use attribution::{Coverage, Drops, split};
 pub use client::Clients;
-pub use event::Batches;
+pub use event::{Batches, sampled_drops};
 pub use group::{ListenerRowOptions, rows};
 pub use model::{ListenInterval, ListenerInterval, Listeners, Numbers};
 pub use monitor::{ListenMonitor, SAMPLE};

@@ -1,6 +1,7 @@
 //! tcpscope-check on the kernels of tests/facts, and with obstacles.
 
 use anyhow::Result;
+use tcpscope::check as tool;
 use tcpscope::check::{FactsRecord, HookRecord, Machine, Report, Symbols, ToolRecord};
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::error::StartError;
@@ -116,13 +117,13 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Report)> {
 /// The page of every tool, or of some: which hook is served by what is a matter of `tests/plan.rs`,
 /// and the same for every tool that has the hook.
 fn page(mut report: Report, tools: &[&str]) -> String {
-    for line in report.text().lines() {
+    for line in tool::text(&report).lines() {
         assert!(line.chars().count() <= 100, "{line}");
         assert!(!line.contains(char::is_control) && !line.contains('\u{202e}'), "{line:?}");
         assert_eq!(line.trim_end(), line);
     }
     report.tools.retain(|tool| tools.is_empty() || tools.contains(&tool.title().as_str()));
-    report.text()
+    tool::text(&report)
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn json() {
     let reports = [plan(facts("debian-5.10")), failing(), plan(hostile())];
     let lines = reports.iter().map(|report| {
         printed(Format::Json, |printer| {
-            printer.text(&report.text()).unwrap();
+            printer.text(&tool::text(&report)).unwrap();
             printer.record(&FactsRecord::new(report), "").unwrap();
             for tool in &report.tools {
                 for hook in &tool.hooks {

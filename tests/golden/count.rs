@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcpscope::count::{Count, CountRowOptions, CountSums, Counter, Counts, GroupBy};
+use tcpscope::count::{self, Count, CountRowOptions, CountSums, Counter, Counts, GroupBy};
 use tcpscope::report::{Format, Printer};
 use tcpscope::wire::{CountValue, GroupKey, Record as _};
 
@@ -110,7 +110,7 @@ fn print(printer: &mut Printer, shape: &CountRowOptions) {
         let other = (0..round).fold(CountSums::default(), |sums, _| sums.plus(other()));
         let interval = counts.interval(counters.clone(), other, round);
         let ts = shape.ts + i64::try_from(round * shape.interval_ns).unwrap();
-        interval.print(printer, &CountRowOptions { ts, ..*shape }, cgroup).unwrap();
+        count::print(printer, &interval, &CountRowOptions { ts, ..*shape }, cgroup).unwrap();
     }
 }
 
@@ -136,12 +136,12 @@ fn table() {
         let interval = Counts::new(false).interval(counters(GroupBy::Connection), other(), 0);
         let connection = shape(GroupBy::Connection);
         let view = Count::view(GroupBy::Connection);
-        let text = snapshot_on_terminal(width, &view, &interval.rows(&connection, cgroup));
+        let text = snapshot_on_terminal(width, &view, &connection.rows(&interval, cgroup));
         parts.push((format!("tcpcount -i 2 --by connection, {width} columns"), text));
     }
     let nothing = printed(Format::Table, |printer| {
         let idle = Counts::new(false).interval(Vec::new(), CountSums::default(), 0);
-        idle.print(printer, &process, cgroup).unwrap();
+        count::print(printer, &idle, &process, cgroup).unwrap();
     });
     parts.push(("tcpcount, nothing to count".to_owned(), nothing));
     check("count.txt", &sections(parts));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tcpscope::group::GroupBy;
 use tcpscope::hist::{SUBS, slot_of};
 use tcpscope::latency::{
-    Exchange, Heatmap, Latencies, LatencyInterval, LatencyKind, LatencyRowOptions, Role,
+    self, Exchange, Heatmap, Latencies, LatencyInterval, LatencyKind, LatencyRowOptions, Role,
 };
 use tcpscope::report::{Ctx, Format, Printer, TableView};
 use tcpscope::wire::{
@@ -165,7 +165,7 @@ fn print_events(printer: &mut Printer) {
 }
 
 fn print(printer: &mut Printer, shape: &LatencyRowOptions) {
-    interval(shape.by).print(printer, shape, cgroup).unwrap();
+    latency::print(printer, interval(shape.by), shape, cgroup).unwrap();
 }
 
 #[test]
@@ -181,15 +181,15 @@ fn table() {
     let top = LatencyRowOptions { top: 1, ..shape(GroupBy::Process) };
     parts.push(("tcplatency -i 2 --top 1".to_owned(), table(top)));
     let nothing = printed(Format::Table, |printer| {
-        LatencyInterval::default().print(printer, &shape(GroupBy::Process), cgroup).unwrap();
+        let (idle, shape) = (LatencyInterval::default(), shape(GroupBy::Process));
+        latency::print(printer, idle, &shape, cgroup).unwrap();
     });
     parts.push(("tcplatency, nothing to measure".to_owned(), nothing));
     parts.push(("tcplatency --events".to_owned(), printed(Format::Table, print_events)));
     let mut ctx = Ctx::new(0, true);
     let drawn = printed(Format::Table, |printer| {
-        interval(GroupBy::Process)
-            .draw(printer, &mut ctx, &shape(GroupBy::Process), cgroup)
-            .unwrap();
+        let by = GroupBy::Process;
+        latency::draw(printer, &mut ctx, interval(by), &shape(by), cgroup).unwrap();
     });
     parts.push(("tcplatency -i 2 --hist".to_owned(), drawn));
     let mut shades = Heatmap::default();

@@ -1,6 +1,7 @@
 //! The summary of all sockets.
 
 use tcpscope::report::{Format, TableView};
+use tcpscope::states::print_summary;
 use tcpscope::states::socket_summary::{Hz, SocketSummary, Sockets, SummaryBy};
 use tcpscope::tcp_state::TcpState::{
     self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
@@ -77,7 +78,7 @@ fn command(by: Option<SummaryBy>) -> String {
 
 fn summary(format: Format, by: Option<SummaryBy>, entries: &[SockEntry]) -> String {
     printed(format, |printer| {
-        inventory(by, entries).print(printer, None, usize::MAX).unwrap();
+        print_summary(printer, &inventory(by, entries), None, usize::MAX).unwrap();
     })
 }
 
@@ -91,8 +92,8 @@ fn table() {
         .push(("tcpstates --summary, no CLOSE_WAIT".to_owned(), summary(Format::Table, None, &[])));
     let twice = printed(Format::Table, |printer| {
         let inventory = inventory(Some(SummaryBy::Port), &entries()[..3]);
-        inventory.print(printer, None, 1).unwrap();
-        inventory.print(printer, None, 1).unwrap();
+        print_summary(printer, &inventory, None, 1).unwrap();
+        print_summary(printer, &inventory, None, 1).unwrap();
     });
     parts.push(("tcpstates --summary --by port --top 1, two intervals".to_owned(), twice));
     for width in [80, 40] {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::group::GroupBy;
 use crate::kernel::session::Session;
 use crate::latency::{
-    Kinds, Latencies, Latency, LatencyRowOptions, LatencySource, learn_listeners, max_rows,
+    Kinds, Latencies, Latency, LatencyRowOptions, LatencySource, learn_listeners, max_rows, regroup,
 };
 use crate::wire::{self, LatencyOptions};
 
@@ -54,7 +54,7 @@ impl LiveLatencies {
         let shape =
             |by| LatencyRowOptions { ts, interval_ns, by, sort: None, top: SHOWN, buckets: true };
         let both = [GroupBy::Process, GroupBy::Remote(32, 128)];
-        let rows = both.map(|by| peers.regrouped(by).records(&shape(by), |_| None));
+        let rows = both.map(|by| shape(by).records(regroup(&peers, by), |_| None));
         Ok(rows.into_iter().flatten().collect())
     }
 }

@@ -152,7 +152,7 @@ impl Sampler {
         let by_process = by_process(&interval);
         let shown = [(GroupBy::Process, by_process), (GroupBy::Connection, interval)];
         for (by, interval) in shown {
-            let rows = interval.rows(&shape(by), |_| None);
+            let rows = shape(by).rows(&interval, |_| None);
             if by == GroupBy::Connection {
                 let busiest = interval.most_first().into_iter().take(LISTED);
                 self.busy = busiest.map(|(counter, _)| counter.key.flow).collect();

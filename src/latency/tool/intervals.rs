@@ -1,6 +1,7 @@
 //! Histograms, every interval.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,9 +9,10 @@ use anyhow::Result;
 use crate::cgroup::CgroupNames;
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Cgroup;
-use crate::latency::Args;
-use crate::latency::{Heatmap, Latencies, LatencyInterval, LatencyRowOptions, LatencySource};
-use crate::report::Ctx;
+use crate::latency::{
+    Args, Heatmap, Latencies, Latency, LatencyInterval, LatencyRowOptions, LatencySource, bars,
+};
+use crate::report::{Ctx, Printer, SinkError};
 use crate::tool::Running;
 use crate::wait::Wake;
 
@@ -65,11 +67,46 @@ fn show(
     if args.heatmap && !printer.is_json() {
         printer.text(&shades.draw(interval, shape.ts, ctx))?;
     } else if args.hist {
-        interval.draw(printer, ctx, shape, |id| cgroups.name(id))?;
+        draw(printer, ctx, interval, shape, |id| cgroups.name(id))?;
     } else {
-        interval.print(printer, shape, |id| cgroups.name(id))?;
+        print(printer, interval, shape, |id| cgroups.name(id))?;
     }
     Ok(())
+}
+
+/// Prints the rows of an interval as one table.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn print(
+    printer: &mut Printer,
+    interval: LatencyInterval,
+    shape: &LatencyRowOptions,
+    cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+) -> Result<(), SinkError> {
+    let rows = shape.records(interval, cgroup);
+    let hidden = Latency::hidden(shape.by, &rows);
+    printer.rows(&Latency::view(&hidden), &rows)
+}
+
+/// Draws the histogram of each row; JSON has the rows with their buckets.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn draw(
+    printer: &mut Printer,
+    ctx: &mut Ctx,
+    interval: LatencyInterval,
+    shape: &LatencyRowOptions,
+    cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+) -> Result<(), SinkError> {
+    if printer.is_json() {
+        return printer.rows(&Latency::view(&[]), &shape.records(interval, cgroup));
+    }
+    let rows = shape.rows(interval, cgroup);
+    rows.iter().filter(|(_, sums)| sums.hist.count() > 0).try_for_each(|(row, sums)| {
+        printer.text(&format!("{}\n{}\n", row.title(shape.by, ctx), bars(&sums.hist)))
+    })
 }
 
 /// How an interval of `length` ns that ends now is shown.

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
+pub use intervals::{draw, print};
+
 use super::{
     Args, Exchange, Kinds, Latency, LatencyKind, entries_for, learn_listeners, max_rows, settle,
 };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::show::{show, show_remark};
 use super::{Asked, NAME};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Filter;
@@ -113,12 +114,12 @@ impl<'a> Watch<'a> {
         running.delivered = self.listeners.source.delivered();
         let unexplained = interval.unexplained;
         running.amend_status(move |status| status.unexplained = unexplained);
-        self.show_remark(running)?;
+        show_remark(self, running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         let time = (wall_now(), monotonic_now() - self.began);
         self.began = monotonic_now();
         running.printer.set_interval(time.1);
-        self.show(running, &interval, time)
+        show(self, running, &interval, time)
     }
 
     fn remember(&mut self, entries: impl Iterator<Item = (ListenerId, Listener)>) {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::group::Grouping;
-use crate::report::{Column, Comm, Printer, SinkError, TableView, Ts, sort};
+use crate::report::{Comm, Ts};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
 
@@ -112,36 +112,15 @@ impl SocketSummary {
         }
     }
 
-    /// How many sockets there are.
-    pub fn total(&self) -> u64 {
-        self.total
+    /// How many sockets there are, and where.
+    pub fn title(&self) -> String {
+        let plural = if self.total == 1 { "" } else { "s" };
+        format!("{} socket{plural} in network namespace {}", self.total, self.netns)
     }
 
-    /// Prints the first `top` sockets rows, and the oldest in `CLOSE_WAIT` if there are any.
-    ///
-    /// # Errors
-    /// The output cannot be written.
-    pub fn print(
-        &self,
-        printer: &mut Printer,
-        by: Option<&Column<Sockets>>,
-        top: usize,
-    ) -> Result<(), SinkError> {
-        let mut rows = self.sockets();
-        if let Some(column) = by {
-            sort(&mut rows, column);
-        }
-        rows.truncate(top);
-        let plural = if self.total == 1 { "" } else { "s" };
-        let title = format!("{} socket{plural} in network namespace {}", self.total, self.netns);
-        let view = TableView { title: Some(&title), hide: Sockets::hidden(self.by) };
-        printer.rows(&view, &rows)?;
-        let oldest = self.close_wait();
-        if oldest.is_empty() {
-            return Ok(());
-        }
-        let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-        printer.rows(&TableView { title, ..TableView::default() }, &oldest)
+    /// How they are grouped.
+    pub fn by(&self) -> Option<SummaryBy> {
+        self.by
     }
 
     /// One row a state, all twelve; or with a grouping one a key and state, most first.
@@ -226,7 +205,7 @@ mod tests {
             };
             assert_eq!(row.count, expected, "{:?}", row.state);
         }
-        assert_eq!(inventory.total(), 1);
+        assert_eq!(inventory.title(), "1 socket in network namespace 1");
     }
 
     #[test]

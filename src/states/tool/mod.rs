@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
+pub use summary::print as print_summary;
+
 use super::socket_summary::{CloseWait, Sockets};
 use super::{Args, StateChange, settle};
 use crate::cli::{MeasureArgs, usage_error};

@@ -10,8 +10,9 @@ use super::Asked;
 use crate::clock::{Ticker, wall_now};
 use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
+use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::states::Args;
-use crate::states::socket_summary::{Hz, SocketSummary};
+use crate::states::socket_summary::{Hz, SocketSummary, Sockets};
 use crate::tool::Running;
 use crate::wait::Wake;
 use crate::wire::{Record as _, SockEntry};
@@ -39,10 +40,35 @@ fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
             break;
         }
         let inventory = take(running, netns, args, &mut hz)?;
-        inventory.print(&mut running.printer, column, args.interval.top())?;
+        print(&mut running.printer, &inventory, column, args.interval.top())?;
         wake = running.rest(ticker.next_end())?;
     }
     Ok(())
+}
+
+/// Prints the first `top` rows, and the oldest in `CLOSE_WAIT` if there are any.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn print(
+    printer: &mut Printer,
+    summary: &SocketSummary,
+    by: Option<&Column<Sockets>>,
+    top: usize,
+) -> Result<(), SinkError> {
+    let mut rows = summary.sockets();
+    if let Some(column) = by {
+        sort(&mut rows, column);
+    }
+    rows.truncate(top);
+    let view = TableView { title: Some(&summary.title()), hide: Sockets::hidden(summary.by()) };
+    printer.rows(&view, &rows)?;
+    let oldest = summary.close_wait();
+    if oldest.is_empty() {
+        return Ok(());
+    }
+    let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
+    printer.rows(&TableView { title, ..TableView::default() }, &oldest)
 }
 
 /// Counts the sockets of the namespace as they are now.
