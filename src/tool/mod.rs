@@ -2,6 +2,7 @@
 
 pub mod load;
 mod outcome;
+mod owners;
 mod running;
 mod spec;
 

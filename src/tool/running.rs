@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::load::load;
+use super::owners::OwnerSearch;
 use super::{Measurement, Spec};
 use crate::cli::Common;
 use crate::clock::{own_cpu_ns, wall_now};
-use crate::hooks::OWNERS;
 use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::facts::Facts;
@@ -21,10 +21,6 @@ use crate::wire::Stats;
 
 /// How often counters are checked for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
-/// The sweep for owners of accepted sockets takes at most this part of a CPU.
-const SWEEP_SHARE: u32 = 100;
-/// Minimum time between two scans.
-const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -53,7 +49,7 @@ pub struct Running {
     strict: bool,
     next_watch: Instant,
     incomplete: u64,
-    next_sweep: Instant,
+    owners: OwnerSearch,
     calls: Option<Calls>,
     unreturned: u64,
 }
@@ -124,9 +120,9 @@ impl Running {
             strict: common.output.strict,
             next_watch: now + WATCH,
             incomplete: 0,
-            next_sweep: now,
+            owners: OwnerSearch::new(),
         };
-        running.learn_owners()?;
+        running.owners.search(&running.session)?;
         let found = inspect(&running.session)?;
         if common.output.verbose {
             running.explain()?;
@@ -212,8 +208,8 @@ impl Running {
             self.printer.status(&status)?;
         }
         let Stats { children, settled, .. } = self.session.stats()?;
-        if now >= self.next_sweep && children > settled {
-            self.learn_owners()?;
+        if children > settled {
+            self.owners.search(&self.session)?;
         }
         Ok(())
     }
@@ -269,20 +265,6 @@ impl Running {
         if let Some(calls) = &mut self.calls {
             self.unreturned = calls.gone()?;
         }
-        Ok(())
-    }
-
-    /// Asks the tables of open files who owns which socket. It takes time with many processes,
-    /// so the next time comes the later the longer it took.
-    fn learn_owners(&mut self) -> Result<()> {
-        let plan = self.session.plan();
-        if plan.programs_of(&OWNERS).next().is_none() {
-            return Ok(());
-        }
-        let before = Instant::now();
-        self.session.iterate(&OWNERS, 1, |_| ()).context("cannot find owners")?;
-        let pause = (before.elapsed() * SWEEP_SHARE).max(SWEEP_PAUSE);
-        self.next_sweep = Instant::now() + pause;
         Ok(())
     }
 
