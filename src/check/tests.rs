@@ -97,3 +97,19 @@ fn a_tool_that_cannot_start_lists_its_usable_hooks() {
     assert_eq!(count.hooks[1].name, "send");
     assert_eq!(served, [true, false, true, true, true, true, true]);
 }
+
+#[test]
+fn a_blank_follows_every_hook_name() {
+    let report = report(facts("debian-7.2"), None);
+    let text = text::text(&report);
+    for tool in &report.tools {
+        let title = format!("{}: can start", tool.title());
+        let part = text.lines().skip_while(|line| !line.starts_with(&title)).skip(1);
+        let entries: Vec<_> = part
+            .take_while(|line| line.starts_with("  "))
+            .filter_map(|line| line[2..].split(' ').next().filter(|name| !name.is_empty()))
+            .collect();
+        let names: Vec<_> = tool.hooks.iter().map(|hook| hook.name).collect();
+        assert_eq!(entries, names, "{text}");
+    }
+}

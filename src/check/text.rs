@@ -4,16 +4,17 @@ use textwrap::Options;
 
 use super::{HookReport, NAME, Report, ToolReport, Verdict};
 use crate::kernel::facts::{Facts, Lockdown};
+use crate::registry::modes;
 use crate::report::escape;
 
 /// No line is longer, in columns.
 const WIDTH: usize = 100;
-/// Room for the names on the left: two blanks, the longest, two blanks.
-const INDENT: usize = 19;
+/// Blanks on both sides of a name.
+const GAP: usize = 2;
 
 /// All of a report.
 pub fn text(report: &Report) -> String {
-    let mut page = Page::default();
+    let mut page = Page::new();
     let (release, machine) = (&report.facts.release, &report.machine.machine);
     let version = env!("CARGO_PKG_VERSION");
     page.line(&format!("{NAME} {version}, kernel {release}, {machine}"));
@@ -180,12 +181,20 @@ fn yes(is: bool) -> &'static str {
 }
 
 /// Lines that fit, of text that can steer no terminal.
-#[derive(Default)]
 struct Page {
     text: String,
+    /// Room for the names on the left, in columns: the longest hook name and the gaps.
+    indent: usize,
 }
 
 impl Page {
+    fn new() -> Self {
+        let hooks =
+            modes().flat_map(|(_, mode)| mode.spec.hooks.iter().chain(mode.spec.hash_hooks));
+        let longest = hooks.map(|hook| hook.name.len()).max().unwrap_or_default();
+        Self { text: String::new(), indent: GAP + longest + GAP }
+    }
+
     fn line(&mut self, text: &str) {
         self.wrap("", "", text);
     }
@@ -197,8 +206,8 @@ impl Page {
 
     /// A name on the left and what is to be said of it.
     fn entry(&mut self, name: &str, text: &str) {
-        let first = format!("  {name:<width$}", width = INDENT - 2);
-        self.wrap(&first, &" ".repeat(INDENT), text);
+        let first = format!("{:GAP$}{name:<width$}", "", width = self.indent - GAP);
+        self.wrap(&first, &" ".repeat(self.indent), text);
     }
 
     /// A message: continued sentences are refilled, other lines start a new paragraph.
