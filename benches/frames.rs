@@ -1,4 +1,4 @@
-//! What a frame of tcpdash costs: `cargo bench --bench frames`. Ten thousand busy
+//! What a frame of the dashboard costs: `cargo bench --bench frames`. Ten thousand busy
 //! connections of two thousand processes, drawn at 200×60, and what it takes to bring their rows
 //! up to date when an interval ends.
 

@@ -60,49 +60,11 @@ show() {
 	traffic=
 }
 
-show 60 'What this machine offers the tools' '' tcpscope-check
-
-tcpload life --conns 20
-show 20 'Every state change of every connection, with its owner' '' tcpstates -d 3
-
-curl_refused
-show 14 'One program only: curl, refused on both address families' '' tcpstates -c curl -d 2
-
-tcpload churn --seconds 3
-show 30 'How many sockets are in which state, and for how long' '' tcpstates --summary -n 2
-
-tcpload reqresp --seconds 4
-show 12 'Who sends and receives how much' '' tcpcount -n 3
-
-tcpload reqresp --seconds 4
-show 12 'The one-line answer' '' tcpcount --by total -n 3
-
-tcpload reqresp --seconds 4 --conns 3
-show 12 'The same, by connection' '' tcpcount --by connection -n 2
-
-tcpload ask --requests 400 --conns 4
-show 14 'Where the time goes: in the peer, in us, in between' '' tcplatency -n 3
-
-tcpload ask --crossed --conns 10
-show 12 'Each exchange that took longer than 150 ms' '' tcplatency --events --slower 150ms -d 2
-
-tcpload reqresp --seconds 4 --conns 3
-show 30 'How long answers take, as a histogram' '' tcplatency --kind response --hist -n 2
-tcpload reqresp --seconds 4
-show 24 'Everything on one screen, here as text' '' tcpdash --snapshot --size 100x20
-
-tcpload life --conns 20
-show 8 'For programs: who let a peer wait for a close, as JSON' \
-	'select(.kind == "state" and .old == "CLOSE_WAIT") | {comm, raddr, rport, ms: (.duration_ns / 1e6)}' \
-	tcpstates --json -d 3
-
-tcpload reqresp --seconds 4
-show 8 'For programs: bytes by process' \
-	'select(.kind == "count" and (.total | not)) | {comm, pid, tx_bytes, rx_bytes}' \
-	tcpcount --json -n 2
-
-tcpload listen --backlog 2 --connects 12
-show 8 'A listener that takes too few, and what to do about it' '' listenoverflow --advise -n 2
+# Each tool's part uses the functions above.
+for name in $(tool_names); do
+	# shellcheck source=/dev/null
+	. "scripts/demo/$name.sh"
+done
 
 echo
 for name in ${failures[@]+"${failures[@]}"}; do

@@ -107,7 +107,7 @@ impl Counters {
 }
 
 record! {
-    /// tcpdash: a network namespace's own TCP counters
+    /// a network namespace's own TCP counters
     "mib" Mib known(netns interval_ns) {
         /// the namespace
         netns,

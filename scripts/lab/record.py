@@ -65,9 +65,10 @@ def write_page(kernels, tools):
             peers[kernel.series] |= {k: v.replace("|", "/") for k, v in kernel.peers.items()}
     order = sorted(methods, key=lambda key: (series_order(key[0]), tools.index(key[1])))
     write_table("methods", ["kernel", "tool", "chosen"], [methods[key] for key in order])
-    names = ["tcpstates", "tcptop", "tcpconnlat", "tcprtt", "tcpsynbl", "tcplife"]
     order = sorted(peers, key=series_order)
-    write_table("peers", ["kernel", "package", *names], [peers[key] for key in order])
+    rows = [peers[key] for key in order]
+    headings = dict.fromkeys(["kernel", "package", *(heading for row in rows for heading in row)])
+    write_table("peers", list(headings), rows)
 
 
 def largest(insns):

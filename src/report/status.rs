@@ -24,7 +24,7 @@ record! {
         probes: Attached,
         /// events seen by a program, and changes found by polling
         attempted: u64,
-        /// tcpstates, tcplatency `--events`: events that the tool has read. tcpcount, tcplatency, tcpdash: counted events, `attempted` - `filtered`
+        /// events that the tool has read; where the programs count, `attempted` - `filtered`
         delivered: u64,
         /// events lost because the ring buffer was full
         lost: u64,
@@ -32,13 +32,13 @@ record! {
         filtered: u64,
         /// events in the ring buffer, or held for the next `TIME_WAIT` poll; 0 in the last status, and always 0 for counted events
         pending: u64,
-        /// events without a map entry, because the map was full. tcpstates: without owner and duration, or shown as `CLOSE` instead of `TIME_WAIT`. tcpcount: counted as `(other)`. tcplatency: counted as `(other)` or not measured
+        /// events without a map entry, because the map was full. State changes: without owner and duration, or shown as `CLOSE` instead of `TIME_WAIT`. Traffic: counted as `(other)`. Latencies: counted as `(other)` or not measured
         untracked: Option<u64>,
         /// program runs that the kernel skipped: the larger of its own count and the gaps in socket transitions; null: unknown, before 5.12, with kprobes before 6.7, and on some later kernels for an ordinary user with file capabilities (not on 6.18)
         missed: Option<u64>,
         /// calls not counted because their kretprobe did not run: a lower bound, part of `missed` if that is known; null without kprobes
         unreturned: Option<u64>,
-        /// listenoverflow: drops since the start that only the namespaces or only the listeners counted; null if not compared
+        /// drops of listeners since the start that only the namespaces or only the listeners counted; null if not compared
         unexplained: Option<u64>,
         /// CPU time of the tool's process, without its programs in the kernel
         cpu_ns: Option<u64>,

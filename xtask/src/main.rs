@@ -13,7 +13,7 @@ use clap::Parser;
 enum Job {
     /// Write every tool's man page and shell completions below a `share` folder
     Assets { share: PathBuf },
-    /// Draw a view of `tcpdash --demo` as SVG: `picture processes 30 > docs/tcpdash.svg`
+    /// Draw a view of the built-in recording as SVG: `picture processes 30 > FILE`
     Picture { view: String, second: i64 },
 }
 

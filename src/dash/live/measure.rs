@@ -67,7 +67,7 @@ pub static TCPDASH: Spec = Spec {
 pub struct Everything {
     /// Which sockets.
     pub filter: Filter,
-    /// Connections counted one by one; `None`: as many as tcpcount counts.
+    /// Connections counted one by one; `None`: as many as a tool that only counts.
     pub max_keys: Option<u32>,
     /// Keep and print what libbpf and the verifier say.
     pub verbose: bool,

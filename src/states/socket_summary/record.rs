@@ -114,7 +114,7 @@ impl Row for CloseWait {
 }
 
 record! {
-    /// tcpdash: one socket as it is
+    /// one socket as it is
     "socket" Socket known(laddr family netns) {
         pid,
         comm,
