@@ -8,4 +8,5 @@ scripts/setup.sh bench
 scripts/build.sh programs >&2
 trap unmount_tracefs EXIT
 mount_tracefs
-as_root python3 -B scripts/bench/bench.py --bins "$(release_dir)" "$@" | tee "${OUT:-/dev/null}"
+as_root python3 -B scripts/bench/bench.py --bins "$(release_dir)" \
+	--tools "$(tool_names)" "$@" | tee "${OUT:-/dev/null}"

@@ -20,7 +20,16 @@ from pathlib import Path
 
 from screen import on_screen
 from table import report
-from watch import ToolError, Variant, Watch, first_line, program_times, run_load, started
+from watch import (
+    ToolError,
+    Variant,
+    Watch,
+    first_json,
+    first_line,
+    program_times,
+    run_load,
+    started,
+)
 
 TRANSITIONS = (
     "tracepoint:sock:inet_sock_set_state { "
@@ -42,6 +51,7 @@ class Bench:
     """What was asked for, and every sample taken: (measure, who) -> values."""
 
     bins: Path
+    tools: list
     folder: Path
     rounds: int
     seconds: int
@@ -145,6 +155,19 @@ def measure_start(bench, load, variants):
             bench.add("start to first line, ms", variant.name, 1000 * first_line(variant.argv))
 
     interleave(bench, "start", variants, run)
+
+
+def measure_tools(bench):
+    """Every tool without a load: time from exec to its first JSON line, and its memory then."""
+
+    def run(variant):
+        seconds, peak_mb = first_json(variant.argv)
+        bench.add("start to first JSON line, ms", variant.name, 1000 * seconds)
+        if peak_mb is not None:
+            bench.add("peak RSS at the first JSON line, MB", variant.name, peak_mb)
+
+    commands = [(f"{tool} --json", (str(bench.bins / tool), "--json")) for tool in bench.tools]
+    interleave(bench, "every tool", [Variant(*command, ours=True) for command in commands], run)
 
 
 def measure_idle(bench, variants):
@@ -262,12 +285,14 @@ def measure_all(bench):
     measure_screen(bench, dashboards)
     measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], all_states)
     measure_start(bench, bench.load("reqresp", 30), [fast_count, fast_latency])
+    measure_tools(bench)
     measure_loss(bench, ours)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bins", type=Path, required=True, help="folder of the release programs")
+    parser.add_argument("--tools", type=str.split, required=True, help="their names")
     parser.add_argument("--quick", action="store_true", help="few, short runs, to try it out")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -276,7 +301,7 @@ def main():
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     with tempfile.TemporaryDirectory(prefix="tcpscope-bench-") as folder:
         rounds, seconds, soak = (2, 1, 5) if options.quick else (5, 3, 60)
-        bench = Bench(options.bins, Path(folder), rounds, seconds, soak)
+        bench = Bench(options.bins, options.tools, Path(folder), rounds, seconds, soak)
         measure_all(bench)
     print(report(bench), end="")
     sys.exit(any(variant.ours for variant in bench.broken))

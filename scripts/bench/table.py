@@ -27,7 +27,7 @@ def heading(bench):
     return [
         f"- Machine: {', '.join(machine)}",
         f"- Kernel: {os.uname().release} ({os.uname().machine})",
-        f"- tcpscope: {first_of(str(bench.bins / 'tcpcount'), '--version')}",
+        f"- tcpscope: {first_of(str(bench.bins / bench.tools[0]), '--version')}",
         f"- Peers: libbpf-tools {libbpf_tools}, {first_of('bpftrace', '--version')}",
         f"- {bench.rounds} interleaved rounds, {bench.seconds} s a load, "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}; made by `make bench`",

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import time
@@ -82,6 +83,14 @@ def programs():
     return {program["id"]: program for program in json.loads(shown.stdout)}
 
 
+def peak_mb(child):
+    """The most memory it has had at once; None if it has ended."""
+    # The peak from wait4 would include this script's own, from the fork.
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    peak = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(peak.group(1)) / 1024 if peak else None
+
+
 def run_load(command):
     """Runs the load generator to its end; returns its JSON answer."""
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -107,12 +116,9 @@ class Watch:
                 self.wait_loaded(child, before)
                 yield
                 self.programs = {k: v for k, v in programs().items() if k not in before}
-                # The peak from wait4 would include this script's own, from the fork.
-                status = Path(f"/proc/{child.pid}/status").read_text()
-                peak = re.search(r"VmHWM:\s+(\d+)", status)
-                if not peak:
+                self.peak_mb = peak_mb(child)
+                if self.peak_mb is None:
                     raise ToolError(f"ended by itself: {self.last_words()}")
-                self.peak_mb = int(peak.group(1)) / 1024
                 self.cpu_seconds = end(child)
 
     def wait_loaded(self, child, before):
@@ -191,3 +197,17 @@ def first_line(argv):
                 raise ToolError("ended without a line") from error
             finally:
                 signal.alarm(0)
+
+
+def first_json(argv):
+    """Seconds from exec to the first line of JSON, and the peak memory in MB until then: None of a
+    tool that has ended by itself."""
+    begin = time.monotonic()
+    with started(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        ready, _, _ = select.select([child.stdout], [], [], PATIENCE)
+        seconds = time.monotonic() - begin
+        if not ready:
+            raise ToolError(f"no line within {PATIENCE} s")
+        if not child.stdout.readline():
+            raise ToolError("ended without a line")
+        return seconds, peak_mb(child)
