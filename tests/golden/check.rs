@@ -139,7 +139,7 @@ fn json() {
     let reports = [plan(facts("debian-5.10")), failing(), plan(hostile())];
     let lines = reports.iter().map(|report| {
         printed(Format::Json, |printer| {
-            printer.text(&tool::text(&report)).unwrap();
+            printer.text(&tool::text(report)).unwrap();
             printer.record(&FactsRecord::new(report), "").unwrap();
             for tool in &report.tools {
                 for hook in &tool.hooks {
