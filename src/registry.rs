@@ -4,18 +4,18 @@ use crate::kernel::facts::SymbolNames;
 use crate::tool::{Mode, Tool};
 
 /// In the order in which documentation and [`check`](crate::check) name them.
-pub static TOOLS: [&dyn Tool; 6] = [
-    &crate::states::Tcpstates,
-    &crate::count::Tcpcount,
-    &crate::latency::Tcplatency,
-    &crate::listen::Listenoverflow,
-    &crate::dash::Tcpdash,
-    &crate::check::TcpscopeCheck,
+pub static TOOLS: [&Tool; 6] = [
+    &crate::states::TOOL,
+    &crate::count::TOOL,
+    &crate::latency::TOOL,
+    &crate::listen::TOOL,
+    &crate::dash::TOOL,
+    &crate::check::TOOL,
 ];
 
 /// Every tool in each of its modes.
-pub fn modes() -> impl Iterator<Item = (&'static dyn Tool, &'static Mode)> {
-    TOOLS.into_iter().flat_map(|tool| tool.modes().iter().map(move |mode| (tool, mode)))
+pub fn modes() -> impl Iterator<Item = (&'static Tool, &'static Mode)> {
+    TOOLS.into_iter().flat_map(|tool| tool.modes.iter().map(move |mode| (tool, mode)))
 }
 
 /// All kernel names that the tools need.

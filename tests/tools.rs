@@ -10,7 +10,6 @@ use serde_json::Value;
 use tcpscope::record::{AnyRecord, Damage};
 use tcpscope::registry::TOOLS;
 use tcpscope::report::{Note, Record, Status};
-use tcpscope::tool::Tool;
 
 fn text(path: impl AsRef<Path>) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -18,7 +17,7 @@ fn text(path: impl AsRef<Path>) -> String {
 }
 
 fn tools() -> impl Iterator<Item = &'static str> {
-    TOOLS.into_iter().map(Tool::name)
+    TOOLS.into_iter().map(|tool| tool.name)
 }
 
 #[test]
@@ -104,7 +103,7 @@ fn every_test_of_the_lab_is_a_live_test() {
 /// Without the kinds of their own, all tools print their status and notes.
 #[test]
 fn kinds_of_the_tools_are_those_of_reader_and_schema() {
-    let own: BTreeSet<_> = TOOLS.iter().flat_map(|tool| tool.kinds()).copied().collect();
+    let own: BTreeSet<_> = TOOLS.iter().flat_map(|tool| tool.kinds).copied().collect();
     let all: BTreeSet<_> = own.iter().copied().chain([Status::KIND, Note::KIND]).collect();
     assert_eq!(all.len(), own.len() + 2, "status and note belong to every tool: {own:?}");
     for kind in &all {

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tcpscope::listen::Listenoverflow;
+use tcpscope::listen::TOOL;
 
 fn main() -> ExitCode {
-    tcpscope::tool::main(&Listenoverflow)
+    tcpscope::tool::main(&TOOL)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tcpscope::count::Tcpcount;
+use tcpscope::count::TOOL;
 
 fn main() -> ExitCode {
-    tcpscope::tool::main(&Tcpcount)
+    tcpscope::tool::main(&TOOL)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tcpscope::dash::Tcpdash;
+use tcpscope::dash::TOOL;
 
 fn main() -> ExitCode {
-    tcpscope::tool::main(&Tcpdash)
+    tcpscope::tool::main(&TOOL)
 }

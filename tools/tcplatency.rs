@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tcpscope::latency::Tcplatency;
+use tcpscope::latency::TOOL;
 
 fn main() -> ExitCode {
-    tcpscope::tool::main(&Tcplatency)
+    tcpscope::tool::main(&TOOL)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tcpscope::check::TcpscopeCheck;
+use tcpscope::check::TOOL;
 
 fn main() -> ExitCode {
-    tcpscope::tool::main(&TcpscopeCheck)
+    tcpscope::tool::main(&TOOL)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use tcpscope::states::Tcpstates;
+use tcpscope::states::TOOL;
 
 fn main() -> ExitCode {
-    tcpscope::tool::main(&Tcpstates)
+    tcpscope::tool::main(&TOOL)
 }

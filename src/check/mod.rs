@@ -22,7 +22,7 @@ pub use machine::Machine;
 pub use record::{FactsRecord, HookRecord, PassedOver, ToolRecord};
 pub use symbols::{Symbols, similar};
 pub use text::text;
-pub use tool::TcpscopeCheck;
+pub use tool::TOOL;
 
 /// This tool's name.
 pub const NAME: &str = "tcpscope-check";
@@ -96,11 +96,11 @@ impl Report {
         (ts, facts, machine): (i64, Facts, Machine),
         symbols: Option<Symbols>,
         request: PlanRequest,
-        mut load: Option<impl FnMut(&'static dyn Tool, &'static Mode) -> Result<Plan>>,
+        mut load: Option<impl FnMut(&'static Tool, &'static Mode) -> Result<Plan>>,
     ) -> Self {
         let obstacle = Plan::decide(NAME, &[], &[], &facts, PlanRequest::default()).err();
         let able = Facts { capabilities: u64::MAX, init_userns: true, ..facts.clone() };
-        let report = |(tool, mode): (&'static dyn Tool, &'static Mode)| {
+        let report = |(tool, mode): (&'static Tool, &'static Mode)| {
             let spec = mode.spec;
             let planned = spec.plan(&able, request);
             let mut hooks = match &planned {
@@ -121,7 +121,7 @@ impl Report {
                     Err(error) => Verdict::Refused { error, loading: true },
                 },
             };
-            ToolReport { name: tool.name(), mode: mode.flag, verdict, hooks }
+            ToolReport { name: tool.name, mode: mode.flag, verdict, hooks }
         };
         let tools = modes().map(report).collect();
         Self { ts, facts, machine, symbols, obstacle, tools }

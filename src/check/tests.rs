@@ -3,7 +3,7 @@ use anyhow::anyhow;
 use super::*;
 use crate::kernel::facts::Lockdown;
 
-type Load = fn(&'static dyn Tool, &'static Mode) -> Result<Plan>;
+type Load = fn(&'static Tool, &'static Mode) -> Result<Plan>;
 
 fn facts(name: &str) -> Facts {
     let path = format!("{}/tests/facts/{name}.json", env!("CARGO_MANIFEST_DIR"));

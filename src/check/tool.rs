@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::{
     Args, FactsRecord, HookRecord, Machine, NAME, Report, Symbols, ToolRecord, similar, text,
@@ -17,43 +17,23 @@ use crate::kernel::session::Session;
 use crate::registry::wanted;
 use crate::report::{Ctx, Format, Printer, Record, Sink, Stop};
 use crate::tool::load::load;
-use crate::tool::{Measurement, Mode, Task, Tool, task_of};
+use crate::tool::{Mode, Task, Tool, task_of};
 
 /// The tool.
-#[derive(Debug)]
-pub struct TcpscopeCheck;
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: &[],
+    command: Args::command,
+    modes: &[],
+    kinds: &[FactsRecord::KIND, HookRecord::KIND, ToolRecord::KIND],
+    task,
+};
 
-impl Tool for TcpscopeCheck {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn object(&self) -> &'static [u8] {
-        &[]
-    }
-
-    fn command(&self) -> Command {
-        Args::command()
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[]
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &[FactsRecord::KIND, HookRecord::KIND, ToolRecord::KIND]
-    }
-
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
-        Ok(Box::new(Args::from_arg_matches(matches)?))
-    }
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    Ok(Box::new(Args::from_arg_matches(matches)?))
 }
 
 impl Task for Args {
-    fn measurement(&self) -> Option<&dyn Measurement> {
-        None
-    }
-
     fn run(&self) -> Result<ExitCode> {
         check(self)
     }
@@ -72,7 +52,7 @@ fn check(args: &Args) -> Result<ExitCode> {
     let facts = Facts::read(&wanted())?;
     let symbols = symbols(&facts);
     let found = (wall_now(), facts.clone(), machine);
-    let load = |tool: &dyn Tool, mode: &Mode| trial(tool, mode, &mut facts.clone(), args);
+    let load = |tool: &Tool, mode: &Mode| trial(tool, mode, &mut facts.clone(), args);
     let load = (!args.plan_only).then_some(load);
     let report = Report::new(found, symbols, args.measure.request(), load);
 
@@ -85,7 +65,7 @@ fn check(args: &Args) -> Result<ExitCode> {
 
 /// Plans, loads and attaches what a mode of a tool would, for some rights and limits show nowhere
 /// else, and releases everything.
-fn trial(tool: &dyn Tool, mode: &Mode, facts: &mut Facts, args: &Args) -> Result<Plan> {
+fn trial(tool: &Tool, mode: &Mode, facts: &mut Facts, args: &Args) -> Result<Plan> {
     let verbose = args.verbose.then_some("--verbose");
     let task = as_asked(tool, mode, verbose)?;
     let measurement = task.measurement().context("it loads nothing")?;
@@ -93,11 +73,7 @@ fn trial(tool: &dyn Tool, mode: &Mode, facts: &mut Facts, args: &Args) -> Result
 }
 
 /// A mode of a tool without other flags. With `--json` its programs do all they can.
-fn as_asked(
-    tool: &dyn Tool,
-    mode: &Mode,
-    extra: Option<&str>,
-) -> Result<Box<dyn Task>, clap::Error> {
+fn as_asked(tool: &Tool, mode: &Mode, extra: Option<&str>) -> Result<Box<dyn Task>, clap::Error> {
     task_of(tool, ["--json"].into_iter().chain(mode.flag).chain(extra))
 }
 
@@ -150,7 +126,7 @@ mod tests {
     #[test]
     fn maps_have_the_sizes_that_the_mode_gives_them() {
         let trial = |name: &str, flag: Option<&str>| {
-            let found = modes().find(|(tool, mode)| tool.name() == name && mode.flag == flag);
+            let found = modes().find(|(tool, mode)| tool.name == name && mode.flag == flag);
             let (tool, mode) = found.unwrap();
             setup_of(&*as_asked(tool, mode, None).unwrap())
         };
@@ -172,8 +148,8 @@ mod tests {
         for (tool, mode) in modes() {
             let task = as_asked(tool, mode, None).unwrap();
             assert!(std::ptr::eq(task.measurement().unwrap().spec(), mode.spec), "{mode:?}");
-            assert_eq!(mode.spec.name, tool.name());
-            assert_eq!(setup_of(&*task).object, tool.object());
+            assert_eq!(mode.spec.name, tool.name);
+            assert_eq!(setup_of(&*task).object, tool.object);
         }
     }
 }

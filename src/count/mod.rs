@@ -15,7 +15,7 @@ pub use interval::{CountInterval, Counts};
 pub use record::Count;
 pub use rows::CountRowOptions;
 pub use source::CountSource;
-pub use tool::{TCPCOUNT, Tcpcount, print};
+pub use tool::{TCPCOUNT, TOOL, print};
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;

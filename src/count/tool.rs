@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::{Args, Count, CountInterval, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
-use crate::filter::{Cgroup, Filter};
+use crate::filter::Cgroup;
 use crate::hooks::maps;
 use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, STATE};
 use crate::kernel::facts::Facts;
@@ -20,7 +20,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
 use crate::report::{Printer, Record, SinkError};
-use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
+use crate::tool::{Asked, Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
 use crate::wire::{CountOptions, Options};
 
@@ -37,47 +37,24 @@ pub static TCPCOUNT: Spec = Spec {
 };
 
 /// The tool.
-#[derive(Debug)]
-pub struct Tcpcount;
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[Mode { flag: None, spec: &TCPCOUNT }],
+    kinds: &[Count::KIND],
+    task,
+};
 
-/// The tool with its command line.
-struct Asked {
-    args: Args,
-    filter: Filter,
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    args.check().map_err(usage_error::<Args>)?;
+    let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+    args.interval.sort_column::<Count>().map_err(usage_error::<Args>)?;
+    Ok(Box::new(Asked { args, filter }))
 }
 
-impl Tool for Tcpcount {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn object(&self) -> &'static [u8] {
-        OBJECT
-    }
-
-    fn command(&self) -> Command {
-        Args::command()
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        static MODES: [Mode; 1] = [Mode { flag: None, spec: &TCPCOUNT }];
-        &MODES
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &[Count::KIND]
-    }
-
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
-        let args = Args::from_arg_matches(matches)?;
-        args.check().map_err(usage_error::<Args>)?;
-        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.interval.sort_column::<Count>().map_err(usage_error::<Args>)?;
-        Ok(Box::new(Asked { args, filter }))
-    }
-}
-
-impl Measurement for Asked {
+impl Measurement for Asked<Args> {
     fn spec(&self) -> &'static Spec {
         &TCPCOUNT
     }
@@ -103,7 +80,7 @@ impl Measurement for Asked {
     }
 }
 
-impl Task for Asked {
+impl Task for Asked<Args> {
     fn measurement(&self) -> Option<&dyn Measurement> {
         Some(self)
     }

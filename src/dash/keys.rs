@@ -1,6 +1,6 @@
 //! Keys, and what they do.
 
-use super::{Action, Control, Dash, Mode, View, filter};
+use super::{Action, Control, Dash, InputMode, View, filter};
 
 /// A key as the state machine knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +63,12 @@ pub(super) fn press(dash: &mut Dash, key: KeyPress) -> Option<Action> {
     }
     dash.message = None;
     match std::mem::take(&mut dash.mode) {
-        Mode::Normal => normal(dash, key),
-        Mode::Help(top) => {
+        InputMode::Normal => normal(dash, key),
+        InputMode::Help(top) => {
             help(dash, key, top);
             None
         }
-        Mode::Filter(text, _) => {
+        InputMode::Filter(text, _) => {
             edit(dash, key, text);
             None
         }
@@ -77,9 +77,11 @@ pub(super) fn press(dash: &mut Dash, key: KeyPress) -> Option<Action> {
 
 fn help(dash: &mut Dash, key: KeyPress, top: u16) {
     dash.mode = match key {
-        KeyPress::Up | KeyPress::Char('k') => Mode::Help(top.saturating_sub(1)),
-        KeyPress::Down | KeyPress::Char('j') => Mode::Help(top.saturating_add(1).min(LAST_HELP)),
-        _ => Mode::Normal,
+        KeyPress::Up | KeyPress::Char('k') => InputMode::Help(top.saturating_sub(1)),
+        KeyPress::Down | KeyPress::Char('j') => {
+            InputMode::Help(top.saturating_add(1).min(LAST_HELP))
+        }
+        _ => InputMode::Normal,
     };
 }
 
@@ -94,7 +96,7 @@ fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
                 return;
             }
             Err(error) => {
-                dash.mode = Mode::Filter(text, Some(error));
+                dash.mode = InputMode::Filter(text, Some(error));
                 return;
             }
         },
@@ -107,7 +109,7 @@ fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
         KeyPress::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
         _ => {}
     }
-    dash.mode = Mode::Filter(text, None);
+    dash.mode = InputMode::Filter(text, None);
 }
 
 fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
@@ -123,10 +125,10 @@ fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
         }
         KeyPress::Tab => dash.show(dash.view.beside(1)),
         KeyPress::BackTab => dash.show(dash.view.beside(-1)),
-        KeyPress::Char('h' | '?') => dash.mode = Mode::Help(0),
+        KeyPress::Char('h' | '?') => dash.mode = InputMode::Help(0),
         KeyPress::Char('/') => {
             let text = dash.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
-            dash.mode = Mode::Filter(text, None);
+            dash.mode = InputMode::Filter(text, None);
         }
         KeyPress::Char('s') => return Some(Action::Save),
         KeyPress::Char(' ') => return dash.pause(),

@@ -17,7 +17,7 @@ use crate::filter::{Filter, passes};
 
 /// What the keys are for at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum InputMode {
     /// The view.
     #[default]
     Normal,
@@ -67,7 +67,7 @@ pub struct Dash {
     /// Columns and lines.
     pub size: (u16, u16),
     /// What the keys are for.
-    pub mode: Mode,
+    pub mode: InputMode,
     /// The filter, as typed and as read.
     pub filter: Option<(String, Filter)>,
     /// The tables.
@@ -123,8 +123,8 @@ impl Dash {
     pub fn handle(&mut self, event: Event) -> Option<Action> {
         match event {
             Event::Key(key) => return keys::press(self, key),
-            Event::Click(x, y) if self.mode == Mode::Normal => keys::click(self, x, y),
-            Event::Wheel(lines) if self.mode == Mode::Normal => {
+            Event::Click(x, y) if self.mode == InputMode::Normal => keys::click(self, x, y),
+            Event::Wheel(lines) if self.mode == InputMode::Normal => {
                 let page = self.layout().page();
                 self.tables.with(self.view, |table| table.step(lines, page));
             }

@@ -22,7 +22,7 @@ pub use peers::regroup;
 pub use record::{Exchange, Latency};
 pub use rows::LatencyRowOptions;
 pub use source::{LatencySource, learn_listeners};
-pub use tool::{TCPLATENCY, TCPLATENCY_EVENTS, Tcplatency, draw, print, spec_of};
+pub use tool::{TCPLATENCY, TCPLATENCY_EVENTS, TOOL, draw, print, spec_of};
 
 use crate::group::GroupBy;
 use crate::wire::{LatencyKey, LatencyValue};

@@ -37,7 +37,7 @@ pub use nstat::{ListenCounters, Sysctls};
 pub use reconcile::{Reading, Reconciliation};
 pub use record::{Advice, Bound, Cause, Diagnosis, DropClient, DropEvent, ListenerRecord, silent};
 pub use source::{ListenSource, RingRecord};
-pub use tool::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, Listenoverflow};
+pub use tool::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, TOOL};
 
 /// A listener among all that there are or were: its address and when it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,4 +10,4 @@ mod tool;
 pub use args::Args;
 pub use record::StateChange;
 pub(crate) use record::known;
-pub use tool::{TCPSTATES, TCPSTATES_SUMMARY, Tcpstates, print_summary};
+pub use tool::{TCPSTATES, TCPSTATES_SUMMARY, TOOL, print_summary};

@@ -13,6 +13,7 @@ use clap::{ArgMatches, Command};
 use outcome::conclude;
 
 use crate::cli::MeasureArgs;
+use crate::filter::Filter;
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
@@ -20,22 +21,20 @@ pub use running::Running;
 pub use spec::Spec;
 
 /// A program of this kit. All of them are listed in [`registry`](crate::registry).
-pub trait Tool: Sync {
+#[derive(Debug)]
+pub struct Tool {
     /// The binary's name.
-    fn name(&self) -> &'static str;
+    pub name: &'static str,
     /// The compiled BPF object; empty where it has none of its own.
-    fn object(&self) -> &'static [u8];
+    pub object: &'static [u8],
     /// Its command line.
-    fn command(&self) -> Command;
+    pub command: fn() -> Command,
     /// What it can be asked to measure, the default first; none where it only asks about the others.
-    fn modes(&self) -> &'static [Mode];
+    pub modes: &'static [Mode],
     /// Kinds of the JSON records that it prints, besides notes and its status.
-    fn kinds(&self) -> &'static [&'static str];
-    /// Reads the command line.
-    ///
-    /// # Errors
-    /// Flags that do not go together, or values that make no sense here.
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error>;
+    pub kinds: &'static [&'static str],
+    /// Reads the command line; an error where flags do not go together, or values make no sense.
+    pub task: fn(&ArgMatches) -> Result<Box<dyn Task>, clap::Error>,
 }
 
 /// A mode of a tool with its own hooks.
@@ -66,7 +65,9 @@ pub trait Measurement {
 /// A tool whose command line has been read.
 pub trait Task {
     /// What it loads, if anything.
-    fn measurement(&self) -> Option<&dyn Measurement>;
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        None
+    }
     /// Does the work until it is over or reported to stop.
     ///
     /// # Errors
@@ -74,11 +75,19 @@ pub trait Task {
     fn run(&self) -> Result<ExitCode>;
 }
 
+/// A tool with its command line.
+pub struct Asked<A> {
+    /// The flags.
+    pub args: A,
+    /// Which sockets.
+    pub filter: Filter,
+}
+
 /// The whole of a program: reads the command line and does what it says. A wrong one ends the
 /// process with 2.
-pub fn main(tool: &dyn Tool) -> ExitCode {
-    let task = tool.task(&tool.command().get_matches()).unwrap_or_else(|error| error.exit());
-    conclude(tool.name(), task.run())
+pub fn main(tool: &Tool) -> ExitCode {
+    let task = (tool.task)(&(tool.command)().get_matches()).unwrap_or_else(|error| error.exit());
+    conclude(tool.name, task.run())
 }
 
 /// A tool as it would run with these flags.
@@ -86,9 +95,9 @@ pub fn main(tool: &dyn Tool) -> ExitCode {
 /// # Errors
 /// As clap's, and of [`Tool::task`].
 pub fn task_of<'a>(
-    tool: &dyn Tool,
+    tool: &Tool,
     flags: impl IntoIterator<Item = &'a str>,
 ) -> Result<Box<dyn Task>, clap::Error> {
-    let words = [tool.name()].into_iter().chain(flags);
-    tool.task(&tool.command().try_get_matches_from(words)?)
+    let words = [tool.name].into_iter().chain(flags);
+    (tool.task)(&(tool.command)().try_get_matches_from(words)?)
 }

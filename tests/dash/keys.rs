@@ -1,6 +1,6 @@
 //! Scripted keys.
 
-use tcpscope::dash::{Action, Control, Dash, Event, KeyPress, Mode, View};
+use tcpscope::dash::{Action, Control, Dash, Event, InputMode, KeyPress, View};
 use tcpscope::record::AnyRecord;
 
 use super::{dash, press, text};
@@ -55,7 +55,7 @@ fn a_filter_can_be_typed_rejected_corrected_and_removed() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 / --rport <Space> 70000 <Enter>");
     assert!(text(&mut dash).lines().last().unwrap().contains("65535"));
-    assert!(matches!(&dash.mode, Mode::Filter(text, Some(_)) if text == "--rport 70000"));
+    assert!(matches!(&dash.mode, InputMode::Filter(text, Some(_)) if text == "--rport 70000"));
     press(&mut dash, "<Backspace> <Backspace> <Backspace> <Backspace> <Backspace> 50002 <Enter>");
     let pids: Vec<_> = dash.tables.processes.rows().iter().map(|row| row.key.pid).collect();
     assert_eq!(pids, [Some(4_194_304)]);
@@ -70,9 +70,9 @@ fn a_filter_can_be_typed_rejected_corrected_and_removed() {
 fn escape_closes_panels_before_it_quits() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 <Enter> ?");
-    assert_eq!(dash.mode, Mode::Help(0));
+    assert_eq!(dash.mode, InputMode::Help(0));
     press(&mut dash, "<Esc>");
-    assert!(dash.mode == Mode::Normal && dash.has_detail());
+    assert!(dash.mode == InputMode::Normal && dash.has_detail());
     press(&mut dash, "<Esc>");
     assert!(!dash.has_detail());
     assert_eq!(order(&mut dash, KeyPress::Esc), Some(Action::Quit));

@@ -13,7 +13,7 @@ use tcpscope::tool::{Mode, Tool};
 
 use super::{NOW, check, printed, sections};
 
-type Load = fn(&'static dyn Tool, &'static Mode) -> Result<Plan>;
+type Load = fn(&'static Tool, &'static Mode) -> Result<Plan>;
 
 const KERNELS: [&str; 5] =
     ["debian-5.10", "debian-6.1", "debian-6.12", "hardened-6.18", "debian-7.2"];

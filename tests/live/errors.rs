@@ -25,13 +25,13 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// Those that measure.
-fn tools() -> impl Iterator<Item = &'static dyn TheTool> {
-    TOOLS.into_iter().filter(|tool| !tool.modes().is_empty())
+fn tools() -> impl Iterator<Item = &'static TheTool> {
+    TOOLS.into_iter().filter(|tool| !tool.modes.is_empty())
 }
 
 /// Whether a tool has a flag, spelt with its dashes.
-pub fn has_flag(tool: &dyn TheTool, flag: &str) -> bool {
-    let command = tool.command();
+pub fn has_flag(tool: &TheTool, flag: &str) -> bool {
+    let command = (tool.command)();
     let mut arguments = command.get_arguments();
     arguments.any(|argument| match flag.strip_prefix("--") {
         Some(long) => argument.get_long() == Some(long),
@@ -86,7 +86,7 @@ fn bad_values() -> Result<()> {
     let shared = tools().flat_map(|tool| {
         let known = |flags: &str| has_flag(tool, flags.split(' ').next().unwrap_or_default());
         let both = both.into_iter().filter(move |(flags, _)| known(flags));
-        both.map(move |(flags, word)| (tool.name(), flags, word))
+        both.map(move |(flags, word)| (tool.name, flags, word))
     });
     for (tool, flags, word) in shared.chain(own) {
         let mut command = Command::new(path_of(tool));
@@ -117,8 +117,8 @@ pub fn as_nobody(program: &std::path::Path) -> Command {
 
 fn ordinary_user() -> Result<()> {
     for tool in tools() {
-        let folder = public_copy(tool.name())?;
-        let mut command = as_nobody(&folder.path().join(tool.name()));
+        let folder = public_copy(tool.name)?;
+        let mut command = as_nobody(&folder.path().join(tool.name));
         refuses(
             command.args(["--json", "-d", "1"]),
             3,
@@ -152,7 +152,7 @@ fn file_capabilities() -> Result<()> {
 fn user_namespace() -> Result<()> {
     for tool in tools() {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user"]).arg(path_of(tool.name()));
+        command.args(["--user", "--map-root-user"]).arg(path_of(tool.name));
         command.args(["--json", "-d", "1"]);
         refuses(&mut command, 6, &["user namespace"])?;
     }
@@ -160,7 +160,7 @@ fn user_namespace() -> Result<()> {
 }
 
 fn forced_method() -> Result<()> {
-    for tool in tools().map(TheTool::name) {
+    for tool in tools().map(|tool| tool.name) {
         for method in ["fentry", "kprobe"] {
             let mut command = Command::new(path_of(tool));
             let (code, message) = ends(command.args(["--json", "-d", "1", "--attach", method]))?;
@@ -181,7 +181,7 @@ fn full_disk() -> Result<()> {
     let tables =
         [("tcpstates", "--summary"), ("tcpcount", "--by total"), ("tcplatency", "--by total")];
     let json = modes()
-        .map(|(tool, mode)| (tool.name(), format!("--json {}", mode.flag.unwrap_or_default())));
+        .map(|(tool, mode)| (tool.name, format!("--json {}", mode.flag.unwrap_or_default())));
     for (tool, flags) in json.chain(tables.map(|(tool, flags)| (tool, flags.to_owned()))) {
         let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
         let mut command = Command::new(path_of(tool));

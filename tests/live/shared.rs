@@ -39,7 +39,7 @@ fn every_mode(interval: &str) -> impl Iterator<Item = (&'static str, String)> {
     modes().map(move |(tool, mode)| {
         // It leaves out idle listeners otherwise.
         let all = if has_flag(tool, "--all") { "--all" } else { "" };
-        (tool.name(), format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
+        (tool.name, format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
     })
 }
 

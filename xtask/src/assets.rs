@@ -12,7 +12,7 @@ use clap_mangen::roff::{Roff, roman};
 
 /// Writes them below `share`.
 pub fn write(share: &Path) -> Result<()> {
-    for command in tcpscope::registry::TOOLS.map(tcpscope::tool::Tool::command) {
+    for command in tcpscope::registry::TOOLS.map(|tool| (tool.command)()) {
         write_assets(share, command)?;
     }
     Ok(())

@@ -41,7 +41,7 @@ const STALE: i64 = 60_000_000_000;
 
 /// The last status of a tool, and the one before it.
 #[derive(Clone, Debug)]
-pub struct Tool {
+pub struct ToolStatus {
     /// The last.
     pub status: Status,
     /// The one before.
@@ -68,7 +68,7 @@ pub struct Model {
     /// Counters of network namespaces.
     pub mibs: Groups<Option<u32>, Mib>,
     /// Tools by name.
-    pub tools: BTreeMap<Cow<'static, str>, Tool>,
+    pub tools: BTreeMap<Cow<'static, str>, ToolStatus>,
     /// Connections from their state changes.
     pub connections: Connections,
     /// The last exchanges, newest last.
@@ -219,7 +219,7 @@ impl Model {
             let before = std::mem::replace(&mut tool.status, status);
             tool.before = goes_on.then_some(before);
         } else if self.tools.len() < TOOLS {
-            self.tools.insert(status.tool.clone(), Tool { status, before: None });
+            self.tools.insert(status.tool.clone(), ToolStatus { status, before: None });
         }
     }
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH};
 use super::view::Theme;
@@ -24,61 +24,44 @@ use crate::tool::{Measurement, Mode, Task, Tool};
 /// A snapshot where there is no terminal to take the size of.
 const SIZE: (u16, u16) = (100, 30);
 
-/// The tool.
-#[derive(Debug)]
-pub struct Tcpdash;
-
 /// The tool with its command line.
 struct Asked {
     args: Args,
     everything: Everything,
 }
 
-impl Tool for Tcpdash {
-    fn name(&self) -> &'static str {
-        NAME
-    }
+/// The tool.
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[Mode { flag: None, spec: &TCPDASH }],
+    kinds: &[
+        Count::KIND,
+        Mib::KIND,
+        Sockets::KIND,
+        Socket::KIND,
+        CloseWait::KIND,
+        Latency::KIND,
+        ListenerRecord::KIND,
+    ],
+    task,
+};
 
-    fn object(&self) -> &'static [u8] {
-        OBJECT
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    args.check().map_err(usage_error::<Args>)?;
+    let everything = Everything {
+        filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
+        max_keys: args.max_keys,
+        verbose: args.common.output.verbose,
+    };
+    if !args.common.output.json && args.snapshot.is_none() && !terminal::is_there() {
+        let message = "there is no terminal to draw on: --snapshot prints one frame as text, \
+                       and the tools' own --json is for programs (tcpcount --json)";
+        return Err(usage_error::<Args>(message));
     }
-
-    fn command(&self) -> Command {
-        Args::command()
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        static MODES: [Mode; 1] = [Mode { flag: None, spec: &TCPDASH }];
-        &MODES
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &[
-            Count::KIND,
-            Mib::KIND,
-            Sockets::KIND,
-            Socket::KIND,
-            CloseWait::KIND,
-            Latency::KIND,
-            ListenerRecord::KIND,
-        ]
-    }
-
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
-        let args = Args::from_arg_matches(matches)?;
-        args.check().map_err(usage_error::<Args>)?;
-        let everything = Everything {
-            filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
-            max_keys: args.max_keys,
-            verbose: args.common.output.verbose,
-        };
-        if !args.common.output.json && args.snapshot.is_none() && !terminal::is_there() {
-            let message = "there is no terminal to draw on: --snapshot prints one frame as text, \
-                           and the tools' own --json is for programs (tcpcount --json)";
-            return Err(usage_error::<Args>(message));
-        }
-        Ok(Box::new(Asked { args, everything }))
-    }
+    Ok(Box::new(Asked { args, everything }))
 }
 
 impl Task for Asked {

@@ -3,7 +3,7 @@
 use super::Canvas;
 use crate::dash::layout::Area;
 use crate::dash::model::Weight;
-use crate::dash::{Dash, Mode, Progress, View};
+use crate::dash::{Dash, InputMode, Progress, View};
 use crate::report::Cell;
 
 /// The two lines above.
@@ -88,7 +88,7 @@ fn position(ascii: bool, progress: &Progress) -> String {
 
 /// The line below: the filter being typed, a remark, or the keys.
 pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
-    if let Mode::Filter(text, error) = &dash.mode {
+    if let InputMode::Filter(text, error) = &dash.mode {
         let x = canvas.text(area, 0, 0, "/", canvas.theme.strong());
         let x = canvas.text(area, x, 0, text, canvas.theme.strong());
         let cursor = if canvas.theme.ascii { "_" } else { "▏" };

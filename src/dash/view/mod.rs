@@ -19,7 +19,7 @@ pub use canvas::Canvas;
 pub use snapshot::snapshot;
 pub use theme::Theme;
 
-use super::{Area, Dash, Mode, View};
+use super::{Area, Dash, InputMode, View};
 use crate::group::Grouping;
 use crate::report::Ctx;
 
@@ -58,7 +58,7 @@ pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
         detail::draw(&mut canvas, dash, layout.below);
     }
     chrome::foot(&mut canvas, dash, layout.foot);
-    if let Mode::Help(top) = dash.mode {
+    if let InputMode::Help(top) = dash.mode {
         help::draw(&mut canvas, layout.body, top);
     }
 }

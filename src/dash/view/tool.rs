@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use super::Canvas;
 use crate::dash::layout::Area;
-use crate::dash::model::{Tool, Weight, float};
+use crate::dash::model::{ToolStatus, Weight, float};
 use crate::dash::{Dash, Programs};
 use crate::report::{Cell, escape};
 
@@ -73,7 +73,7 @@ fn own(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) -> u16 {
 }
 
 /// One tool, from line `y` on; returns the line behind it.
-fn one(canvas: &mut Canvas<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
+fn one(canvas: &mut Canvas<'_>, tool: &ToolStatus, area: Area, y: u16) -> u16 {
     let status = &tool.status;
     let name = (safe(&status.tool), canvas.theme.strong());
     let version = format!("{} on {}", safe(&status.version), safe(&status.kernel));
@@ -106,7 +106,7 @@ fn plain(text: String) -> (String, Style) {
 }
 
 /// CPU since the status before, and per event.
-fn cost(canvas: &mut Canvas<'_>, tool: &Tool) -> String {
+fn cost(canvas: &mut Canvas<'_>, tool: &ToolStatus) -> String {
     let (now, before) = (&tool.status, tool.before.as_ref());
     let spent = |then: u64| now.cpu_ns.map(|cpu| cpu.saturating_sub(then));
     let each = spent(0).filter(|_| now.attempted > 0).map(|cpu| cpu / now.attempted);
@@ -120,7 +120,7 @@ fn cost(canvas: &mut Canvas<'_>, tool: &Tool) -> String {
 }
 
 /// Hook=method, as many per line as fit.
-fn probes(canvas: &mut Canvas<'_>, tool: &Tool, area: Area, y: u16) -> u16 {
+fn probes(canvas: &mut Canvas<'_>, tool: &ToolStatus, area: Area, y: u16) -> u16 {
     let warning = canvas.theme.weight(Weight::Warning);
     let mut hooks: Vec<_> = tool.status.probes.0.iter().collect();
     hooks.sort_unstable();

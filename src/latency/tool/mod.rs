@@ -6,7 +6,7 @@ mod intervals;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use intervals::{draw, print};
 
@@ -14,7 +14,6 @@ use super::{
     Args, Exchange, Kinds, Latency, LatencyKind, entries_for, learn_listeners, max_rows, settle,
 };
 use crate::cli::{MeasureArgs, usage_error};
-use crate::filter::Filter;
 use crate::hooks::maps;
 use crate::hooks::{
     ACCEPT_RETURN, ACCEPT_WAIT, CHILD, DESTROY, LATENCIES, LISTENING, OWNERS, SEGMENT, SEND_BEGIN,
@@ -26,7 +25,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
 use crate::report::Record;
-use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
+use crate::tool::{Asked, Measurement, Mode, Running, Spec, Task, Tool};
 
 const NAME: &str = "tcplatency";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplatency.bpf.o"));
@@ -76,50 +75,27 @@ pub fn spec_of(kinds: Kinds, chosen: bool, events: bool) -> &'static Spec {
 }
 
 /// The tool.
-#[derive(Debug)]
-pub struct Tcplatency;
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[
+        Mode { flag: None, spec: &TCPLATENCY },
+        Mode { flag: Some("--events"), spec: &TCPLATENCY_EVENTS },
+    ],
+    kinds: &[Latency::KIND, Exchange::KIND],
+    task,
+};
 
-/// The tool with its command line.
-struct Asked {
-    args: Args,
-    filter: Filter,
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    args.check().map_err(usage_error::<Args>)?;
+    let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+    args.interval.sort_column::<Latency>().map_err(usage_error::<Args>)?;
+    Ok(Box::new(Asked { args, filter }))
 }
 
-impl Tool for Tcplatency {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn object(&self) -> &'static [u8] {
-        OBJECT
-    }
-
-    fn command(&self) -> Command {
-        Args::command()
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        static MODES: [Mode; 2] = [
-            Mode { flag: None, spec: &TCPLATENCY },
-            Mode { flag: Some("--events"), spec: &TCPLATENCY_EVENTS },
-        ];
-        &MODES
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &[Latency::KIND, Exchange::KIND]
-    }
-
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
-        let args = Args::from_arg_matches(matches)?;
-        args.check().map_err(usage_error::<Args>)?;
-        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.interval.sort_column::<Latency>().map_err(usage_error::<Args>)?;
-        Ok(Box::new(Asked { args, filter }))
-    }
-}
-
-impl Measurement for Asked {
+impl Measurement for Asked<Args> {
     fn spec(&self) -> &'static Spec {
         spec_of(self.args.kinds(), !self.args.kinds.is_empty(), self.args.events)
     }
@@ -149,7 +125,7 @@ impl Measurement for Asked {
     }
 }
 
-impl Task for Asked {
+impl Task for Asked<Args> {
     fn measurement(&self) -> Option<&dyn Measurement> {
         Some(self)
     }

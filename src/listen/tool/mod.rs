@@ -6,11 +6,10 @@ mod watch;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::{Advice, Args, DropClient, DropEvent, ListenerRecord, settle};
 use crate::cli::{MeasureArgs, usage_error};
-use crate::filter::Filter;
 use crate::hooks::{
     ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES,
     LISTENERS, STATE, SYN, SYNACK_RETRANS, WAITS, keep_accept_waits,
@@ -19,7 +18,7 @@ use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::Record;
-use crate::tool::{Measurement, Mode, Spec, Task, Tool};
+use crate::tool::{Asked, Measurement, Mode, Spec, Task, Tool};
 
 const NAME: &str = "listenoverflow";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/listenoverflow.bpf.o"));
@@ -62,55 +61,32 @@ pub static LISTENOVERFLOW_WAIT: Spec = Spec {
 };
 
 /// The tool.
-#[derive(Debug)]
-pub struct Listenoverflow;
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[
+        Mode { flag: None, spec: &LISTENOVERFLOW },
+        Mode { flag: Some("--wait"), spec: &LISTENOVERFLOW_WAIT },
+    ],
+    kinds: &[ListenerRecord::KIND, DropEvent::KIND, DropClient::KIND, Advice::KIND],
+    task,
+};
 
-/// The tool with its command line.
-struct Asked {
-    args: Args,
-    filter: Filter,
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+    args.check(&filter).map_err(usage_error::<Args>)?;
+    let sorted = if args.clients {
+        args.interval.sort_column::<DropClient>().map(drop)
+    } else {
+        args.interval.sort_column::<ListenerRecord>().map(drop)
+    };
+    sorted.map_err(usage_error::<Args>)?;
+    Ok(Box::new(Asked { args, filter }))
 }
 
-impl Tool for Listenoverflow {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn object(&self) -> &'static [u8] {
-        OBJECT
-    }
-
-    fn command(&self) -> Command {
-        Args::command()
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        static MODES: [Mode; 2] = [
-            Mode { flag: None, spec: &LISTENOVERFLOW },
-            Mode { flag: Some("--wait"), spec: &LISTENOVERFLOW_WAIT },
-        ];
-        &MODES
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &[ListenerRecord::KIND, DropEvent::KIND, DropClient::KIND, Advice::KIND]
-    }
-
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
-        let args = Args::from_arg_matches(matches)?;
-        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.check(&filter).map_err(usage_error::<Args>)?;
-        let sorted = if args.clients {
-            args.interval.sort_column::<DropClient>().map(drop)
-        } else {
-            args.interval.sort_column::<ListenerRecord>().map(drop)
-        };
-        sorted.map_err(usage_error::<Args>)?;
-        Ok(Box::new(Asked { args, filter }))
-    }
-}
-
-impl Measurement for Asked {
+impl Measurement for Asked<Args> {
     fn spec(&self) -> &'static Spec {
         if self.args.wait { &LISTENOVERFLOW_WAIT } else { &LISTENOVERFLOW }
     }
@@ -134,7 +110,7 @@ impl Measurement for Asked {
     }
 }
 
-impl Task for Asked {
+impl Task for Asked<Args> {
     fn measurement(&self) -> Option<&dyn Measurement> {
         Some(self)
     }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::NAME;
 use super::show::{show, show_remark};
-use super::{Asked, NAME};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Filter;
 use crate::kernel::session::Session;
 use crate::listen::Args;
 use crate::listen::{self, Batches, Clients, DropEvent, ListenSource, ListenerId, SAMPLE};
 use crate::report::TableView;
-use crate::tool::Running;
+use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 use crate::wire::{LISTENER_MATCHES, Listener};
 
@@ -33,7 +33,7 @@ pub struct Watch<'a> {
 }
 
 /// Shows listeners until stopped.
-pub fn run(asked: &Asked) -> Result<ExitCode> {
+pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
     let interval = args.interval.interval();
     let (mut running, mut watch) = Running::start_with(asked, &args.common, interval, |session| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Asked, NAME};
+use super::NAME;
 use crate::cgroup::CgroupNames;
 use crate::clock::{WallClock, monotonic_now};
 use crate::filter::Cgroup;
@@ -16,9 +16,9 @@ use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::ring::Ring;
 use crate::report::TableView;
-use crate::states::StateChange;
 use crate::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
-use crate::tool::Running;
+use crate::states::{Args, StateChange};
+use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, StateEvent};
 
@@ -36,7 +36,7 @@ struct Changes {
 }
 
 /// Prints state changes until stopped.
-pub fn run(asked: &Asked) -> Result<ExitCode> {
+pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
     let wanted = TimeWaitFilter::of(&args.states_options());
     let mut running = Running::start(asked, &args.common, Duration::ZERO)?;

@@ -6,21 +6,20 @@ mod summary;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use summary::print as print_summary;
 
 use super::socket_summary::{CloseWait, Sockets};
 use super::{Args, StateChange, settle};
 use crate::cli::{MeasureArgs, usage_error};
-use crate::filter::Filter;
 use crate::hooks::maps;
 use crate::hooks::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::Record;
-use crate::tool::{Measurement, Mode, Spec, Task, Tool};
+use crate::tool::{Asked, Measurement, Mode, Spec, Task, Tool};
 
 const NAME: &str = "tcpstates";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstates.bpf.o"));
@@ -48,50 +47,27 @@ pub static TCPSTATES_SUMMARY: Spec = Spec {
 };
 
 /// The tool.
-#[derive(Debug)]
-pub struct Tcpstates;
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[
+        Mode { flag: None, spec: &TCPSTATES },
+        Mode { flag: Some("--summary"), spec: &TCPSTATES_SUMMARY },
+    ],
+    kinds: &[StateChange::KIND, Sockets::KIND, CloseWait::KIND],
+    task,
+};
 
-/// The tool with its command line.
-struct Asked {
-    args: Args,
-    filter: Filter,
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    args.check().map_err(usage_error::<Args>)?;
+    let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+    args.interval.sort_column::<Sockets>().map_err(usage_error::<Args>)?;
+    Ok(Box::new(Asked { args, filter }))
 }
 
-impl Tool for Tcpstates {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn object(&self) -> &'static [u8] {
-        OBJECT
-    }
-
-    fn command(&self) -> Command {
-        Args::command()
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        static MODES: [Mode; 2] = [
-            Mode { flag: None, spec: &TCPSTATES },
-            Mode { flag: Some("--summary"), spec: &TCPSTATES_SUMMARY },
-        ];
-        &MODES
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &[StateChange::KIND, Sockets::KIND, CloseWait::KIND]
-    }
-
-    fn task(&self, matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
-        let args = Args::from_arg_matches(matches)?;
-        args.check().map_err(usage_error::<Args>)?;
-        let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
-        args.interval.sort_column::<Sockets>().map_err(usage_error::<Args>)?;
-        Ok(Box::new(Asked { args, filter }))
-    }
-}
-
-impl Measurement for Asked {
+impl Measurement for Asked<Args> {
     fn spec(&self) -> &'static Spec {
         if self.args.summary { &TCPSTATES_SUMMARY } else { &TCPSTATES }
     }
@@ -117,7 +93,7 @@ impl Measurement for Asked {
     }
 }
 
-impl Task for Asked {
+impl Task for Asked<Args> {
     fn measurement(&self) -> Option<&dyn Measurement> {
         Some(self)
     }

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::Asked;
 use crate::clock::{Ticker, wall_now};
 use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
 use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::states::Args;
 use crate::states::socket_summary::{Hz, SocketSummary, Sockets};
-use crate::tool::Running;
+use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, SockEntry};
 
@@ -21,7 +20,7 @@ use crate::wire::{Record as _, SockEntry};
 const CLOCKS_APART: Duration = Duration::from_millis(60);
 
 /// Prints the summary every interval.
-pub fn run(asked: &Asked) -> Result<ExitCode> {
+pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     let Asked { args, filter } = asked;
     let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
     let mut running = Running::start(asked, &args.common, args.interval.interval())?;
