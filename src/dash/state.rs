@@ -179,8 +179,7 @@ impl Dash {
             View::Latency => tables.latencies.fill(latencies(model, filter)),
             View::States => {
                 let rows = model.close_wait.rows().map(CloseWaitRow::from);
-                let passes =
-                    |row: &CloseWaitRow| filter.is_none_or(|f| passes(f, &(&row.key).into()));
+                let passes = |row: &CloseWaitRow| filter.is_none_or(|f| passes(f, &row.key));
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
             View::Listeners => tables.listeners.fill(listeners(model, filter, self.ascii)),

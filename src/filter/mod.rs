@@ -14,7 +14,7 @@ use ipnet::Ipv6Net;
 pub use cgroup::Cgroup;
 pub use glob::CommGlob;
 pub use netns::netns;
-pub use rows::{Subject, passes, passes_owner};
+pub use rows::{passes, passes_owner};
 
 use crate::wire::MAX_FILTER_VALUES;
 

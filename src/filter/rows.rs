@@ -5,51 +5,26 @@ use std::net::IpAddr;
 use ipnet::Ipv6Net;
 
 use super::{Family, Filter};
-use crate::report::{Comm, Key};
+use crate::report::Key;
 
-/// Whom a row is about. What is not known passes no filter that asks for it, as in the programs.
-#[derive(Clone, Copy, Debug, Default)]
-#[allow(missing_docs, reason = "the keys that mean the same in every kind of JSON line")]
-pub struct Subject<'a> {
-    pub pid: Option<u32>,
-    pub comm: Option<&'a [u8]>,
-    pub laddr: Option<IpAddr>,
-    pub lport: Option<u16>,
-    pub raddr: Option<IpAddr>,
-    pub rport: Option<u16>,
-    pub netns: Option<u32>,
-    pub cgroup: Option<&'a str>,
-}
-
-impl<'a> From<&'a Key> for Subject<'a> {
-    fn from(key: &'a Key) -> Self {
-        Self {
-            pid: key.pid,
-            comm: key.comm.as_ref().map(Comm::as_bytes),
-            laddr: key.laddr,
-            lport: key.lport,
-            raddr: key.raddr,
-            rport: key.rport,
-            netns: key.netns,
-            cgroup: key.cgroup.as_deref(),
-        }
-    }
-}
-
-/// Whether a row is one of those asked for.
-pub fn passes(filter: &Filter, row: &Subject<'_>) -> bool {
+/// Whether a row is one of those asked for. What is not known passes no filter that asks for it, as
+/// in the programs.
+pub fn passes(filter: &Filter, row: &Key) -> bool {
     passes_owner(filter, row) && passes_ends(filter, row)
 }
 
 /// Whether its owner is one of those asked for.
-pub fn passes_owner(filter: &Filter, row: &Subject<'_>) -> bool {
+pub fn passes_owner(filter: &Filter, row: &Key) -> bool {
     let cgroup = filter.cgroup.as_ref().and_then(|cgroup| cgroup.path.to_str());
     (filter.pids.is_empty() || row.pid.is_some_and(|pid| filter.pids.contains(&pid)))
-        && filter.comm.as_ref().is_none_or(|glob| row.comm.is_some_and(|comm| glob.matches(comm)))
-        && cgroup.is_none_or(|top| row.cgroup.is_some_and(|path| is_below(path, top)))
+        && filter
+            .comm
+            .as_ref()
+            .is_none_or(|glob| row.comm.as_ref().is_some_and(|comm| glob.matches(comm.as_bytes())))
+        && cgroup.is_none_or(|top| row.cgroup.as_deref().is_some_and(|path| is_below(path, top)))
 }
 
-fn passes_ends(filter: &Filter, row: &Subject<'_>) -> bool {
+fn passes_ends(filter: &Filter, row: &Key) -> bool {
     let port = |list: &[std::ops::RangeInclusive<u16>], ports: [Option<u16>; 2]| {
         list.is_empty() || ports.iter().flatten().any(|p| list.iter().any(|r| r.contains(p)))
     };
@@ -75,7 +50,7 @@ fn mapped(addr: IpAddr) -> std::net::Ipv6Addr {
     }
 }
 
-fn family_of(row: &Subject<'_>) -> Option<Family> {
+fn family_of(row: &Key) -> Option<Family> {
     let addr = row.laddr.or(row.raddr)?.to_canonical();
     Some(if addr.is_ipv4() { Family::V4 } else { Family::V6 })
 }
@@ -88,17 +63,20 @@ fn is_below(path: &str, top: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Comm;
 
-    const ROW: Subject<'_> = Subject {
-        pid: Some(7),
-        comm: Some(b"nginx"),
-        laddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3))),
-        lport: Some(443),
-        raddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
-        rport: Some(50_000),
-        netns: Some(1),
-        cgroup: Some("/system.slice/nginx.service"),
-    };
+    fn row() -> Key {
+        Key {
+            pid: Some(7),
+            comm: Some(Comm::from("nginx")),
+            laddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3))),
+            lport: Some(443),
+            raddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
+            rport: Some(50_000),
+            netns: Some(1),
+            cgroup: Some("/system.slice/nginx.service".into()),
+        }
+    }
 
     #[test]
     fn all_filters_must_match_and_unknown_values_match_none() {
@@ -119,11 +97,11 @@ mod tests {
             (Filter { family: Some(Family::V6), ..base() }, false),
             (Filter { netns: Some(2), ..base() }, false),
         ] {
-            assert_eq!(passes(&filter, &ROW), expected, "{filter:?}");
+            assert_eq!(passes(&filter, &row()), expected, "{filter:?}");
             let asks = filter.by_owner() || filter.by_ends();
-            assert_eq!(passes(&filter, &Subject::default()), !asks, "{filter:?}");
+            assert_eq!(passes(&filter, &Key::default()), !asks, "{filter:?}");
         }
-        let v6 = Subject { laddr: Some("::1".parse().unwrap()), ..Subject::default() };
+        let v6 = Key { laddr: Some("::1".parse().unwrap()), ..Key::default() };
         assert!(passes(&Filter { family: Some(Family::V6), ..base() }, &v6));
     }
 

@@ -79,7 +79,7 @@ impl TableRow for ConnectionRow {
 
 /// All known connections that match the filter.
 pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow> {
-    let passes = |key: &Key| filter.is_none_or(|filter| passes(filter, &key.into()));
+    let passes = |key: &Key| filter.is_none_or(|filter| passes(filter, key));
     let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();
     for known in model.connections.iter().filter(|known| passes(&known.key)) {
         let Some(ends) = Ends::of(&known.key) else { continue };

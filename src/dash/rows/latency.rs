@@ -92,5 +92,5 @@ impl TableRow for LatencyRow {
 /// The last interval of everything measured; what the filter asks for.
 pub fn latencies(model: &Model, filter: Option<&Filter>) -> Vec<LatencyRow> {
     let rows = model.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
-    rows.filter(|row| filter.is_none_or(|f| passes(f, &(&row.key).into()))).collect()
+    rows.filter(|row| filter.is_none_or(|f| passes(f, &row.key))).collect()
 }

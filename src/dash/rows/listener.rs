@@ -112,7 +112,7 @@ pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<Lis
         row: row.clone(),
     };
     let rows = model.all_listeners().map(row);
-    rows.filter(|row| filter.is_none_or(|f| passes(f, &(&row.key).into()))).collect()
+    rows.filter(|row| filter.is_none_or(|f| passes(f, &row.key))).collect()
 }
 
 #[cfg(test)]

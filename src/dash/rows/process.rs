@@ -91,7 +91,7 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
     if let Some(filter) = filter {
         let owners = filter.by_ends().then(|| owners(model, filter));
         rows.retain(|row: &ProcessRow| {
-            passes_owner(filter, &(&row.key).into())
+            passes_owner(filter, &row.key)
                 && owners.as_ref().is_none_or(|owners| owners.contains(&row.key.pid))
         });
     }
@@ -102,7 +102,7 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
 fn owners(model: &Model, filter: &Filter) -> HashSet<Option<u32>> {
     let keys = super::connections(model, Some(filter)).into_iter().map(|row| row.key);
     let listeners = model.listeners.rows().map(crate::listen::ListenerRecord::key);
-    keys.chain(listeners.filter(|key| passes(filter, &key.into()))).map(|key| key.pid).collect()
+    keys.chain(listeners.filter(|key| passes(filter, key))).map(|key| key.pid).collect()
 }
 
 type Rows = BTreeMap<Option<u32>, ProcessRow>;
