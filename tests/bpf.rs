@@ -10,10 +10,10 @@ use std::{env, thread};
 use libbpf_rs::ObjectBuilder;
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::latency::{Kinds, LatencyKind, spec_of};
-use tcpscope::registry::modes;
-use tcpscope::tool::Spec;
+use tcpscope::registry::{TOOLS, modes};
+use tcpscope::tool::{Spec, Tool};
 
-/// Name and contents of every compiled object.
+/// Name and contents of every object that build.rs compiles.
 const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 
 /// Those of build.rs. A header that declares what an object defines is alone here.
@@ -82,16 +82,32 @@ fn in_object(bytes: &[u8]) -> BTreeSet<Program> {
 /// program that no table of its tool names.
 #[test]
 fn hook_tables_and_objects_have_the_same_programs_and_targets() {
-    for (tool, bytes) in OBJECTS {
-        assert_eq!(named_by_tables(tool), in_object(bytes), "{tool}: tables, object");
+    for tool in watching() {
+        let name = tool.name;
+        assert_eq!(named_by_tables(name), in_object(tool.object), "{name}: tables, object");
     }
+}
+
+/// Tools with an object, which are those with modes.
+fn watching() -> impl Iterator<Item = &'static Tool> {
+    TOOLS.into_iter().filter(|tool| !tool.object.is_empty())
 }
 
 #[test]
 fn every_tool_of_the_tables_has_an_object() {
-    let objects: BTreeSet<_> = OBJECTS.iter().map(|(name, _)| *name).collect();
+    let objects: BTreeSet<_> = watching().map(|tool| tool.name).collect();
     let tools: BTreeSet<_> = specs().map(|spec| spec.name).collect();
     assert_eq!(objects, tools);
+}
+
+#[test]
+fn objects_of_the_tools_are_all_that_are_compiled() {
+    let compiled: BTreeSet<_> = OBJECTS.iter().copied().collect();
+    let carried: BTreeSet<_> = watching().map(|tool| (tool.name, tool.object)).collect();
+    assert!(
+        compiled == carried,
+        "an object of bpf/ that no tool of its name carries, or the reverse"
+    );
 }
 
 fn headers(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -4,9 +4,9 @@
 use libbpf_rs::ObjectBuilder;
 use libbpf_rs::btf::types::{MemberAttr, Struct};
 use libbpf_rs::btf::{Btf, BtfType, HasSize};
+use tcpscope::registry::TOOLS;
 use tcpscope::wire::DURATION_UNKNOWN;
 
-const OBJECTS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/objects.rs"));
 const WIRE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/wire.bpf.o"));
 
 fn btf<'a>(name: &'a str, object: &'a [u8]) -> Btf<'a> {
@@ -47,8 +47,9 @@ fn every_object_has_the_layout_of_wire_h() {
     for record in wire.type_by_kind::<Struct<'_>>() {
         let name = record.name().expect("a record's name").to_str().expect("UTF-8");
         let mut used = false;
-        for (object, bytes) in OBJECTS {
-            let object_btf = btf(object, bytes);
+        for tool in TOOLS.into_iter().filter(|tool| !tool.object.is_empty()) {
+            let object = tool.name;
+            let object_btf = btf(object, tool.object);
             let Some(same) = named(&object_btf, name) else { continue };
             assert_eq!(fields(&object_btf, &same), fields(&wire, &record), "{name} in {object}");
             used = true;
