@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::GroupBy;
 use crate::flow::ip;
-use crate::report::{Cell, Key};
+use crate::report::{Cell, Key, key};
 use crate::wire::{COMM_LEN, GroupKey};
 
 /// The group of a row.
@@ -74,18 +74,23 @@ pub fn remote(raddr: Option<IpAddr>, net: Option<IpNet>) -> Cell<'static> {
     net.map_or_else(|| Cell::addr(raddr), Cell::Net)
 }
 
+const PID: &str = key!(Key::pid);
+const COMM: &str = key!(Key::comm);
+const RADDR: &str = key!(Key::raddr);
+const LPORT: &str = key!(Key::lport);
+const CGROUP: &str = key!(Key::cgroup);
+const NETNS: &str = key!(Key::netns);
+
 /// Columns of a table, by their names, that rows of a grouping have nothing for.
 pub fn hidden(by: GroupBy) -> &'static [&'static str] {
     match by {
-        GroupBy::Process => &["raddr", "lport", "cgroup", "netns", "local", "remote", "part"],
-        GroupBy::Connection => &["raddr", "lport", "cgroup", "netns", "part"],
-        GroupBy::Remote(..) => {
-            &["pid", "comm", "lport", "cgroup", "netns", "local", "remote", "part"]
-        }
-        GroupBy::Port => &["pid", "comm", "raddr", "cgroup", "netns", "local", "remote", "part"],
-        GroupBy::Cgroup => &["pid", "comm", "raddr", "lport", "netns", "local", "remote", "part"],
-        GroupBy::Netns => &["pid", "comm", "raddr", "lport", "cgroup", "local", "remote", "part"],
-        GroupBy::Total => &["pid", "comm", "raddr", "lport", "cgroup", "netns", "local", "remote"],
+        GroupBy::Process => &[RADDR, LPORT, CGROUP, NETNS, "local", "remote", "part"],
+        GroupBy::Connection => &[RADDR, LPORT, CGROUP, NETNS, "part"],
+        GroupBy::Remote(..) => &[PID, COMM, LPORT, CGROUP, NETNS, "local", "remote", "part"],
+        GroupBy::Port => &[PID, COMM, RADDR, CGROUP, NETNS, "local", "remote", "part"],
+        GroupBy::Cgroup => &[PID, COMM, RADDR, LPORT, NETNS, "local", "remote", "part"],
+        GroupBy::Netns => &[PID, COMM, RADDR, LPORT, CGROUP, "local", "remote", "part"],
+        GroupBy::Total => &[PID, COMM, RADDR, LPORT, CGROUP, NETNS, "local", "remote"],
     }
 }
 
