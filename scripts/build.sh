@@ -15,4 +15,5 @@ for name in $(tool_names); do
 	cp "$release/$name" "$STAGE/bin/"
 done
 "$release/xtask" assets "$STAGE/share"
+install -D -m 644 docs/json.schema.json "$STAGE/share/doc/tcpscope/json.schema.json"
 say "Ready to install from $STAGE: $(tool_names | tr '\n' ' ')"

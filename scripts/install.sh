@@ -11,6 +11,7 @@ to=${2:?the folder to install below}
 # Prints "mode path" for every file, the path relative to the staging folder and to DIR.
 files() {
 	local name
+	echo '644 share/doc/tcpscope/json.schema.json'
 	for name in $(tool_names); do
 		echo "755 bin/$name"
 		echo "644 share/man/man1/$name.1"
@@ -38,6 +39,7 @@ uninstall)
 	files | while read -r _ path; do
 		rm -f "$to/$path"
 	done
+	rmdir "$to/share/doc/tcpscope" 2>/dev/null || true
 	;;
 *) die 'usage: install.sh install|uninstall DIR' ;;
 esac

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Settings around the kernel; `None` if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Machine {
     /// `uname -m`.
     pub machine: String,

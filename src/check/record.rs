@@ -17,17 +17,20 @@ record! {
     /// tcpscope-check: features of the machine
     "facts" FactsRecord known(tool version kernel facts missing machine) {
         /// `tcpscope-check`
+        #[schemars(extend("const" = NAME))]
         tool: Cow<'static, str>,
         /// its version
+        #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+"))]
         version: Cow<'static, str>,
         /// `uname -r`
         kernel: Cow<'static, str>,
-        /// input of the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the wanted names, those in BTF: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: why there is none, null where there is
+        /// input of the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the wanted names, those in BTF: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: the reason if unavailable, else null
         #[serde(deserialize_with = "lenient")]
         facts: Option<Facts>,
         /// capabilities that the process lacks
+        #[schemars(extend("items" = { "enum": ["CAP_BPF", "CAP_PERFMON"] }))]
         missing: Words,
-        /// settings that can explain a failure: `machine` (`uname -m`), `memlock_bytes` (null: unlimited), `seccomp`, `security_modules`, `unprivileged_bpf_disabled`; null where unknown
+        /// settings that can explain a failure: `machine` (`uname -m`), `memlock_bytes` (null: unlimited), `seccomp`, `security_modules`, `unprivileged_bpf_disabled`; null: unknown
         #[serde(deserialize_with = "lenient")]
         machine: Option<Machine>,
         /// wanted functions that BTF lacks, each with its symbols in `/proc/kallsyms`; null if unreadable

@@ -10,7 +10,7 @@ use crate::report::Word;
 /// How a program reaches a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(rename = "attach_method")]
+#[schemars(inline)]
 pub enum AttachMethod {
     /// fentry/fexit on functions.
     Fentry,

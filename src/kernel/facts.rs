@@ -15,6 +15,7 @@ pub use super::procfs::Lockdown;
 
 /// The input of a plan. A fixture file can replace a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub struct Facts {
     /// `uname -r`, for messages only; plans depend on features, never versions.
     pub release: String,

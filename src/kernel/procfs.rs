@@ -23,6 +23,7 @@ const KPROBES: Switch<'_> = Switch {
 /// How far the kernel is locked down, see `kernel_lockdown(7)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Lockdown {
     /// Not at all, or the kernel does not say.
     None,

@@ -19,7 +19,7 @@ record! {
         /// `response`, `service`, `rtt`, `connect` or `accept`: [the kinds](tcplatency.md#kinds)
         #[serde(deserialize_with = "word")]
         what: Option<LatencyKind>,
-        /// `client` or `server`: who opened the connection; null for sockets older than the tool whose role is unknown
+        /// `client` or `server`: who opened the connection; null: unknown, for sockets older than the tool
         #[serde(deserialize_with = "word")]
         role: Option<Role>,
         /// the grouping
@@ -50,11 +50,11 @@ record! {
         min_ns: Option<u64>,
         /// median by nearest rank, off by at most 1/32
         p50_ns: Option<u64>,
-        /// 90th percentile
+        /// 90th percentile, likewise
         p90_ns: Option<u64>,
-        /// 99th percentile
+        /// 99th percentile, likewise
         p99_ns: Option<u64>,
-        /// 99.9th percentile
+        /// 99.9th percentile, likewise
         p999_ns: Option<u64>,
         /// maximum, exact; null without any
         max_ns: Option<u64>,
@@ -70,7 +70,7 @@ record! {
         retrans: Option<u64>,
         /// exchanges without a seen start; not part of `count`. null for other kinds than response and service
         untimed: Option<u64>,
-        /// with `--buckets`, `--hist` or `--heatmap`: `[first ns, ns after the last, count]` of every slot that has any; their counts add up to `count`
+        /// with `--buckets`, `--hist` or `--heatmap`: `[first ns, ns after the last, count]` of every non-empty slot; the sum is `count`
         buckets: Option<Box<[[u64; 3]]>>,
         /// Remote network, with `--by remote:PREFIX`; not in JSON.
         #[serde(skip)]
@@ -231,23 +231,23 @@ record! {
         rport,
         family,
         netns,
-        /// of the owner
+        /// the owner's
         cgroup,
-        /// as of [latency](#latency)
+        /// as in [latency](#latency)
         #[serde(deserialize_with = "word")]
         what: Option<LatencyKind>,
-        /// as of [latency](#latency)
+        /// as in [latency](#latency)
         #[serde(deserialize_with = "word")]
         role: Option<Role>,
         /// bytes of the request; null if not part of the measurement
         tx_bytes: Option<u64>,
         /// bytes of the first segment of the answer; null if not part of the measurement
         rx_bytes: Option<u64>,
-        /// segments retransmitted meanwhile, SYNs of a connect
+        /// segments retransmitted meanwhile; for a connect, SYNs
         retrans: Option<u64>,
         /// duration; null if its start was not seen
         duration_ns: Option<u64>,
-        /// `done`, or of a connect `refused`, `timed_out`, `failed`
+        /// `done`; for a connect also `refused`, `timed_out`, `failed`
         #[serde(deserialize_with = "word")]
         outcome: Option<LatencyOutcome>,
     }

@@ -26,25 +26,25 @@ record! {
         /// the socket was closed; this is its final row
         closed: bool,
         interval_ns,
-        /// connections that wait for `accept()`, at the end
+        /// connections waiting for `accept()`, at the end of the interval
         accept_now: Option<u64>,
-        /// maximum in the interval
+        /// their maximum in the interval
         accept_peak: Option<u64>,
-        /// the peak is sampled: it may have been higher
+        /// the peak is a sampled maximum: it may have been higher
         accept_peak_sampled: bool,
-        /// the limit; the kernel accepts one more connection
+        /// limit of the accept queue; the kernel accepts one more
         accept_limit: Option<u64>,
-        /// half-open connections, at the end
+        /// half-open connections, at the end of the interval
         syn_now: Option<u64>,
-        /// maximum in the interval
+        /// their maximum in the interval
         syn_peak: Option<u64>,
-        /// the peak is sampled: it may have been higher
+        /// the peak is a sampled maximum: it may have been higher
         syn_peak_sampled: bool,
-        /// the limit of the SYN queue
+        /// limit of the SYN queue
         syn_limit: Option<u64>,
         /// connections taken from the accept queue
         accepts: Option<u64>,
-        /// dropped because the accept queue was full; where both are known the sum of `drops_accept_syn` and `drops_accept_ack`
+        /// dropped because the accept queue was full; if both are known, the sum of `drops_accept_syn` and `drops_accept_ack`
         drops_accept: Option<u64>,
         /// SYNs dropped because the accept queue was full
         drops_accept_syn: Option<u64>,
@@ -60,7 +60,7 @@ record! {
         drops_total: Option<u64>,
         /// segments in `sk_drops` that are not in `drops_total`; no connection is lost
         discards: Option<u64>,
-        /// SYN-ACKs retransmitted
+        /// retransmitted SYN-ACKs
         synack_retrans: Option<u64>,
         /// from the end of the handshake to the return of `accept()`: median, off by at most 1/32
         wait_p50_ns: Option<u64>,
@@ -209,7 +209,7 @@ record! {
         queue: Option<u64>,
         /// limit of that queue
         limit: Option<u64>,
-        /// how many
+        /// number of drops
         count: Option<u64>,
         /// number of client addresses
         clients: Option<u64>,
@@ -217,9 +217,9 @@ record! {
         laddr,
         /// of the listener
         lport,
-        /// the client, if it is one and known
+        /// the client, if only one and known
         raddr,
-        /// the client's, if it is one and known
+        /// the client, if only one and known
         rport,
         family,
         netns,
@@ -258,17 +258,17 @@ record! {
         raddr,
         /// connections lost
         lost: Option<u64>,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         drops_accept_syn: Option<u64>,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         drops_accept_ack: Option<u64>,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         drops_syn: Option<u64>,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         cookies: Option<u64>,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         drops_other: Option<u64>,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         synack_retrans: Option<u64>,
         interval_ns,
     }
@@ -328,9 +328,9 @@ record! {
         netns,
         pid,
         comm,
-        /// as of [listener](#listener)
+        /// as in [listener](#listener)
         accept_limit: Option<u64>,
-        /// `backlog` or `somaxconn`: which of both is the limit
+        /// `backlog` or `somaxconn`: the lower one, which is the limit
         #[serde(deserialize_with = "word")]
         bound_by: Option<Bound>,
         /// a limit that would have been enough; an upper bound
@@ -338,7 +338,7 @@ record! {
         /// `no_accept`, `slow_accept` or `short_queue`; null: unknown, or the accept queue was not full
         #[serde(deserialize_with = "word")]
         verdict: Option<Diagnosis>,
-        /// `net.core.somaxconn` of the namespace; null where it cannot be read, like the following
+        /// `net.core.somaxconn` of the namespace; null if unreadable, as the following
         somaxconn: Option<u32>,
         /// `net.ipv4.tcp_max_syn_backlog`
         max_syn_backlog: Option<u32>,
@@ -346,7 +346,7 @@ record! {
         syncookies: Option<u32>,
         /// `net.ipv4.tcp_abort_on_overflow`
         abort_on_overflow: Option<bool>,
-        /// the advice in words, lines separated by `\u000a`
+        /// the advice as text, lines separated by `\u000a`
         text: Box<str>,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
@@ -21,6 +22,13 @@ macro_rules! kinds {
                     $(<$type>::KIND => read(line).map(|record| Self::$variant(Box::new(record))),)*
                     other => Err(Damage::Unknown(other.chars().take(32).collect())),
                 }
+            }
+
+            /// Every kind, its keys that are never `null`, and the schema of its type.
+            pub fn schemas(
+                generator: &mut SchemaGenerator,
+            ) -> Vec<(&'static str, &'static [&'static str], Schema)> {
+                vec![$((<$type>::KIND, <$type>::KNOWN, <$type as schemars::JsonSchema>::json_schema(generator)),)*]
             }
 
             /// When it was: wall-clock ns.

@@ -5,7 +5,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 use super::Ts;
 
 /// One kind of JSON line. Its fields are its keys, in the order of the line.
-pub trait Record: serde::Serialize + Sized + 'static {
+pub trait Record: serde::Serialize + schemars::JsonSchema + Sized + 'static {
     /// The `kind` of its lines.
     const KIND: &'static str;
     /// Keys that a tool always knows, though a recording may lack them: never `null`.
@@ -61,14 +61,14 @@ macro_rules! record {
     };
     (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* pid, $($rest:tt)*) => {
         $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// process that owns the socket, a number of the initial pid namespace
+            /// process that owns the socket, PID in the initial pid namespace
             #[schemars(range(min = 1, max = 2_147_483_647))]
             $(#[$m])* pub pid: Option<u32>,
         } {pid} $($rest)*);
     };
     (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* comm, $($rest:tt)*) => {
         $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// name of this process (of its main thread), at most 15 bytes, `""` if it has none; null with `pid`
+            /// name of its main thread, at most 15 bytes, `""` if empty; null with `pid`
             $(#[$m])* pub comm: Option<$crate::report::Comm>,
         } {comm} $($rest)*);
     };
@@ -100,7 +100,7 @@ macro_rules! record {
     };
     (@ $h:tt $k:literal $n:ident $w:tt $d:tt {$($y:tt)*} $(#[$m:meta])* family, $($rest:tt)*) => {
         $crate::report::record!(@shared $h $k $n $w $d {$($y)*} {
-            /// 4 or 6: of the addresses as shown
+            /// of the addresses as shown
             #[schemars(extend("enum" = [4, 6, null]))]
             $(#[$m])* pub family: Option<u8>,
         } {} $($rest)*);
@@ -114,14 +114,14 @@ macro_rules! record {
     };
     (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* cgroup, $($rest:tt)*) => {
         $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// path below the cgroup2 mount, `/` for the root; null where the tree does not have it (any more)
+            /// path below the cgroup2 mount, `/` for the root; null if it does not exist (any more)
             #[schemars(regex(pattern = "^/"))]
             $(#[$m])* pub cgroup: Option<std::sync::Arc<str>>,
         } {cgroup} $($rest)*);
     };
     (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* interval_ns, $($rest:tt)*) => {
         $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// length of the interval
+            /// length of the interval as measured
             $(#[$m])* pub interval_ns: Option<u64>,
         } {} $($rest)*);
     };

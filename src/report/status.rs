@@ -12,11 +12,12 @@ use super::{human, record};
 record! {
     /// Every tool: how it watches, and whether anything was lost
     "status" Status known(
-        tool version kernel probes attempted delivered lost filtered pending last
+        tool version kernel probes attempted delivered lost filtered pending
     ) {
         /// name of the tool
         tool: Cow<'static, str>,
         /// its version
+        #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+"))]
         version: Cow<'static, str>,
         /// `uname -r`
         kernel: Cow<'static, str>,
@@ -89,6 +90,10 @@ impl<'de> Deserialize<'de> for Attached {
 }
 
 impl JsonSchema for Attached {
+    fn inline_schema() -> bool {
+        true
+    }
+
     fn schema_name() -> Cow<'static, str> {
         "attached".into()
     }

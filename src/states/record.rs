@@ -16,34 +16,34 @@ spell! { "" EndCause {
 record! {
     /// tcpstates: one socket changed its state
     "state" StateChange known(laddr family netns polled) {
-        /// null while the owner is unknown; see [tcpstates](tcpstates.md#who-owns-a-socket)
+        /// null if the owner is unknown: see [tcpstates](tcpstates.md#who-owns-a-socket)
         pid,
         comm,
         laddr,
-        /// null at `CLOSE` → `SYN_SENT` where the kernel has yet to choose it
+        /// null at `CLOSE` → `SYN_SENT` if the kernel has not chosen it yet
         lport,
-        /// null for a socket without a peer, like a listener
+        /// null for a socket without a peer, e.g. a listener
         raddr,
-        /// null for a socket without a peer
+        /// null for a socket without a peer, e.g. a listener
         rport,
         family,
         netns,
-        /// of the owner
+        /// the owner's
         cgroup,
-        /// state left, as the kernel spells it without `TCP_`; never `NEW_SYN_RECV`; null for a number this version does not know
+        /// state left, as in the kernel, without `TCP_`; never `NEW_SYN_RECV`; null for a number unknown to this version
         #[schemars(schema_with = "crate::tcp_state::passed")]
         old: Option<TcpState>,
-        /// state entered
+        /// state entered, spelled as `old`
         #[schemars(schema_with = "crate::tcp_state::passed")]
         new: Option<TcpState>,
-        /// time in `old`; null when its beginning was not seen. With `polled` as exact as `ts`
+        /// time in `old`; null if its start was not seen. With `polled` as exact as `ts`
         duration_ns: Option<u64>,
-        /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It names one socket for its whole life, `TIME_WAIT` included
+        /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It identifies one socket for its whole life, including `TIME_WAIT`
         #[schemars(range(min = 1))]
         cookie: Option<u64>,
         /// the kernel did not report the change; it was found by polling, every `--interval`. The line comes up to one interval late. `ts` of `new` = `TIME_WAIT` is exact to a millisecond from Linux 6.14 on and on connections with TCP timestamps, else at most one interval late, as it is of `old` = `TIME_WAIT`. See [tcpstates](tcpstates.md#time_wait)
         polled: bool,
-        /// what ended `TIME_WAIT`: `expired`, `reused_connect` (our connect took its ports), `reused_syn` (the peer's), `reset`; null where it is unknown, and for all other changes
+        /// what ended `TIME_WAIT`: `expired`, `reused_connect` (our connect took its ports), `reused_syn` (the peer's), `reset`; null: unknown, or another change
         #[serde(deserialize_with = "word")]
         ended_by: Option<EndCause>,
     }

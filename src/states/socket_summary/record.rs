@@ -14,20 +14,20 @@ record! {
         /// `process`, `remote` or `port`; null without `--by`
         #[schemars(with = "Option<SummaryBy>")]
         by: Option<Grouping>,
-        /// with `--by process`; null where the owner is unknown
+        /// with `--by process`; null: owner unknown
         pid,
         comm,
         /// with `--by remote`; null for sockets without a peer
         raddr,
         /// with `--by port`
         lport,
-        /// the namespace that was counted
+        /// the counted namespace
         netns,
         /// sockets; null for `CLOSE`, which the kernel does not list
         count: Option<u64>,
-        /// longest time in the state, exactly; null unless every age in the group is known exactly
+        /// longest time in the state, exact; null unless all ages in the group are exact
         oldest_ns: Option<u64>,
-        /// a lower bound, where a socket entered the state before the tool started: from its last acknowledgement, or from the others in the group
+        /// a lower bound, if a socket entered the state before the tool started: from its last acknowledgement, or the others in the group
         oldest_at_least_ns: Option<u64>,
     }
 }
@@ -78,7 +78,7 @@ record! {
         rport,
         family,
         netns,
-        /// time in `CLOSE_WAIT`, exactly
+        /// time in `CLOSE_WAIT`, exact
         age_ns: Option<u64>,
         /// a lower bound
         age_at_least_ns: Option<u64>,
@@ -126,7 +126,7 @@ record! {
         netns,
         /// one of the twelve states
         state: Option<TcpState>,
-        /// time in the state, exactly
+        /// time in the state, exact
         age_ns: Option<u64>,
         /// a lower bound
         age_at_least_ns: Option<u64>,
