@@ -1,6 +1,6 @@
 //! Escapes bytes from the kernel: a process name must not control the terminal.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -26,23 +26,28 @@ pub fn text(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Writes a part of a JSON string that has no quote, backslash or ASCII control character. What
-/// [`text`] would escape is written as `\uXXXX`, so that looking at raw JSON is as safe.
-pub fn json_fragment<W: ?Sized + Write>(text: &str, out: &mut W) -> io::Result<()> {
-    if text.bytes().all(is_plain) {
-        return out.write_all(text.as_bytes());
-    }
-    let mut plain = 0;
-    for (at, c) in text.char_indices() {
-        if is_hostile(c) || c == char::REPLACEMENT_CHARACTER {
-            out.write_all(&text.as_bytes()[plain..at])?;
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(out, "\\u{unit:04x}")?;
+/// Appends a JSON string with its quotes. What [`text`] would escape, and what stands for invalid
+/// UTF-8, is written as `\uXXXX`, so that looking at raw JSON is as safe.
+pub fn json(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    // Without an early end the compiler looks at many bytes at once.
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte) & (byte != b'"')) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        for c in text.chars() {
+            match c {
+                '"' => out.extend_from_slice(br#"\""#),
+                '\\' => out.extend_from_slice(br"\\"),
+                c if is_hostile(c) || c == char::REPLACEMENT_CHARACTER => {
+                    for unit in c.encode_utf16(&mut [0; 2]) {
+                        put(out, format_args!("\\u{unit:04x}"));
+                    }
+                }
+                c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
-            plain = at + c.len_utf8();
         }
     }
-    out.write_all(&text.as_bytes()[plain..])
+    out.push(b'"');
 }
 
 /// Columns that `text` takes on a terminal; `text` has been escaped before.
