@@ -261,7 +261,7 @@ struct latency_event {
 enum listen_cause {
 	CAUSE_OTHER,	  /* tcp_listendrop() for none of the reasons below */
 	CAUSE_ACCEPT_SYN, /* accept queue full when a SYN came */
-	CAUSE_ACCEPT_ACK, /* accept queue full when the handshake's last ACK came */
+	CAUSE_ACCEPT_ACK, /* accept queue full when the handshake's final ACK came */
 	CAUSE_SYN,	  /* SYN queue full, SYN dropped */
 	CAUSE_COOKIE,	  /* SYN queue full, cookie sent: nothing is lost yet */
 	CAUSE_RETRANS,	  /* a SYN-ACK was retransmitted: used only for its client */

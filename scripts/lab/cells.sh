@@ -65,7 +65,7 @@ starts() {
 		>"$work/out" 2>"$work/err" </dev/null
 	code=$?
 	[ "$2" != tcpscope-check ] || ! grep -q '"kind":"tool"' "$work/out" || code=0
-	said=$(sed -n '1s/.*"probes":{\([^}]*\)}.*/\1/p' "$work/out")
+	said=$(sed -n '1s/.*"attach":{\([^}]*\)}.*/\1/p' "$work/out")
 	[ "$code" -eq 0 ] || said=$(grep -v '^ *$' "$work/err" | head -n 1 | tr '\t\r' '  ')
 	report start "$1" "$2" "$code" "$said"
 	# What check::its_plan_is_what_the_tools_do would do again.

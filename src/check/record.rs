@@ -55,7 +55,7 @@ record! {
         tool: Cow<'static, str>,
         /// the flag of this mode, e.g. `--summary`
         mode: Option<Cow<'static, str>>,
-        /// as in `probes` of the [status](#status)
+        /// as in `attach` of the [status](#status)
         hook: Cow<'static, str>,
         /// whether the tool needs it
         required: bool,

@@ -13,6 +13,7 @@ pub use crate::group::{GroupBy, RowPart};
 pub use args::Args;
 pub use interval::{CountInterval, Counts};
 pub use record::Count;
+pub(crate) use record::heading;
 pub use rows::CountRowOptions;
 pub use source::CountSource;
 pub use tool::{TCPCOUNT, TOOL, print};

@@ -88,6 +88,14 @@ impl Count {
     }
 }
 
+/// Headings of columns that the dashboard has too.
+pub(crate) mod heading {
+    pub const SENDS: &str = "SENDS/s";
+    pub const SENT: &str = "SENT B/s";
+    pub const RECVS: &str = "RECVS/s";
+    pub const RECVD: &str = "RECVD B/s";
+}
+
 static COLUMNS: [Column<Count>; 17] = [
     Column::left("time", "TIME", 12, |r: &Count| r.ts.cell()),
     Column::right(key!(Count::pid), "PID", 7, |r| Cell::id(r.pid)),
@@ -105,10 +113,10 @@ static COLUMNS: [Column<Count>; 17] = [
     Column::left("part", "", 5, |r: &Count| r.label(|_| Cell::Missing)).unsorted(),
     Column::left("local", "LADDR:LPORT", 21, |r: &Count| Cell::Endpoint(r.laddr, r.lport)),
     Column::left("remote", "RADDR:RPORT", 21, |r: &Count| Cell::Endpoint(r.raddr, r.rport)),
-    Column::right(key!(Count::tx_calls), "TX/s", 8, |r| Cell::PerSec(r.tx_calls)),
-    Column::right(key!(Count::tx_bytes), "TXB/s", 8, |r| Cell::BytesPerSec(r.tx_bytes)),
-    Column::right(key!(Count::rx_calls), "RX/s", 8, |r| Cell::PerSec(r.rx_calls)),
-    Column::right(key!(Count::rx_bytes), "RXB/s", 8, |r| Cell::BytesPerSec(r.rx_bytes)),
+    Column::right(key!(Count::tx_calls), heading::SENDS, 8, |r| Cell::PerSec(r.tx_calls)),
+    Column::right(key!(Count::tx_bytes), heading::SENT, 8, |r| Cell::BytesPerSec(r.tx_bytes)),
+    Column::right(key!(Count::rx_calls), heading::RECVS, 8, |r| Cell::PerSec(r.rx_calls)),
+    Column::right(key!(Count::rx_bytes), heading::RECVD, 9, |r| Cell::BytesPerSec(r.rx_bytes)),
     Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in)),
     Column::right(key!(Count::errors), "ERRORS/s", 8, |r| Cell::PerSec(r.errors)),
     Column::hidden(key!(Count::eagain), |r| Cell::Count(r.eagain)),

@@ -153,9 +153,9 @@ mod tests {
             places.iter().map(|place| ProcessRow::columns()[place.index].heading).collect()
         };
         let small = headings(columns::<ProcessRow>(60, 0));
-        assert_eq!(small, ["PID", "COMM", "TXB/s", "RXB/s", "SOCKS", "TIME_WAIT"]);
+        assert_eq!(small, ["PID", "COMM", "SENT B/s", "RECVD B/s", "SOCKS", "TIME_WAIT"]);
         let shifted = headings(columns::<ProcessRow>(60, 4));
-        assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "TX/s", "RX/s"]);
+        assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "SENDS/s", "RECVS/s"]);
         assert_eq!(columns::<ProcessRow>(200, 0).len(), ProcessRow::columns().len());
         assert_eq!(columns::<ConnectionRow>(60, 0).len(), 5);
     }

@@ -21,7 +21,7 @@ Examples:
   tcplatency --events --slower 10ms           every exchange that took longer than 10 ms
   tcplatency --kind response --hist -n 1 -i 10
   tcplatency --kind service --lport 443 --heatmap
-  tcplatency --json | jq -c 'select(.what == \"service\") | [.comm, .p99_ns]'
+  tcplatency --json | jq -c 'select(.latency_kind == \"service\") | [.comm, .p99_ns]'
 ";
 
 /// Measure response, service, round-trip, connect and accept times of each socket

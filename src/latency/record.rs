@@ -18,7 +18,7 @@ record! {
         pid,
         /// `response`, `service`, `rtt`, `connect` or `accept`: [the kinds](tcplatency.md#kinds)
         #[serde(deserialize_with = "word")]
-        what: Option<LatencyKind>,
+        latency_kind: Option<LatencyKind>,
         /// `client` or `server`: who opened the connection; null: unknown, for sockets older than the tool
         #[serde(deserialize_with = "word")]
         role: Option<Role>,
@@ -92,7 +92,7 @@ impl Latency {
         let exchange = matches!(kind, LatencyKind::Response | LatencyKind::Service);
         let bucket = |(ns, count): (Range<u64>, u64)| [ns.start, ns.end, count];
         Self {
-            what: Some(kind),
+            latency_kind: Some(kind),
             role: (role != Role::Unknown).then_some(role),
             count: Some(hist.count()),
             min_ns: hist.min(),
@@ -134,7 +134,7 @@ impl Latency {
     /// that are usually 0 and are 0 in all of them.
     pub fn hidden(by: GroupBy, rows: &[Self]) -> Vec<&'static str> {
         let mut hidden = hidden(by).to_vec();
-        if rows.iter().all(|row| row.what != Some(LatencyKind::Connect)) {
+        if rows.iter().all(|row| row.latency_kind != Some(LatencyKind::Connect)) {
             hidden.extend([
                 key!(Latency::refused),
                 key!(Latency::timed_out),
@@ -188,7 +188,9 @@ static COLUMNS: [Column<Latency>; 24] = [
     Column::right(key!(Latency::netns), "NETNS", 10, |r| r.label(|r| Cell::id(r.netns))),
     Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
     Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::left(key!(Latency::what), "KIND", 8, |r| Cell::word(r.what.map(LatencyKind::name))),
+    Column::left(key!(Latency::latency_kind), "KIND", 8, |r| {
+        Cell::word(r.latency_kind.map(LatencyKind::name))
+    }),
     Column::left(key!(Latency::role), "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name))),
     Column::right(key!(Latency::count), "COUNT", 7, |r| Cell::count(r.count)),
     Column::right(key!(Latency::min_ns), "MIN", 6, |r| Cell::nanos(r.min_ns)),
@@ -235,7 +237,7 @@ record! {
         cgroup,
         /// as in [latency](#latency)
         #[serde(deserialize_with = "word")]
-        what: Option<LatencyKind>,
+        latency_kind: Option<LatencyKind>,
         /// as in [latency](#latency)
         #[serde(deserialize_with = "word")]
         role: Option<Role>,
@@ -265,7 +267,7 @@ impl Exchange {
             ts: Ts(ts),
             family: Some(event.flow.family()),
             cgroup,
-            what: kind,
+            latency_kind: kind,
             role,
             tx_bytes: exchange.then_some(event.tx_bytes.into()),
             rx_bytes: exchange.then_some(event.rx_bytes.into()),
@@ -295,12 +297,14 @@ static EXCHANGES: [Column<Exchange>; 12] = [
     Column::left(key!(Exchange::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
     Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
     Column::left("remote", "RADDR:RPORT", 20, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::left(key!(Exchange::what), "KIND", 8, |r| Cell::word(r.what.map(LatencyKind::name))),
+    Column::left(key!(Exchange::latency_kind), "KIND", 8, |r| {
+        Cell::word(r.latency_kind.map(LatencyKind::name))
+    }),
     Column::left(key!(Exchange::role), "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name))),
     Column::right(key!(Exchange::tx_bytes), "TX", 6, |r| Cell::bytes(r.tx_bytes)),
     Column::right(key!(Exchange::rx_bytes), "RX", 6, |r| Cell::bytes(r.rx_bytes)),
     Column::right(key!(Exchange::retrans), "RETRANS", 7, |r| Cell::count(r.retrans)),
-    Column::right("duration", "TOOK", 6, |r| Cell::nanos(r.duration_ns)),
+    Column::right(key!(Exchange::duration_ns), "TOOK", 6, |r| Cell::nanos(r.duration_ns)),
     Column::left(key!(Exchange::outcome), "NOTE", 9, |r| Cell::Word(r.note())),
 ];
 

@@ -115,7 +115,8 @@ mod tests {
     }
 
     fn shown(rows: &[Latency]) -> Vec<(LatencyKind, u32, u64)> {
-        let shown = |row: &Latency| (row.what.unwrap(), row.pid.unwrap_or(0), row.count.unwrap());
+        let shown =
+            |row: &Latency| (row.latency_kind.unwrap(), row.pid.unwrap_or(0), row.count.unwrap());
         rows.iter().map(shown).collect()
     }
 

@@ -16,7 +16,7 @@ Examples:
   listenoverflow --all --sort accept_peak
   listenoverflow --lport 80,443 --advise
   listenoverflow --events           one line per drop, or per millisecond of drops
-  listenoverflow --clients --top 10 clients that lost most
+  listenoverflow --clients --top 10 clients with the most drops
   listenoverflow --wait             accept() waits, on every kernel
   listenoverflow --json | jq -c 'select(.drops_total > 0)'
 ";
@@ -45,7 +45,7 @@ pub struct Args {
     /// Print a line per drop; drops within one millisecond share a line
     #[arg(long, help_heading = "Output", conflicts_with = "clients")]
     pub events: bool,
-    /// Show the clients that lost most
+    /// Show the clients with the most drops
     #[arg(long, help_heading = "Output")]
     pub clients: bool,
     /// Explain each overflow below the table, and what to change

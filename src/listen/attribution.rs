@@ -206,7 +206,7 @@ fn totals(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage) ->
     ones.iter().map(total).collect()
 }
 
-/// Of these, the last ACKs of handshakes. Each of them is discarded too, unless it came with a
+/// Of these, the final ACKs of handshakes. Each of them is discarded too, unless it came with a
 /// cookie: where nothing was, there were none.
 fn acks(
     one: &Counted,

@@ -31,13 +31,13 @@ impl Clients {
         }
     }
 
-    /// Ends the interval: clients that lost most first, then the unknown ones. `losses` are the
+    /// Ends the interval: clients with the most drops first, then the unknown ones. `drops` are the
     /// drops of the listeners; drops without an event have no known client.
     pub fn rows(&mut self, (ts, interval_ns): (i64, u64), drops: Drops) -> Vec<DropClient> {
-        let row = |raddr, dropped: [Option<u64>; Cause::COUNT], lost| DropClient {
+        let row = |raddr, dropped: [Option<u64>; Cause::COUNT], total| DropClient {
             ts: Ts(ts),
             raddr,
-            lost: Some(lost),
+            drops_total: Some(total),
             drops_accept_syn: dropped[Cause::AcceptSyn as usize],
             drops_accept_ack: dropped[Cause::AcceptAck as usize],
             drops_syn: dropped[Cause::Syn as usize],
@@ -51,15 +51,15 @@ impl Clients {
             .into_iter()
             .map(|(client, dropped)| {
                 reported.iter_mut().zip(dropped).for_each(|(reported, one)| *reported += one);
-                row(Some(client), dropped.map(Some), lost(&dropped))
+                row(Some(client), dropped.map(Some), sum(&dropped))
             })
             .collect();
         rows.sort_by_key(|row| {
-            (std::cmp::Reverse(row.lost), std::cmp::Reverse(row.synack_retrans), row.raddr)
+            (std::cmp::Reverse(row.drops_total), std::cmp::Reverse(row.synack_retrans), row.raddr)
         });
         let other = std::mem::take(&mut self.other);
         let rest =
-            drops.total.map_or(0, |total| total.saturating_sub(lost(&reported))) + lost(&other);
+            drops.total.map_or(0, |total| total.saturating_sub(sum(&reported))) + sum(&other);
         if rest > 0 {
             let mut dropped = [None; Cause::COUNT];
             let known = [
@@ -80,7 +80,7 @@ impl Clients {
 }
 
 /// Cookies and retransmitted SYN-ACKs are not drops.
-fn lost(dropped: &[u64; Cause::COUNT]) -> u64 {
+fn sum(dropped: &[u64; Cause::COUNT]) -> u64 {
     [Cause::Other, Cause::AcceptSyn, Cause::AcceptAck, Cause::Syn]
         .map(|cause| dropped[cause as usize])
         .iter()

@@ -35,6 +35,7 @@ pub use monitor::{ListenMonitor, SAMPLE};
 pub use netns::{NetnsCounters, NetnsReader};
 pub use nstat::{ListenCounters, Sysctls};
 pub use reconcile::{Reading, Reconciliation};
+pub(crate) use record::heading;
 pub use record::{Advice, Bound, Cause, Diagnosis, DropClient, DropEvent, ListenerRecord, silent};
 pub use source::{ListenSource, RingRecord};
 pub use tool::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT, TOOL};

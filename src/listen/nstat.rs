@@ -17,7 +17,7 @@ pub struct ListenCounters {
     pub syn_drops: u64,
     /// `SyncookiesSent`. `TCPReqQFullDoCookies` counts before the accept queue is checked.
     pub cookies: u64,
-    /// `SyncookiesRecv`: last ACKs that came with a good cookie.
+    /// `SyncookiesRecv`: final ACKs that came with a good cookie.
     pub cookies_back: u64,
 }
 

@@ -89,6 +89,15 @@ impl ListenerRecord {
     }
 }
 
+/// Headings of columns that the dashboard has too.
+pub(crate) mod heading {
+    pub const ACC_FULL: &str = "ACC FULL";
+    pub const FULL_AT_SYN: &str = "FULL@SYN";
+    pub const FULL_AT_ACK: &str = "FULL@ACK";
+    pub const SYN_FULL: &str = "SYN FULL";
+    pub const SYNACK_RE: &str = "SYNACK RE";
+}
+
 /// Where a socket listens, as `ss` writes it: `*` takes IPv4 and IPv6.
 fn listener(laddr: Option<IpAddr>, lport: Option<u16>, dual_stack: bool) -> Cell<'static> {
     match (laddr, lport) {
@@ -141,18 +150,20 @@ static LISTENERS: [Column<ListenerRecord>; 26] = [
     }),
     Column::right(key!(ListenerRecord::syn_limit), "LIMIT", 6, |r| Cell::id(r.syn_limit)),
     Column::right(key!(ListenerRecord::accepts), "ACCEPTS/s", 9, |r| Cell::per_sec(r.accepts)),
-    Column::right(key!(ListenerRecord::drops_accept), "ACC-FULL", 8, |r| Cell::id(r.drops_accept)),
-    Column::right(key!(ListenerRecord::drops_accept_syn), "SYN:ACC-FULL", 12, |r| {
+    Column::right(key!(ListenerRecord::drops_accept), heading::ACC_FULL, 8, |r| {
+        Cell::id(r.drops_accept)
+    }),
+    Column::right(key!(ListenerRecord::drops_accept_syn), heading::FULL_AT_SYN, 8, |r| {
         Cell::id(r.drops_accept_syn)
     }),
-    Column::right(key!(ListenerRecord::drops_accept_ack), "ACK:ACC-FULL", 12, |r| {
+    Column::right(key!(ListenerRecord::drops_accept_ack), heading::FULL_AT_ACK, 8, |r| {
         Cell::id(r.drops_accept_ack)
     }),
-    Column::right(key!(ListenerRecord::drops_syn), "SYN:SYN-FULL", 12, |r| Cell::id(r.drops_syn)),
+    Column::right(key!(ListenerRecord::drops_syn), heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn)),
     Column::right(key!(ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.cookies)),
     Column::right(key!(ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.drops_other)),
     Column::right(key!(ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.drops_total)),
-    Column::right(key!(ListenerRecord::synack_retrans), "RETRANS", 7, |r| {
+    Column::right(key!(ListenerRecord::synack_retrans), heading::SYNACK_RE, 9, |r| {
         Cell::id(r.synack_retrans)
     }),
     Column::right(key!(ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns)),
@@ -252,12 +263,12 @@ impl Row for DropEvent {
 }
 
 record! {
-    /// listenoverflow --clients: what one address lost
-    "listen_client" DropClient known(lost interval_ns) {
+    /// listenoverflow --clients: drops of one client address
+    "listen_client" DropClient known(drops_total interval_ns) {
         /// the client; null: all that are unknown
         raddr,
-        /// connections lost
-        lost: Option<u64>,
+        /// connections dropped
+        drops_total: Option<u64>,
         /// as in [listener](#listener)
         drops_accept_syn: Option<u64>,
         /// as in [listener](#listener)
@@ -277,17 +288,19 @@ record! {
 static CLIENTS: [Column<DropClient>; 9] = [
     Column::left("time", "TIME", 12, |r| r.ts.cell()),
     Column::left(key!(DropClient::raddr), "RADDR", 39, |r| Cell::addr(r.raddr)),
-    Column::right(key!(DropClient::lost), "LOST", 7, |r| Cell::id(r.lost)),
-    Column::right(key!(DropClient::drops_accept_syn), "SYN:ACC-FULL", 12, |r| {
+    Column::right(key!(DropClient::drops_total), "DROPS", 7, |r| Cell::id(r.drops_total)),
+    Column::right(key!(DropClient::drops_accept_syn), heading::FULL_AT_SYN, 8, |r| {
         Cell::id(r.drops_accept_syn)
     }),
-    Column::right(key!(DropClient::drops_accept_ack), "ACK:ACC-FULL", 12, |r| {
+    Column::right(key!(DropClient::drops_accept_ack), heading::FULL_AT_ACK, 8, |r| {
         Cell::id(r.drops_accept_ack)
     }),
-    Column::right(key!(DropClient::drops_syn), "SYN:SYN-FULL", 12, |r| Cell::id(r.drops_syn)),
+    Column::right(key!(DropClient::drops_syn), heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn)),
     Column::right(key!(DropClient::cookies), "COOKIES", 7, |r| Cell::id(r.cookies)),
     Column::right(key!(DropClient::drops_other), "OTHER", 6, |r| Cell::id(r.drops_other)),
-    Column::right(key!(DropClient::synack_retrans), "RETRANS", 7, |r| Cell::id(r.synack_retrans)),
+    Column::right(key!(DropClient::synack_retrans), heading::SYNACK_RE, 9, |r| {
+        Cell::id(r.synack_retrans)
+    }),
 ];
 
 impl Row for DropClient {

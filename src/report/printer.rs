@@ -225,6 +225,6 @@ mod tests {
         assert_eq!(last["final"], true);
         assert_eq!(last["lost"], 1);
         assert_eq!(last["untracked"], serde_json::Value::Null);
-        assert_eq!(last["probes"], serde_json::json!({}));
+        assert_eq!(last["attach"], serde_json::json!({}));
     }
 }

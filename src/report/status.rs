@@ -12,7 +12,7 @@ use super::{human, record};
 record! {
     /// Every tool: how it watches, and whether anything was lost
     "status" Status known(
-        tool version kernel probes attempted delivered lost filtered pending
+        tool version kernel attach attempted delivered lost filtered pending
     ) {
         /// name of the tool
         tool: Cow<'static, str>,
@@ -22,7 +22,7 @@ record! {
         /// `uname -r`
         kernel: Cow<'static, str>,
         /// each hook with its attach method: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` if none (optional hook)
-        probes: Attached,
+        attach: Attached,
         /// events seen by a program, and changes found by polling
         attempted: u64,
         /// events that the tool has read; where the programs count, `attempted` - `filtered`

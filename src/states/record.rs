@@ -96,7 +96,7 @@ static COLUMNS: [Column<StateChange>; 10] = [
     Column::left(key!(StateChange::old), "OLD", 11, |r| Cell::state(r.old)),
     Column::left("arrow", "→", 1, |_: &StateChange| Cell::Word("→")).unsorted(),
     Column::left(key!(StateChange::new), "NEW", 11, |r| Cell::state(r.new)),
-    Column::right("duration", "IN OLD", 6, |r| Cell::nanos(r.duration_ns)),
+    Column::right(key!(StateChange::duration_ns), "IN STATE", 8, |r| Cell::nanos(r.duration_ns)),
     Column::left("note", "NOTE", 7, |r| Cell::Word(r.note())),
 ];
 

@@ -227,7 +227,7 @@ impl Running {
         } else {
             self.delivered
         };
-        let probes = self.session.plan().choices.iter().map(|choice| {
+        let attach = self.session.plan().choices.iter().map(|choice| {
             let method = choice.method.as_ref().map_or("-", |served| served.kind.name());
             (choice.hook.name.into(), method.into())
         });
@@ -236,7 +236,7 @@ impl Running {
             tool: self.spec.name.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             kernel: self.facts.release.clone().into(),
-            probes: Attached(probes.collect()),
+            attach: Attached(attach.collect()),
             attempted,
             delivered,
             lost,

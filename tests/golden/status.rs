@@ -10,7 +10,7 @@ fn start() -> Status {
         tool: "tcpstates".into(),
         version: env!("CARGO_PKG_VERSION").into(),
         kernel: "6.1.192".into(),
-        probes: Attached(
+        attach: Attached(
             [("state", "tracepoint"), ("send", "-"), ("owners", "iterator")]
                 .map(|(hook, method)| (hook.into(), method.into()))
                 .into(),
@@ -79,7 +79,7 @@ fn json() {
         untracked: None,
         missed: None,
         cpu_ns: None,
-        probes: Attached::default(),
+        attach: Attached::default(),
         last: true,
         ..start()
     };

@@ -68,7 +68,7 @@ fn golden() -> Vec<Value> {
     // hook, facts with what a tool that loads has added to its own copy.
     let real = |line: &Value| {
         line["comm"].as_str().is_none_or(|comm| comm.chars().count() < 16)
-            && line.get("probes") != Some(&json!({}))
+            && line.get("attach") != Some(&json!({}))
             && line["facts"].get("refused").is_none()
     };
     lines.filter(real).collect()

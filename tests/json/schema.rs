@@ -93,7 +93,7 @@ fn registered(kind: &str, properties: &mut Map<String, Value>) {
         limit("hook", json!({ "enum": hooks }));
     }
     if kind == "status" {
-        limit("probes", json!({ "type": "object", "propertyNames": { "enum": hooks } }));
+        limit("attach", json!({ "type": "object", "propertyNames": { "enum": hooks } }));
     }
 }
 

@@ -75,7 +75,7 @@ fn of_kind(said: &Output, kind: &str) -> Result<Vec<Value>> {
 }
 
 /// The attach method of each hook, as in a status record.
-fn probes(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
+fn attached(hooks: &[Value], tool: &Value, mode: &Value) -> Map<String, Value> {
     let own = hooks.iter().filter(|hook| hook["tool"] == *tool && hook["mode"] == *mode);
     own.map(|hook| {
         let method = if hook["attach"].is_null() { "-".into() } else { hook["attach"].clone() };
@@ -106,8 +106,8 @@ fn run(tool: &Value, flags: &[&str]) -> Result<(i64, Map<String, Value>)> {
     let (code, printed) = before.map_or_else(|| start(name, mode, flags), Ok)?;
     let first = printed.lines().next().map(serde_json::from_str::<Value>);
     let status = first.transpose()?.unwrap_or_default();
-    let probes = status["probes"].as_object().cloned().unwrap_or_default();
-    Ok((code, probes))
+    let attached = status["attach"].as_object().cloned().unwrap_or_default();
+    Ok((code, attached))
 }
 
 /// The verdict on a tool is how it ends, and its hooks are those of its status.
@@ -116,7 +116,7 @@ fn agree(hooks: &[Value], tool: &Value, flags: &[&str]) -> Result<()> {
     ensure!(tool["exit_code"] == code, "{flags:?}: it ended with {code}: {tool}");
     ensure!(tool["starts"] == (code == 0), "{tool}");
     if code == 0 {
-        let reported = probes(hooks, &tool["tool"], &tool["mode"]);
+        let reported = attached(hooks, &tool["tool"], &tool["mode"]);
         ensure!(reported == status, "{flags:?}: {tool}: {reported:?} is not {status:?}");
     }
     Ok(())

@@ -105,7 +105,7 @@ fn exchanges() -> Result<()> {
         ("connect", "client", &report["client_pid"], connections),
     ] {
         let of = |by: &str| -> Vec<&Value> {
-            let of = rows.iter().filter(|row| row["what"] == what && row["role"] == role);
+            let of = rows.iter().filter(|row| row["latency_kind"] == what && row["role"] == role);
             of.filter(|row| row["by"] == by).collect()
         };
         let (processes, remotes) = (of("process"), of("remote"));

@@ -43,14 +43,15 @@ pub fn rows(tool: Tool) -> Result<(Vec<Value>, Ended)> {
 
 /// The sum of `key` over the rows of a kind and role.
 pub fn sum(rows: &[Value], what: &str, role: &str, key: &str) -> u64 {
-    let mine = rows.iter().filter(|row| row["what"] == what && row["role"] == role);
+    let mine = rows.iter().filter(|row| row["latency_kind"] == what && row["role"] == role);
     mine.map(|row| number(&row[key])).sum()
 }
 
 /// The only row of a kind, role and process.
 pub fn row<'a>(rows: &'a [Value], what: &str, role: &str, pid: &Value) -> Result<&'a Value> {
-    let mut mine =
-        rows.iter().filter(|row| row["what"] == what && row["role"] == role && row["pid"] == *pid);
+    let mut mine = rows
+        .iter()
+        .filter(|row| row["latency_kind"] == what && row["role"] == role && row["pid"] == *pid);
     let one = mine.next().with_context(|| format!("no row of {what}, {role}, {pid}: {rows:#?}"))?;
     ensure!(mine.next().is_none(), "two rows of {what}, {role}, {pid}: {rows:#?}");
     Ok(one)
@@ -71,7 +72,7 @@ fn sleeping_server() -> Result<()> {
     let response = row(&rows, "response", "client", &report["client_pid"])?;
     let service = row(&rows, "service", "server", &report["server_pid"])?;
     let seen = number(&report["p50_ns"]);
-    let by_tracepoint = ended.last_status()?["probes"]["send-begin"] == "tracepoint";
+    let by_tracepoint = ended.last_status()?["attach"]["send-begin"] == "tracepoint";
     let at_return =
         by_tracepoint && !Facts::read(&wanted())?.tracepoints.contains("tcp_sendmsg_locked");
     for one in [response, service] {
@@ -79,7 +80,7 @@ fn sleeping_server() -> Result<()> {
         ensure!(one["untimed"] == 0, "{one}");
         // It cannot be faster than the sleep, nor slower than its client saw. A send that is seen as
         // it returns may be seen late.
-        let late = at_return && one["what"] == "response";
+        let late = at_return && one["latency_kind"] == "response";
         ensure!(late || number(&one["min_ns"]) >= 20 * MS, "{one}");
         let p50 = number(&one["p50_ns"]);
         ensure!(p50 >= 20 * MS * 968 / 1000 && p50 <= seen * 1032 / 1000, "{seen}: {one}");
@@ -102,9 +103,9 @@ fn conversations(flags: &str) -> Result<()> {
     let report = load::run(&netns, &format!("talk {flags}"))?;
     let ended = tool.finish()?;
     let events = ended.of_kind("exchange")?;
-    let probes = &ended.last_status()?["probes"];
+    let attach = &ended.last_status()?["attach"];
     // What tcp_probe shows ends with the first FIN.
-    let deaf = probes["segment"] == "tracepoint";
+    let deaf = attach["segment"] == "tracepoint";
     for case in report["cases"].as_array().context("no cases")? {
         for (what, key, port) in
             [("response", "responses", "lport"), ("service", "services", "rport")]
@@ -113,7 +114,8 @@ fn conversations(flags: &str) -> Result<()> {
             if deaf && what == "response" && case["half_closed"] == true {
                 bounds.pop();
             }
-            let mine = |one: &&Value| one["what"] == what && one[port] == case["client_port"];
+            let mine =
+                |one: &&Value| one["latency_kind"] == what && one[port] == case["client_port"];
             let found: Vec<_> = events.iter().filter(mine).collect();
             let fits = |(one, bounds): (&&Value, &Value)| {
                 let (least, most) = (number(&bounds[0]), number(&bounds[1]));
@@ -197,8 +199,8 @@ fn connects() -> Result<()> {
 /// What was not asked for costs nothing.
 fn probes_nothing_else(ended: &Ended) -> Result<bool> {
     let status = ended.last_status()?;
-    let probes = status["probes"].as_object().context("no probes")?;
-    Ok(!probes.contains_key("send-begin") && !probes.contains_key("segment"))
+    let attach = status["attach"].as_object().context("no attach")?;
+    Ok(!attach.contains_key("send-begin") && !attach.contains_key("segment"))
 }
 
 /// Requests on a connection older than the tool: what the load says, and the rows. The tool starts
@@ -239,7 +241,8 @@ fn older_unknown() -> Result<()> {
     let (report, rows, ended) = on_older_socket(&netns, true)?;
     ensure!(rows.iter().all(|row| row["role"].is_null()), "{rows:#?}");
     for (what, end) in [("response", "client_pid"), ("service", "server_pid")] {
-        let mut mine = rows.iter().filter(|row| row["what"] == what && row["pid"] == report[end]);
+        let mut mine =
+            rows.iter().filter(|row| row["latency_kind"] == what && row["pid"] == report[end]);
         ensure!(mine.next().is_some_and(|row| number(&row["count"]) > 0), "{what}: {rows:#?}");
     }
     ensure!(rows.len() == 4, "two kinds at two ends: {rows:#?}");

@@ -21,7 +21,7 @@ fn ns_of_ms(text: &str) -> Result<u64> {
 
 /// The row with the most of a kind.
 fn most<'a>(rows: &'a [Value], what: &str) -> Result<&'a Value> {
-    let mine = rows.iter().filter(|row| row["what"] == what);
+    let mine = rows.iter().filter(|row| row["latency_kind"] == what);
     mine.max_by_key(|row| number(&row["count"])).with_context(|| format!("no {what}: {rows:#?}"))
 }
 

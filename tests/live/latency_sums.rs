@@ -65,7 +65,7 @@ fn intervals() -> Result<()> {
 fn returns_alone(ended: &Ended) -> Result<bool> {
     let status = ended.last_status()?;
     let release = status["kernel"].as_str().unwrap_or_default();
-    Ok(status["probes"]["send-begin"] == "tracepoint" && release.starts_with("6.12."))
+    Ok(status["attach"]["send-begin"] == "tracepoint" && release.starts_with("6.12."))
 }
 
 /// The exact quantile of sorted durations, by nearest rank.
@@ -134,7 +134,7 @@ fn groupings() -> Result<()> {
         for (what, role, port) in [("response", "client", "rport"), ("service", "server", "lport")]
         {
             ensure!(sum(&rows, what, role, "count") == REQUESTS, "by {by}, {what}: {rows:#?}");
-            let mine = rows.iter().filter(|row| row["what"] == what);
+            let mine = rows.iter().filter(|row| row["latency_kind"] == what);
             let keyed = mine.clone().all(|row| match by {
                 "process" => row["pid"] == report[format!("{role}_pid")],
                 "remote" => row["raddr"] == "127.0.0.1",

@@ -59,7 +59,7 @@ pub fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
 /// Whether programs see each decision; else some causes are unknown.
 fn by_functions(ended: &Ended) -> Result<bool> {
     let method = |hook: &str| -> Result<bool> {
-        let method = &ended.last_status()?["probes"][hook];
+        let method = &ended.last_status()?["attach"][hook];
         Ok(method == "fentry" || method == "kprobe")
     };
     Ok(method("syn")? && method("final-ack")?)
@@ -104,7 +104,7 @@ fn accept_syn() -> Result<()> {
     Ok(())
 }
 
-/// All SYNs come while both queues have room; then the accept queue shrinks before the last ACKs.
+/// All SYNs come while both queues have room; then the accept queue shrinks before the final ACKs.
 fn accept_ack() -> Result<()> {
     const CLIENTS_LEFT: u64 = 8;
     let netns = with_raw_clients("ack")?;
@@ -159,7 +159,7 @@ fn slow_accepter() -> Result<()> {
     let report = load::run(&netns, &script)?;
     let (rows, ended) = explained(tool)?;
     ensure!(sum(&rows, "accepts") == Some(CONNECTS), "accepts: {rows:#?}");
-    if ended.last_status()?["probes"]["accept-return"] == "-" {
+    if ended.last_status()?["attach"]["accept-return"] == "-" {
         return Ok(());
     }
     ensure!(sum(&rows, "waits") == Some(CONNECTS), "waits: {rows:#?}");

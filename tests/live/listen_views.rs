@@ -115,13 +115,16 @@ fn events() -> Result<()> {
     let drops = netns.counter("TcpExtListenDrops")? - drops;
     let ended = tool.finish()?;
     let rows = ended.of_kind("listen_client")?;
-    ensure!(sum(&rows, "lost") == Some(drops), "{drops} drops: {rows:#?}");
+    ensure!(sum(&rows, "drops_total") == Some(drops), "{drops} drops: {rows:#?}");
     if named.count() > 0 {
         // The first two found room.
         for nth in 3..=6 {
             let client = format!("198.51.100.{nth}");
             let found = rows.iter().find(|row| row["raddr"] == client.as_str());
-            ensure!(found.is_some_and(|row| number(&row["lost"]) > 0), "{client}: {rows:#?}");
+            ensure!(
+                found.is_some_and(|row| number(&row["drops_total"]) > 0),
+                "{client}: {rows:#?}"
+            );
         }
     }
     Ok(())
@@ -174,7 +177,7 @@ fn nginx() -> Result<()> {
         let advice = ended.of_kind("advice")?;
         ensure!(!advice.is_empty(), "no advice");
         // Where waits are seen they may show that it has all it can do.
-        let waits = ended.last_status()?["probes"]["accept-return"] != "-";
+        let waits = ended.last_status()?["attach"]["accept-return"] != "-";
         let fits = |verdict: &Value| verdict == "short_queue" || waits && verdict == "slow_accept";
         ensure!(advice.iter().all(|row| fits(&row["verdict"])), "{advice:#?}");
         (rows, ended)

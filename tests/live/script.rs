@@ -80,7 +80,7 @@ pub fn same(expected: &Bag, found: &Bag) -> Result<()> {
 /// The transitions shown, with the owners that the tool could not have known yet put in, and only
 /// those: it says itself which hooks it goes without.
 pub fn shown(life: &Value, status: &Value, lines: &[Value]) -> Vec<Seen> {
-    let unserved = |hook: &str| status["probes"][hook] == "-";
+    let unserved = |hook: &str| status["attach"][hook] == "-";
     let (blind, orphaned) = (unserved("accept"), unserved("child"));
     let key = |one: &Seen| Seen { pid: 0, ..one.clone() };
     let owners: BTreeMap<Seen, u64> = script(life)

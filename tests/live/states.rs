@@ -197,7 +197,7 @@ fn slower() -> Result<()> {
 
 /// Without the hook that asks the tables of open files, owners of older sockets are unknown.
 pub fn knows_older_owners(ended: &Ended) -> Result<bool> {
-    Ok(ended.last_status()?["probes"]["owners"] != "-")
+    Ok(ended.last_status()?["attach"]["owners"] != "-")
 }
 
 fn older_sockets() -> Result<()> {

@@ -28,7 +28,7 @@ pub const ALONE: &[(&str, Test)] = &[
 
 /// How the tool learns of `TIME_WAIT` here.
 fn polls(ended: &Ended) -> Result<bool> {
-    Ok(ended.last_status()?["probes"]["time-wait"] == "iterator")
+    Ok(ended.last_status()?["attach"]["time-wait"] == "iterator")
 }
 
 /// Local and remote port of the lines with such states.

@@ -30,7 +30,7 @@ impl Exchanges {
         let second = one.ts.0.div_euclid(SECOND);
         let over = if second == self.second { Vec::new() } else { self.finish(one.ts.0) };
         self.second = second;
-        let name = (one.what, one.role, one.pid);
+        let name = (one.latency_kind, one.role, one.pid);
         if self.groups.len() >= ROOM && !self.groups.contains_key(&name) {
             self.left_out += 1;
             return over;
@@ -63,7 +63,7 @@ impl Exchanges {
 
 fn fresh(one: &Exchange) -> Latency {
     Latency {
-        what: one.what,
+        latency_kind: one.latency_kind,
         role: one.role,
         by: Grouping::Process,
         pid: one.pid,
@@ -96,7 +96,7 @@ mod tests {
     fn exchange(ms: i64, pid: u32, duration_ms: u64, outcome: LatencyOutcome) -> Exchange {
         Exchange {
             ts: Ts(ms * 1_000_000),
-            what: Some(LatencyKind::Response),
+            latency_kind: Some(LatencyKind::Response),
             pid: Some(pid),
             duration_ns: Some(duration_ms * 1_000_000),
             outcome: Some(outcome),

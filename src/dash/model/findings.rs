@@ -98,13 +98,13 @@ fn listeners(model: &Model, found: &mut Vec<Finding>) {
     }
 }
 
-/// The client that lost most, if clients are known.
+/// The client with the most drops, if clients are known.
 fn clients(model: &Model, found: &mut Vec<Finding>) {
-    let Some(worst) = model.clients.rows().max_by_key(|client| client.lost) else { return };
-    let Some(lost @ 1..) = worst.lost else { return };
+    let Some(worst) = model.clients.rows().max_by_key(|client| client.drops_total) else { return };
+    let Some(drops @ 1..) = worst.drops_total else { return };
     let who = worst.raddr.map_or("unknown clients".to_owned(), |raddr| raddr.to_string());
     let time = worst.interval_ns.map_or(String::new(), |ns| format!(" in {}", nanos(ns)));
-    let text = format!("listeners dropped {lost} connections from {who}{time}");
+    let text = format!("listeners dropped {drops} connections from {who}{time}");
     found.push(Finding { weight: Weight::Bad, text });
 }
 

@@ -73,7 +73,7 @@ pub struct Model {
     pub connections: Connections,
     /// The last exchanges, newest last.
     pub exchanges: VecDeque<Exchange>,
-    /// What clients have lost, those who lost most first.
+    /// Clients with drops, the most first.
     pub clients: Groups<(), DropClient>,
     /// The last remarks, newest last.
     pub notes: VecDeque<Note>,
@@ -177,7 +177,7 @@ impl Model {
 
     fn latency(&mut self, row: Latency) {
         self.series.latency(&row);
-        self.latency.take((row.what, row.by), row.ts.0, row);
+        self.latency.take((row.latency_kind, row.by), row.ts.0, row);
     }
 
     fn listener(&mut self, row: ListenerRecord) {

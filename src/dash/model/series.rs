@@ -44,7 +44,7 @@ pub type Points = VecDeque<Point>;
 type LatencyName = (Option<LatencyKind>, Option<Role>, Key);
 
 fn name(row: &Latency) -> LatencyName {
-    (row.what, row.role, row.key())
+    (row.latency_kind, row.role, row.key())
 }
 
 /// All trails.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::TableRow;
 use super::traffic::{Traffic, bytes, calls};
-use crate::count::Count;
+use crate::count::{Count, heading};
 use crate::dash::model::{Ends, Model, Step};
 use crate::filter::{Filter, passes};
 use crate::group::Grouping;
@@ -37,14 +37,22 @@ static COLUMNS: [Column<ConnectionRow>; 12] = [
     Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
     Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport)),
     Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.key.raddr, r.key.rport)),
-    Column::right(key!(Count::tx_bytes), "TXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes)),
-    Column::right(key!(Count::rx_bytes), "RXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes)),
+    Column::right(key!(Count::tx_bytes), heading::SENT, 8, |r| {
+        bytes(r.traffic.as_ref(), |t| t.tx_bytes)
+    }),
+    Column::right(key!(Count::rx_bytes), heading::RECVD, 10, |r| {
+        bytes(r.traffic.as_ref(), |t| t.rx_bytes)
+    }),
     Column::left(key!(Socket::state), "STATE", 11, |r| {
         r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()))
     }),
     Column::right("age", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least)),
-    Column::right(key!(Count::tx_calls), "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls)),
-    Column::right(key!(Count::rx_calls), "RX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.rx_calls)),
+    Column::right(key!(Count::tx_calls), heading::SENDS, 7, |r| {
+        calls(r.traffic.as_ref(), |t| t.tx_calls)
+    }),
+    Column::right(key!(Count::rx_calls), heading::RECVS, 7, |r| {
+        calls(r.traffic.as_ref(), |t| t.rx_calls)
+    }),
     Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| {
         calls(r.traffic.as_ref(), |t| t.segs_in)
     }),

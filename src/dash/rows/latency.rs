@@ -18,8 +18,8 @@ pub struct LatencyRow {
 
 impl LatencyRow {
     /// response, service, rtt, connect, accept …
-    pub fn what(&self) -> &'static str {
-        self.row.what.map_or("-", LatencyKind::name)
+    pub fn kind(&self) -> &'static str {
+        self.row.latency_kind.map_or("-", LatencyKind::name)
     }
 
     /// Kind and subject as text.
@@ -27,7 +27,7 @@ impl LatencyRow {
         let pid = self.key.pid.map_or(String::new(), |pid| format!(" ({pid})"));
         let role =
             self.row.role.and_then(Role::name).map_or(String::new(), |role| format!(", {role}"));
-        format!("{} of {}{pid}{role}", self.what(), text(self.subject()))
+        format!("{} of {}{pid}{role}", self.kind(), text(self.subject()))
     }
 
     /// The key in words.
@@ -52,7 +52,7 @@ impl LatencyRow {
 }
 
 static COLUMNS: [Column<LatencyRow>; 11] = [
-    Column::left(key!(Latency::what), "WHAT", 8, |r: &LatencyRow| Cell::Word(r.what())),
+    Column::left(key!(Latency::latency_kind), "KIND", 8, |r: &LatencyRow| Cell::Word(r.kind())),
     Column::right(key!(Key::pid), "PID", 7, |r| Cell::id(r.key.pid)),
     Column::left("subject", "OF", 15, LatencyRow::subject),
     Column::right(key!(Latency::count), "COUNT", 7, |r| Cell::id(r.row.count)),
@@ -81,7 +81,7 @@ impl TableRow for LatencyRow {
     const SORT: usize = 5;
 
     fn id(&self) -> Self::Id {
-        (self.row.what, self.row.role, self.row.by, self.key.clone(), self.row.other)
+        (self.row.latency_kind, self.row.role, self.row.by, self.key.clone(), self.row.other)
     }
 
     fn key(&self) -> &Key {

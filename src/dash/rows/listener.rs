@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::TableRow;
 use crate::dash::model::Model;
 use crate::filter::{Filter, passes};
-use crate::listen::{Drops, ListenerRecord};
+use crate::listen::{Drops, ListenerRecord, heading};
 use crate::report::{Cell, Column, Key, Row, key};
 
 /// One listening socket.
@@ -52,16 +52,18 @@ static COLUMNS: [Column<ListenerRow>; 17] = [
     Column::right(key!(ListenerRecord::accepts), "ACCEPTS/s", 9, |r| {
         r.row.accepts.map_or(Cell::Missing, Cell::PerSec)
     }),
-    Column::right(key!(ListenerRecord::drops_accept), "ACC FULL", 8, |r| {
+    Column::right(key!(ListenerRecord::drops_accept), heading::ACC_FULL, 8, |r| {
         Cell::id(r.row.drops_accept)
     }),
-    Column::right(key!(ListenerRecord::drops_accept_syn), "FULL@SYN", 8, |r| {
+    Column::right(key!(ListenerRecord::drops_accept_syn), heading::FULL_AT_SYN, 8, |r| {
         Cell::id(r.row.drops_accept_syn)
     }),
-    Column::right(key!(ListenerRecord::drops_accept_ack), "FULL@ACK", 8, |r| {
+    Column::right(key!(ListenerRecord::drops_accept_ack), heading::FULL_AT_ACK, 8, |r| {
         Cell::id(r.row.drops_accept_ack)
     }),
-    Column::right(key!(ListenerRecord::drops_syn), "SYN FULL", 8, |r| Cell::id(r.row.drops_syn)),
+    Column::right(key!(ListenerRecord::drops_syn), heading::SYN_FULL, 8, |r| {
+        Cell::id(r.row.drops_syn)
+    }),
     Column::right(key!(ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.row.cookies)),
     Column::right(key!(ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.row.drops_other)),
     Column::right(key!(ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| {
@@ -70,7 +72,7 @@ static COLUMNS: [Column<ListenerRow>; 17] = [
     Column::right(key!(ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| {
         Cell::nanos(r.row.wait_p99_ns)
     }),
-    Column::right(key!(ListenerRecord::synack_retrans), "SYNACK RE", 9, |r| {
+    Column::right(key!(ListenerRecord::synack_retrans), heading::SYNACK_RE, 9, |r| {
         Cell::id(r.row.synack_retrans)
     }),
     Column::right(key!(Key::pid), "PID", 7, |r| Cell::id(r.key.pid)),

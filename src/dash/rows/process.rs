@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::TableRow;
 use super::traffic::{Traffic, bytes, calls};
-use crate::count::Count;
+use crate::count::{Count, heading};
 use crate::dash::model::{Model, sum};
 use crate::filter::{Filter, passes, passes_owner};
 use crate::group::Grouping;
@@ -39,14 +39,22 @@ impl ProcessRow {
 static COLUMNS: [Column<ProcessRow>; 14] = [
     Column::right(key!(Key::pid), "PID", 7, |r: &ProcessRow| Cell::id(r.key.pid)),
     Column::left(key!(Key::comm), "COMM", 15, |r| Cell::comm(r.key.comm.as_ref())),
-    Column::right(key!(Count::tx_bytes), "TXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes)),
-    Column::right(key!(Count::rx_bytes), "RXB/s", 6, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes)),
+    Column::right(key!(Count::tx_bytes), heading::SENT, 8, |r| {
+        bytes(r.traffic.as_ref(), |t| t.tx_bytes)
+    }),
+    Column::right(key!(Count::rx_bytes), heading::RECVD, 10, |r| {
+        bytes(r.traffic.as_ref(), |t| t.rx_bytes)
+    }),
     Column::right("sockets", "SOCKS", 6, |r| Cell::id(r.sockets.map(sum))),
     Column::right("time_wait", "TIME_WAIT", 9, |r| Cell::id(r.in_state(TcpState::TimeWait))),
     Column::right("close_wait", "CLOSE_WAIT", 10, |r| Cell::id(r.in_state(TcpState::CloseWait))),
     Column::right("established", "ESTAB", 6, |r| Cell::id(r.in_state(TcpState::Established))),
-    Column::right(key!(Count::tx_calls), "TX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.tx_calls)),
-    Column::right(key!(Count::rx_calls), "RX/s", 6, |r| calls(r.traffic.as_ref(), |t| t.rx_calls)),
+    Column::right(key!(Count::tx_calls), heading::SENDS, 7, |r| {
+        calls(r.traffic.as_ref(), |t| t.tx_calls)
+    }),
+    Column::right(key!(Count::rx_calls), heading::RECVS, 7, |r| {
+        calls(r.traffic.as_ref(), |t| t.rx_calls)
+    }),
     Column::right("response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99)),
     Column::right("service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99)),
     Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| {

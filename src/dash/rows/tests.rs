@@ -10,7 +10,7 @@ const LINES: &str = r#"
 {"kind":"count","ts":"2026-01-02T03:04:05Z","by":"connection","total":true,"interval_ns":1000000000,"tx_bytes":110}
 {"kind":"sockets","ts":"2026-01-02T03:04:05Z","state":"TIME_WAIT","by":"process","pid":8,"comm":"ab","netns":1,"count":5}
 {"kind":"state","ts":"2026-01-02T03:04:04Z","pid":7,"comm":"curl","laddr":"10.0.0.1","lport":50000,"raddr":"10.0.0.2","rport":443,"netns":1,"old":"SYN_SENT","new":"ESTABLISHED","cookie":1}
-{"kind":"latency","ts":"2026-01-02T03:04:05Z","what":"response","by":"process","pid":7,"comm":"curl","count":3,"p99_ns":5000}
+{"kind":"latency","ts":"2026-01-02T03:04:05Z","latency_kind":"response","by":"process","pid":7,"comm":"curl","count":3,"p99_ns":5000}
 "#;
 
 fn model(more: &str) -> Model {

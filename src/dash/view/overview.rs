@@ -136,7 +136,7 @@ fn slowest(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     };
     let one = || {
         let responses =
-            model.exchanges.iter().filter(|one| one.what == Some(LatencyKind::Response));
+            model.exchanges.iter().filter(|one| one.latency_kind == Some(LatencyKind::Response));
         responses.max_by_key(|one| one.duration_ns)
     };
     let (who, ns, what) = if let Some(row) = slowest(&[Grouping::Remote, Grouping::Connection]) {

@@ -98,7 +98,7 @@ fn one(canvas: &mut Canvas<'_>, tool: &ToolStatus, area: Area, y: u16) -> u16 {
         format!("unexplained {}", number(status.unexplained)),
     ];
     let y = canvas.flow(area, 2, y, losses.map(|text| (text, style)));
-    probes(canvas, tool, area, y)
+    attach(canvas, tool, area, y)
 }
 
 fn plain(text: String) -> (String, Style) {
@@ -120,9 +120,9 @@ fn cost(canvas: &mut Canvas<'_>, tool: &ToolStatus) -> String {
 }
 
 /// Hook=method, as many per line as fit.
-fn probes(canvas: &mut Canvas<'_>, tool: &ToolStatus, area: Area, y: u16) -> u16 {
+fn attach(canvas: &mut Canvas<'_>, tool: &ToolStatus, area: Area, y: u16) -> u16 {
     let warning = canvas.theme.weight(Weight::Warning);
-    let mut hooks: Vec<_> = tool.status.probes.0.iter().collect();
+    let mut hooks: Vec<_> = tool.status.attach.0.iter().collect();
     hooks.sort_unstable();
     let words = hooks.into_iter().map(|(hook, method)| {
         let style = if &**method == "-" { warning } else { Style::new() };
