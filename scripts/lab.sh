@@ -32,8 +32,10 @@ guests() {
 # Our programs as the cells need them; world-readable, because one cell runs as user nobody.
 pack() {
 	local to=$1 release live
-	cargo build --release --bins --examples
-	live=$(cargo test --release --no-run --test live 2>&1 | tee /dev/stderr |
+	# shellcheck disable=SC2086
+	cargo build --release $RUN_PACKAGES --bins --examples
+	# shellcheck disable=SC2086
+	live=$(cargo test --release $RUN_PACKAGES --no-run --test live 2>&1 | tee /dev/stderr |
 		sed -n 's/^ *Executable tests\/live\/main.rs (\(.*\))$/\1/p')
 	[ -n "$live" ] || die 'the live tests cannot be built'
 	release=$(release_dir)

@@ -44,6 +44,11 @@ release_dir() {
 		sed -n 's|.*"target_directory":"\([^"]*\)".*|\1/'"$(host_triple)"'/release|p'
 }
 
+# The packages that live tests and the lab run; always the same, for another choice may mean other features
+# and so everything built again.
+# shellcheck disable=SC2034
+RUN_PACKAGES='-p tcpscope -p tcpload'
+
 # The tools of this package, one name a line, as Cargo.toml declares them.
 tool_names() {
 	sed -n '/^\[\[bin\]\]/{n;s/^name = "\(.*\)"/\1/p;}' Cargo.toml

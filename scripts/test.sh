@@ -61,7 +61,8 @@ live_tests() {
 		runner=$(host_triple | tr 'a-z-' 'A-Z_')
 		export "CARGO_TARGET_${runner}_RUNNER=sudo -E"
 	fi
-	cargo test --release --no-fail-fast --test live
+	# shellcheck disable=SC2086
+	cargo test --release $RUN_PACKAGES --no-fail-fast --test live
 }
 
 # A snapshot that differs fails its test and leaves no file behind.
@@ -75,7 +76,8 @@ step 'unit, golden, plan and layout tests' unit_tests
 if [ "$kind" != quick ]; then
 	step 'documentation tests' cargo test --doc
 	step 'BPF for arm64' scripts/check-arm64.sh
-	step 'release build' cargo build --release --bins --examples
+	# shellcheck disable=SC2086
+	step 'release build' cargo build --release $RUN_PACKAGES --bins --examples
 	mount_tracefs
 	step 'live tests' live_tests
 	# On this kernel the live tests were what the lab's tests are in its cell auto.

@@ -151,19 +151,21 @@ fn time_wait(model: &Model, found: &mut Vec<Finding>) {
 }
 
 fn retransmits(model: &Model, found: &mut Vec<Finding>) {
-    for mib in model.mibs.rows() {
-        if let (Some(again), Some(sent @ 1..)) = (mib.retrans_segs, mib.out_segs) {
-            let percent = super::float(again) * 100.0 / super::float(sent);
-            if percent >= MANY_RETRANSMITS {
-                let text = format!("{percent:.1} % of segments retransmitted ({again} of {sent})");
-                found.push(Finding { weight: Weight::Warning, text });
-            }
-        }
+    let sum = |metric| model.history.sum(metric, model.now, WINDOW);
+    let ((again, known), (first, _)) = (sum(Metric::Retransmits), sum(Metric::Segments));
+    // The kernel counts retransmitted segments apart (TcpOutSegs is without them).
+    let all = again + first;
+    let percent = again * 100.0 / all.max(1.0);
+    if known > 0.0 && percent >= MANY_RETRANSMITS {
+        let text = format!(
+            "{percent:.1} % of segments retransmitted ({again:.0} of {all:.0} in {known:.0} s)"
+        );
+        found.push(Finding { weight: Weight::Warning, text });
     }
-    let (resets, known) = model.history.sum(Metric::Resets, model.now, WINDOW);
-    let (opens, _) = model.history.sum(Metric::Opens, model.now, WINDOW);
-    if known > 0 && resets >= 10.0 && resets > opens / 10.0 {
-        let text = format!("{resets:.0} resets sent in {known} s");
+    let (resets, known) = sum(Metric::Resets);
+    let (opens, _) = sum(Metric::Opens);
+    if known > 0.0 && resets >= 10.0 && resets > opens / 10.0 {
+        let text = format!("{resets:.0} resets sent in {known:.0} s");
         found.push(Finding { weight: Weight::Remark, text });
     }
 }

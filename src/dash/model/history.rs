@@ -12,7 +12,12 @@ const SECOND: i64 = 1_000_000_000;
 /// Seconds that are stored: as many as the widest screen has columns.
 const SECONDS: usize = 300;
 
-/// A line of the overview.
+/// Spans that are stored of each metric: at the shortest intervals less than [`SECONDS`].
+const SPANS: usize = 4096;
+/// A column of which less is known shows nothing, rather than what one end of an interval says.
+const ENOUGH: f64 = 0.1;
+
+/// Something that is counted over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Metric {
@@ -28,11 +33,15 @@ pub enum Metric {
     Retransmits,
     /// Resets sent.
     Resets,
+    /// Segments sent, without those retransmitted (`TcpOutSegs`).
+    Segments,
 }
 
+const METRICS: usize = Metric::Segments as usize + 1;
+
 impl Metric {
-    /// All, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
+    /// The lines of the overview, in the order in which they are shown.
+    pub const SHOWN: [Self; 6] =
         [Self::Sends, Self::Receives, Self::Opens, Self::Accepts, Self::Retransmits, Self::Resets];
 
     /// What it is called.
@@ -44,21 +53,39 @@ impl Metric {
             Self::Accepts => "accepts",
             Self::Retransmits => "retransmits",
             Self::Resets => "resets",
+            Self::Segments => "segments sent",
         }
     }
 }
 
-/// One second: rates per second, `None`: unknown.
-pub type Bucket = [Option<f64>; Metric::ALL.len()];
+/// What was counted in a part of time, in ns since the epoch.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    begin: i64,
+    end: i64,
+    count: u64,
+}
 
-/// The last seconds.
+impl Span {
+    /// ns that it shares with another part of time.
+    fn shared(&self, begin: i64, end: i64) -> i64 {
+        (self.end.min(end) - self.begin.max(begin)).max(0)
+    }
+
+    fn length(&self) -> i64 {
+        self.end - self.begin
+    }
+
+    fn rate(&self) -> f64 {
+        per_second(self.count, self.length().unsigned_abs())
+    }
+}
+
+/// The last minutes.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The second of the newest bucket.
-    last: i64,
-    buckets: VecDeque<Bucket>,
-    /// The first second with known state changes.
-    changes_from: Option<i64>,
+    /// In the order of their ends; no two share more than half of the shorter one.
+    spans: [VecDeque<Span>; METRICS],
     /// The kernel's counters include opens and accepts.
     has_mib: bool,
 }
@@ -66,23 +93,23 @@ pub struct History {
 impl History {
     /// Takes in the total of an interval.
     pub fn total(&mut self, row: &Count) {
-        let interval_ns = row.interval_ns.unwrap_or(0);
-        let rate = |calls| Some(per_second(calls, interval_ns));
-        self.fill(row.ts.0, interval_ns, Metric::Sends, rate(row.tx_calls));
-        self.fill(row.ts.0, interval_ns, Metric::Receives, rate(row.rx_calls));
+        let sums = [(Metric::Sends, row.tx_calls), (Metric::Receives, row.rx_calls)];
+        for (metric, count) in sums {
+            self.add(metric, row.ts.0, row.interval_ns, Some(count));
+        }
     }
 
     /// Takes in the kernel's own counters.
     pub fn mib(&mut self, mib: &Mib) {
         self.has_mib = true;
-        for (series, value) in [
+        for (metric, count) in [
             (Metric::Opens, mib.active_opens),
             (Metric::Accepts, mib.passive_opens),
             (Metric::Retransmits, mib.retrans_segs),
             (Metric::Resets, mib.out_rsts),
+            (Metric::Segments, mib.out_segs),
         ] {
-            let rate = value.map(|value| per_second(value, mib.interval_ns.unwrap_or(0)));
-            self.fill(mib.ts.0, mib.interval_ns.unwrap_or(0), series, rate);
+            self.add(metric, mib.ts.0, mib.interval_ns, count);
         }
     }
 
@@ -91,84 +118,91 @@ impl History {
         if self.has_mib {
             return;
         }
-        let second = change.ts.0.div_euclid(SECOND);
-        self.changes_from.get_or_insert(second);
-        let series = match (change.old, change.new) {
+        let end = next_second(change.ts.0);
+        let opened = match (change.old, change.new) {
             (Some(TcpState::SynSent), Some(TcpState::Established)) => Some(Metric::Opens),
             (Some(TcpState::SynRecv), Some(TcpState::Established)) => Some(Metric::Accepts),
             _ => None,
         };
-        if let Some(bucket) = self.bucket(second) {
-            // Where changes are recorded, none is 0 and not unknown.
-            let sums = [Metric::Opens, Metric::Accepts];
-            for sum in sums {
-                let value = bucket[sum as usize].get_or_insert(0.0);
-                *value += f64::from(u8::from(series == Some(sum)));
+        // Where changes are recorded, none is 0 and not unknown.
+        for metric in [Metric::Opens, Metric::Accepts] {
+            let spans = &mut self.spans[metric as usize];
+            let more = u64::from(opened == Some(metric));
+            match spans.iter_mut().rev().find(|span| span.end == end) {
+                Some(span) => span.count = span.count.saturating_add(more),
+                None => self.add(metric, end, Some(SECOND.unsigned_abs()), Some(more)),
             }
         }
     }
 
-    /// Sets the seconds that an interval covers.
-    fn fill(&mut self, end: i64, length: u64, series: Metric, rate: Option<f64>) {
-        let last = end.div_euclid(SECOND);
-        let seconds = length.div_ceil(SECOND.unsigned_abs()).clamp(1, SECONDS as u64);
-        for back in (0..seconds.cast_signed()).rev() {
-            if let Some(bucket) = self.bucket(last - back) {
-                bucket[series as usize] = rate;
+    /// Adds what an interval of `length` ns that ended at `end` has counted. It replaces what was
+    /// counted over the same time.
+    fn add(&mut self, metric: Metric, end: i64, length: Option<u64>, count: Option<u64>) {
+        let length = length.and_then(|ns| i64::try_from(ns).ok()).filter(|ns| *ns > 0);
+        let (Some(length), Some(count)) = (length, count) else { return };
+        let new = Span { begin: end.saturating_sub(length), end, count };
+        let spans = &mut self.spans[metric as usize];
+        spans.retain(|span| {
+            span.shared(new.begin, new.end).saturating_mul(2) <= span.length().min(length)
+        });
+        let after = spans.partition_point(|span| span.end <= end);
+        spans.insert(after, new);
+        let newest = spans.back().map_or(end, |span| span.end);
+        let oldest = newest.saturating_sub(SECOND * SECONDS.cast_signed() as i64);
+        while spans.len() > SPANS || spans.front().is_some_and(|span| span.end <= oldest) {
+            spans.pop_front();
+        }
+    }
+
+    /// The end of the newest column: single changes fill the second that they are in.
+    fn end(&self, metric: Metric, now: i64) -> i64 {
+        let by_changes = matches!(metric, Metric::Opens | Metric::Accepts) && !self.has_mib;
+        if by_changes { next_second(now) } else { now }
+    }
+
+    /// Rates per second of a metric in the last `seconds` up to `now` (ns), oldest first. Where
+    /// intervals meet within a second, each counts by its share of it; `None` is unknown.
+    pub fn values(&self, metric: Metric, now: i64, seconds: usize) -> Vec<Option<f64>> {
+        let now = self.end(metric, now);
+        // Mean of the rates, and the ns that it is of.
+        let mut columns = vec![(0.0, 0.0); seconds];
+        for span in &self.spans[metric as usize] {
+            let first = now.saturating_sub(span.end).max(0) / SECOND;
+            let last = now.saturating_sub(span.begin).max(0) / SECOND;
+            for back in first..=last.min(seconds.cast_signed() as i64 - 1) {
+                let end = now - back * SECOND;
+                let shared = float(span.shared(end - SECOND, end).unsigned_abs());
+                let column: &mut (f64, f64) = &mut columns[usize::try_from(back).unwrap_or(0)];
+                if shared > 0.0 {
+                    column.1 += shared;
+                    column.0 += (span.rate() - column.0) * shared / column.1;
+                }
             }
         }
+        let enough = ENOUGH * float(SECOND.unsigned_abs());
+        let known = |(rate, ns): (f64, f64)| (ns >= enough).then_some(rate);
+        columns.into_iter().rev().map(known).collect()
     }
 
-    /// The bucket of a second; `None` if it is too long ago.
-    fn bucket(&mut self, second: i64) -> Option<&mut Bucket> {
-        if self.buckets.is_empty() {
-            self.last = second;
-            self.buckets.push_back(Bucket::default());
-        }
-        let ahead = second - self.last;
-        // A gap, or a recording of another day, leaves nothing to compare with.
-        if ahead > SECONDS.cast_signed() as i64 {
-            self.buckets.clear();
-            self.buckets.push_back(Bucket::default());
-            self.last = second;
-        }
-        while self.last < second {
-            if self.buckets.len() == SECONDS {
-                self.buckets.pop_front();
-            }
-            self.buckets.push_back(Bucket::default());
-            self.last += 1;
-        }
-        let back = usize::try_from(self.last - second).ok()?;
-        while self.buckets.len() <= back && self.buckets.len() < SECONDS {
-            self.buckets.push_front(Bucket::default());
-        }
-        let index = self.buckets.len().checked_sub(back + 1)?;
-        self.buckets.get_mut(index)
+    /// The newest value of a metric that is known of the last few seconds.
+    pub fn newest(&self, metric: Metric, now: i64) -> Option<f64> {
+        self.values(metric, now, 5).into_iter().rev().flatten().next()
     }
 
-    /// The last `seconds` values of a series up to the second of `now` (ns), oldest first.
-    pub fn values(&self, series: Metric, now: i64, seconds: usize) -> Vec<Option<f64>> {
-        let now = now.div_euclid(SECOND);
-        let value = |back: usize| -> Option<f64> {
-            let back = back.cast_signed() as i64 - (now - self.last);
-            let back = usize::try_from(back).ok()?;
-            let index = self.buckets.len().checked_sub(back + 1)?;
-            self.buckets[index][series as usize]
-        };
-        (0..seconds).rev().map(value).collect()
+    /// The sum of a metric over the last `seconds`, and over how many of them it is known.
+    pub fn sum(&self, metric: Metric, now: i64, seconds: usize) -> (f64, f64) {
+        let end = self.end(metric, now);
+        let begin = end.saturating_sub(SECOND.saturating_mul(seconds.cast_signed() as i64));
+        let shared = |span: &Span| float(span.shared(begin, end).unsigned_abs());
+        let spans = || self.spans[metric as usize].iter();
+        let sum = spans().map(|span| span.rate() * shared(span) / 1e9).sum();
+        (sum, spans().map(|span| shared(span) / 1e9).sum())
     }
+}
 
-    /// The newest value of a series that is known of the last few seconds.
-    pub fn newest(&self, series: Metric, now: i64) -> Option<f64> {
-        self.values(series, now, 5).into_iter().rev().flatten().next()
-    }
-
-    /// The sum of a series over the last `seconds`, and over how many seconds it is known.
-    pub fn sum(&self, series: Metric, now: i64, seconds: usize) -> (f64, usize) {
-        let known: Vec<f64> = self.values(series, now, seconds).into_iter().flatten().collect();
-        (known.iter().sum(), known.len())
-    }
+/// The end of the second that a time is in.
+fn next_second(ns: i64) -> i64 {
+    ns.div_euclid(SECOND).saturating_add(1).saturating_mul(SECOND)
 }
 
 /// The largest of some values, at least 1.
@@ -202,7 +236,30 @@ mod tests {
         history.total(&total(100, 1, 9));
         assert_eq!(history.values(Metric::Sends, 100 * SECOND, 1), [Some(9.0)], "late is not lost");
         history.total(&total(1_000_000, 1, 1));
-        assert_eq!(history.sum(Metric::Sends, 1_000_000 * SECOND, 300), (1.0, 1));
+        assert_eq!(history.sum(Metric::Sends, 1_000_000 * SECOND + 5, 300), (1.0, 1.0));
+    }
+
+    /// Intervals are never whole seconds: each one touches two.
+    #[test]
+    fn a_sum_is_what_was_counted_however_intervals_lie() {
+        for (length, offset) in [(1_000_300_000, 0), (999_700_000, 999_999_999), (100_100_000, 7)] {
+            let mut history = History::default();
+            let (mut end, mut counted) = (1_000 * SECOND + offset, 0);
+            for number in 0..9 {
+                end += i64::try_from(length).unwrap();
+                let out_rsts = Some(100 + number);
+                counted += 100 + number;
+                history.mib(&Mib {
+                    ts: Ts(end),
+                    interval_ns: Some(length),
+                    out_rsts,
+                    ..Mib::default()
+                });
+            }
+            let (sum, known) = history.sum(Metric::Resets, end, 10);
+            assert!((sum - float(counted)).abs() < 1e-6, "{length}: {sum} of {counted}");
+            assert!((known * 1e9 - float(length) * 9.0).abs() < 1.0, "{length}: {known}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
 pub use findings::{Finding, Weight, findings, listener_name, process, text};
-pub use history::{Bucket, History, Metric, peak};
+pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
 pub use series::{Point, Points, SeriesMap, Who};

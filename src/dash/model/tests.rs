@@ -48,7 +48,7 @@ fn findings_are_sorted_worst_first() {
             "[::]:81 of nginx (3): accept queue at 4 of 5",
             "leaky (9) holds a socket in CLOSE_WAIT (peer closed, process did not); the oldest for at least 40.0s",
             "12001 sockets in TIME_WAIT, 11000 of curl (7)",
-            "2.5 % of segments retransmitted (25 of 1000)",
+            "2.4 % of segments retransmitted (25 of 1025 in 1 s)",
         ]
     );
     assert_eq!(findings(&Model::default()), []);

@@ -17,11 +17,11 @@ const LABEL: u16 = 19;
 /// Draws the view.
 pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     let model = dash.model();
-    let graphs = u16::try_from(Metric::ALL.len()).unwrap_or(0);
+    let graphs = u16::try_from(Metric::SHOWN.len()).unwrap_or(0);
     // Half of the screen, and at least a line each.
     let tall = (area.height / 2 / graphs).clamp(1, 4);
     let (above, below) = area.split(tall * graphs);
-    for (index, series) in (0..).zip(Metric::ALL) {
+    for (index, series) in (0..).zip(Metric::SHOWN) {
         let (_, rest) = above.split(index * tall);
         graph(canvas, model, series, rest.split(tall).0);
     }
