@@ -30,8 +30,12 @@ pub fn text(bytes: &[u8], out: &mut Vec<u8>) {
 /// UTF-8, is written as `\uXXXX`, so that looking at raw JSON is as safe.
 pub fn json(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    // Without an early end the compiler looks at many bytes at once.
-    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte) & (byte != b'"')) {
+    #[allow(
+        clippy::needless_bitwise_bool,
+        reason = "no early end: many bytes are compared at once"
+    )]
+    let plain = text.bytes().fold(true, |plain, byte| plain & is_plain(byte) & (byte != b'"'));
+    if plain {
         out.extend_from_slice(text.as_bytes());
     } else {
         for c in text.chars() {
