@@ -206,3 +206,27 @@ fn a_tools_name_stands_in_six_files_besides_its_own() {
         assert!(naming.len() <= 6, "{tool} stands in {naming:?}");
     }
 }
+
+/// Escape sequences, C1 controls and bidirectional marks in arguments and names of files.
+#[test]
+fn arguments_do_not_reach_a_terminal_unescaped() {
+    let here = Path::new(env!("CARGO_BIN_EXE_tcpcount"));
+    for tool in tools() {
+        for hostile in ["\x1b[31mred", "a\u{9b}31m", "a\u{202e}b"] {
+            let flag = format!("--{hostile}");
+            let mut calls = vec![vec![flag.as_str()], vec!["--attach", hostile]];
+            if tool == "tcpdash" {
+                calls.push(vec!["--snapshot", "--replay", hostile]);
+            }
+            for arguments in calls {
+                let output =
+                    Command::new(here.with_file_name(tool)).args(&arguments).output().unwrap();
+                let text = String::from_utf8(output.stderr).unwrap();
+                assert!(!output.status.success() && !text.is_empty(), "{tool} {arguments:?}");
+                let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+                assert!(!text.contains(raw), "{tool} {arguments:?}: {text:?}");
+                assert!(text.contains("\\x1b") || text.contains("\\u{"), "{tool}: {text}");
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Escapes bytes from the kernel: a process name must not control the terminal.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use unicode_width::UnicodeWidthStr;
 
@@ -24,6 +26,18 @@ pub fn text(bytes: &[u8], out: &mut Vec<u8>) {
             byte(invalid, out);
         }
     }
+}
+
+/// An argument as messages may repeat it: as it is, backslashes included, unless it could steer a terminal.
+pub fn argument(word: &OsStr) -> OsString {
+    let bytes = word.as_bytes();
+    let hostile = |c: char| c.is_ascii_control() || is_hostile(c);
+    if std::str::from_utf8(bytes).is_ok_and(|word| !word.contains(hostile)) {
+        return word.to_owned();
+    }
+    let mut out = Vec::new();
+    text(bytes, &mut out);
+    OsString::from_vec(out)
 }
 
 /// Appends a JSON string with its quotes. What [`text`] would escape, and what stands for invalid

@@ -6,9 +6,10 @@ mod owners;
 mod running;
 mod spec;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{ArgMatches, Command};
 use outcome::conclude;
 
@@ -17,6 +18,7 @@ use crate::filter::Filter;
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
+use crate::report::escape;
 pub use running::Running;
 pub use spec::Spec;
 
@@ -86,8 +88,24 @@ pub struct Asked<A> {
 /// The whole of a program: reads the command line and does what it says. A wrong one ends the
 /// process with 2.
 pub fn main(tool: &Tool) -> ExitCode {
-    let task = (tool.task)(&(tool.command)().get_matches()).unwrap_or_else(|error| error.exit());
-    conclude(tool.name, task.run())
+    let words: Vec<_> = std::env::args_os().collect();
+    let read = |words: &[OsString]| {
+        let matches = (tool.command)().try_get_matches_from(words)?;
+        (tool.task)(&matches)
+    };
+    let error = match read(&words) {
+        Ok(task) => return conclude(tool.name, task.run()),
+        Err(error) => error,
+    };
+    let harmless: Vec<_> = words.iter().map(|word| escape::argument(word)).collect();
+    if harmless == words {
+        error.exit();
+    }
+    // The same mistake again, in words that cannot steer a terminal.
+    match read(&harmless) {
+        Err(error) => error.exit(),
+        Ok(_) => conclude(tool.name, Err(anyhow!("{}", error.render()))),
+    }
 }
 
 /// A tool as it would run with these flags.
