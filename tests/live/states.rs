@@ -158,7 +158,7 @@ fn keep((flags, keeps): Case) -> Result<()> {
     // The kernel chooses the ports, one after the other: all of a script may lie on one side of a limit.
     let mut play = 0;
     let (life, ended) = loop {
-        let (life, ended) = watch_life(scaled(60, 20), &arguments, &count).context(flags)?;
+        let (life, ended) = watch_life(scaled(60, 20), arguments, count).context(flags)?;
         if !wanted(&life).is_empty() {
             break (life, ended);
         }
