@@ -278,7 +278,7 @@ enum listener_flags {
 
 /* One listening socket; of the peaks there are two, by the lowest bit of the epoch. */
 struct listener {
-	__u64 born; /* CLOCK_MONOTONIC ns when it was found: tells reuse of the address apart */
+	__u64 born; /* CLOCK_MONOTONIC ns when found; distinguishes reuse of the address */
 	struct flow flow;
 	struct owner owner;
 	__u64 dropped[NR_CAUSES]; /* by enum listen_cause, as programs saw the kernel decide */

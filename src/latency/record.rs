@@ -50,11 +50,11 @@ record! {
         min_ns: Option<u64>,
         /// median by nearest rank, off by at most 1/32
         p50_ns: Option<u64>,
-        /// 90th percentile, likewise
+        /// 90th percentile, as exact as `p50_ns`
         p90_ns: Option<u64>,
-        /// 99th percentile, likewise
+        /// 99th percentile, as exact as `p50_ns`
         p99_ns: Option<u64>,
-        /// 99.9th percentile, likewise
+        /// 99.9th percentile, as exact as `p50_ns`
         p999_ns: Option<u64>,
         /// maximum, exact; null without any
         max_ns: Option<u64>,

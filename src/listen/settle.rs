@@ -5,7 +5,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::wire::ListenOptions;
 
-/// Tells the programs how children and waits can be seen, and whether to send each dropped
+/// Sets for the programs how children and waits can be seen, and whether to send each dropped
 /// connection.
 pub fn settle(setup: &mut Setup, plan: &Plan, events: bool) {
     setup.set_options(&ListenOptions {
