@@ -77,7 +77,7 @@ starts() {
 }
 
 # Whether a tool's hooks are served as in the cell auto of this boot: then the programs are auto's,
-# and only rights or a lockdown are new.
+# and only rights are new.
 as_in_auto() {
 	[ "$1" != auto ] && cmp -s "$work/$2.auto" "$TCPSCOPE_STARTED/$2.hooks"
 }
@@ -92,8 +92,9 @@ selects() {
 	*) return 1 ;;
 	esac
 	if as_in_auto "$1" "$2"; then
+		# With the hooks of auto, lockdown=integrity forbids nothing that confidentiality allows.
 		case $1,$3 in
-		user,rights | integrity,rights | confidentiality,rights) ;;
+		user,rights | confidentiality,rights) ;;
 		*) return 1 ;;
 		esac
 	fi

@@ -12,7 +12,7 @@ use crate::Test;
 use crate::latency::{MS, ONE_INTERVAL, row, rows};
 use crate::load;
 use crate::netns::Netns;
-use crate::setting::emulated;
+use crate::setting::{delay_ns, emulated};
 use crate::tool::{Tool, number, output};
 
 /// The tool needs two namespaces, so it watches all; its times and those of the path are compared.
@@ -25,8 +25,7 @@ const CLIENT: &str = "10.117.0.1";
 const SERVER: &str = "10.117.0.2";
 /// What the server takes to answer the second time, in ms.
 const SERVICE_MS: u64 = 60;
-/// What the path of a segment through two stacks may add, emulated or not.
-const EMULATED_SLACK: u64 = 25 * MS;
+/// What the path of a segment through two stacks may add.
 const SLACK: u64 = 5 * MS;
 
 /// Why packets cannot be delayed here.
@@ -79,9 +78,8 @@ fn ask(client: &Netns, server: &Netns, service_ms: u64) -> Result<Value> {
 
 /// A quantile that is `least`, and not much more.
 fn about(row: &Value, key: &str, least: u64) -> Result<()> {
-    let slack = if emulated() { EMULATED_SLACK } else { SLACK };
     let found = number(&row[key]);
-    let (shortest, longest) = (least * 968 / 1000, (least + slack) * 1032 / 1000);
+    let (shortest, longest) = (least * 968 / 1000, (least + SLACK + delay_ns()) * 1032 / 1000);
     ensure!((shortest..=longest).contains(&found), "{key} is not about {least} ns: {row}");
     Ok(())
 }

@@ -18,6 +18,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// … and how many times that where every instruction is emulated.
 const EMULATED_PATIENCE: u32 = 3;
+/// By how much an emulated kernel may be late to see what a script did: a softirq has waited 40 ms.
+const EMULATED_DELAY: Duration = Duration::from_millis(200);
 
 fn scale() -> u64 {
     let set = env::var("TCPSCOPE_TEST_SCALE").ok().and_then(|text| text.parse().ok());
@@ -27,6 +29,11 @@ fn scale() -> u64 {
 /// Whether times mean nothing here: clocks are true, but everything takes long.
 pub fn emulated() -> bool {
     scale() > 1
+}
+
+/// By how much a duration may differ from what a script measured around it, beyond the precision of both.
+pub fn delay_ns() -> u64 {
+    if emulated() { EMULATED_DELAY.as_nanos().try_into().unwrap_or(u64::MAX) } else { 0 }
 }
 
 /// An amount of traffic, less of it under emulation but never fewer than `least`. What is
