@@ -36,6 +36,7 @@ enum hist_limits hist_limits;
 enum latency_limits latency_limits;
 enum state_flags state_flags;
 enum listener_flags listener_flags;
+enum family_flags family_flags;
 enum end_cause end_cause;
 enum cookie_source cookie_source;
 enum group_by group_by;

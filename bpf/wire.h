@@ -333,10 +333,19 @@ struct port_range {
 	__u16 last;
 };
 
+/* The families whose connections a wildcard listener takes, and those a network has addresses of.
+ */
+enum family_flags {
+	FAMILY_V4 = 1,
+	FAMILY_V6 = 2,
+};
+
 /* Halves of the 16 bytes as they lie in memory; the host bits of addr are 0. */
 struct cidr {
 	__u64 addr[2];
 	__u64 mask[2];
+	__u32 families; /* of its addresses, enum family_flags; 0: the wildcard address alone */
+	__u32 reserved;
 };
 
 struct ports_filter {

@@ -39,12 +39,44 @@ static __always_inline bool is_mapped_v4(const __u8 *addr)
 	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
 }
 
-/* A port that is not known yet (0) matches no port filter. */
-static __always_inline bool flow_matches(const struct flow *flow)
+/* The families that a listener at the wildcard address takes; 0: it has an address. */
+static __always_inline __u32 wildcard_families(const __u8 *laddr, bool v6only)
+{
+	const __u64 *half = (const __u64 *)laddr;
+	const __u32 *word = (const __u32 *)laddr;
+
+	if (is_mapped_v4(laddr))
+		return word[3] ? 0 : FAMILY_V4;
+	if (half[0] || half[1])
+		return 0;
+	return v6only ? FAMILY_V6 : FAMILY_V4 | FAMILY_V6;
+}
+
+/* Whether a listener at the wildcard address serves an address of the networks. */
+static __always_inline bool addrs_served(const volatile struct addrs_filter *want, __u32 families)
+{
+	for (__u32 i = 0; i < MAX_FILTER_VALUES && i < want->nr; i++)
+		if (want->nets[i].families & families)
+			return true;
+	return false;
+}
+
+static __always_inline bool family_matches(const struct flow *flow, __u32 wildcard)
+{
+	__u32 families = wildcard ?: is_mapped_v4(flow->laddr) ? FAMILY_V4 : FAMILY_V6;
+
+	return families & (filter.family == 4 ? FAMILY_V4 : FAMILY_V6);
+}
+
+/*
+ * wildcard: wildcard_families() of a listener, 0 for a connection. A port that is not known yet (0)
+ * matches no port filter.
+ */
+static __always_inline bool ends_match(const struct flow *flow, __u32 wildcard)
 {
 	if (filter.netns && flow->netns != filter.netns)
 		return false;
-	if (filter.family && (filter.family == 4) != is_mapped_v4(flow->laddr))
+	if (filter.family && !family_matches(flow, wildcard))
 		return false;
 	if (filter.lport.nr && !ports_match(&filter.lport, flow->lport))
 		return false;
@@ -53,14 +85,20 @@ static __always_inline bool flow_matches(const struct flow *flow)
 	if (filter.port.nr && !ports_match(&filter.port, flow->lport) &&
 	    !ports_match(&filter.port, flow->rport))
 		return false;
-	if (filter.laddr.nr && !addrs_match(&filter.laddr, flow->laddr))
+	if (filter.laddr.nr && !addrs_match(&filter.laddr, flow->laddr) &&
+	    !addrs_served(&filter.laddr, wildcard))
 		return false;
 	if (filter.raddr.nr && !addrs_match(&filter.raddr, flow->raddr))
 		return false;
 	if (filter.addr.nr && !addrs_match(&filter.addr, flow->laddr) &&
-	    !addrs_match(&filter.addr, flow->raddr))
+	    !addrs_match(&filter.addr, flow->raddr) && !addrs_served(&filter.addr, wildcard))
 		return false;
 	return true;
+}
+
+static __always_inline bool flow_matches(const struct flow *flow)
+{
+	return ends_match(flow, 0);
 }
 
 /* One step of the automaton per byte; see CommGlob in src/filter/glob.rs. */

@@ -73,6 +73,12 @@ static __always_inline void flow_read_closing(struct flow *flow, struct sock *sk
 		flow->lport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 }
 
+static __always_inline bool is_v6only(const struct sock_common *skc, enum access how)
+{
+	return how == PROBE_READ ? BPF_CORE_READ_BITFIELD_PROBED(skc, skc_ipv6only)
+				 : BPF_CORE_READ_BITFIELD(skc, skc_ipv6only);
+}
+
 static __always_inline __u64 cookie_of(struct sock *sk, enum access how)
 {
 	switch (options.cookie) {

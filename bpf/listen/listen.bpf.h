@@ -54,7 +54,7 @@ static __always_inline void event_send(const struct listener *l, __u64 sk, const
 	struct listen_event *ev;
 
 	st->attempted++;
-	if (!flow_matches(flow) || (owner_filtered() && !(l->owner.flags & OWNER_MATCHES))) {
+	if (!listener_matches(l, flow)) {
 		st->filtered++;
 		return;
 	}
@@ -196,7 +196,7 @@ static __always_inline void listener_end(struct sock *sk, struct stats *st, enum
 	if (queues_read(&q, sk, how))
 		listener_sample(l, &q);
 	l->flags |= LISTENER_GONE;
-	if (flow_matches(&l->flow) && (!owner_filtered() || l->owner.flags & OWNER_MATCHES))
+	if (listener_matches(l, &l->flow))
 		l->flags |= LISTENER_MATCHES;
 	st->attempted++;
 	last = bpf_ringbuf_reserve(&events, sizeof(*last), 0);

@@ -102,8 +102,7 @@ static __always_inline void listener_sample(struct listener *l, const struct que
 static __always_inline void listener_name(struct listener *l, struct sock *sk, enum access how)
 {
 	flow_read(&l->flow, &sk->__sk_common, how);
-	if (how == PROBE_READ ? BPF_CORE_READ_BITFIELD_PROBED(&sk->__sk_common, skc_ipv6only)
-			      : BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_ipv6only))
+	if (is_v6only(&sk->__sk_common, how))
 		l->flags |= LISTENER_V6ONLY;
 }
 
@@ -161,11 +160,22 @@ static __always_inline struct listener *listener_get(struct sock *sk, struct sta
 	return l ?: listener_add(sk, st, how);
 }
 
+/* client: the flow of one of its clients, or its own. */
+static __always_inline bool listener_matches(const struct listener *l, const struct flow *client)
+{
+	__u32 wildcard = wildcard_families(l->flow.laddr, l->flags & LISTENER_V6ONLY);
+
+	if (client->rport)
+		wildcard &= is_mapped_v4(client->raddr) ? FAMILY_V4 : FAMILY_V6;
+	return ends_match(client, wildcard) &&
+	       (!owner_filtered() || l->owner.flags & OWNER_MATCHES);
+}
+
 static __always_inline void listener_write(struct seq_file *seq, const __u64 *key,
 					   struct listener *l)
 {
 	l->flags &= ~LISTENER_MATCHES;
-	if (flow_matches(&l->flow) && (!owner_filtered() || l->owner.flags & OWNER_MATCHES))
+	if (listener_matches(l, &l->flow))
 		l->flags |= LISTENER_MATCHES;
 	bpf_seq_write(seq, key, sizeof(*key));
 	bpf_seq_write(seq, l, sizeof(*l));

@@ -13,6 +13,7 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 	__u64 now = bpf_ktime_get_ns();
 	struct tcp_timewait_sock *tw;
 	struct tcp_sock *tp;
+	__u32 wildcard = 0;
 	bool keep;
 
 	if (!skc || !ctx->meta->seq_num)
@@ -21,7 +22,9 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 		return 0;
 	flow_read(&entry.flow, skc, BTF_PTR);
 	entry.state = skc->skc_state;
-	if (!flow_matches(&entry.flow))
+	if (entry.state == TCP_LISTEN)
+		wildcard = wildcard_families(entry.flow.laddr, is_v6only(skc, BTF_PTR));
+	if (!ends_match(&entry.flow, wildcard))
 		return 0;
 	tp = bpf_skc_to_tcp_sock(skc);
 	tw = bpf_skc_to_tcp_timewait_sock(skc);

@@ -53,6 +53,7 @@ static __always_inline void emit_deferred_transition(struct track *track, struct
 	child.old_state = TCP_LISTEN;
 	child.new_state = TCP_SYN_RECV;
 	child.flags = 0;
+	child.wildcard = 0;
 	transition_emit(&child, st);
 }
 
@@ -107,6 +108,8 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	tr.ts = now;
 	tr.duration = duration;
 	tr.cookie = cookie_of(sk, how);
+	if (new_state == TCP_LISTEN || (old_state == TCP_LISTEN && new_state == TCP_CLOSE))
+		tr.wildcard = wildcard_families(flow.laddr, is_v6only(&sk->__sk_common, how));
 	tr.old_state = old_state;
 	tr.new_state = new_state;
 	if (states_options.mark_closing && may_timewait(sk, old_state, new_state, how))

@@ -14,6 +14,7 @@ struct transition {
 	__u64 ts;
 	__u64 duration; /* in the old state; DURATION_UNKNOWN */
 	__u64 cookie;
+	__u32 wildcard; /* of a listener: wildcard_families() */
 	__u8 old_state;
 	__u8 new_state;
 	__u8 flags;
@@ -70,7 +71,7 @@ static __always_inline void transition_send(const struct transition *tr, struct 
 static __always_inline void transition_emit(const struct transition *tr, struct stats *st)
 {
 	st->attempted++;
-	if (flow_matches(tr->flow) && transition_wanted(tr))
+	if (ends_match(tr->flow, tr->wildcard) && transition_wanted(tr))
 		transition_send(tr, st);
 	else
 		st->filtered++;

@@ -14,7 +14,7 @@ use ipnet::Ipv6Net;
 pub use cgroup::Cgroup;
 pub use glob::CommGlob;
 pub use netns::netns;
-pub use rows::{passes, passes_owner};
+pub use rows::{passes, passes_listener, passes_owner};
 
 use crate::wire::MAX_FILTER_VALUES;
 
@@ -128,6 +128,11 @@ fn family_of(net: Ipv6Net) -> Option<Family> {
     } else {
         Some(Family::V6)
     }
+}
+
+/// Whether it is `0.0.0.0` or `::` alone.
+fn is_wildcard(net: Ipv6Net) -> bool {
+    net.prefix_len() == 128 && net.addr().to_canonical().is_unspecified()
 }
 
 #[cfg(test)]

@@ -4,13 +4,25 @@ use std::net::IpAddr;
 
 use ipnet::Ipv6Net;
 
-use super::{Family, Filter};
+use super::{Family, Filter, family_of, is_wildcard};
 use crate::report::Key;
 
 /// Whether a row is one of those asked for. What is not known passes no filter that asks for it, as
 /// in the programs.
 pub fn passes(filter: &Filter, row: &Key) -> bool {
-    passes_owner(filter, row) && passes_ends(filter, row)
+    passes_owner(filter, row) && passes_ends(filter, row, &[])
+}
+
+/// The same for a listener, which at the wildcard address takes connections to any; `v6only`: no
+/// IPv4 at `::`.
+pub fn passes_listener(filter: &Filter, row: &Key, v6only: bool) -> bool {
+    let wildcard: &[Family] = match row.laddr.map(|addr| addr.to_canonical()) {
+        Some(IpAddr::V4(addr)) if addr.is_unspecified() => &[Family::V4],
+        Some(IpAddr::V6(addr)) if addr.is_unspecified() && v6only => &[Family::V6],
+        Some(IpAddr::V6(addr)) if addr.is_unspecified() => &[Family::V4, Family::V6],
+        _ => &[],
+    };
+    passes_owner(filter, row) && passes_ends(filter, row, wildcard)
 }
 
 /// Whether its owner is one of those asked for.
@@ -24,7 +36,7 @@ pub fn passes_owner(filter: &Filter, row: &Key) -> bool {
         && cgroup.is_none_or(|top| row.cgroup.as_deref().is_some_and(|path| is_below(path, top)))
 }
 
-fn passes_ends(filter: &Filter, row: &Key) -> bool {
+fn passes_ends(filter: &Filter, row: &Key, wildcard: &[Family]) -> bool {
     let port = |list: &[std::ops::RangeInclusive<u16>], ports: [Option<u16>; 2]| {
         list.is_empty() || ports.iter().flatten().any(|p| list.iter().any(|r| r.contains(p)))
     };
@@ -32,13 +44,23 @@ fn passes_ends(filter: &Filter, row: &Key) -> bool {
         list.is_empty()
             || addrs.iter().flatten().any(|addr| list.iter().any(|n| n.contains(&mapped(*addr))))
     };
+    let served = |list: &[Ipv6Net]| {
+        let serves = |net: &Ipv6Net| match family_of(*net) {
+            _ if is_wildcard(*net) => false,
+            Some(family) => wildcard.contains(&family),
+            None => !wildcard.is_empty(),
+        };
+        list.iter().any(serves)
+    };
     port(&filter.lports, [row.lport, None])
         && port(&filter.rports, [row.rport, None])
         && port(&filter.ports, [row.lport, row.rport])
-        && net(&filter.laddrs, [row.laddr, None])
+        && (net(&filter.laddrs, [row.laddr, None]) || served(&filter.laddrs))
         && net(&filter.raddrs, [row.raddr, None])
-        && net(&filter.addrs, [row.laddr, row.raddr])
-        && filter.family.is_none_or(|family| family_of(row) == Some(family))
+        && (net(&filter.addrs, [row.laddr, row.raddr]) || served(&filter.addrs))
+        && filter
+            .family
+            .is_none_or(|family| family_of_row(row) == Some(family) || wildcard.contains(&family))
         && filter.netns.is_none_or(|netns| row.netns == Some(netns))
 }
 
@@ -50,7 +72,7 @@ fn mapped(addr: IpAddr) -> std::net::Ipv6Addr {
     }
 }
 
-fn family_of(row: &Key) -> Option<Family> {
+fn family_of_row(row: &Key) -> Option<Family> {
     let addr = row.laddr.or(row.raddr)?.to_canonical();
     Some(if addr.is_ipv4() { Family::V4 } else { Family::V6 })
 }
@@ -103,6 +125,30 @@ mod tests {
         }
         let v6 = Key { laddr: Some("::1".parse().unwrap()), ..Key::default() };
         assert!(passes(&Filter { family: Some(Family::V6), ..base() }, &v6));
+    }
+
+    #[test]
+    fn a_wildcard_listener_serves_the_addresses_of_its_families() {
+        let net = |net: &str| vec![crate::cli::parse::network(net).unwrap()];
+        let base = Filter::default;
+        for (filter, [v4, dual, v6]) in [
+            (Filter { family: Some(Family::V4), ..base() }, [true, true, false]),
+            (Filter { family: Some(Family::V6), ..base() }, [false, true, true]),
+            (Filter { laddrs: net("10.77.0.2"), ..base() }, [true, true, false]),
+            (Filter { addrs: net("fd00::/8"), ..base() }, [false, true, true]),
+            (Filter { laddrs: net("::/0"), ..base() }, [true, true, true]),
+            (Filter { laddrs: net("0.0.0.0"), ..base() }, [true, false, false]),
+            (Filter { laddrs: net("::"), ..base() }, [false, true, true]),
+            (Filter { raddrs: net("10.77.0.2"), ..base() }, [false, false, false]),
+        ] {
+            let listener = |addr: &str, v6only| {
+                let key = Key { laddr: Some(addr.parse().unwrap()), ..Key::default() };
+                passes_listener(&filter, &key, v6only)
+            };
+            let found = [listener("0.0.0.0", false), listener("::", false), listener("::", true)];
+            assert_eq!(found, [v4, dual, v6], "{filter:?}");
+            assert!(!listener("192.0.2.9", false) || found[0], "{filter:?}");
+        }
     }
 
     #[test]

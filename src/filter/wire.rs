@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use ipnet::Ipv6Net;
 
-use super::{Family, Filter};
-use crate::wire;
+use super::{Family, Filter, family_of, is_wildcard};
+use crate::wire::{self, FAMILY_V4, FAMILY_V6};
 
 /// The record for `.rodata.filter`. Lists are cut at the kernel's limits, which
 /// [`Filter::check`] has refused before.
@@ -60,9 +60,21 @@ fn addrs(nets: &[Ipv6Net]) -> wire::AddrsFilter {
     let wire = |net: &Ipv6Net| wire::Cidr {
         addr: halves(net.network().octets()),
         mask: halves(net.netmask().octets()),
+        families: families(*net),
+        reserved: 0,
     };
     to.nr = fill(&mut to.nets, nets.iter().map(wire));
     to
+}
+
+/// The families a network has addresses of; none for a wildcard address, which is no address of a connection.
+fn families(net: Ipv6Net) -> u32 {
+    match family_of(net) {
+        _ if is_wildcard(net) => 0,
+        Some(Family::V4) => FAMILY_V4,
+        Some(Family::V6) => FAMILY_V6,
+        None => FAMILY_V4 | FAMILY_V6,
+    }
 }
 
 /// As the two halves lie in memory, whatever the machine's byte order.

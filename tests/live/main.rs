@@ -22,6 +22,7 @@ mod listen_views;
 mod load;
 mod netns;
 mod peers;
+mod scope;
 mod script;
 mod setting;
 mod shared;
@@ -52,6 +53,7 @@ const TESTS: &[Group] = &[
     ("listen", listen::TESTS),
     ("listen_views", listen_views::TESTS),
     ("peers", peers::TESTS),
+    ("scope", scope::TESTS),
 ];
 
 /// Each sees or changes the whole machine, or holds times against each other that a busy CPU

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::TableRow;
 use crate::dash::model::Model;
-use crate::filter::{Filter, passes};
+use crate::filter::{Filter, passes_listener};
 use crate::listen::{Drops, ListenerRecord, heading};
 use crate::report::{Cell, Column, Key, Row, key};
 
@@ -114,7 +114,9 @@ pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<Lis
         row: row.clone(),
     };
     let rows = model.all_listeners().map(row);
-    rows.filter(|row| filter.is_none_or(|f| passes(f, &row.key))).collect()
+    let passes =
+        |row: &ListenerRow, filter| passes_listener(filter, &row.key, row.row.v6only == Some(true));
+    rows.filter(|row| filter.is_none_or(|filter| passes(row, filter))).collect()
 }
 
 #[cfg(test)]

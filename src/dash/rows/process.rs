@@ -6,9 +6,10 @@ use super::TableRow;
 use super::traffic::{Traffic, bytes, calls};
 use crate::count::{Count, heading};
 use crate::dash::model::{Model, sum};
-use crate::filter::{Filter, passes, passes_owner};
+use crate::filter::{Filter, passes_listener, passes_owner};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
+use crate::listen::ListenerRecord;
 use crate::report::{Cell, Column, Key, Row, key};
 use crate::tcp_state::TcpState;
 
@@ -109,8 +110,10 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
 /// Who has connections or listeners that the filter asks for.
 fn owners(model: &Model, filter: &Filter) -> HashSet<Option<u32>> {
     let keys = super::connections(model, Some(filter)).into_iter().map(|row| row.key);
-    let listeners = model.listeners.rows().map(crate::listen::ListenerRecord::key);
-    keys.chain(listeners.filter(|key| passes(filter, key))).map(|key| key.pid).collect()
+    let passes =
+        |row: &&ListenerRecord| passes_listener(filter, &row.key(), row.v6only == Some(true));
+    let listeners = model.listeners.rows().filter(passes).map(ListenerRecord::key);
+    keys.chain(listeners).map(|key| key.pid).collect()
 }
 
 type Rows = BTreeMap<Option<u32>, ProcessRow>;
