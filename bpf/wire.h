@@ -104,12 +104,11 @@ struct state_event {
 	__u8 end_cause; /* enum end_cause */
 };
 
-/* One socket of the socket summary (iter/tcp); with state 0 the clocks, first and last. */
+/* One socket of the socket summary (iter/tcp). */
 struct sock_entry {
-	__u64 age;	    /* in its state; DURATION_UNKNOWN */
-	__u64 idle_jiffies; /* since the last segment that the state cannot be younger than */
-	__u64 ktime;	    /* clocks, and the poll time of a timewait socket */
-	__u64 jiffies;	    /* clocks only */
+	__u64 age;	/* ns in its state; DURATION_UNKNOWN */
+	__u64 at_least; /* ns since the last segment that the state cannot be younger than */
+	__u64 ktime;	/* poll time of a timewait socket */
 	struct flow flow;
 	__u32 pid;
 	__u8 comm[COMM_LEN];
@@ -407,7 +406,7 @@ struct states_options {
 	 */
 	__u32 mark_closing;
 	__u32 know_end_cause; /* programs see what may end a timewait socket early */
-	__u32 reserved;
+	__u32 tick_ns;	      /* of a jiffy */
 };
 
 struct count_options {

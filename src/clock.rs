@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 /// Turns `CLOCK_MONOTONIC` times of the kernel into wall-clock times.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,11 @@ pub fn own_cpu_ns() -> u64 {
     u64::try_from(clock_ns(ClockId::ProcessCPUTime)).unwrap_or(0)
 }
 
+/// ns of a jiffy. The kernel does not tell `CONFIG_HZ`, but its coarse clocks advance once per tick.
+pub fn tick_ns() -> u32 {
+    u32::try_from(clock_getres(ClockId::MonotonicCoarse).tv_nsec).unwrap_or(0)
+}
+
 fn clock_ns(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
     time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
@@ -63,5 +68,17 @@ impl Ticker {
             self.end += self.interval;
         }
         self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_is_one_that_kernels_are_built_with() {
+        // kernel/Kconfig.hz
+        let built = [100, 250, 300, 1000].map(|hz| 1_000_000_000 / hz);
+        assert!(built.contains(&tick_ns()), "{} ns", tick_ns());
     }
 }

@@ -72,19 +72,12 @@ static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_so
 	__u32 last_ack = tp->rcv_tstamp;
 
 	if (last_ack && ack_bounds_age(entry->state))
-		entry->idle_jiffies = (__u32)((__u32)bpf_jiffies64() - last_ack);
+		entry->at_least =
+			(__u64)((__u32)bpf_jiffies64() - last_ack) * states_options.tick_ns;
 	if (!track)
 		return !owner_filtered();
 	entry_owner(entry, &track->owner);
 	if (track->since)
 		entry->age = now - track->since;
 	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
-}
-
-/* Both clocks at one moment: from two such records user space knows the length of a jiffy. */
-static __always_inline void write_clocks(struct seq_file *seq, __u64 now)
-{
-	struct sock_entry clocks = {.ktime = now, .jiffies = bpf_jiffies64()};
-
-	bpf_seq_write(seq, &clocks, sizeof(clocks));
 }

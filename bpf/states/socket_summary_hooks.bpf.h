@@ -7,17 +7,14 @@
 SEC("iter/tcp")
 int dump_sockets(struct bpf_iter__tcp *ctx)
 {
-	struct sock_entry entry = {.age = DURATION_UNKNOWN};
+	struct sock_entry entry = {.age = DURATION_UNKNOWN, .at_least = DURATION_UNKNOWN};
 	struct sock_common *skc = ctx->sk_common;
-	struct seq_file *seq = ctx->meta->seq;
 	__u64 now = bpf_ktime_get_ns();
 	struct tcp_timewait_sock *tw;
 	struct tcp_sock *tp;
 	__u32 wildcard = 0;
 	bool keep;
 
-	if (!skc || !ctx->meta->seq_num)
-		write_clocks(seq, now);
 	if (!skc)
 		return 0;
 	flow_read(&entry.flow, skc, BTF_PTR);
@@ -37,6 +34,6 @@ int dump_sockets(struct bpf_iter__tcp *ctx)
 	else
 		keep = !owner_filtered();
 	if (keep)
-		bpf_seq_write(seq, &entry, sizeof(entry));
+		bpf_seq_write(ctx->meta->seq, &entry, sizeof(entry));
 	return 0;
 }

@@ -1,5 +1,6 @@
 //! What the plan means for the programs of state changes.
 
+use crate::clock::tick_ns;
 use crate::hooks::maps;
 use crate::hooks::{STATE, TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::attach::AttachMethod;
@@ -27,6 +28,7 @@ pub fn settle(
         mark_closing: polls,
         timewait_only: polls,
         know_end_cause: u32::from(plan.method_of(&TIME_WAIT_CAUSE).is_some()),
+        tick_ns: tick_ns(),
         ..options
     });
     let options = &mut setup.options;

@@ -2,7 +2,7 @@
 
 use tcpscope::report::{Format, TableView};
 use tcpscope::states::print_summary;
-use tcpscope::states::socket_summary::{Hz, SocketSummary, Sockets, SummaryBy};
+use tcpscope::states::socket_summary::{SocketSummary, Sockets, SummaryBy};
 use tcpscope::tcp_state::TcpState::{
     self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
 };
@@ -11,19 +11,14 @@ use tcpscope::wire::{DURATION_UNKNOWN, SockEntry};
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
 const NETNS: u32 = 4_026_531_840;
-/// Ticks a second of the clocks below.
-const HZ: u64 = 250;
 const GROUPINGS: [Option<SummaryBy>; 4] =
     [None, Some(SummaryBy::Process), Some(SummaryBy::Remote), Some(SummaryBy::Port)];
-
-fn clocks(seconds: u64) -> SockEntry {
-    SockEntry { ktime: seconds * SECOND, jiffies: seconds * HZ, ..SockEntry::default() }
-}
 
 fn entry(state: TcpState, owner: (u32, &str), ends: (&str, &str)) -> SockEntry {
     SockEntry {
         state: state.number(),
         age: DURATION_UNKNOWN,
+        at_least: DURATION_UNKNOWN,
         pid: owner.0,
         comm: comm(owner.1.as_bytes()),
         flow: flow(ends.0, ends.1),
@@ -37,7 +32,7 @@ fn aged(seconds: u64, entry: SockEntry) -> SockEntry {
 
 /// The tool saw no start; the last acknowledgement was this many seconds ago.
 fn idle(seconds: u64, entry: SockEntry) -> SockEntry {
-    SockEntry { idle_jiffies: seconds * HZ, ..entry }
+    SockEntry { at_least: seconds * SECOND, ..entry }
 }
 
 fn entries() -> Vec<SockEntry> {
@@ -64,9 +59,8 @@ fn entries() -> Vec<SockEntry> {
 
 fn inventory(by: Option<SummaryBy>, entries: &[SockEntry]) -> SocketSummary {
     let mut inventory = SocketSummary::new(NOW, NETNS, by);
-    let mut hz = Hz::default();
-    for entry in [clocks(1), clocks(2)].iter().chain(entries) {
-        inventory.add(entry, &mut hz);
+    for entry in entries {
+        inventory.add(entry);
     }
     inventory
 }

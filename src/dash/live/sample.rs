@@ -19,7 +19,7 @@ use crate::listen;
 use crate::nstat::Counters;
 use crate::record::AnyRecord;
 use crate::report::{Note, Record, Ts, json_line};
-use crate::states::socket_summary::{self, Hz, Socket, SocketSummary};
+use crate::states::socket_summary::{self, Socket, SocketSummary};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
 use crate::wire::{Flow, GroupKey, Record as _, SockEntry};
@@ -32,8 +32,6 @@ const HOLDERS: usize = 2_000;
 const LISTED: usize = 2_000;
 /// Reading all sockets takes at most this part of the time.
 const SHARE: u32 = 25;
-/// Minimum distance of two clock readings to measure a jiffy.
-const CLOCKS_APART: Duration = Duration::from_millis(60);
 
 /// Turns the state of a running session into records.
 pub struct Sampler {
@@ -42,7 +40,6 @@ pub struct Sampler {
     latencies: latencies::LiveLatencies,
     listeners: listeners::LiveListeners,
     netns: Netns,
-    hz: Hz,
     mib: Counters,
     /// The last reading of counters, `CLOCK_MONOTONIC` ns.
     before: u64,
@@ -75,21 +72,17 @@ impl Sampler {
     pub fn new(session: &Session, netns: Netns, filter: &Filter) -> Result<Self> {
         let cpus = possible_cpus()?;
         let mib = netns.within(Counters::read)?;
-        let mut sampler = Self {
+        Ok(Self {
             source: CountSource::of(session, cpus)?,
             counts: Counts::new(false),
             latencies: latencies::LiveLatencies::begin(session, cpus)?,
             listeners: listeners::LiveListeners::begin(session, filter)?,
             netns,
-            hz: Hz::default(),
             mib,
             before: monotonic_now(),
             busy: HashSet::new(),
-            sockets_due: Instant::now() + CLOCKS_APART,
-        };
-        // The ages of sockets need two readings of the clocks.
-        sampler.inventories(session)?;
-        Ok(sampler)
+            sockets_due: Instant::now(),
+        })
     }
 
     /// Everything as it is now; `lines` get the same as the kit's JSON.
@@ -181,7 +174,7 @@ impl Sampler {
             }
         }
         for entry in &listed {
-            out.put(Socket::new(ts, entry, &self.hz));
+            out.put(Socket::new(ts, entry));
         }
         for row in inventories[0].close_wait() {
             out.put(row);
@@ -191,10 +184,7 @@ impl Sampler {
 
     /// By state only, by process and by remote, all at the same time.
     /// And when that was, with single sockets: the busiest, and as many others as there is room for.
-    fn inventories(
-        &mut self,
-        session: &Session,
-    ) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>)> {
+    fn inventories(&self, session: &Session) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>)> {
         let groupings = [
             None,
             Some(socket_summary::SummaryBy::Process),
@@ -203,14 +193,13 @@ impl Sampler {
         let ts = wall_now();
         let mut all = groupings.map(|by| SocketSummary::new(ts, self.netns.inode(), by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
-        let (netns, hz, busy) = (&self.netns, &mut self.hz, &self.busy);
-        netns.within(|| {
+        self.netns.within(|| {
             session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
                 if let Some(entry) = SockEntry::read(bytes) {
                     for inventory in &mut all {
-                        inventory.add(&entry, hz);
+                        inventory.add(&entry);
                     }
-                    if busy.contains(&entry.flow) {
+                    if self.busy.contains(&entry.flow) {
                         listed.push(entry);
                     } else if idle.len() < LISTED && is_connection(&entry) {
                         idle.push(entry);
@@ -227,7 +216,7 @@ impl Sampler {
 /// Whether a process holds it with a peer: neither listening nor closed.
 fn is_connection(entry: &SockEntry) -> bool {
     let other = [TcpState::Listen, TcpState::TimeWait, TcpState::NewSynRecv].map(TcpState::number);
-    entry.state != 0 && !other.contains(&entry.state)
+    !other.contains(&entry.state)
 }
 
 /// Connections added up by the process that owns them.

@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::group::Grouping;
 use crate::report::{Comm, Ts};
 use crate::tcp_state::TcpState;
-use crate::wire::{COMM_LEN, DURATION_UNKNOWN, SockEntry};
+use crate::wire::{COMM_LEN, SockEntry};
 
-pub use age::{Age, Hz};
+pub use age::Age;
 pub use record::{CloseWait, Socket, Sockets};
 
 /// How many of the oldest `CLOSE_WAIT` sockets are shown.
@@ -50,9 +50,8 @@ impl SummaryBy {
 }
 
 /// How long a socket has been in its state.
-fn age_of(entry: &SockEntry, hz: &Hz) -> Age {
-    let idle = (entry.idle_jiffies != 0).then(|| hz.nanos(entry.idle_jiffies)).flatten();
-    Age { exact: entry.age, at_least: idle.unwrap_or(DURATION_UNKNOWN) }
+fn age_of(entry: &SockEntry) -> Age {
+    Age { exact: entry.age, at_least: entry.at_least }
 }
 
 /// What a row of the summary is about.
@@ -81,14 +80,10 @@ impl SocketSummary {
         Self { ts, netns, by, counts: HashMap::new(), close_wait: Vec::new(), total: 0 }
     }
 
-    /// Counts one socket, or reads the clocks.
-    pub fn add(&mut self, entry: &SockEntry, hz: &mut Hz) {
-        if entry.state == 0 {
-            hz.observe(entry.ktime, entry.jiffies);
-            return;
-        }
+    /// Counts one socket.
+    pub fn add(&mut self, entry: &SockEntry) {
         self.total += 1;
-        let age = age_of(entry, hz);
+        let age = age_of(entry);
         let key = match self.by {
             None => SummaryKey::All,
             Some(SummaryBy::Process) => SummaryKey::Process(entry.pid, entry.comm),
@@ -179,22 +174,24 @@ impl SocketSummary {
 
 #[cfg(test)]
 mod tests {
-    use super::age::tests::hz_of;
     use super::*;
+    use crate::wire::DURATION_UNKNOWN;
 
-    fn entry(state: TcpState, pid: u32, age: u64, idle_jiffies: u64) -> SockEntry {
+    fn entry(state: TcpState, pid: u32, age: u64, at_least: u64) -> SockEntry {
         let mut entry = SockEntry::default();
         entry.state = state as u8;
         entry.pid = pid;
         entry.age = age;
-        entry.idle_jiffies = idle_jiffies;
+        entry.at_least = at_least;
         entry
     }
+
+    const THREE_HOURS: u64 = 10_800_000_000_000;
 
     #[test]
     fn all_twelve_states_are_listed_and_closed_ones_are_unknown() {
         let mut inventory = SocketSummary::new(0, 1, None);
-        inventory.add(&entry(TcpState::Listen, 1, DURATION_UNKNOWN, 0), &mut Hz::default());
+        inventory.add(&entry(TcpState::Listen, 1, DURATION_UNKNOWN, DURATION_UNKNOWN));
         let rows = inventory.sockets();
         assert_eq!(rows.len(), 12);
         for row in rows {
@@ -211,17 +208,16 @@ mod tests {
     #[test]
     fn the_ten_oldest_come_first_and_a_lower_bound_counts() {
         let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Process));
-        let mut hz = hz_of(1000);
         for pid in 1..=20 {
             let age = u64::from(pid) * 1_000_000_000;
-            inventory.add(&entry(TcpState::CloseWait, pid, age, 0), &mut hz);
+            inventory.add(&entry(TcpState::CloseWait, pid, age, DURATION_UNKNOWN));
         }
-        // 3 hours of jiffies, begun before the tool
-        inventory.add(&entry(TcpState::CloseWait, 99, DURATION_UNKNOWN, 10_800_000), &mut hz);
+        // begun before the tool
+        inventory.add(&entry(TcpState::CloseWait, 99, DURATION_UNKNOWN, THREE_HOURS));
         let oldest = inventory.close_wait();
         assert_eq!(oldest.len(), OLDEST);
         assert_eq!(oldest[0].pid, Some(99));
-        assert_eq!((oldest[0].age_ns, oldest[0].age_at_least_ns), (None, Some(10_800_000_000_000)));
+        assert_eq!((oldest[0].age_ns, oldest[0].age_at_least_ns), (None, Some(THREE_HOURS)));
         assert_eq!(oldest[1].pid, Some(20));
         assert_eq!(oldest[1].age_ns, Some(20_000_000_000));
     }
@@ -230,7 +226,7 @@ mod tests {
     fn groups_come_most_first() {
         let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Process));
         for pid in [7, 8, 8] {
-            inventory.add(&entry(TcpState::Established, pid, 5, 0), &mut Hz::default());
+            inventory.add(&entry(TcpState::Established, pid, 5, DURATION_UNKNOWN));
         }
         let rows = inventory.sockets();
         let seen: Vec<_> = rows.iter().map(|row| (row.pid, row.count)).collect();
@@ -241,9 +237,9 @@ mod tests {
     fn groups_of_the_same_size_keep_their_places() {
         let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Port));
         for lport in (1..=100).rev() {
-            let mut entry = entry(TcpState::Established, 7, 5, 0);
+            let mut entry = entry(TcpState::Established, 7, 5, DURATION_UNKNOWN);
             entry.flow.lport = lport;
-            inventory.add(&entry, &mut Hz::default());
+            inventory.add(&entry);
         }
         let ports: Vec<_> = inventory.sockets().iter().map(|row| row.lport).collect();
         assert_eq!(ports, (1..=100).map(Some).collect::<Vec<_>>());

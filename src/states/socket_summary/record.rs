@@ -1,6 +1,6 @@
 //! The records of sockets as they are, and their tables.
 
-use super::{Age, Hz, SummaryBy, age_of};
+use super::{Age, SummaryBy, age_of};
 use crate::group::Grouping;
 use crate::report::{Cell, Column, Row, Ts, key, record};
 use crate::tcp_state::TcpState;
@@ -134,10 +134,9 @@ record! {
 }
 
 impl Socket {
-    /// The socket of an entry that was read at wall-clock `ts` (ns); `hz` knows how long a jiffy
-    /// is.
-    pub fn new(ts: i64, entry: &SockEntry, hz: &Hz) -> Self {
-        let age = age_of(entry, hz);
+    /// The socket of an entry that was read at wall-clock `ts` (ns).
+    pub fn new(ts: i64, entry: &SockEntry) -> Self {
+        let age = age_of(entry);
         Self {
             ts: Ts(ts),
             family: Some(entry.flow.family()),

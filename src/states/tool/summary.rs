@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -11,13 +10,10 @@ use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
 use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::states::Args;
-use crate::states::socket_summary::{Hz, SocketSummary, Sockets};
+use crate::states::socket_summary::{SocketSummary, Sockets};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, SockEntry};
-
-/// Minimum distance of two clock readings to measure a jiffy.
-const CLOCKS_APART: Duration = Duration::from_millis(60);
 
 /// Prints the summary every interval.
 pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
@@ -30,17 +26,13 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
 
 fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
     let column = args.interval.sort_column().unwrap_or_default();
-    let mut hz = Hz::default();
-    take(running, netns, args, &mut hz)?;
-    let mut wake = running.rest(Instant::now() + CLOCKS_APART)?;
     let mut ticker = Ticker::new(args.interval.interval());
     for _ in 0..args.count.map_or(u64::MAX, NonZeroU64::get) {
-        if wake != Wake::Work || running.is_over() {
+        let inventory = take(running, netns, args)?;
+        print(&mut running.printer, &inventory, column, args.interval.top())?;
+        if running.rest(ticker.next_end())? != Wake::Work || running.is_over() {
             break;
         }
-        let inventory = take(running, netns, args, &mut hz)?;
-        print(&mut running.printer, &inventory, column, args.interval.top())?;
-        wake = running.rest(ticker.next_end())?;
     }
     Ok(())
 }
@@ -71,12 +63,12 @@ pub fn print(
 }
 
 /// Counts the sockets of the namespace as they are now.
-fn take(running: &Running, netns: &Netns, args: &Args, hz: &mut Hz) -> Result<SocketSummary> {
+fn take(running: &Running, netns: &Netns, args: &Args) -> Result<SocketSummary> {
     let mut inventory = SocketSummary::new(wall_now(), netns.inode(), args.by);
     netns.within(|| {
         running.session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
             if let Some(entry) = SockEntry::read(bytes) {
-                inventory.add(&entry, hz);
+                inventory.add(&entry);
             }
         })
     })?;
