@@ -68,7 +68,7 @@ fn interval(round: usize) -> Vec<AnyRecord> {
         let [.., high, low] = nr.to_be_bytes();
         Count {
             ts,
-            by: Grouping::Connection,
+            by: Some(Grouping::Connection),
             pid: Some(1 + nr % PROCESSES),
             comm: Some("worker".into()),
             laddr: Some([10, 0, high, low].into()),
@@ -77,8 +77,8 @@ fn interval(round: usize) -> Vec<AnyRecord> {
             rport: Some(50_000),
             netns: Some(1),
             interval_ns: Some(1_000_000_000),
-            tx_bytes: noise,
-            rx_bytes: noise / 2,
+            tx_bytes: Some(noise),
+            rx_bytes: Some(noise / 2),
             tx_calls: noise / 100,
             rx_calls: noise / 100,
             ..Count::default()

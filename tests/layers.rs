@@ -1,7 +1,7 @@
 //! Which modules may use what, read from the sources (docs/architecture.md, "Layers"), and the maps
 //! that user space opens, looked for in the compiled objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -187,6 +187,52 @@ fn a_broken_rule_is_found() {
     assert_eq!(broken("src/dash/state.rs", "ratatui::init()"), ["src/dash/state.rs: ratatui"]);
     assert_eq!(broken(model, "let clapper = Sessions;"), [""; 0]);
     assert_eq!(broken("src/listen/source.rs", "fn f(_: &Session) {}"), [""; 0]);
+}
+
+/// Keys that two records declare, since they are of different types.
+const TWICE: [&str; 1] = ["attach"];
+
+#[test]
+fn every_json_key_is_declared_once() {
+    let (mut files, mut once) = (Vec::new(), BTreeSet::new());
+    sources("src", &mut files);
+    for (path, code) in &files {
+        let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+        for record in code.split("record! {").skip(1).chain(code.split("shared! {").skip(1)) {
+            let fields = record.lines().take_while(|line| *line != "}").map(str::trim_start);
+            for (key, _) in fields.filter_map(|line| line.split_once(": ")) {
+                let new = once.insert(key) || key.contains(['#', '"']) || TWICE.contains(&key);
+                assert!(new, "{path}: the key {key} is declared twice: move it to shared!");
+            }
+        }
+    }
+    assert!(once.len() > 100, "records are found");
+}
+
+/// Keys under two headings: of a state or an exchange, of an interval or an exchange; and tcplatency has the
+/// service's port in one column, whichever side it is on.
+const TWO_HEADINGS: [&str; 4] = ["duration_ns", "tx_bytes", "rx_bytes", "lport"];
+
+#[test]
+fn every_key_has_one_heading() {
+    let (mut files, mut headings) = (Vec::new(), BTreeMap::new());
+    sources("src", &mut files);
+    for (path, code) in &files {
+        for table in code.split("\ntable! {").skip(1) {
+            let columns = table.lines().take_while(|line| *line != "} }");
+            for column in columns.filter_map(|line| line.trim_start().split_once(' ')) {
+                let mut parts = column.1.split(", ");
+                let (Some(key), Some(heading)) = (parts.next(), parts.next()) else { continue };
+                let key = key.trim_matches(['(', ')']).rsplit("::").next().unwrap_or_default();
+                if !["left", "right"].contains(&column.0) || TWO_HEADINGS.contains(&key) {
+                    continue;
+                }
+                let before = *headings.entry(key).or_insert(heading);
+                assert_eq!(before, heading, "{path}: {key}");
+            }
+        }
+    }
+    assert!(headings.len() > 60, "tables are found");
 }
 
 #[test]

@@ -18,12 +18,9 @@ record! {
     "facts" FactsRecord known(tool version kernel facts missing machine) {
         /// `tcpscope-check`
         #[schemars(extend("const" = NAME))]
-        tool: Cow<'static, str>,
-        /// its version
-        #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+"))]
-        version: Cow<'static, str>,
-        /// `uname -r`
-        kernel: Cow<'static, str>,
+        tool,
+        version,
+        kernel,
         /// input of the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the wanted names, those in BTF: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: the reason if unavailable, else null
         #[serde(deserialize_with = "lenient")]
         facts: Option<Facts>,
@@ -51,10 +48,8 @@ pub struct PassedOver {
 record! {
     /// tcpscope-check: the attach method of a hook of a tool
     "hook" HookRecord known(tool hook required places programs passed_over) {
-        /// the tool
-        tool: Cow<'static, str>,
-        /// the flag of this mode, e.g. `--summary`
-        mode: Option<Cow<'static, str>>,
+        tool,
+        mode,
         /// as in `attach` of the [status](#status)
         hook: Cow<'static, str>,
         /// whether the tool needs it
@@ -74,10 +69,8 @@ record! {
 record! {
     /// tcpscope-check: whether a tool can start
     "tool" ToolRecord known(tool starts exit_code) {
-        /// the tool
-        tool: Cow<'static, str>,
-        /// the flag of this mode
-        mode: Option<Cow<'static, str>>,
+        tool,
+        mode,
         /// whether it can start
         starts: bool,
         /// whether its programs loaded; null if not tried

@@ -50,9 +50,9 @@ impl CountInterval {
     pub fn most_first(&self) -> Vec<&(Counter, CountSums)> {
         let mut keys: Vec<_> = self.keys.iter().collect();
         keys.sort_by(|(a, sent_a), (b, sent_b)| {
-            let bytes = |sums: &CountSums| Reverse(sums.tx_bytes.saturating_add(sums.rx_bytes));
             // The key settles ties, or rows would swap places between intervals.
-            (bytes(sent_a), a.pid, a.key.as_bytes()).cmp(&(bytes(sent_b), b.pid, b.key.as_bytes()))
+            let order = |sums: &CountSums| Reverse(sums.bytes());
+            (order(sent_a), a.pid, a.key.as_bytes()).cmp(&(order(sent_b), b.pid, b.key.as_bytes()))
         });
         keys
     }

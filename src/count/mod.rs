@@ -80,13 +80,18 @@ impl CountSums {
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        self.zip(other, u64::wrapping_add)
+        self.zip(other, u64::saturating_add)
     }
 
     /// What came since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         self.zip(before, u64::saturating_sub)
+    }
+
+    /// Sent and received.
+    pub fn bytes(&self) -> u64 {
+        self.tx_bytes.saturating_add(self.rx_bytes)
     }
 
     /// Whether nothing was counted.

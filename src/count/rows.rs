@@ -67,12 +67,12 @@ impl CountRowOptions {
         let CountSums { tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain } = sums;
         Count {
             ts: Ts(self.ts),
-            by: self.by.grouping(),
+            by: Some(self.by.grouping()),
             interval_ns: Some(self.interval_ns),
             tx_calls,
-            tx_bytes,
+            tx_bytes: Some(tx_bytes),
             rx_calls,
-            rx_bytes,
+            rx_bytes: Some(rx_bytes),
             segs_in,
             errors,
             eagain,

@@ -1,28 +1,22 @@
 //! The return of `accept()`, for measurements that need its time.
 
 use crate::hooks::maps;
-use crate::kernel::attach::AttachPoint::Needed;
-use crate::kernel::attach::{Attach, Hook, Parameters};
-use crate::kernel::builders::{fentry, kprobe, plain, program, tracepoint};
+use crate::kernel::attach::{Attach, Hook, attach};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 
 const NAME: &str = "accept-return";
 
 /// The function, by prototype: up to 6.9, and newer.
-pub(super) const FUNCTION: Attach = fentry(&[Needed(&[
-    program(
-        "accept_fexit_4",
-        "inet_csk_accept",
-        Parameters::Exactly(&["sk", "flags", "err", "kern"]),
-    ),
-    program("accept_fexit_2", "inet_csk_accept", Parameters::Exactly(&["sk", "arg"])),
-])]);
+pub(super) const FUNCTION: Attach = attach!(Fentry {
+    Needed accept_fexit_4: inet_csk_accept(sk, flags, err, kern)
+        | accept_fexit_2: inet_csk_accept(sk, arg);
+});
 
-const PROBES: Attach = kprobe(&[
-    Needed(&[plain("accept_kretprobe", "inet_csk_accept")]),
-    Needed(&[program("accept_kprobe", "inet_csk_accept", Parameters::Begin(&["sk"]))]),
-]);
+const PROBES: Attach = attach!(Kprobe {
+    Needed accept_kretprobe: inet_csk_accept;
+    Needed accept_kprobe: inet_csk_accept(sk, ..);
+});
 
 /// `accept()` returned a child of a listener.
 pub static ACCEPT_RETURN: Hook = Hook { name: NAME, attach: &[FUNCTION, PROBES], required: false };
@@ -30,7 +24,7 @@ pub static ACCEPT_RETURN: Hook = Hook { name: NAME, attach: &[FUNCTION, PROBES],
 /// The same with `--wait` or `--kind accept`: the tracepoint slows every system call of the machine.
 pub static ACCEPT_RETURN_ASKED: Hook = Hook {
     name: NAME,
-    attach: &[FUNCTION, tracepoint(&[Needed(&[plain("accept_sys_exit", "sys_exit")])]), PROBES],
+    attach: &[FUNCTION, attach!(Tracepoint { Needed accept_sys_exit: sys_exit; }), PROBES],
     required: false,
 };
 

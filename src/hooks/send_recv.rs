@@ -1,8 +1,6 @@
 //! Sends, receives and segments.
 
-use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
-use crate::kernel::attach::{Hook, Parameters};
-use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
+use crate::kernel::attach::{Hook, attach};
 
 /// A process has sent.
 ///
@@ -11,25 +9,17 @@ use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoi
 pub static SEND: Hook = Hook {
     name: "send",
     attach: &[
-        fentry(&[
-            Needed(&[program(
-                "send_fexit",
-                "tcp_sendmsg",
-                Parameters::Exactly(&["sk", "msg", "size"]),
-            )]),
-            WherePresent(&[program(
-                "sendpage_fexit",
-                "tcp_sendpage",
-                Parameters::Exactly(&["sk", "page", "offset", "size", "flags"]),
-            )]),
-        ]),
-        tracepoint(&[Needed(&[plain("send_tracepoint", "sock_send_length")])]),
-        kprobe(&[
-            Needed(&[plain("send_kretprobe", "tcp_sendmsg")]),
-            Needed(&[program("send_kprobe", "tcp_sendmsg", Parameters::Begin(&["sk"]))]),
-            WherePresent(&[plain("sendpage_kretprobe", "tcp_sendpage")]),
-            WherePresent(&[program("sendpage_kprobe", "tcp_sendpage", Parameters::Begin(&["sk"]))]),
-        ]),
+        attach!(Fentry {
+            Needed send_fexit: tcp_sendmsg(sk, msg, size);
+            WherePresent sendpage_fexit: tcp_sendpage(sk, page, offset, size, flags);
+        }),
+        attach!(Tracepoint { Needed send_tracepoint: sock_send_length; }),
+        attach!(Kprobe {
+            Needed send_kretprobe: tcp_sendmsg;
+            Needed send_kprobe: tcp_sendmsg(sk, ..);
+            WherePresent sendpage_kretprobe: tcp_sendpage;
+            WherePresent sendpage_kprobe: tcp_sendpage(sk, ..);
+        }),
     ],
     required: true,
 };
@@ -38,52 +28,20 @@ pub static SEND: Hook = Hook {
 pub static RECV: Hook = Hook {
     name: "recv",
     attach: &[
-        fentry(&[
-            Needed(&[
-                program(
-                    "recv_fexit_6",
-                    "tcp_recvmsg",
-                    Parameters::Exactly(&["sk", "msg", "len", "nonblock", "flags", "addr_len"]),
-                ),
-                program(
-                    "recv_fexit_5",
-                    "tcp_recvmsg",
-                    Parameters::Exactly(&["sk", "msg", "len", "flags", "addr_len"]),
-                ),
-                program(
-                    "recv_fexit_4",
-                    "tcp_recvmsg",
-                    Parameters::Exactly(&["sk", "msg", "len", "flags"]),
-                ),
-            ]),
-            WherePresent(&[program(
-                "splice_fexit",
-                "tcp_splice_read",
-                Parameters::Exactly(&["sock", "ppos", "pipe", "len", "flags"]),
-            )]),
-        ]),
-        tracepoint(&[Needed(&[plain("recv_tracepoint", "sock_recv_length")])]),
-        kprobe(&[
-            Needed(&[plain("recv_kretprobe", "tcp_recvmsg")]),
-            Needed(&[
-                program(
-                    "recv_kprobe_5",
-                    "tcp_recvmsg",
-                    Parameters::Begin(&["sk", "msg", "len", "nonblock", "flags"]),
-                ),
-                program(
-                    "recv_kprobe_4",
-                    "tcp_recvmsg",
-                    Parameters::Begin(&["sk", "msg", "len", "flags"]),
-                ),
-            ]),
-            WherePresent(&[plain("splice_kretprobe", "tcp_splice_read")]),
-            WherePresent(&[program(
-                "splice_kprobe",
-                "tcp_splice_read",
-                Parameters::Begin(&["sock"]),
-            )]),
-        ]),
+        attach!(Fentry {
+            Needed recv_fexit_6: tcp_recvmsg(sk, msg, len, nonblock, flags, addr_len)
+                | recv_fexit_5: tcp_recvmsg(sk, msg, len, flags, addr_len)
+                | recv_fexit_4: tcp_recvmsg(sk, msg, len, flags);
+            WherePresent splice_fexit: tcp_splice_read(sock, ppos, pipe, len, flags);
+        }),
+        attach!(Tracepoint { Needed recv_tracepoint: sock_recv_length; }),
+        attach!(Kprobe {
+            Needed recv_kretprobe: tcp_recvmsg;
+            Needed recv_kprobe_5: tcp_recvmsg(sk, msg, len, nonblock, flags, ..)
+                | recv_kprobe_4: tcp_recvmsg(sk, msg, len, flags, ..);
+            WherePresent splice_kretprobe: tcp_splice_read;
+            WherePresent splice_kprobe: tcp_splice_read(sock, ..);
+        }),
     ],
     required: true,
 };
@@ -93,31 +51,15 @@ pub static RECV: Hook = Hook {
 pub static SEGMENT: Hook = Hook {
     name: "segment",
     attach: &[
-        fentry(&[
-            Needed(&[program(
-                "segment_v4_fentry",
-                "tcp_v4_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-            Needed(&[program(
-                "segment_v6_fentry",
-                "tcp_v6_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-        ]),
-        tracepoint(&[Needed(&[plain("segment_tracepoint", "tcp_probe")])]),
-        kprobe(&[
-            Needed(&[program(
-                "segment_v4_kprobe",
-                "tcp_v4_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-            Needed(&[program(
-                "segment_v6_kprobe",
-                "tcp_v6_do_rcv",
-                Parameters::Begin(&["sk", "skb"]),
-            )]),
-        ]),
+        attach!(Fentry {
+            Needed segment_v4_fentry: tcp_v4_do_rcv(sk, skb, ..);
+            Needed segment_v6_fentry: tcp_v6_do_rcv(sk, skb, ..);
+        }),
+        attach!(Tracepoint { Needed segment_tracepoint: tcp_probe; }),
+        attach!(Kprobe {
+            Needed segment_v4_kprobe: tcp_v4_do_rcv(sk, skb, ..);
+            Needed segment_v6_kprobe: tcp_v6_do_rcv(sk, skb, ..);
+        }),
     ],
     required: true,
 };
@@ -125,6 +67,6 @@ pub static SEGMENT: Hook = Hook {
 /// Counters, read in one go.
 pub static COUNTS: Hook = Hook {
     name: "counts",
-    attach: &[iterator(&[Needed(&[plain("dump_counts", "bpf_map_elem")])])],
+    attach: &[attach!(Iterator { Needed dump_counts: bpf_map_elem; })],
     required: true,
 };

@@ -1,18 +1,14 @@
 //! Life and owners of sockets.
 
 use super::accept;
-use crate::kernel::attach::AttachPoint::Needed;
-use crate::kernel::attach::{Hook, Parameters, Program};
-use crate::kernel::builders::{
-    fentry, iterator, kprobe, plain, program, raw_tracepoint, tracepoint,
-};
+use crate::kernel::attach::{Hook, attach};
 
 /// A socket changes its state.
 pub static STATE: Hook = Hook {
     name: "state",
     attach: &[
-        tracepoint(&[Needed(&[plain("state_tracepoint", "inet_sock_set_state")])]),
-        raw_tracepoint(&[Needed(&[plain("state_raw_tracepoint", "inet_sock_set_state")])]),
+        attach!(Tracepoint { Needed state_tracepoint: inet_sock_set_state; }),
+        attach!(RawTracepoint { Needed state_raw_tracepoint: inet_sock_set_state; }),
     ],
     required: true,
 };
@@ -23,11 +19,11 @@ pub static ACCEPT: Hook = Hook {
     name: "accept",
     attach: &[
         accept::FUNCTION,
-        tracepoint(&[
-            Needed(&[plain("send_tracepoint", "sock_send_length")]),
-            Needed(&[plain("recv_tracepoint", "sock_recv_length")]),
-        ]),
-        kprobe(&[Needed(&[plain("accept_kretprobe", "inet_csk_accept")])]),
+        attach!(Tracepoint {
+            Needed send_tracepoint: sock_send_length;
+            Needed recv_tracepoint: sock_recv_length;
+        }),
+        attach!(Kprobe { Needed accept_kretprobe: inet_csk_accept; }),
     ],
     required: false,
 };
@@ -39,30 +35,14 @@ pub static ACCEPT: Hook = Hook {
 pub static CHILD: Hook = Hook {
     name: "child",
     attach: &[
-        fentry(&[
-            Needed(&[program(
-                "child_fentry",
-                "inet_csk_complete_hashdance",
-                Parameters::Begin(&["sk", "child"]),
-            )]),
-            Needed(&[program(
-                "child_queued_fentry",
-                "inet_csk_reqsk_queue_add",
-                Parameters::Begin(&["sk", "req", "child"]),
-            )]),
-        ]),
-        kprobe(&[
-            Needed(&[program(
-                "child_kprobe",
-                "inet_csk_complete_hashdance",
-                Parameters::Begin(&["sk", "child"]),
-            )]),
-            Needed(&[program(
-                "child_queued_kprobe",
-                "inet_csk_reqsk_queue_add",
-                Parameters::Begin(&["sk", "req", "child"]),
-            )]),
-        ]),
+        attach!(Fentry {
+            Needed child_fentry: inet_csk_complete_hashdance(sk, child, ..);
+            Needed child_queued_fentry: inet_csk_reqsk_queue_add(sk, req, child, ..);
+        }),
+        attach!(Kprobe {
+            Needed child_kprobe: inet_csk_complete_hashdance(sk, child, ..);
+            Needed child_queued_kprobe: inet_csk_reqsk_queue_add(sk, req, child, ..);
+        }),
     ],
     required: false,
 };
@@ -71,8 +51,8 @@ pub static CHILD: Hook = Hook {
 pub static DESTROY: Hook = Hook {
     name: "destroy",
     attach: &[
-        tracepoint(&[Needed(&[plain("destroy_tracepoint", "tcp_destroy_sock")])]),
-        raw_tracepoint(&[Needed(&[plain("destroy_raw_tracepoint", "tcp_destroy_sock")])]),
+        attach!(Tracepoint { Needed destroy_tracepoint: tcp_destroy_sock; }),
+        attach!(RawTracepoint { Needed destroy_raw_tracepoint: tcp_destroy_sock; }),
     ],
     required: true,
 };
@@ -80,16 +60,16 @@ pub static DESTROY: Hook = Hook {
 /// Who has sockets open: those older than the tool, and those accepted but not used yet.
 pub static OWNERS: Hook = Hook {
     name: "owners",
-    attach: &[iterator(&[Needed(&[
-        Program { needs: Some("bpf_sock_from_file"), ..plain("learn_owners", "task_file") },
-        plain("learn_owners_by_inode", "task_file"),
-    ])])],
+    attach: &[attach!(Iterator {
+        Needed learn_owners: task_file if bpf_sock_from_file
+            | learn_owners_by_inode: task_file;
+    })],
     required: false,
 };
 
 /// All sockets there are.
 pub static SOCKETS: Hook = Hook {
     name: "sockets",
-    attach: &[iterator(&[Needed(&[plain("dump_sockets", "tcp")])])],
+    attach: &[attach!(Iterator { Needed dump_sockets: tcp; })],
     required: true,
 };

@@ -126,6 +126,41 @@ impl Attach {
     }
 }
 
+/// Declares an [`Attach`]: its method, then a line each for its attach points, in the order to attach
+/// them. A line has the programs that may serve it, of which one fits a kernel's prototype:
+///
+/// ```text
+/// Needed program: target(all, its, parameters) | other_program: target(the, first, ..);
+/// WherePresent program: target if helper_that_the_program_needs;
+/// ```
+macro_rules! attach {
+    ($kind:ident { $(
+        $point:ident $($program:ident: $target:ident $(($($parameters:tt)*))? $(if $needs:ident)?)|+;
+    )+ }) => {
+        $crate::kernel::attach::Attach {
+            kind: $crate::kernel::attach::AttachMethod::$kind,
+            parts: &[$($crate::kernel::attach::AttachPoint::$point(&[$(
+                $crate::kernel::attach::Program {
+                    name: stringify!($program),
+                    target: stringify!($target),
+                    parameters: $crate::kernel::attach::attach!(@ $($($parameters)*)?),
+                    needs: $crate::kernel::attach::attach!(@if $($needs)?),
+                }
+            ),+])),+],
+        }
+    };
+    (@if) => { None };
+    (@if $helper:ident) => { Some(stringify!($helper)) };
+    (@) => { $crate::kernel::attach::Parameters::Any };
+    (@ $($first:ident,)+ ..) => {
+        $crate::kernel::attach::Parameters::Begin(&[$(stringify!($first)),+])
+    };
+    (@ $($all:ident),+) => {
+        $crate::kernel::attach::Parameters::Exactly(&[$(stringify!($all)),+])
+    };
+}
+pub(crate) use attach;
+
 /// A logical place in the kernel with its attach methods, best first.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Hook {

@@ -6,7 +6,6 @@
 
 pub mod attach;
 pub mod btf;
-pub(crate) mod builders;
 pub mod error;
 pub mod facts;
 pub mod kretprobe;

@@ -1,56 +1,26 @@
 use super::*;
-use crate::kernel::attach::Parameters;
-
-const fn program(name: &'static str, target: &'static str, parameters: Parameters) -> Program {
-    Program { name, target, parameters, needs: None }
-}
-
-const fn method(kind: AttachMethod, parts: &'static [AttachPoint]) -> Attach {
-    Attach { kind, parts }
-}
+use crate::kernel::attach::attach;
 
 static SEND: Hook = Hook {
     name: "send",
     attach: &[
-        method(
-            AttachMethod::Fentry,
-            &[
-                AttachPoint::Needed(&[
-                    program("send_3", "tcp_send", Parameters::Exactly(&["sk", "msg", "size"])),
-                    program("send_2", "tcp_send", Parameters::Exactly(&["sk", "msg"])),
-                ]),
-                AttachPoint::WherePresent(&[program(
-                    "page",
-                    "tcp_page",
-                    Parameters::Begin(&["sk"]),
-                )]),
-            ],
-        ),
-        method(
-            AttachMethod::Tracepoint,
-            &[AttachPoint::Needed(&[program("send_tp", "send_length", Parameters::Any)])],
-        ),
-        method(
-            AttachMethod::Kprobe,
-            &[AttachPoint::Needed(&[program("send_kp", "tcp_send", Parameters::Begin(&["sk"]))])],
-        ),
+        attach!(Fentry {
+            Needed send_3: tcp_send(sk, msg, size) | send_2: tcp_send(sk, msg);
+            WherePresent page: tcp_page(sk, ..);
+        }),
+        attach!(Tracepoint { Needed send_tp: send_length; }),
+        attach!(Kprobe { Needed send_kp: tcp_send(sk, ..); }),
     ],
     required: true,
 };
 static OWNERS: Hook = Hook {
     name: "owners",
-    attach: &[method(
-        AttachMethod::Iterator,
-        &[AttachPoint::Needed(&[program("learn_owners", "task_file", Parameters::Any)])],
-    )],
+    attach: &[attach!(Iterator { Needed learn_owners: task_file; })],
     required: false,
 };
 static DESTROY: Hook = Hook {
     name: "destroy",
-    attach: &[method(
-        AttachMethod::Tracepoint,
-        &[AttachPoint::Needed(&[program("destroy_tp", "destroy", Parameters::Any)])],
-    )],
+    attach: &[attach!(Tracepoint { Needed destroy_tp: destroy; })],
     required: true,
 };
 

@@ -1,16 +1,14 @@
 //! Hooks of latencies.
 
 use crate::hooks::ACCEPT_RETURN_ASKED;
-use crate::kernel::attach::AttachPoint::{Needed, WherePresent};
-use crate::kernel::attach::{Hook, Parameters, Program};
-use crate::kernel::builders::{fentry, iterator, kprobe, plain, program, tracepoint};
+use crate::kernel::attach::{Attach, Hook, Program, attach};
 
-/// The program that sees sends as they return.
-const SEND_RETURN: &str = "send_return_tracepoint";
+/// Sends as they return.
+const RETURN: Attach = attach!(Tracepoint { Needed send_return_tracepoint: sock_send_length; });
 
 /// Whether a program sees sends as they return, not as they begin.
 pub fn sends_return(program: &Program) -> bool {
-    program.name == SEND_RETURN
+    RETURN.programs().any(|one| one == program)
 }
 
 /// A process begins to send.
@@ -21,32 +19,16 @@ pub fn sends_return(program: &Program) -> bool {
 pub static SEND_BEGIN: Hook = Hook {
     name: "send-begin",
     attach: &[
-        fentry(&[
-            Needed(&[program(
-                "send_begin_fentry",
-                "tcp_sendmsg_locked",
-                Parameters::Begin(&["sk"]),
-            )]),
-            WherePresent(&[program(
-                "sendpages_fentry",
-                "do_tcp_sendpages",
-                Parameters::Begin(&["sk"]),
-            )]),
-        ]),
-        tracepoint(&[Needed(&[plain("send_begin_tracepoint", "tcp_sendmsg_locked")])]),
-        kprobe(&[
-            Needed(&[program(
-                "send_begin_kprobe",
-                "tcp_sendmsg_locked",
-                Parameters::Begin(&["sk"]),
-            )]),
-            WherePresent(&[program(
-                "sendpages_kprobe",
-                "do_tcp_sendpages",
-                Parameters::Begin(&["sk"]),
-            )]),
-        ]),
-        tracepoint(&[Needed(&[plain(SEND_RETURN, "sock_send_length")])]),
+        attach!(Fentry {
+            Needed send_begin_fentry: tcp_sendmsg_locked(sk, ..);
+            WherePresent sendpages_fentry: do_tcp_sendpages(sk, ..);
+        }),
+        attach!(Tracepoint { Needed send_begin_tracepoint: tcp_sendmsg_locked; }),
+        attach!(Kprobe {
+            Needed send_begin_kprobe: tcp_sendmsg_locked(sk, ..);
+            WherePresent sendpages_kprobe: do_tcp_sendpages(sk, ..);
+        }),
+        RETURN,
     ],
     required: true,
 };
@@ -58,16 +40,16 @@ pub static ACCEPT_WAIT: Hook =
 /// Listening ports, which determine the roles of sockets older than the tool.
 pub static LISTENING: Hook = Hook {
     name: "listening",
-    attach: &[iterator(&[Needed(&[
-        Program { needs: Some("bpf_sock_from_file"), ..plain("learn_listeners", "task_file") },
-        plain("learn_listeners_by_inode", "task_file"),
-    ])])],
+    attach: &[attach!(Iterator {
+        Needed learn_listeners: task_file if bpf_sock_from_file
+            | learn_listeners_by_inode: task_file;
+    })],
     required: false,
 };
 
 /// Histograms, read in one go.
 pub static LATENCIES: Hook = Hook {
     name: "latencies",
-    attach: &[iterator(&[Needed(&[plain("dump_latencies", "bpf_map_elem")])])],
+    attach: &[attach!(Iterator { Needed dump_latencies: bpf_map_elem; })],
     required: true,
 };

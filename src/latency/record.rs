@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
 use super::{LatencyKind, LatencySums, Role};
 use crate::group::{GroupBy, Grouping, RowPart, hidden, label, remote};
-use crate::report::{Cell, Column, Ctx, Row, TableView, Ts, key, record, spell, word};
+use crate::hist::Histogram;
+use crate::report::{Cell, Ctx, Row as _, TableView, Ts, key, record, spell, table, word};
 use crate::states::known;
 use crate::wire::{LatencyEvent, LatencyOutcome};
 
@@ -16,17 +15,11 @@ record! {
     "latency" Latency known(by other interval_ns count) {
         /// with `--by process` and `--by connection`
         pid,
-        /// `response`, `service`, `rtt`, `connect` or `accept`: [the kinds](tcplatency.md#kinds)
-        #[serde(deserialize_with = "word")]
-        latency_kind: Option<LatencyKind>,
-        /// `client` or `server`: who opened the connection; null: unknown, for sockets older than the tool
-        #[serde(deserialize_with = "word")]
-        role: Option<Role>,
-        /// the grouping
+        latency_kind,
+        role,
         #[schemars(extend("enum" = ["process", "connection", "remote", "port", "cgroup", "total"]))]
-        by: Grouping,
-        /// a row `(other)`: rows that did not fit, or are hidden by `--top`
-        other: bool,
+        by,
+        other,
         /// with `--by process` and `--by connection`
         comm,
         /// with `--by connection`
@@ -45,7 +38,7 @@ record! {
         cgroup,
         interval_ns,
         /// number of measurements
-        count: Option<u64>,
+        count,
         /// minimum, exact; null without any
         min_ns: Option<u64>,
         /// median by nearest rank, off by at most 1/32
@@ -67,14 +60,12 @@ record! {
         /// SYNs retransmitted; null for other kinds than connect
         syn_retries: Option<u64>,
         /// segments retransmitted meanwhile; null for other kinds than response
-        retrans: Option<u64>,
+        retrans,
         /// exchanges without a seen start; not part of `count`. null for other kinds than response and service
         untimed: Option<u64>,
         /// with `--buckets`, `--hist` or `--heatmap`: `[first ns, ns after the last, count]` of every non-empty slot; the sum is `count`
         buckets: Option<Box<[[u64; 3]]>>,
-        /// Remote network, with `--by remote:PREFIX`; not in JSON.
-        #[serde(skip)]
-        remote_net: Option<IpNet>,
+        remote_net,
     }
 }
 
@@ -90,10 +81,24 @@ impl Latency {
         let hist = &sums.hist;
         let of_connect = |count| (kind == LatencyKind::Connect).then_some(count);
         let exchange = matches!(kind, LatencyKind::Response | LatencyKind::Service);
-        let bucket = |(ns, count): (Range<u64>, u64)| [ns.start, ns.end, count];
         Self {
             latency_kind: Some(kind),
             role: (role != Role::Unknown).then_some(role),
+            refused: of_connect(sums.refused),
+            timed_out: of_connect(sums.timed_out),
+            failed: of_connect(sums.failed),
+            syn_retries: of_connect(sums.syn_retries),
+            retrans: (kind == LatencyKind::Response).then_some(sums.retrans),
+            untimed: exchange.then_some(sums.untimed),
+            ..self.distributed(hist, buckets)
+        }
+    }
+
+    /// With the numbers of a histogram, and with `buckets` itself.
+    #[must_use]
+    pub fn distributed(self, hist: &Histogram, buckets: bool) -> Self {
+        let bucket = |(ns, count): (Range<u64>, u64)| [ns.start, ns.end, count];
+        Self {
             count: Some(hist.count()),
             min_ns: hist.min(),
             p50_ns: hist.quantile(500),
@@ -101,12 +106,6 @@ impl Latency {
             p99_ns: hist.quantile(990),
             p999_ns: hist.quantile(999),
             max_ns: hist.max(),
-            refused: of_connect(sums.refused),
-            timed_out: of_connect(sums.timed_out),
-            failed: of_connect(sums.failed),
-            syn_retries: of_connect(sums.syn_retries),
-            retrans: (kind == LatencyKind::Response).then_some(sums.retrans),
-            untimed: exchange.then_some(sums.untimed),
             buckets: buckets.then(|| hist.buckets().map(bucket).collect()),
             ..self
         }
@@ -114,7 +113,7 @@ impl Latency {
 
     /// Whether it is about everything together.
     pub fn is_total(&self) -> bool {
-        self.by == Grouping::Total
+        self.by == Some(Grouping::Total)
     }
 
     /// The group.
@@ -155,7 +154,8 @@ impl Latency {
     pub fn title(&self, by: GroupBy, ctx: &mut Ctx) -> String {
         let mut line = Vec::new();
         let hidden = hidden(by);
-        let shown = COLUMNS.iter().take(KEY_COLUMNS).filter(|column| !hidden.contains(&column.key));
+        let shown =
+            Self::columns().iter().take(KEY_COLUMNS).filter(|column| !hidden.contains(&column.key));
         for column in shown {
             if !line.is_empty() {
                 line.push(b' ');
@@ -174,46 +174,32 @@ impl Latency {
 /// The first columns say what a row stands for.
 const KEY_COLUMNS: usize = 11;
 
-static COLUMNS: [Column<Latency>; 24] = [
-    Column::left("time", "TIME", 12, |r| r.ts.cell()),
-    Column::right(key!(Latency::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(Latency::comm), "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()))),
-    Column::left(key!(Latency::raddr), "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net))),
-    Column::right(key!(Latency::lport), "PORT", 7, |r| {
-        r.label(|r| Cell::port(r.lport.or(r.rport)))
-    }),
-    Column::left(key!(Latency::cgroup), "CGROUP", 32, |r| {
-        r.label(|r| Cell::text_of(r.cgroup.as_deref()))
-    }),
-    Column::right(key!(Latency::netns), "NETNS", 10, |r| r.label(|r| Cell::id(r.netns))),
-    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
-    Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::left(key!(Latency::latency_kind), "KIND", 8, |r| {
-        Cell::word(r.latency_kind.map(LatencyKind::name))
-    }),
-    Column::left(key!(Latency::role), "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name))),
-    Column::right(key!(Latency::count), "COUNT", 7, |r| Cell::count(r.count)),
-    Column::right(key!(Latency::min_ns), "MIN", 6, |r| Cell::nanos(r.min_ns)),
-    Column::right(key!(Latency::p50_ns), "P50", 6, |r| Cell::nanos(r.p50_ns)),
-    Column::right(key!(Latency::p90_ns), "P90", 6, |r| Cell::nanos(r.p90_ns)),
-    Column::right(key!(Latency::p99_ns), "P99", 6, |r| Cell::nanos(r.p99_ns)),
-    Column::right(key!(Latency::p999_ns), "P99.9", 6, |r| Cell::nanos(r.p999_ns)),
-    Column::right(key!(Latency::max_ns), "MAX", 6, |r| Cell::nanos(r.max_ns)),
-    Column::right(key!(Latency::refused), "REFUSED", 7, |r| Cell::count(r.refused)),
-    Column::right(key!(Latency::timed_out), "TIMEOUT", 7, |r| Cell::count(r.timed_out)),
-    Column::right(key!(Latency::failed), "FAILED", 6, |r| Cell::count(r.failed)),
-    Column::right(key!(Latency::syn_retries), "SYN RETRIES", 11, |r| Cell::count(r.syn_retries)),
-    Column::right(key!(Latency::retrans), "RETRANS", 7, |r| Cell::count(r.retrans)),
-    Column::right(key!(Latency::untimed), "UNTIMED", 7, |r| Cell::count(r.untimed)),
-];
-
-impl Row for Latency {
-    const NAME: &'static str = "latency";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "latency" Latency {
+    time;
+    pid;
+    left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
+    left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
+    right lport, "PORT", 7, |r| r.label(|r| Cell::port(r.lport.or(r.rport)));
+    left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
+    right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
+    local 21;
+    remote 21;
+    left latency_kind, "KIND", 8, |r| Cell::word(r.latency_kind.map(LatencyKind::name));
+    left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
+    right count, "COUNT", 7, |r| Cell::count(r.count);
+    right min_ns, "MIN", 6, |r| Cell::nanos(r.min_ns);
+    right p50_ns, "P50", 6, |r| Cell::nanos(r.p50_ns);
+    right p90_ns, "P90", 6, |r| Cell::nanos(r.p90_ns);
+    right p99_ns, "P99", 6, |r| Cell::nanos(r.p99_ns);
+    right p999_ns, "P99.9", 6, |r| Cell::nanos(r.p999_ns);
+    right max_ns, "MAX", 6, |r| Cell::nanos(r.max_ns);
+    right refused, "REFUSED", 7, |r| Cell::count(r.refused);
+    right timed_out, "TIMEOUT", 7, |r| Cell::count(r.timed_out);
+    right failed, "FAILED", 6, |r| Cell::count(r.failed);
+    right syn_retries, "SYN RETRIES", 11, |r| Cell::count(r.syn_retries);
+    right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
+    right untimed, "UNTIMED", 7, |r| Cell::count(r.untimed);
+} }
 
 spell! { "" LatencyOutcome {
     Done = "done",
@@ -235,20 +221,15 @@ record! {
         netns,
         /// the owner's
         cgroup,
-        /// as in [latency](#latency)
-        #[serde(deserialize_with = "word")]
-        latency_kind: Option<LatencyKind>,
-        /// as in [latency](#latency)
-        #[serde(deserialize_with = "word")]
-        role: Option<Role>,
+        latency_kind,
+        role,
         /// bytes of the request; null if not part of the measurement
-        tx_bytes: Option<u64>,
+        tx_bytes,
         /// bytes of the first segment of the answer; null if not part of the measurement
-        rx_bytes: Option<u64>,
+        rx_bytes,
         /// segments retransmitted meanwhile; for a connect, SYNs
-        retrans: Option<u64>,
-        /// duration; null if its start was not seen
-        duration_ns: Option<u64>,
+        retrans,
+        duration_ns,
         /// `done`; for a connect also `refused`, `timed_out`, `failed`
         #[serde(deserialize_with = "word")]
         outcome: Option<LatencyOutcome>,
@@ -291,27 +272,17 @@ impl Exchange {
     }
 }
 
-static EXCHANGES: [Column<Exchange>; 12] = [
-    Column::left("time", "TIME", 12, |r| r.ts.cell()),
-    Column::right(key!(Exchange::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(Exchange::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
-    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
-    Column::left("remote", "RADDR:RPORT", 20, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::left(key!(Exchange::latency_kind), "KIND", 8, |r| {
-        Cell::word(r.latency_kind.map(LatencyKind::name))
-    }),
-    Column::left(key!(Exchange::role), "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name))),
-    Column::right(key!(Exchange::tx_bytes), "TX", 6, |r| Cell::bytes(r.tx_bytes)),
-    Column::right(key!(Exchange::rx_bytes), "RX", 6, |r| Cell::bytes(r.rx_bytes)),
-    Column::right(key!(Exchange::retrans), "RETRANS", 7, |r| Cell::count(r.retrans)),
-    Column::right(key!(Exchange::duration_ns), "TOOK", 6, |r| Cell::nanos(r.duration_ns)),
-    Column::left(key!(Exchange::outcome), "NOTE", 9, |r| Cell::Word(r.note())),
-];
-
-impl Row for Exchange {
-    const NAME: &'static str = "exchange";
-
-    fn columns() -> &'static [Column<Self>] {
-        &EXCHANGES
-    }
-}
+table! { "exchange" Exchange {
+    time;
+    pid;
+    comm 15;
+    local 21;
+    remote 20;
+    left latency_kind, "KIND", 8, |r| Cell::word(r.latency_kind.map(LatencyKind::name));
+    left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
+    right tx_bytes, "TX", 6, |r| Cell::bytes(r.tx_bytes);
+    right rx_bytes, "RX", 6, |r| Cell::bytes(r.rx_bytes);
+    right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
+    right duration_ns, "TOOK", 6, |r| Cell::nanos(r.duration_ns);
+    left outcome, "NOTE", 9, |r| Cell::Word(r.note());
+} }

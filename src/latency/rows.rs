@@ -88,7 +88,7 @@ impl LatencyRowOptions {
         what: (LatencyKind, Role),
         sums: LatencySums,
     ) -> (Latency, (LatencyKind, Role), LatencySums) {
-        let (ts, by, interval_ns) = (Ts(self.ts), self.by.grouping(), Some(self.interval_ns));
+        let (ts, by, interval_ns) = (Ts(self.ts), Some(self.by.grouping()), Some(self.interval_ns));
         let row = Latency { ts, by, interval_ns, ..row }.measured(what, &sums, self.buckets);
         (row, what, sums)
     }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::report::{Cell, Column, Row, key, record, word, words};
+use crate::report::{Cell, key, record, table, word, words};
 
 record! {
     /// listenoverflow: one listening socket, or with --group those of one address
@@ -32,8 +32,7 @@ record! {
         accept_peak: Option<u64>,
         /// the peak is a sampled maximum: it may have been higher
         accept_peak_sampled: bool,
-        /// limit of the accept queue; the kernel accepts one more
-        accept_limit: Option<u64>,
+        accept_limit,
         /// half-open connections, at the end of the interval
         syn_now: Option<u64>,
         /// their maximum in the interval
@@ -46,30 +45,22 @@ record! {
         accepts: Option<u64>,
         /// dropped because the accept queue was full; if both are known, the sum of `drops_accept_syn` and `drops_accept_ack`
         drops_accept: Option<u64>,
-        /// SYNs dropped because the accept queue was full
-        drops_accept_syn: Option<u64>,
-        /// final ACKs of handshakes dropped because the accept queue was full
-        drops_accept_ack: Option<u64>,
-        /// SYNs dropped because the SYN queue was full
-        drops_syn: Option<u64>,
-        /// SYNs answered with a cookie; not a drop
-        cookies: Option<u64>,
-        /// dropped for any other reason
-        drops_other: Option<u64>,
-        /// all drops
-        drops_total: Option<u64>,
+        drops_accept_syn,
+        drops_accept_ack,
+        drops_syn,
+        cookies,
+        drops_other,
+        drops_total,
         /// segments in `sk_drops` that are not in `drops_total`; no connection is lost
         discards: Option<u64>,
-        /// retransmitted SYN-ACKs
-        synack_retrans: Option<u64>,
+        synack_retrans,
         /// from the end of the handshake to the return of `accept()`: median, off by at most 1/32
         wait_p50_ns: Option<u64>,
         /// the same: 99th percentile
         wait_p99_ns: Option<u64>,
         /// number of waits; null if not measured
         waits: Option<u64>,
-        /// `net.ipv4.tcp_abort_on_overflow`: a client whose final ACK is dropped gets an RST
-        abort_on_overflow: Option<bool>,
+        abort_on_overflow,
         family,
     }
 }
@@ -131,56 +122,34 @@ fn peak(count: Option<u64>, sampled: bool) -> Cell<'static> {
     }
 }
 
-static LISTENERS: [Column<ListenerRecord>; 26] = [
-    Column::left("time", "TIME", 12, |r| r.ts.cell()),
-    Column::left("listener", "LISTENER", 21, |r| {
-        listener(r.laddr, r.lport, r.v6only != Some(true))
-    }),
-    Column::right(key!(ListenerRecord::netns), "NETNS", 10, |r| Cell::id(r.netns)),
-    Column::right(key!(ListenerRecord::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(ListenerRecord::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
-    Column::right(key!(ListenerRecord::accept_now), "ACCEPT-Q", 8, |r| Cell::id(r.accept_now)),
-    Column::right(key!(ListenerRecord::accept_peak), "PEAK", 6, |r| {
-        peak(r.accept_peak, r.accept_peak_sampled)
-    }),
-    Column::right(key!(ListenerRecord::accept_limit), "LIMIT", 6, |r| Cell::id(r.accept_limit)),
-    Column::right(key!(ListenerRecord::syn_now), "SYN-Q", 6, |r| Cell::id(r.syn_now)),
-    Column::right(key!(ListenerRecord::syn_peak), "PEAK", 6, |r| {
-        peak(r.syn_peak, r.syn_peak_sampled)
-    }),
-    Column::right(key!(ListenerRecord::syn_limit), "LIMIT", 6, |r| Cell::id(r.syn_limit)),
-    Column::right(key!(ListenerRecord::accepts), "ACCEPTS/s", 9, |r| Cell::per_sec(r.accepts)),
-    Column::right(key!(ListenerRecord::drops_accept), heading::ACC_FULL, 8, |r| {
-        Cell::id(r.drops_accept)
-    }),
-    Column::right(key!(ListenerRecord::drops_accept_syn), heading::FULL_AT_SYN, 8, |r| {
-        Cell::id(r.drops_accept_syn)
-    }),
-    Column::right(key!(ListenerRecord::drops_accept_ack), heading::FULL_AT_ACK, 8, |r| {
-        Cell::id(r.drops_accept_ack)
-    }),
-    Column::right(key!(ListenerRecord::drops_syn), heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn)),
-    Column::right(key!(ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.cookies)),
-    Column::right(key!(ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.drops_other)),
-    Column::right(key!(ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.drops_total)),
-    Column::right(key!(ListenerRecord::synack_retrans), heading::SYNACK_RE, 9, |r| {
-        Cell::id(r.synack_retrans)
-    }),
-    Column::right(key!(ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns)),
-    Column::right(key!(ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| Cell::nanos(r.wait_p99_ns)),
-    Column::hidden(key!(ListenerRecord::lport), |r| Cell::port(r.lport)),
-    Column::hidden(key!(ListenerRecord::listeners), |r| Cell::id(r.listeners)),
-    Column::hidden(key!(ListenerRecord::discards), |r| Cell::id(r.discards)),
-    Column::hidden(key!(ListenerRecord::waits), |r| Cell::id(r.waits)),
-];
-
-impl Row for ListenerRecord {
-    const NAME: &'static str = "listener";
-
-    fn columns() -> &'static [Column<Self>] {
-        &LISTENERS
-    }
-}
+table! { "listener" ListenerRecord {
+    time;
+    left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.v6only != Some(true));
+    right netns, "NETNS", 10, |r| Cell::id(r.netns);
+    pid;
+    comm 15;
+    right accept_now, "ACCEPT-Q", 8, |r| Cell::id(r.accept_now);
+    right accept_peak, "PEAK", 6, |r| peak(r.accept_peak, r.accept_peak_sampled);
+    right accept_limit, "LIMIT", 6, |r| Cell::id(r.accept_limit);
+    right syn_now, "SYN-Q", 6, |r| Cell::id(r.syn_now);
+    right syn_peak, "PEAK", 6, |r| peak(r.syn_peak, r.syn_peak_sampled);
+    right syn_limit, "LIMIT", 6, |r| Cell::id(r.syn_limit);
+    right accepts, "ACCEPTS/s", 9, |r| Cell::per_sec(r.accepts);
+    right drops_accept, heading::ACC_FULL, 8, |r| Cell::id(r.drops_accept);
+    right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
+    right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);
+    right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
+    right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
+    right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
+    right drops_total, "DROPS", 6, |r| Cell::id(r.drops_total);
+    right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
+    right wait_p50_ns, "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns);
+    right wait_p99_ns, "WAIT P99", 8, |r| Cell::nanos(r.wait_p99_ns);
+    hidden lport, |r| Cell::port(r.lport);
+    hidden listeners, |r| Cell::id(r.listeners);
+    hidden discards, |r| Cell::id(r.discards);
+    hidden waits, |r| Cell::id(r.waits);
+} }
 
 words! {
     /// Why a connection was dropped, or a cookie sent.
@@ -221,7 +190,7 @@ record! {
         /// limit of that queue
         limit: Option<u64>,
         /// number of drops
-        count: Option<u64>,
+        count,
         /// number of client addresses
         clients: Option<u64>,
         /// of the listener
@@ -242,74 +211,45 @@ record! {
     }
 }
 
-static EVENTS: [Column<DropEvent>; 9] = [
-    Column::left("time", "TIME", 12, |r| r.ts.cell()),
-    Column::left("listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.dual_stack)),
-    Column::right(key!(DropEvent::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(DropEvent::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
-    Column::left(key!(DropEvent::cause), "CAUSE", 16, |r| Cell::word(r.cause.map(Cause::name))),
-    Column::left("client", "CLIENT", 21, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::right(key!(DropEvent::queue), "QUEUE", 6, |r| Cell::id(r.queue)),
-    Column::right(key!(DropEvent::limit), "LIMIT", 6, |r| Cell::id(r.limit)),
-    Column::right(key!(DropEvent::count), "COUNT", 6, |r| Cell::id(r.count)),
-];
-
-impl Row for DropEvent {
-    const NAME: &'static str = "listen_event";
-
-    fn columns() -> &'static [Column<Self>] {
-        &EVENTS
-    }
-}
+table! { "listen_event" DropEvent {
+    time;
+    left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.dual_stack);
+    pid;
+    comm 15;
+    left cause, "CAUSE", 16, |r| Cell::word(r.cause.map(Cause::name));
+    left "client", "CLIENT", 21, |r| Cell::Endpoint(r.raddr, r.rport);
+    right queue, "QUEUE", 6, |r| Cell::id(r.queue);
+    right limit, "LIMIT", 6, |r| Cell::id(r.limit);
+    right count, "COUNT", 6, |r| Cell::id(r.count);
+} }
 
 record! {
     /// listenoverflow --clients: drops of one client address
     "listen_client" DropClient known(drops_total interval_ns) {
         /// the client; null: all that are unknown
         raddr,
-        /// connections dropped
-        drops_total: Option<u64>,
-        /// as in [listener](#listener)
-        drops_accept_syn: Option<u64>,
-        /// as in [listener](#listener)
-        drops_accept_ack: Option<u64>,
-        /// as in [listener](#listener)
-        drops_syn: Option<u64>,
-        /// as in [listener](#listener)
-        cookies: Option<u64>,
-        /// as in [listener](#listener)
-        drops_other: Option<u64>,
-        /// as in [listener](#listener)
-        synack_retrans: Option<u64>,
+        drops_total,
+        drops_accept_syn,
+        drops_accept_ack,
+        drops_syn,
+        cookies,
+        drops_other,
+        synack_retrans,
         interval_ns,
     }
 }
 
-static CLIENTS: [Column<DropClient>; 9] = [
-    Column::left("time", "TIME", 12, |r| r.ts.cell()),
-    Column::left(key!(DropClient::raddr), "RADDR", 39, |r| Cell::addr(r.raddr)),
-    Column::right(key!(DropClient::drops_total), "DROPS", 7, |r| Cell::id(r.drops_total)),
-    Column::right(key!(DropClient::drops_accept_syn), heading::FULL_AT_SYN, 8, |r| {
-        Cell::id(r.drops_accept_syn)
-    }),
-    Column::right(key!(DropClient::drops_accept_ack), heading::FULL_AT_ACK, 8, |r| {
-        Cell::id(r.drops_accept_ack)
-    }),
-    Column::right(key!(DropClient::drops_syn), heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn)),
-    Column::right(key!(DropClient::cookies), "COOKIES", 7, |r| Cell::id(r.cookies)),
-    Column::right(key!(DropClient::drops_other), "OTHER", 6, |r| Cell::id(r.drops_other)),
-    Column::right(key!(DropClient::synack_retrans), heading::SYNACK_RE, 9, |r| {
-        Cell::id(r.synack_retrans)
-    }),
-];
-
-impl Row for DropClient {
-    const NAME: &'static str = "listen_client";
-
-    fn columns() -> &'static [Column<Self>] {
-        &CLIENTS
-    }
-}
+table! { "listen_client" DropClient {
+    time;
+    left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
+    right drops_total, "DROPS", 7, |r| Cell::id(r.drops_total);
+    right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
+    right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);
+    right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
+    right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
+    right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
+    right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
+} }
 
 words! {
     /// What bounds the accept queue.
@@ -341,8 +281,7 @@ record! {
         netns,
         pid,
         comm,
-        /// as in [listener](#listener)
-        accept_limit: Option<u64>,
+        accept_limit,
         /// `backlog` or `somaxconn`: the lower one, which is the limit
         #[serde(deserialize_with = "word")]
         bound_by: Option<Bound>,
@@ -357,10 +296,9 @@ record! {
         max_syn_backlog: Option<u32>,
         /// `net.ipv4.tcp_syncookies`
         syncookies: Option<u32>,
-        /// `net.ipv4.tcp_abort_on_overflow`
-        abort_on_overflow: Option<bool>,
+        abort_on_overflow,
         /// the advice as text, lines separated by `\u000a`
-        text: Box<str>,
+        text,
     }
 }
 

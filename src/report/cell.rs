@@ -72,6 +72,11 @@ impl<'a> Cell<'a> {
         value.map_or(Self::Missing, Self::PerSec)
     }
 
+    /// Bytes counted over the interval, if they are known.
+    pub fn bytes_per_sec(value: Option<u64>) -> Self {
+        value.map_or(Self::Missing, Self::BytesPerSec)
+    }
+
     /// Bytes, if they are known.
     pub fn bytes(value: Option<u64>) -> Self {
         value.map_or(Self::Missing, Self::Bytes)

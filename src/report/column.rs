@@ -55,10 +55,14 @@ impl<R> Column<R> {
         Self { hidden: true, ..Self::right(key, "", 0, cell) }
     }
 
-    /// The same column, which only fills a table.
-    #[must_use]
-    pub const fn unsorted(self) -> Self {
-        Self { sorts: false, ..self }
+    /// One that only fills a table; `--sort` does not take it.
+    pub const fn filler(
+        key: &'static str,
+        heading: &'static str,
+        width: usize,
+        cell: for<'a> fn(&'a R) -> Cell<'a>,
+    ) -> Self {
+        Self { sorts: false, ..Self::left(key, heading, width, cell) }
     }
 }
 
@@ -69,6 +73,60 @@ pub trait Row: Sized + 'static {
     /// Its columns in order.
     fn columns() -> &'static [Column<Self>];
 }
+
+/// Declares the table of a row type: its name, the type, and its columns in order. A column is one of the
+/// constructors of [`Column`], with the field that is its JSON key, a field of another record in
+/// parentheses, or a name of its own in quotes; then heading, width and cell.
+///
+/// A column without a cell is the same in every table; the row has its fields itself, or in the one
+/// after the type.
+macro_rules! table {
+    ($name:literal $row:ident $(.$key:ident)? { $($columns:tt)* }) => {
+        impl $crate::report::Row for $row {
+            const NAME: &'static str = $name;
+
+            fn columns() -> &'static [$crate::report::Column<Self>] {
+                static COLUMNS: &[$crate::report::Column<$row>] =
+                    $crate::report::table!(@ $row [$(.$key)?] [] $($columns)*);
+                COLUMNS
+            }
+        }
+    };
+    (@ $row:ident $key:tt [$($done:tt)*]) => { &[$($done)*] };
+    (@ $row:ident $key:tt $done:tt time; $($rest:tt)*) => {
+        $crate::report::table!(@ $row $key $done
+            left "time", "TIME", 12, |r| r.ts.cell(); $($rest)*)
+    };
+    (@ $row:ident [$($key:tt)*] $done:tt pid; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] $done
+            right "pid", "PID", 7,
+            |r| $crate::report::Cell::id(r $($key)*.pid); $($rest)*)
+    };
+    (@ $row:ident [$($key:tt)*] $done:tt comm $width:literal; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] $done
+            left "comm", "COMM", $width,
+            |r| $crate::report::Cell::comm(r $($key)*.comm.as_ref()); $($rest)*)
+    };
+    (@ $row:ident [$($key:tt)*] $done:tt local $width:literal; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] $done
+            left "local", "LADDR:LPORT", $width,
+            |r| $crate::report::Cell::Endpoint(r $($key)*.laddr, r $($key)*.lport); $($rest)*)
+    };
+    (@ $row:ident [$($key:tt)*] $done:tt remote $width:literal; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] $done
+            left "remote", "RADDR:RPORT", $width,
+            |r| $crate::report::Cell::Endpoint(r $($key)*.raddr, r $($key)*.rport); $($rest)*)
+    };
+    (@ $row:ident $key:tt [$($done:tt)*] $kind:ident $name:tt, $($args:expr),+; $($rest:tt)*) => {
+        $crate::report::table!(@ $row $key [$($done)*
+            $crate::report::Column::$kind($crate::report::table!(@key $row $name), $($args),+),
+        ] $($rest)*)
+    };
+    (@key $row:ident $name:literal) => { $name };
+    (@key $row:ident $field:ident) => { $crate::report::key!($row::$field) };
+    (@key $row:ident ($record:ident::$field:ident)) => { $crate::report::key!($record::$field) };
+}
+pub(crate) use table;
 
 /// A name given to `--sort` that no column has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +173,7 @@ pub fn sort_by<T, R: 'static>(rows: &mut [T], by: &Column<R>, row: impl Fn(&T) -
 pub(super) mod tests {
     use super::*;
 
-    use crate::report::{Comm, Ts, key, record};
+    use crate::report::{Comm, Ts, record};
 
     record! {
         /// A row for the tests of this module and its neighbours.
@@ -147,20 +205,13 @@ pub(super) mod tests {
         }
     }
 
-    static COLUMNS: [Column<Sample>; 5] = [
-        Column::left("time", "TIME", 12, |r| r.ts.cell()),
-        Column::right(key!(Sample::pid), "PID", 7, |r| Cell::id(r.pid)),
-        Column::left(key!(Sample::comm), "COMM", 16, |r| Cell::comm(r.comm.as_ref())),
-        Column::right(key!(Sample::tx_calls), "TX/s", 8, |r| Cell::PerSec(r.tx_calls)),
-        Column::hidden(key!(Sample::family), |r| Cell::id(r.family)),
-    ];
-
-    impl Row for Sample {
-        const NAME: &'static str = "sample";
-        fn columns() -> &'static [Column<Self>] {
-            &COLUMNS
-        }
-    }
+    table! { "sample" Sample {
+        time;
+        pid;
+        comm 16;
+        right tx_calls, "TX/s", 8, |r| Cell::PerSec(r.tx_calls);
+        hidden family, |r| Cell::id(r.family);
+    } }
 
     fn pids(by: &str) -> Vec<Option<u64>> {
         let mut rows = [

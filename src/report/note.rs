@@ -6,6 +6,6 @@ record! {
     /// Every tool: a remark for the person who reads the JSON
     "note" Note known(text) {
         /// the remark
-        text: Box<str>,
+        text,
     }
 }

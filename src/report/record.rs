@@ -2,7 +2,8 @@
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 
-use super::Ts;
+use super::{Comm, Ts};
+use crate::wire::COMM_LEN;
 
 /// One kind of JSON line. Its fields are its keys, in the order of the line.
 pub trait Record: serde::Serialize + schemars::JsonSchema + Sized + 'static {
@@ -17,23 +18,22 @@ pub trait Record: serde::Serialize + schemars::JsonSchema + Sized + 'static {
 /// Declares the record of a kind: its title, `kind`, type and fields, and which of them a tool
 /// always knows. Every key may be missing from a line that is read, and is unknown then.
 ///
-/// A field without a type is one that means the same in every kind; a comment on it adds what is
-/// special about it in this one.
+/// A field without a type is one of [`shared!`]; a comment on it says what it is in this kind.
 macro_rules! record {
     (
         $(#[$head:meta])*
         $kind:literal $name:ident known($($known:ident)*) { $($fields:tt)* }
     ) => {
-        $crate::report::record!(@ [$(#[$head])*] $kind $name [$($known)*] {} {} $($fields)*);
+        $crate::report::fields!([$(#[$head])* $kind $name [$($known)*]] {} {} $($fields)*);
     };
-    (@ [$($head:tt)*] $kind:literal $name:ident [$($known:ident)*] {$($done:tt)*} {$($key:ident)*}) => {
-        $($head)*
+    (@ [$(#[$head:meta])* $kind:literal $name:ident [$($known:ident)*]] {$($fields:tt)*} {$($key:ident)*}) => {
+        $(#[$head])*
         #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(default)]
         pub struct $name {
             /// Wall-clock time.
             pub ts: $crate::report::Ts,
-            $($done)*
+            $($fields)*
         }
 
         impl $crate::report::Record for $name {
@@ -59,80 +59,142 @@ macro_rules! record {
             }
         }
     };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* pid, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// process that owns the socket, PID in the initial pid namespace
-            #[schemars(range(min = 1, max = 2_147_483_647))]
-            $(#[$m])* pub pid: Option<u32>,
-        } {pid} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* comm, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// name of its main thread, at most 15 bytes, `""` if empty; null with `pid`
-            $(#[$m])* pub comm: Option<$crate::report::Comm>,
-        } {comm} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* laddr, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// local address; IPv4 on an IPv6 socket is shown as IPv4
-            $(#[$m])* pub laddr: Option<std::net::IpAddr>,
-        } {laddr} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* lport, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// local port, 1 to 65535
-            #[schemars(range(min = 1, max = 65_535))]
-            $(#[$m])* pub lport: Option<u16>,
-        } {lport} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* raddr, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// remote address; IPv4 on an IPv6 socket is shown as IPv4
-            $(#[$m])* pub raddr: Option<std::net::IpAddr>,
-        } {raddr} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* rport, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// remote port, 1 to 65535
-            #[schemars(range(min = 1, max = 65_535))]
-            $(#[$m])* pub rport: Option<u16>,
-        } {rport} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt {$($y:tt)*} $(#[$m:meta])* family, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d {$($y)*} {
-            /// of the addresses as shown
-            #[schemars(extend("enum" = [4, 6, null]))]
-            $(#[$m])* pub family: Option<u8>,
-        } {} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* netns, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// inode of the network namespace, as in `lsns -t net`
-            #[schemars(range(min = 1, max = 4_294_967_295_u32))]
-            $(#[$m])* pub netns: Option<u32>,
-        } {netns} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* cgroup, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// path below the cgroup2 mount, `/` for the root; null if it does not exist (any more)
-            #[schemars(regex(pattern = "^/"))]
-            $(#[$m])* pub cgroup: Option<std::sync::Arc<str>>,
-        } {cgroup} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt $d:tt $y:tt $(#[$m:meta])* interval_ns, $($rest:tt)*) => {
-        $crate::report::record!(@shared $h $k $n $w $d $y {
-            /// length of the interval as measured
-            $(#[$m])* pub interval_ns: Option<u64>,
-        } {} $($rest)*);
-    };
-    (@ $h:tt $k:literal $n:ident $w:tt {$($d:tt)*} $y:tt $(#[$m:meta])* $field:ident: $type:ty, $($rest:tt)*) => {
-        $crate::report::record!(@ $h $k $n $w {$($d)* $(#[$m])* pub $field: $type,} $y $($rest)*);
-    };
-    (@shared $h:tt $k:literal $n:ident $w:tt {$($d:tt)*} {$($y:tt)*} {$($field:tt)*} {$($key:tt)*} $($rest:tt)*) => {
-        $crate::report::record!(@ $h $k $n $w {$($d)* $($field)*} {$($y)* $($key)*} $($rest)*);
-    };
 }
 pub(crate) use record;
+
+/// Declares the keys of several kinds, each once, and makes the macro that puts them into records.
+/// `key`: whom the record is about. `$` stands for itself.
+macro_rules! shared {
+    ($d:tt key { $($(#[$key_meta:meta])* $key:ident: $key_type:ty,)* }
+        $($(#[$meta:meta])* $field:ident: $type:ty,)*) => {
+        /// Whom a record is about; what is no part of it, or not known, is `None`.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "the keys that mean the same in every kind")]
+        pub struct Key { $(pub $key: $key_type,)* }
+
+        macro_rules! fields {
+            ($d state:tt $d fields:tt $d keys:tt) => {
+                $d crate::report::record!(@ $d state $d fields $d keys);
+            };
+            $(($d state:tt {$d($d fields:tt)*} {$d($d keys:tt)*}
+                $d(#[$d meta:meta])* $key, $d($d rest:tt)*) => {
+                $d crate::report::fields!($d state {
+                    $d($d fields)* $(#[$key_meta])* $d(#[$d meta])* pub $key: $key_type,
+                } {$d($d keys)* $key} $d($d rest)*);
+            };)*
+            $(($d state:tt {$d($d fields:tt)*} $d keys:tt
+                $d(#[$d meta:meta])* $field, $d($d rest:tt)*) => {
+                $d crate::report::fields!($d state {
+                    $d($d fields)* $(#[$meta])* $d(#[$d meta])* pub $field: $type,
+                } $d keys $d($d rest)*);
+            };)*
+            ($d state:tt {$d($d fields:tt)*} $d keys:tt
+                $d(#[$d meta:meta])* $d field:ident: $d type:ty, $d($d rest:tt)*) => {
+                $d crate::report::fields!($d state {
+                    $d($d fields)* $d(#[$d meta])* pub $d field: $d type,
+                } $d keys $d($d rest)*);
+            };
+        }
+        pub(crate) use fields;
+    };
+}
+
+shared! { $
+    key {
+        /// process that owns the socket, PID in the initial pid namespace
+        #[schemars(range(min = 1, max = 2_147_483_647))]
+        pid: Option<u32>,
+        /// name of its main thread, at most 15 bytes, `""` if empty; null with `pid`
+        comm: Option<crate::report::Comm>,
+        /// local address; IPv4 on an IPv6 socket is shown as IPv4
+        laddr: Option<std::net::IpAddr>,
+        /// local port, 1 to 65535
+        #[schemars(range(min = 1, max = 65_535))]
+        lport: Option<u16>,
+        /// remote address; IPv4 on an IPv6 socket is shown as IPv4
+        raddr: Option<std::net::IpAddr>,
+        /// remote port, 1 to 65535
+        #[schemars(range(min = 1, max = 65_535))]
+        rport: Option<u16>,
+        /// inode of the network namespace, as in `lsns -t net`
+        #[schemars(range(min = 1, max = 4_294_967_295_u32))]
+        netns: Option<u32>,
+        /// path below the cgroup2 mount, `/` for the root; null if it does not exist (any more)
+        #[schemars(regex(pattern = "^/"))]
+        cgroup: Option<std::sync::Arc<str>>,
+    }
+    /// of the addresses as shown
+    #[schemars(extend("enum" = [4, 6, null]))]
+    family: Option<u8>,
+    /// length of the interval as measured
+    interval_ns: Option<u64>,
+    /// the grouping
+    by: Option<crate::group::Grouping>,
+    /// the row `(other)`: keys that did not fit, or are hidden by `--top`
+    other: bool,
+    /// remote network, with `--by remote:PREFIX`; not in JSON
+    #[serde(skip)]
+    remote_net: Option<ipnet::IpNet>,
+    /// how many
+    count: Option<u64>,
+    /// duration; null if its start was not seen
+    duration_ns: Option<u64>,
+    /// bytes sent
+    tx_bytes: Option<u64>,
+    /// bytes received
+    rx_bytes: Option<u64>,
+    /// one of the twelve states
+    state: Option<crate::tcp_state::TcpState>,
+    /// time in the state, exact
+    age_ns: Option<u64>,
+    /// a lower bound
+    age_at_least_ns: Option<u64>,
+    /// `response`, `service`, `rtt`, `connect` or `accept`: [the kinds](tcplatency.md#kinds)
+    #[serde(deserialize_with = "crate::report::word")]
+    latency_kind: Option<crate::wire::LatencyKind>,
+    /// `client` or `server`: who opened the connection; null: unknown, for sockets older than the tool
+    #[serde(deserialize_with = "crate::report::word")]
+    role: Option<crate::wire::SocketRole>,
+    /// retransmitted segments
+    retrans: Option<u64>,
+    /// limit of the accept queue; the kernel accepts one more
+    accept_limit: Option<u64>,
+    /// SYNs dropped because the accept queue was full
+    drops_accept_syn: Option<u64>,
+    /// final ACKs of handshakes dropped because the accept queue was full
+    drops_accept_ack: Option<u64>,
+    /// SYNs dropped because the SYN queue was full
+    drops_syn: Option<u64>,
+    /// SYNs answered with a cookie; not a drop
+    cookies: Option<u64>,
+    /// dropped for any other reason
+    drops_other: Option<u64>,
+    /// all drops
+    drops_total: Option<u64>,
+    /// retransmitted SYN-ACKs
+    synack_retrans: Option<u64>,
+    /// `net.ipv4.tcp_abort_on_overflow`: a client whose final ACK is dropped gets an RST
+    abort_on_overflow: Option<bool>,
+    /// the text
+    text: Box<str>,
+    /// name of the tool
+    tool: std::borrow::Cow<'static, str>,
+    /// the flag of this mode, e.g. `--summary`
+    mode: Option<std::borrow::Cow<'static, str>>,
+    /// its version
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+"))]
+    version: std::borrow::Cow<'static, str>,
+    /// `uname -r`
+    kernel: std::borrow::Cow<'static, str>,
+}
+
+impl Key {
+    /// With its owner; pid 0 is unknown.
+    #[must_use]
+    pub fn owned(self, pid: u32, comm: [u8; COMM_LEN]) -> Self {
+        Self { pid: (pid != 0).then_some(pid), comm: Comm::of(pid, comm), ..self }
+    }
+}
 
 /// The JSON key that is this field of a record.
 macro_rules! key {

@@ -14,13 +14,9 @@ record! {
     "status" Status known(
         tool version kernel attach attempted delivered lost filtered pending
     ) {
-        /// name of the tool
-        tool: Cow<'static, str>,
-        /// its version
-        #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+"))]
-        version: Cow<'static, str>,
-        /// `uname -r`
-        kernel: Cow<'static, str>,
+        tool,
+        version,
+        kernel,
         /// each hook with its attach method: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` if none (optional hook)
         attach: Attached,
         /// events seen by a program, and changes found by polling

@@ -5,8 +5,6 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -209,28 +207,6 @@ impl JsonSchema for Comm {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "maxLength": COMM_LEN - 1 })
-    }
-}
-
-/// Whom a record is about; what is no part of it, or not known, is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the keys that mean the same in every kind")]
-pub struct Key {
-    pub pid: Option<u32>,
-    pub comm: Option<Comm>,
-    pub laddr: Option<IpAddr>,
-    pub lport: Option<u16>,
-    pub raddr: Option<IpAddr>,
-    pub rport: Option<u16>,
-    pub netns: Option<u32>,
-    pub cgroup: Option<Arc<str>>,
-}
-
-impl Key {
-    /// With its owner; pid 0 is unknown.
-    #[must_use]
-    pub fn owned(self, pid: u32, comm: [u8; COMM_LEN]) -> Self {
-        Self { pid: (pid != 0).then_some(pid), comm: Comm::of(pid, comm), ..self }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::report::{Cell, Column, Row, Ts, key, record, spell, word};
+use crate::report::{Cell, Ts, record, spell, table, word};
 use crate::tcp_state::TcpState;
 use crate::wire::{DURATION_UNKNOWN, EndCause, StateEvent};
 
@@ -37,7 +37,7 @@ record! {
         #[schemars(schema_with = "crate::tcp_state::passed")]
         new: Option<TcpState>,
         /// time in `old`; null if its start was not seen. With `polled` as exact as `ts`
-        duration_ns: Option<u64>,
+        duration_ns,
         /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It identifies one socket for its whole life, including `TIME_WAIT`
         #[schemars(range(min = 1))]
         cookie: Option<u64>,
@@ -87,23 +87,15 @@ pub(crate) fn known(ns: u64) -> Option<u64> {
     (ns != DURATION_UNKNOWN).then_some(ns)
 }
 
-static COLUMNS: [Column<StateChange>; 10] = [
-    Column::left("time", "TIME", 12, |r: &StateChange| r.ts.cell()),
-    Column::right(key!(StateChange::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(StateChange::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
-    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
-    Column::left("remote", "RADDR:RPORT", 20, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::left(key!(StateChange::old), "OLD", 11, |r| Cell::state(r.old)),
-    Column::left("arrow", "→", 1, |_: &StateChange| Cell::Word("→")).unsorted(),
-    Column::left(key!(StateChange::new), "NEW", 11, |r| Cell::state(r.new)),
-    Column::right(key!(StateChange::duration_ns), "IN STATE", 8, |r| Cell::nanos(r.duration_ns)),
-    Column::left("note", "NOTE", 7, |r| Cell::Word(r.note())),
-];
-
-impl Row for StateChange {
-    const NAME: &'static str = "state";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "state" StateChange {
+    time;
+    pid;
+    comm 15;
+    local 21;
+    remote 20;
+    left old, "OLD", 11, |r| Cell::state(r.old);
+    filler "arrow", "→", 1, |_| Cell::Word("→");
+    left new, "NEW", 11, |r| Cell::state(r.new);
+    right duration_ns, "IN STATE", 8, |r| Cell::nanos(r.duration_ns);
+    left "note", "NOTE", 7, |r| Cell::Word(r.note());
+} }

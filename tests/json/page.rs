@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::schema::kinds;
 
-/// Keys that mean the same in every kind: their comment begins with that, and goes on with what
-/// is special in the kind.
+/// Keys of whom a line is about.
 const SHARED: [&str; 9] =
     ["pid", "comm", "laddr", "lport", "raddr", "rport", "family", "netns", "cgroup"];
 const HEAD: &str = "| key | type | meaning |\n|---|---|---|\n";
@@ -48,10 +47,10 @@ fn table(kind: &Value, schema: &Value) -> String {
     for key in keys.filter(|key| !["kind", "ts"].contains(key)) {
         let property = &kind["properties"][key];
         let text = property["description"].as_str().unwrap_or_else(|| panic!("{key} says nothing"));
+        // A second line says what the key is in this kind.
         let special = match text.split_once('\n') {
-            Some((_, special)) if SHARED.contains(&key) => Some(special),
-            None if SHARED.contains(&key) => None,
-            _ => Some(text),
+            Some((_, special)) => Some(special),
+            None => (!SHARED.contains(&key)).then_some(text),
         };
         let (kind, meaning) = match special {
             Some(text) => (type_of(property, schema), text.replace('\n', "; ")),

@@ -57,7 +57,10 @@ impl Exchanges {
         if now < end {
             return Vec::new();
         }
-        self.groups.drain().map(|(_, (row, hist))| finished(row, &hist, end)).collect()
+        self.groups
+            .drain()
+            .map(|(_, (row, hist))| Latency { ts: Ts(end), ..row.distributed(&hist, true) })
+            .collect()
     }
 }
 
@@ -65,27 +68,11 @@ fn fresh(one: &Exchange) -> Latency {
     Latency {
         latency_kind: one.latency_kind,
         role: one.role,
-        by: Grouping::Process,
+        by: Some(Grouping::Process),
         pid: one.pid,
         comm: one.comm.clone(),
         interval_ns: Some(SECOND.unsigned_abs()),
         ..Latency::default()
-    }
-}
-
-fn finished(row: Latency, hist: &Histogram, end: i64) -> Latency {
-    let buckets = hist.buckets().map(|(range, count)| [range.start, range.end, count]);
-    Latency {
-        ts: Ts(end),
-        count: Some(hist.count()),
-        min_ns: hist.min(),
-        p50_ns: hist.quantile(500),
-        p90_ns: hist.quantile(900),
-        p99_ns: hist.quantile(990),
-        p999_ns: hist.quantile(999),
-        max_ns: hist.max(),
-        buckets: Some(buckets.collect()),
-        ..row
     }
 }
 

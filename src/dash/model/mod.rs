@@ -140,21 +140,19 @@ impl Model {
             self.history.total(&row);
         } else if !row.other {
             let who = match row.by {
-                Grouping::Process => Some(Who::Process(row.pid)),
-                Grouping::Connection => Ends::of(&row.key()).map(Who::Connection),
+                Some(Grouping::Process) => Some(Who::Process(row.pid)),
+                Some(Grouping::Connection) => Ends::of(&row.key()).map(Who::Connection),
                 _ => None,
             };
-            let rate = |bytes| per_second(bytes, row.interval_ns.unwrap_or(0));
             if let Some(who) = who {
-                let point =
-                    Point { ts: row.ts.0, values: [rate(row.tx_bytes), rate(row.rx_bytes)] };
-                self.series.push(who, point);
+                self.series.push(who, Point { ts: row.ts.0, values: rates(&row) });
             }
         }
-        if self.counts.get(&row.by).is_some_and(|interval| interval.ts != row.ts.0) {
+        let by = row.by.unwrap_or_default();
+        if self.counts.get(&by).is_some_and(|interval| interval.ts != row.ts.0) {
             self.follow_processes();
         }
-        self.counts.take(row.by, row.ts.0, row);
+        self.counts.take(by, row.ts.0, row);
     }
 
     /// Where connections are counted and not processes, a process is all of its connections.
@@ -166,9 +164,10 @@ impl Model {
         self.followed = interval.ts;
         let mut sums: BTreeMap<Option<u32>, [f64; 2]> = BTreeMap::new();
         for row in interval.rows.iter().filter(|row| !row.total && !row.other) {
-            let [sent, received] = sums.entry(row.pid).or_default();
-            *sent += per_second(row.tx_bytes, row.interval_ns.unwrap_or(0));
-            *received += per_second(row.rx_bytes, row.interval_ns.unwrap_or(0));
+            let sums = sums.entry(row.pid).or_default();
+            for (sum, rate) in sums.iter_mut().zip(rates(row)) {
+                *sum += rate;
+            }
         }
         for (pid, values) in sums {
             self.series.push(Who::Process(pid), Point { ts: self.followed, values });
@@ -177,7 +176,7 @@ impl Model {
 
     fn latency(&mut self, row: Latency) {
         self.series.latency(&row);
-        self.latency.take((row.latency_kind, row.by), row.ts.0, row);
+        self.latency.take((row.latency_kind, row.by.unwrap_or_default()), row.ts.0, row);
     }
 
     fn listener(&mut self, row: ListenerRecord) {
@@ -337,6 +336,12 @@ pub fn float(value: u64) -> f64 {
 /// The sum of numbers from a recording, which may be anything; the largest there is if they exceed it.
 pub fn sum(values: impl IntoIterator<Item = u64>) -> u64 {
     values.into_iter().fold(0, u64::saturating_add)
+}
+
+/// Bytes sent and received per second.
+fn rates(row: &Count) -> [f64; 2] {
+    let sums = row.sums();
+    [sums.tx_bytes, sums.rx_bytes].map(|bytes| per_second(bytes, row.interval_ns.unwrap_or(0)))
 }
 
 /// A rate from a count and the interval's length in ns.

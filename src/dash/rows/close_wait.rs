@@ -2,7 +2,7 @@
 
 use super::TableRow;
 use crate::dash::model::Ends;
-use crate::report::{Cell, Column, Key, Row, key};
+use crate::report::{Cell, Key, table};
 use crate::states::socket_summary::CloseWait;
 
 /// One socket.
@@ -20,21 +20,13 @@ impl From<&CloseWait> for CloseWaitRow {
     }
 }
 
-static COLUMNS: [Column<CloseWaitRow>; 5] = [
-    Column::right(key!(Key::pid), "PID", 7, |r: &CloseWaitRow| Cell::id(r.key.pid)),
-    Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
-    Column::right("age", "AGE", 8, |r| Cell::age(r.row.age_ns, r.row.age_at_least_ns)),
-    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport)),
-    Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.key.raddr, r.key.rport)),
-];
-
-impl Row for CloseWaitRow {
-    const NAME: &'static str = "close_wait";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "close_wait" CloseWaitRow.key {
+    pid;
+    comm 11;
+    right "age", "AGE", 8, |r| Cell::age(r.row.age_ns, r.row.age_at_least_ns);
+    local 21;
+    remote 21;
+} }
 
 impl TableRow for CloseWaitRow {
     type Id = Option<Ends>;

@@ -9,7 +9,7 @@ use crate::count::{Count, heading};
 use crate::dash::model::{Ends, Model, Step};
 use crate::filter::{Filter, passes};
 use crate::group::Grouping;
-use crate::report::{Cell, Column, Key, Row, key};
+use crate::report::{Cell, Key, table};
 use crate::states::socket_summary::Socket;
 use crate::tcp_state::TcpState;
 
@@ -32,40 +32,20 @@ pub struct ConnectionRow {
     pub steps: Vec<Step>,
 }
 
-static COLUMNS: [Column<ConnectionRow>; 12] = [
-    Column::right(key!(Key::pid), "PID", 7, |r: &ConnectionRow| Cell::id(r.key.pid)),
-    Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
-    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport)),
-    Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.key.raddr, r.key.rport)),
-    Column::right(key!(Count::tx_bytes), heading::SENT, 8, |r| {
-        bytes(r.traffic.as_ref(), |t| t.tx_bytes)
-    }),
-    Column::right(key!(Count::rx_bytes), heading::RECVD, 10, |r| {
-        bytes(r.traffic.as_ref(), |t| t.rx_bytes)
-    }),
-    Column::left(key!(Socket::state), "STATE", 11, |r| {
-        r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()))
-    }),
-    Column::right("age", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least)),
-    Column::right(key!(Count::tx_calls), heading::SENDS, 7, |r| {
-        calls(r.traffic.as_ref(), |t| t.tx_calls)
-    }),
-    Column::right(key!(Count::rx_calls), heading::RECVS, 7, |r| {
-        calls(r.traffic.as_ref(), |t| t.rx_calls)
-    }),
-    Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| {
-        calls(r.traffic.as_ref(), |t| t.segs_in)
-    }),
-    Column::right(key!(Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors)),
-];
-
-impl Row for ConnectionRow {
-    const NAME: &'static str = "connection";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "connection" ConnectionRow.key {
+    pid;
+    comm 11;
+    local 21;
+    remote 21;
+    right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
+    right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
+    left (Socket::state), "STATE", 11, |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()));
+    right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
+    right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
+    right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
+    right (Count::segs_in), "SEGS IN/s", 9, |r| calls(r.traffic.as_ref(), |t| t.segs_in);
+    right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
+} }
 
 impl TableRow for ConnectionRow {
     type Id = Option<Ends>;

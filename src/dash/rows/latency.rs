@@ -5,7 +5,7 @@ use crate::dash::model::{Model, text};
 use crate::filter::{Filter, passes};
 use crate::group::Grouping;
 use crate::latency::{Latency, LatencyKind, Role};
-use crate::report::{Cell, Column, Key, Row, key};
+use crate::report::{Cell, Key, table};
 
 /// What was measured of one key.
 #[derive(Clone, Debug, Default)]
@@ -51,32 +51,22 @@ impl LatencyRow {
     }
 }
 
-static COLUMNS: [Column<LatencyRow>; 11] = [
-    Column::left(key!(Latency::latency_kind), "KIND", 8, |r: &LatencyRow| Cell::Word(r.kind())),
-    Column::right(key!(Key::pid), "PID", 7, |r| Cell::id(r.key.pid)),
-    Column::left("subject", "OF", 15, LatencyRow::subject),
-    Column::right(key!(Latency::count), "COUNT", 7, |r| Cell::id(r.row.count)),
-    Column::right(key!(Latency::p50_ns), "P50", 6, |r| Cell::nanos(r.row.p50_ns)),
-    Column::right(key!(Latency::p99_ns), "P99", 6, |r| Cell::nanos(r.row.p99_ns)),
-    Column::right(key!(Latency::max_ns), "MAX", 6, |r| Cell::nanos(r.row.max_ns)),
-    Column::right(key!(Latency::p90_ns), "P90", 6, |r| Cell::nanos(r.row.p90_ns)),
-    Column::right(key!(Latency::p999_ns), "P99.9", 6, |r| Cell::nanos(r.row.p999_ns)),
-    Column::right(key!(Latency::min_ns), "MIN", 6, |r| Cell::nanos(r.row.min_ns)),
-    Column::left(key!(Latency::role), "ROLE", 6, |r: &LatencyRow| {
-        Cell::word(r.row.role.and_then(Role::name))
-    }),
-];
-
-impl Row for LatencyRow {
-    const NAME: &'static str = "latency";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "latency" LatencyRow.key {
+    left (Latency::latency_kind), "KIND", 8, |r| Cell::Word(r.kind());
+    pid;
+    left "subject", "OF", 15, LatencyRow::subject;
+    right (Latency::count), "COUNT", 7, |r| Cell::id(r.row.count);
+    right (Latency::p50_ns), "P50", 6, |r| Cell::nanos(r.row.p50_ns);
+    right (Latency::p99_ns), "P99", 6, |r| Cell::nanos(r.row.p99_ns);
+    right (Latency::max_ns), "MAX", 6, |r| Cell::nanos(r.row.max_ns);
+    right (Latency::p90_ns), "P90", 6, |r| Cell::nanos(r.row.p90_ns);
+    right (Latency::p999_ns), "P99.9", 6, |r| Cell::nanos(r.row.p999_ns);
+    right (Latency::min_ns), "MIN", 6, |r| Cell::nanos(r.row.min_ns);
+    left (Latency::role), "ROLE", 6, |r| Cell::word(r.row.role.and_then(Role::name));
+} }
 
 impl TableRow for LatencyRow {
-    type Id = (Option<LatencyKind>, Option<Role>, Grouping, Key, bool);
+    type Id = (Option<LatencyKind>, Option<Role>, Option<Grouping>, Key, bool);
     const PINNED: usize = 3;
     const SORT: usize = 5;
 

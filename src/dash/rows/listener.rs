@@ -6,7 +6,7 @@ use super::TableRow;
 use crate::dash::model::Model;
 use crate::filter::{Filter, passes_listener};
 use crate::listen::{Drops, ListenerRecord, heading};
-use crate::report::{Cell, Column, Key, Row, key};
+use crate::report::{Cell, Key, table};
 
 /// One listening socket.
 #[derive(Clone, Debug, Default)]
@@ -40,51 +40,29 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
     format!("{bar} {numbers}")
 }
 
-static COLUMNS: [Column<ListenerRow>; 17] = [
-    Column::left("listener", "LISTENER", 21, |r: &ListenerRow| {
-        Cell::Endpoint(r.key.laddr, r.key.lport)
-    }),
-    Column::left(key!(Key::comm), "COMM", 11, |r| Cell::comm(r.key.comm.as_ref())),
-    Column::right("lately", "DROPS/MIN", 9, |r| Cell::id(r.recent.total)),
-    Column::left("accept", "ACCEPT-Q now/peak/limit", 24, |r| Cell::Word(&r.accept)),
-    Column::left("syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn)),
-    Column::right(key!(ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.row.drops_total)),
-    Column::right(key!(ListenerRecord::accepts), "ACCEPTS/s", 9, |r| {
-        r.row.accepts.map_or(Cell::Missing, Cell::PerSec)
-    }),
-    Column::right(key!(ListenerRecord::drops_accept), heading::ACC_FULL, 8, |r| {
-        Cell::id(r.row.drops_accept)
-    }),
-    Column::right(key!(ListenerRecord::drops_accept_syn), heading::FULL_AT_SYN, 8, |r| {
-        Cell::id(r.row.drops_accept_syn)
-    }),
-    Column::right(key!(ListenerRecord::drops_accept_ack), heading::FULL_AT_ACK, 8, |r| {
-        Cell::id(r.row.drops_accept_ack)
-    }),
-    Column::right(key!(ListenerRecord::drops_syn), heading::SYN_FULL, 8, |r| {
-        Cell::id(r.row.drops_syn)
-    }),
-    Column::right(key!(ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.row.cookies)),
-    Column::right(key!(ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.row.drops_other)),
-    Column::right(key!(ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| {
-        Cell::nanos(r.row.wait_p50_ns)
-    }),
-    Column::right(key!(ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| {
-        Cell::nanos(r.row.wait_p99_ns)
-    }),
-    Column::right(key!(ListenerRecord::synack_retrans), heading::SYNACK_RE, 9, |r| {
-        Cell::id(r.row.synack_retrans)
-    }),
-    Column::right(key!(Key::pid), "PID", 7, |r| Cell::id(r.key.pid)),
-];
-
-impl Row for ListenerRow {
-    const NAME: &'static str = "listener";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "listener" ListenerRow.key {
+    left "listener", "LISTENER", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport);
+    comm 11;
+    right "lately", "DROPS/MIN", 9, |r| Cell::id(r.recent.total);
+    left "accept", "ACCEPT-Q now/peak/limit", 24, |r| Cell::Word(&r.accept);
+    left "syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn);
+    right (ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.row.drops_total);
+    right (ListenerRecord::accepts), "ACCEPTS/s", 9,
+        |r| r.row.accepts.map_or(Cell::Missing, Cell::PerSec);
+    right (ListenerRecord::drops_accept), heading::ACC_FULL, 8, |r| Cell::id(r.row.drops_accept);
+    right (ListenerRecord::drops_accept_syn), heading::FULL_AT_SYN, 8,
+        |r| Cell::id(r.row.drops_accept_syn);
+    right (ListenerRecord::drops_accept_ack), heading::FULL_AT_ACK, 8,
+        |r| Cell::id(r.row.drops_accept_ack);
+    right (ListenerRecord::drops_syn), heading::SYN_FULL, 8, |r| Cell::id(r.row.drops_syn);
+    right (ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.row.cookies);
+    right (ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.row.drops_other);
+    right (ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| Cell::nanos(r.row.wait_p50_ns);
+    right (ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| Cell::nanos(r.row.wait_p99_ns);
+    right (ListenerRecord::synack_retrans), heading::SYNACK_RE, 9,
+        |r| Cell::id(r.row.synack_retrans);
+    pid;
+} }
 
 impl TableRow for ListenerRow {
     type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);

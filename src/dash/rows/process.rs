@@ -10,7 +10,7 @@ use crate::filter::{Filter, passes_listener, passes_owner};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::listen::ListenerRecord;
-use crate::report::{Cell, Column, Key, Row, key};
+use crate::report::{Cell, Key, table};
 use crate::tcp_state::TcpState;
 
 /// One process.
@@ -37,40 +37,22 @@ impl ProcessRow {
     }
 }
 
-static COLUMNS: [Column<ProcessRow>; 14] = [
-    Column::right(key!(Key::pid), "PID", 7, |r: &ProcessRow| Cell::id(r.key.pid)),
-    Column::left(key!(Key::comm), "COMM", 15, |r| Cell::comm(r.key.comm.as_ref())),
-    Column::right(key!(Count::tx_bytes), heading::SENT, 8, |r| {
-        bytes(r.traffic.as_ref(), |t| t.tx_bytes)
-    }),
-    Column::right(key!(Count::rx_bytes), heading::RECVD, 10, |r| {
-        bytes(r.traffic.as_ref(), |t| t.rx_bytes)
-    }),
-    Column::right("sockets", "SOCKS", 6, |r| Cell::id(r.sockets.map(sum))),
-    Column::right("time_wait", "TIME_WAIT", 9, |r| Cell::id(r.in_state(TcpState::TimeWait))),
-    Column::right("close_wait", "CLOSE_WAIT", 10, |r| Cell::id(r.in_state(TcpState::CloseWait))),
-    Column::right("established", "ESTAB", 6, |r| Cell::id(r.in_state(TcpState::Established))),
-    Column::right(key!(Count::tx_calls), heading::SENDS, 7, |r| {
-        calls(r.traffic.as_ref(), |t| t.tx_calls)
-    }),
-    Column::right(key!(Count::rx_calls), heading::RECVS, 7, |r| {
-        calls(r.traffic.as_ref(), |t| t.rx_calls)
-    }),
-    Column::right("response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99)),
-    Column::right("service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99)),
-    Column::right(key!(Count::segs_in), "SEGS IN/s", 9, |r| {
-        calls(r.traffic.as_ref(), |t| t.segs_in)
-    }),
-    Column::right(key!(Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors)),
-];
-
-impl Row for ProcessRow {
-    const NAME: &'static str = "process";
-
-    fn columns() -> &'static [Column<Self>] {
-        &COLUMNS
-    }
-}
+table! { "process" ProcessRow.key {
+    pid;
+    comm 15;
+    right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
+    right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
+    right "sockets", "SOCKS", 6, |r| Cell::id(r.sockets.map(sum));
+    right "time_wait", "TIME_WAIT", 9, |r| Cell::id(r.in_state(TcpState::TimeWait));
+    right "close_wait", "CLOSE_WAIT", 10, |r| Cell::id(r.in_state(TcpState::CloseWait));
+    right "established", "ESTAB", 6, |r| Cell::id(r.in_state(TcpState::Established));
+    right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
+    right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
+    right "response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99);
+    right "service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99);
+    right (Count::segs_in), "SEGS IN/s", 9, |r| calls(r.traffic.as_ref(), |t| t.segs_in);
+    right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
+} }
 
 impl TableRow for ProcessRow {
     type Id = Option<u32>;

@@ -25,10 +25,10 @@ fn model(more: &str) -> Model {
 fn a_process_row_combines_all_record_kinds() {
     let rows = processes(&model(""), None);
     assert_eq!(rows.len(), 2);
-    assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "connections add up");
+    assert_eq!(rows[0].traffic.unwrap().sums.tx_bytes, 110, "connections add up");
     assert_eq!((rows[0].response_p99, rows[0].sockets), (Some(5000), None));
     assert_eq!(rows[1].in_state(TcpState::TimeWait), Some(5));
-    assert_eq!(rows[1].traffic.unwrap().tx_bytes, 0, "it was not among the busy");
+    assert_eq!(rows[1].traffic.unwrap().sums.tx_bytes, 0, "it was not among the busy");
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn truncated_lists_do_not_show_idle_processes() {
     let other = r#"{"kind":"count","ts":"2026-01-02T03:04:05Z","by":"connection","other":true,"interval_ns":1000000000,"tx_bytes":1}"#;
     let rows = processes(&model(other), None);
     assert_eq!(rows[1].traffic, None);
-    assert_eq!(rows[0].traffic.unwrap().tx_bytes, 110, "(other) has no owner");
+    assert_eq!(rows[0].traffic.unwrap().sums.tx_bytes, 110, "(other) has no owner");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::{Canvas, heatmap};
 use crate::dash::layout::Area;
 use crate::dash::model::{Ends, Model, Points, Step, Who, listener_name, process};
-use crate::dash::rows::{ConnectionRow, ListenerRow, ProcessRow, connections};
+use crate::dash::rows::{ConnectionRow, ListenerRow, ProcessRow, bytes, connections};
 use crate::dash::{Dash, View};
 use crate::report::Cell;
 use crate::report::Key;
@@ -95,10 +95,8 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
     let mut own = connections(model, None);
     own.retain(|one| one.key.pid == row.key.pid);
     own.sort_by_key(|one| {
-        (
-            std::cmp::Reverse(one.traffic.map(|t| t.tx_bytes.saturating_add(t.rx_bytes))),
-            Ends::of(&one.key),
-        )
+        let bytes = one.traffic.map(|traffic| traffic.sums.bytes());
+        (std::cmp::Reverse(bytes), Ends::of(&one.key))
     });
     let (_, below) = below.split(1);
     let title = match own.len() {
@@ -111,11 +109,8 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
         canvas.ctx.interval_ns = one.traffic.map_or(0, |traffic| traffic.interval_ns);
         let local = canvas.words(Cell::Endpoint(one.key.laddr, one.key.lport));
         let remote = canvas.words(Cell::Endpoint(one.key.raddr, one.key.rport));
-        let rate = |canvas: &mut Canvas<'_>, bytes: Option<u64>| {
-            canvas.words(bytes.map_or(Cell::Missing, Cell::BytesPerSec))
-        };
-        let sent = rate(canvas, one.traffic.map(|traffic| traffic.tx_bytes));
-        let received = rate(canvas, one.traffic.map(|traffic| traffic.rx_bytes));
+        let sent = canvas.words(bytes(one.traffic.as_ref(), |sums| sums.tx_bytes));
+        let received = canvas.words(bytes(one.traffic.as_ref(), |sums| sums.rx_bytes));
         let state = one.state.map_or("-", TcpState::name);
         let text = format!("{local} → {remote}  {state}  sent {sent}/s  received {received}/s");
         canvas.text(below, 0, y, &text, Style::new());

@@ -1,19 +1,17 @@
 //! The records of sockets as they are, and their tables.
 
 use super::{Age, SummaryBy, age_of};
-use crate::group::Grouping;
-use crate::report::{Cell, Column, Row, Ts, key, record};
+use crate::report::{Cell, Ts, key, record, table};
 use crate::tcp_state::TcpState;
 use crate::wire::SockEntry;
 
 record! {
     /// tcpstates --summary: number of sockets in one state
     "sockets" Sockets known(netns) {
-        /// one of the twelve states
-        state: Option<TcpState>,
+        state,
         /// `process`, `remote` or `port`; null without `--by`
         #[schemars(with = "Option<SummaryBy>")]
-        by: Option<Grouping>,
+        by,
         /// with `--by process`; null: owner unknown
         pid,
         comm,
@@ -24,7 +22,7 @@ record! {
         /// the counted namespace
         netns,
         /// sockets; null for `CLOSE`, which the kernel does not list
-        count: Option<u64>,
+        count,
         /// longest time in the state, exact; null unless all ages in the group are exact
         oldest_ns: Option<u64>,
         /// a lower bound, if a socket entered the state before the tool started: from its last acknowledgement, or the others in the group
@@ -48,23 +46,15 @@ impl Sockets {
     }
 }
 
-static SOCKETS: [Column<Sockets>; 7] = [
-    Column::left(key!(Sockets::state), "STATE", 12, |r| Cell::state(r.state)),
-    Column::right(key!(Sockets::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(Sockets::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
-    Column::left(key!(Sockets::raddr), "RADDR", 39, |r| Cell::addr(r.raddr)),
-    Column::right(key!(Sockets::lport), "LPORT", 5, |r| Cell::port(r.lport)),
-    Column::right(key!(Sockets::count), "COUNT", 8, |r| Cell::id(r.count)),
-    Column::right("oldest", "OLDEST", 8, |r| Cell::age(r.oldest_ns, r.oldest_at_least_ns)),
-];
-
-impl Row for Sockets {
-    const NAME: &'static str = "sockets";
-
-    fn columns() -> &'static [Column<Self>] {
-        &SOCKETS
-    }
-}
+table! { "sockets" Sockets {
+    left state, "STATE", 12, |r| Cell::state(r.state);
+    pid;
+    comm 15;
+    left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
+    right lport, "LPORT", 5, |r| Cell::port(r.lport);
+    right count, "COUNT", 8, |r| Cell::id(r.count);
+    right "oldest", "OLDEST", 8, |r| Cell::age(r.oldest_ns, r.oldest_at_least_ns);
+} }
 
 record! {
     /// tcpstates --summary: one of the ten oldest sockets in `CLOSE_WAIT`
@@ -79,9 +69,8 @@ record! {
         family,
         netns,
         /// time in `CLOSE_WAIT`, exact
-        age_ns: Option<u64>,
-        /// a lower bound
-        age_at_least_ns: Option<u64>,
+        age_ns,
+        age_at_least_ns,
     }
 }
 
@@ -97,21 +86,13 @@ impl CloseWait {
     }
 }
 
-static CLOSE_WAIT: [Column<CloseWait>; 5] = [
-    Column::right(key!(CloseWait::pid), "PID", 7, |r| Cell::id(r.pid)),
-    Column::left(key!(CloseWait::comm), "COMM", 15, |r| Cell::comm(r.comm.as_ref())),
-    Column::left("local", "LADDR:LPORT", 21, |r| Cell::Endpoint(r.laddr, r.lport)),
-    Column::left("remote", "RADDR:RPORT", 21, |r| Cell::Endpoint(r.raddr, r.rport)),
-    Column::right("age", "AGE", 8, |r| Cell::age(r.age_ns, r.age_at_least_ns)),
-];
-
-impl Row for CloseWait {
-    const NAME: &'static str = "close_wait";
-
-    fn columns() -> &'static [Column<Self>] {
-        &CLOSE_WAIT
-    }
-}
+table! { "close_wait" CloseWait {
+    pid;
+    comm 15;
+    local 21;
+    remote 21;
+    right "age", "AGE", 8, |r| Cell::age(r.age_ns, r.age_at_least_ns);
+} }
 
 record! {
     /// one socket as it is
@@ -124,12 +105,9 @@ record! {
         rport,
         family,
         netns,
-        /// one of the twelve states
-        state: Option<TcpState>,
-        /// time in the state, exact
-        age_ns: Option<u64>,
-        /// a lower bound
-        age_at_least_ns: Option<u64>,
+        state,
+        age_ns,
+        age_at_least_ns,
     }
 }
 

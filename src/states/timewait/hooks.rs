@@ -1,8 +1,6 @@
 //! Hooks of `TIME_WAIT`, which is a different kind of socket.
 
-use crate::kernel::attach::AttachPoint::Needed;
-use crate::kernel::attach::{Hook, Parameters};
-use crate::kernel::builders::{fentry, iterator, kprobe, plain, program};
+use crate::kernel::attach::{Hook, attach};
 
 /// A timewait socket takes over a connection, moves on to `TIME_WAIT`, and is killed; by polling
 /// they are found in the socket summary.
@@ -11,39 +9,19 @@ use crate::kernel::builders::{fentry, iterator, kprobe, plain, program};
 pub static TIME_WAIT: Hook = Hook {
     name: "time-wait",
     attach: &[
-        fentry(&[
-            Needed(&[
-                program("timewait_fentry", "inet_twsk_hashdance", Parameters::Begin(&["tw", "sk"])),
-                program(
-                    "timewait_schedule_fentry",
-                    "inet_twsk_hashdance_schedule",
-                    Parameters::Begin(&["tw", "sk"]),
-                ),
-            ]),
-            Needed(&[program(
-                "timewait_reschedule_fentry",
-                "__inet_twsk_schedule",
-                Parameters::Begin(&["tw"]),
-            )]),
-            Needed(&[program("timewait_end_fentry", "inet_twsk_kill", Parameters::Begin(&["tw"]))]),
-        ]),
-        kprobe(&[
-            Needed(&[
-                program("timewait_kprobe", "inet_twsk_hashdance", Parameters::Begin(&["tw", "sk"])),
-                program(
-                    "timewait_schedule_kprobe",
-                    "inet_twsk_hashdance_schedule",
-                    Parameters::Begin(&["tw", "sk"]),
-                ),
-            ]),
-            Needed(&[program(
-                "timewait_reschedule_kprobe",
-                "__inet_twsk_schedule",
-                Parameters::Begin(&["tw"]),
-            )]),
-            Needed(&[program("timewait_end_kprobe", "inet_twsk_kill", Parameters::Begin(&["tw"]))]),
-        ]),
-        iterator(&[Needed(&[plain("dump_sockets", "tcp")])]),
+        attach!(Fentry {
+            Needed timewait_fentry: inet_twsk_hashdance(tw, sk, ..)
+                | timewait_schedule_fentry: inet_twsk_hashdance_schedule(tw, sk, ..);
+            Needed timewait_reschedule_fentry: __inet_twsk_schedule(tw, ..);
+            Needed timewait_end_fentry: inet_twsk_kill(tw, ..);
+        }),
+        attach!(Kprobe {
+            Needed timewait_kprobe: inet_twsk_hashdance(tw, sk, ..)
+                | timewait_schedule_kprobe: inet_twsk_hashdance_schedule(tw, sk, ..);
+            Needed timewait_reschedule_kprobe: __inet_twsk_schedule(tw, ..);
+            Needed timewait_end_kprobe: inet_twsk_kill(tw, ..);
+        }),
+        attach!(Iterator { Needed dump_sockets: tcp; }),
     ],
     required: false,
 };
@@ -52,40 +30,16 @@ pub static TIME_WAIT: Hook = Hook {
 pub static TIME_WAIT_CAUSE: Hook = Hook {
     name: "time-wait-cause",
     attach: &[
-        fentry(&[
-            Needed(&[program(
-                "timewait_segment_fentry",
-                "tcp_timewait_state_process",
-                Parameters::Begin(&["tw", "skb", "th"]),
-            )]),
-            Needed(&[program(
-                "timewait_reuse_fentry",
-                "tcp_twsk_unique",
-                Parameters::Begin(&["sk", "sktw"]),
-            )]),
-            Needed(&[program(
-                "timewait_deschedule_fentry",
-                "inet_twsk_deschedule_put",
-                Parameters::Begin(&["tw"]),
-            )]),
-        ]),
-        kprobe(&[
-            Needed(&[program(
-                "timewait_segment_kprobe",
-                "tcp_timewait_state_process",
-                Parameters::Begin(&["tw", "skb", "th"]),
-            )]),
-            Needed(&[program(
-                "timewait_reuse_kprobe",
-                "tcp_twsk_unique",
-                Parameters::Begin(&["sk", "sktw"]),
-            )]),
-            Needed(&[program(
-                "timewait_deschedule_kprobe",
-                "inet_twsk_deschedule_put",
-                Parameters::Begin(&["tw"]),
-            )]),
-        ]),
+        attach!(Fentry {
+            Needed timewait_segment_fentry: tcp_timewait_state_process(tw, skb, th, ..);
+            Needed timewait_reuse_fentry: tcp_twsk_unique(sk, sktw, ..);
+            Needed timewait_deschedule_fentry: inet_twsk_deschedule_put(tw, ..);
+        }),
+        attach!(Kprobe {
+            Needed timewait_segment_kprobe: tcp_timewait_state_process(tw, skb, th, ..);
+            Needed timewait_reuse_kprobe: tcp_twsk_unique(sk, sktw, ..);
+            Needed timewait_deschedule_kprobe: inet_twsk_deschedule_put(tw, ..);
+        }),
     ],
     required: false,
 };
