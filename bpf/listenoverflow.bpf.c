@@ -10,7 +10,7 @@
  *
  * Cannot see: why a connection was dropped that no queue had a part in.
  */
-#include "lib/accept_fexit_hooks.bpf.h"
+#include "lib/accept_fentry_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
 #include "lib/accept_syscall_hooks.bpf.h"
 #include "lib/accept_wait.h"

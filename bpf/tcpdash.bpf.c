@@ -11,7 +11,7 @@
 #include "dash/tcpdash_transition.bpf.h"
 #include "latency/connect_accept.bpf.h"
 #include "latency/latency_hooks.bpf.h"
-#include "lib/accept_fexit_hooks.bpf.h"
+#include "lib/accept_fentry_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
 #include "lib/accept_wait.h"
 #include "lib/child_hooks.bpf.h"

@@ -10,7 +10,7 @@
 #include "latency/connect_accept.bpf.h"
 #include "latency/latency_hooks.bpf.h"
 #include "latency/transition.bpf.h"
-#include "lib/accept_fexit_hooks.bpf.h"
+#include "lib/accept_fentry_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
 #include "lib/accept_syscall_hooks.bpf.h"
 #include "lib/accept_wait.h"

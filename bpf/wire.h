@@ -125,7 +125,7 @@ struct stats {
 	__u64 untracked;  /* of a socket or key for which there was no memory or map entry */
 	__u64 children;	  /* sockets that began with their listener's owner ... */
 	__u64 settled;	  /* ... and of these, those whose own owner is known, or which ended */
-	__u64 unreturned; /* calls whose return was not seen (kretprobe) */
+	__u64 unreturned; /* calls whose return was not seen (lib/calls.h) */
 	__u64 unseen;	  /* gaps in the transitions of a socket: no program ran */
 };
 
@@ -392,7 +392,7 @@ struct options {
 	__u32 may_copy;	       /* kernel memory may be copied: no confidentiality lockdown */
 	__u32 remote_prefix4;  /* bits kept of a remote address that is a key */
 	__u32 remote_prefix6;
-	__u32 reserved;
+	__u32 pair_fexit; /* fexit programs can be skipped: see lib/calls.h */
 };
 
 struct states_options {

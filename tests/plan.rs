@@ -93,20 +93,47 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
     assert_eq!(auto(&TCPSTATES, &facts("debian-6.1")), STATES_FENTRY_OLD);
     let in_hash = format!("{STATES_FENTRY_OLD}{IN_HASH}");
     assert_eq!(auto(&TCPSTATES, &facts("debian-5.10")), before_5_11(&in_hash));
-    let count = |send: &str, recv: &str| {
+    let count = |send: &str, recv: &str, splice: &str| {
         format!(
-            "state: state_tracepoint\nsend: {send}\nrecv: {recv} splice_fexit\n\
+            "state: state_tracepoint\nsend: {send}\nrecv: {recv}\nsplice: {splice}\n\
              segment: segment_v4_fentry segment_v6_fentry\n\
              destroy: destroy_tracepoint\nowners: learn_owners\ncounts: dump_counts\n"
         )
     };
-    let (with_page, plain) = ("send_fexit sendpage_fexit", "send_fexit");
-    let oldest = before_5_11(&count(with_page, "recv_fexit_6"))
+    let send = "send_fexit send_fentry";
+    let with_page = "splice_fexit sendpage_fexit splice_fentry sendpage_fentry";
+    let oldest = before_5_11(&count(send, "recv_fexit_6 recv_fentry", with_page))
         + "child: child_fentry child_queued_fentry\n";
     assert_eq!(auto(&TCPCOUNT, &facts("debian-5.10")), oldest);
-    assert_eq!(auto(&TCPCOUNT, &facts("debian-6.1")), count(with_page, "recv_fexit_5"));
-    assert_eq!(auto(&TCPCOUNT, &facts("debian-6.12")), count(plain, "recv_fexit_5"));
-    assert_eq!(auto(&TCPCOUNT, &facts("debian-7.2")), count(plain, "recv_fexit_4"));
+    let old = count(send, "recv_fexit_5 recv_fentry", with_page);
+    assert_eq!(auto(&TCPCOUNT, &facts("debian-6.1")), old);
+    // Tracepoints see each return, and splice() out of a socket does not pass them.
+    for (kernel, splice) in
+        [("debian-6.12", "splice_fexit splice_fentry"), ("debian-7.2", "splice_fexit")]
+    {
+        let plan = count("send_tracepoint", "recv_tracepoint", splice);
+        assert_eq!(auto(&TCPCOUNT, &facts(kernel)), plan, "{kernel}");
+    }
+}
+
+/// Only where the kernel skips fexit programs of calls in progress are these paired with their
+/// beginning, which costs more.
+#[test]
+fn fexit_is_paired_with_fentry_where_the_kernel_skips_it() {
+    let plan = |kernel, spec: &Spec| {
+        let request = PlanRequest { forced: Some(AttachMethod::Fentry), use_hash: None };
+        spec.plan(&facts(kernel), request).expect("a plan")
+    };
+    for kernel in DEBIAN {
+        for spec in [&TCPCOUNT, &TCPLATENCY, &TCPDASH, &LISTENOVERFLOW] {
+            assert_eq!(plan(kernel, spec).pairs_fexit(), kernel != "debian-7.2", "{kernel}");
+        }
+        // It counts no calls.
+        assert!(!plan(kernel, &TCPSTATES).pairs_fexit(), "{kernel}");
+    }
+    let forced = |kernel| forced(&TCPCOUNT, &facts(kernel), AttachMethod::Fentry);
+    assert!(forced("debian-6.12").contains("send: send_fexit send_fentry\n"));
+    assert!(forced("debian-7.2").contains("send: send_fexit\n"));
 }
 
 #[test]
@@ -125,11 +152,17 @@ fn a_hardened_kernel_uses_tracepoints_and_iterators() {
     );
     assert_eq!(
         auto(&TCPCOUNT, &facts),
-        "state: state_tracepoint\nsend: send_tracepoint\nrecv: recv_tracepoint\n\
-         segment: segment_tracepoint\ndestroy: destroy_tracepoint\nowners: learn_owners\n\
-         counts: dump_counts\n"
+        format!(
+            "state: state_tracepoint\nsend: send_tracepoint\nrecv: recv_tracepoint\n\
+             splice off: {why}, {no_kprobes}\nsegment: segment_tracepoint\n\
+             destroy: destroy_tracepoint\nowners: learn_owners\ncounts: dump_counts\n"
+        )
     );
-    assert_eq!(forced(&TCPCOUNT, &facts, AttachMethod::Tracepoint), auto(&TCPCOUNT, &facts));
+    let forced_tracepoint = forced(&TCPCOUNT, &facts, AttachMethod::Tracepoint);
+    assert!(
+        forced_tracepoint.contains("recv: recv_tracepoint\nsplice off: "),
+        "{forced_tracepoint}"
+    );
     for (kind, reason) in [(AttachMethod::Fentry, why), (AttachMethod::Kprobe, no_kprobes)] {
         for spec in [&TCPSTATES, &TCPCOUNT] {
             let refusal = forced(spec, &facts, kind);
@@ -149,8 +182,8 @@ fn every_debian_kernel_works_with_kprobes() {
         assert_eq!(
             forced(&TCPCOUNT, &facts, AttachMethod::Kprobe),
             format!(
-                "state: state_tracepoint\nsend: send_kretprobe send_kprobe{page}\n\
-                 recv: recv_kretprobe {flags} splice_kretprobe splice_kprobe\n\
+                "state: state_tracepoint\nsend: send_kretprobe send_kprobe\n\
+                 recv: recv_kretprobe {flags}\nsplice: splice_kretprobe splice_kprobe{page}\n\
                  segment: segment_v4_kprobe segment_v6_kprobe\n\
                  destroy: destroy_tracepoint\nowners: {owners}\ncounts: dump_counts\n\
                  child: child_kprobe child_queued_kprobe\n"
@@ -212,7 +245,7 @@ fn an_inlined_function_disables_its_attach_method() {
     facts.functions.remove("tcp_v4_do_rcv");
     let plan = auto(&TCPCOUNT, &facts);
     assert!(plan.contains("segment: segment_tracepoint\n"), "{plan}");
-    assert!(plan.contains("send: send_fexit\n"), "{plan}");
+    assert!(plan.contains("splice: splice_fexit\n"), "{plan}");
     facts.functions.remove("inet_twsk_kill");
     let plan = auto(&TCPSTATES, &facts);
     assert!(plan.contains("time-wait: dump_sockets\n"), "{plan}");
@@ -222,8 +255,8 @@ fn an_inlined_function_disables_its_attach_method() {
     assert_eq!(
         refusal,
         format!(
-            "5: kernel {} cannot serve recv: this kernel has no function tcp_recvmsg to hook \
-             (absent, inlined or renamed), this kernel has no tracepoint sock_recv_length",
+            "5: kernel {} cannot serve recv: this kernel has no tracepoint sock_recv_length, this \
+             kernel has no function tcp_recvmsg to hook (absent, inlined or renamed)",
             old.release
         )
     );
@@ -238,9 +271,9 @@ fn a_kernel_with_fewer_methods_uses_the_next_best() {
     let neither = Facts { kprobe_refused: Some("no kprobes".to_owned()), ..no_fentry };
     let refusal = auto(&TCPCOUNT, &neither);
     assert!(refusal.starts_with("5: "), "{refusal}");
-    assert!(refusal.contains("EINVAL, this kernel has no tracepoint sock_send_length, no kprobes"));
+    assert!(refusal.contains("this kernel has no tracepoint sock_send_length, EINVAL, no kprobes"));
     let no_kprobes = Facts { kprobe_refused: Some("no kprobes".to_owned()), ..open };
-    assert!(auto(&TCPCOUNT, &no_kprobes).contains("send: send_fexit sendpage_fexit\n"));
+    assert!(auto(&TCPCOUNT, &no_kprobes).contains("send: send_fexit send_fentry\n"));
 }
 
 /// fentry, BTF tracepoints and iterators follow pointers that the verifier knows; what copies
@@ -343,13 +376,15 @@ fn latency(send: &str, segment: &str, accept: &str) -> String {
 #[test]
 fn tcplatency_prefers_the_start_of_sends() {
     let functions = "segment_v4_fentry segment_v6_fentry";
-    for (kernel, accept) in [("debian-6.12", "accept_fexit_2"), ("debian-7.2", "accept_fexit_2")] {
+    for (kernel, accept) in
+        [("debian-6.12", "accept_fexit_2 accept_fentry"), ("debian-7.2", "accept_fexit_2")]
+    {
         let accept = format!("accept-return: {accept}");
         let plan = latency("send_begin_fentry", functions, &accept);
         assert_eq!(auto(&TCPLATENCY, &facts(kernel)), plan, "{kernel}");
     }
-    let plan =
-        latency("send_begin_fentry sendpages_fentry", functions, "accept-return: accept_fexit_4");
+    let accept = "accept-return: accept_fexit_4 accept_fentry";
+    let plan = latency("send_begin_fentry sendpages_fentry", functions, accept);
     assert_eq!(auto(&TCPLATENCY, &facts("debian-6.1")), plan);
     let in_hash = "child: child_fentry child_queued_fentry\ndestroy: destroy_tracepoint\n";
     let oldest = before_5_11(&plan)
@@ -418,7 +453,7 @@ fn modes_and_tcpdash_have_this_hook_order() {
     assert_eq!(names(&LISTENOVERFLOW_WAIT), names(&LISTENOVERFLOW));
     assert_eq!(
         names(&TCPDASH),
-        "state send send-begin recv segment destroy syn final-ack synack-retransmit child \
+        "state send send-begin recv splice segment destroy syn final-ack synack-retransmit child \
          accept-return owners listening find-listeners listener-queues counts latencies listeners \
          waits sockets"
     );
@@ -447,13 +482,18 @@ const LISTENERS: &str = "find-listeners: find_listeners\nlistener-queues: look_a
 
 #[test]
 fn with_functions_listenoverflow_sees_each_decision() {
+    const PAIRED_4: &str = "accept_fexit_4 accept_fentry";
     let kretprobes = "ack_v4_kretprobe ack_v6_kretprobe ack_v4_kprobe ack_v6_kprobe";
     for (kernel, make, accept) in [
-        ("debian-5.10", "ack_v4_fexit_6 ack_v6_fexit_6", "4"),
+        ("debian-5.10", "ack_v4_fexit_6 ack_v6_fexit_6 ack_v4_fentry ack_v6_fentry", PAIRED_4),
         // The only one that has seven parameters and cannot pass them on.
-        ("debian-6.1", kretprobes, "4"),
-        ("debian-6.12", "ack_v4_fexit_7 ack_v6_fexit_7", "2"),
-        ("debian-7.2", "ack_v4_fexit_7 ack_v6_fexit_7", "2"),
+        ("debian-6.1", kretprobes, PAIRED_4),
+        (
+            "debian-6.12",
+            "ack_v4_fexit_7 ack_v6_fexit_7 ack_v4_fentry ack_v6_fentry",
+            "accept_fexit_2 accept_fentry",
+        ),
+        ("debian-7.2", "ack_v4_fexit_7 ack_v6_fexit_7", "accept_fexit_2"),
     ] {
         let listeners = if kernel == "debian-5.10" {
             LISTENERS.replace(": find_listeners\n", ": find_listeners_by_inode\n")
@@ -464,10 +504,10 @@ fn with_functions_listenoverflow_sees_each_decision() {
         assert_eq!(
             auto(&LISTENOVERFLOW, &facts),
             format!(
-                "state: state_tracepoint\nsyn: syn_fentry syn_queued_fentry cookie_v4_fentry \
-                 cookie_v6_fentry syn_fexit\nfinal-ack: {make}\n\
+                "state: state_tracepoint\nsyn: syn_fexit syn_queued_fentry cookie_v4_fentry \
+                 cookie_v6_fentry syn_fentry\nfinal-ack: {make}\n\
                  synack-retransmit: retransmit_tracepoint\nchild: child_fentry \
-                 child_queued_fentry\naccept-return: accept_fexit_{accept}\n{listeners}"
+                 child_queued_fentry\naccept-return: {accept}\n{listeners}"
             ),
             "{kernel}"
         );

@@ -2,7 +2,7 @@
 /* kprobe and kretprobe of the hook "accept-return": accept() has returned a child of a listener. */
 #pragma once
 
-#include "lib/kretprobe_args.h"
+#include "lib/calls.h"
 #include "lib/on_accept.h"
 
 SEC("kprobe/inet_csk_accept")

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* All attach points of the hooks "send" and "recv": a process has sent or received. */
+/* All attach points of the hooks "send", "recv" and "splice": a process has sent or received. */
 #pragma once
 
-#include "lib/kretprobe_args.h"
+#include "lib/calls.h"
 #include "lib/send_recv_tracepoints.bpf.h"
 
 SEC("fexit/tcp_sendmsg")
 int BPF_PROG(send_fexit, struct sock *sk, void *msg, unsigned long size, int ret)
 {
-	on_send(sk, ret, BTF_PTR);
+	if (call_returns())
+		on_send(sk, ret, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/tcp_sendmsg")
+int BPF_PROG(send_fentry, struct sock *sk)
+{
+	call_begin(sk, 0);
 	return 0;
 }
 
@@ -17,7 +25,15 @@ SEC("fexit/tcp_sendpage")
 int BPF_PROG(sendpage_fexit, struct sock *sk, void *page, int offset, unsigned long size, int flags,
 	     int ret)
 {
-	on_send(sk, ret, BTF_PTR);
+	if (call_returns())
+		on_send(sk, ret, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/tcp_sendpage")
+int BPF_PROG(sendpage_fentry, struct sock *sk)
+{
+	call_begin(sk, 0);
 	return 0;
 }
 
@@ -60,7 +76,8 @@ SEC("fexit/tcp_recvmsg")
 int BPF_PROG(recv_fexit_6, struct sock *sk, void *msg, unsigned long len, int nonblock, int flags,
 	     void *addr_len, int ret)
 {
-	on_recv(sk, ret, flags, BTF_PTR);
+	if (call_returns())
+		on_recv(sk, ret, flags, BTF_PTR);
 	return 0;
 }
 
@@ -68,14 +85,23 @@ SEC("fexit/tcp_recvmsg")
 int BPF_PROG(recv_fexit_5, struct sock *sk, void *msg, unsigned long len, int flags, void *addr_len,
 	     int ret)
 {
-	on_recv(sk, ret, flags, BTF_PTR);
+	if (call_returns())
+		on_recv(sk, ret, flags, BTF_PTR);
 	return 0;
 }
 
 SEC("fexit/tcp_recvmsg")
 int BPF_PROG(recv_fexit_4, struct sock *sk, void *msg, unsigned long len, int flags, int ret)
 {
-	on_recv(sk, ret, flags, BTF_PTR);
+	if (call_returns())
+		on_recv(sk, ret, flags, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/tcp_recvmsg")
+int BPF_PROG(recv_fentry, struct sock *sk)
+{
+	call_begin(sk, 0);
 	return 0;
 }
 
@@ -83,7 +109,15 @@ SEC("fexit/tcp_splice_read")
 int BPF_PROG(splice_fexit, struct socket *sock, void *ppos, void *pipe, unsigned long len,
 	     unsigned int flags, int ret)
 {
-	on_recv(sock->sk, ret, 0, BTF_PTR);
+	if (call_returns())
+		on_recv(sock->sk, ret, 0, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/tcp_splice_read")
+int BPF_PROG(splice_fentry, struct socket *sock)
+{
+	call_begin(sock->sk, 0);
 	return 0;
 }
 

@@ -49,6 +49,8 @@ static __always_inline void listen_on_syn(struct sock *sk, struct sk_buff *skb, 
 
 	if (!d || !st)
 		return;
+	if (d->sk)
+		st->unreturned++;
 	d->sk = 0;
 	if (!listener_get(sk, st, how) || !queues_read(&q, sk, how))
 		return;
@@ -102,8 +104,7 @@ static __always_inline enum listen_cause syn_cause(const struct sock *sk, const 
 	return accept_full ? CAUSE_ACCEPT_SYN : CAUSE_OTHER;
 }
 
-/* Exit of tcp_conn_request. */
-static __always_inline void listen_on_syn_end(struct sock *sk, struct syn_ctx *d, enum access how)
+static __always_inline void syn_judge(struct sock *sk, const struct syn_ctx *d, enum access how)
 {
 	__u64 key = (__u64)sk;
 	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
@@ -124,6 +125,13 @@ static __always_inline void listen_on_syn_end(struct sock *sk, struct syn_ctx *d
 	flow = l->flow;
 	client_of_skb(&flow, (const struct sk_buff *)d->skb);
 	event_send(l, key, &flow, cause, &q, st);
+}
+
+/* Exit of tcp_conn_request. */
+static __always_inline void listen_on_syn_end(struct sock *sk, struct syn_ctx *d, enum access how)
+{
+	syn_judge(sk, d, how);
+	d->sk = 0;
 }
 
 /*
@@ -154,13 +162,19 @@ static __always_inline void listen_on_no_child(struct sock *sk, const struct req
 	event_send(l, (__u64)sk, &flow, cause, &q, st);
 }
 
-/* For kretprobes, which see no arguments. The call for IPv4 may be nested in IPv6's. */
+/*
+ * For kretprobes, which see no arguments, and for fexit programs that the kernel may skip
+ * (calls.h). The call for IPv4 may be nested in IPv6's, with the same request.
+ */
 static __always_inline void child_create_enter(struct sock *sk, struct request_sock *req)
 {
 	struct syn_ctx *d = syn_ctx_here();
+	struct stats *st = stats_here();
 
-	if (!d)
+	if (!d || !st)
 		return;
+	if (d->child_sk && d->child_req != (__u64)req)
+		st->unreturned++;
 	d->child_sk = (__u64)sk;
 	d->child_req = (__u64)req;
 }
@@ -175,4 +189,18 @@ static __always_inline void child_create_exit(const struct sock *child)
 		listen_on_no_child((struct sock *)d->child_sk,
 				   (const struct request_sock *)d->child_req, PROBE_READ);
 	d->child_sk = 0;
+}
+
+/* For fexit programs: whether this return is to be counted. */
+static __always_inline bool child_create_returns(void)
+{
+	struct syn_ctx *d;
+
+	if (!options.pair_fexit)
+		return true;
+	d = syn_ctx_here();
+	if (!d || !d->child_sk)
+		return false;
+	d->child_sk = 0;
+	return true;
 }

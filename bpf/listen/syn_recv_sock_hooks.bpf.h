@@ -9,7 +9,7 @@ SEC("fexit/tcp_v4_syn_recv_sock")
 int BPF_PROG(ack_v4_fexit_6, struct sock *sk, struct sk_buff *skb, struct request_sock *req,
 	     void *dst, void *req_unhash, void *own_req, struct sock *child)
 {
-	if (!child)
+	if (child_create_returns() && !child)
 		listen_on_no_child(sk, req, BTF_PTR);
 	return 0;
 }
@@ -18,7 +18,7 @@ SEC("fexit/tcp_v4_syn_recv_sock")
 int BPF_PROG(ack_v4_fexit_7, struct sock *sk, struct sk_buff *skb, struct request_sock *req,
 	     void *dst, void *req_unhash, void *own_req, void *opt_child_init, struct sock *child)
 {
-	if (!child)
+	if (child_create_returns() && !child)
 		listen_on_no_child(sk, req, BTF_PTR);
 	return 0;
 }
@@ -28,7 +28,7 @@ SEC("fexit/tcp_v6_syn_recv_sock")
 int BPF_PROG(ack_v6_fexit_6, struct sock *sk, struct sk_buff *skb, struct request_sock *req,
 	     void *dst, void *req_unhash, void *own_req, struct sock *child)
 {
-	if (!child && skb->protocol != bpf_htons(ETH_P_IP))
+	if (skb->protocol != bpf_htons(ETH_P_IP) && child_create_returns() && !child)
 		listen_on_no_child(sk, req, BTF_PTR);
 	return 0;
 }
@@ -37,8 +37,22 @@ SEC("fexit/tcp_v6_syn_recv_sock")
 int BPF_PROG(ack_v6_fexit_7, struct sock *sk, struct sk_buff *skb, struct request_sock *req,
 	     void *dst, void *req_unhash, void *own_req, void *opt_child_init, struct sock *child)
 {
-	if (!child && skb->protocol != bpf_htons(ETH_P_IP))
+	if (skb->protocol != bpf_htons(ETH_P_IP) && child_create_returns() && !child)
 		listen_on_no_child(sk, req, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/tcp_v4_syn_recv_sock")
+int BPF_PROG(ack_v4_fentry, struct sock *sk, void *skb, struct request_sock *req)
+{
+	child_create_enter(sk, req);
+	return 0;
+}
+
+SEC("fentry/tcp_v6_syn_recv_sock")
+int BPF_PROG(ack_v6_fentry, struct sock *sk, void *skb, struct request_sock *req)
+{
+	child_create_enter(sk, req);
 	return 0;
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Error, Result};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::StartError;
 use crate::kernel::facts::Facts;
-use crate::kernel::plan::{Choice, Plan, PlanRequest, choose};
+use crate::kernel::plan::{Choice, Plan, PlanRequest, Served, choose};
 use crate::registry::modes;
 use crate::tool::{Mode, Spec, Tool};
 
@@ -154,13 +154,11 @@ impl HookReport {
     fn new(choice: &Choice) -> Self {
         let served = choice.method.as_ref().ok();
         let programs = served.map(|served| served.programs.as_slice()).unwrap_or_default();
-        let mut places: Vec<_> = programs.iter().map(|program| program.target).collect();
-        places.dedup();
         Self {
             name: choice.hook.name,
             required: choice.hook.required,
             method: served.map(|served| served.kind),
-            places,
+            places: served.map(Served::places).unwrap_or_default(),
             programs: programs.iter().map(|program| program.name).collect(),
             passed_over: choice.passed_over.clone(),
         }

@@ -14,7 +14,7 @@ use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Cgroup;
 use crate::hooks::maps;
-use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, STATE};
+use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, SPLICE, STATE};
 use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
@@ -30,7 +30,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"
 /// However it groups.
 pub static TCPCOUNT: Spec = Spec {
     name: NAME,
-    hooks: &[&STATE, &SEND, &RECV, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
+    hooks: &[&STATE, &SEND, &RECV, &SPLICE, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
     hash_hooks: &[&CHILD],
     untracked_means: "events counted as (other): table full (raise --max-keys)",
     counts_in_kernel: true,

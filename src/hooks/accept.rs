@@ -8,7 +8,14 @@ use crate::kernel::session::Setup;
 const NAME: &str = "accept-return";
 
 /// The function, by prototype: up to 6.9, and newer.
-pub(super) const FUNCTION: Attach = attach!(Fentry {
+const FUNCTION: Attach = attach!(Fentry {
+    Needed accept_fexit_4: inet_csk_accept(sk, flags, err, kern)
+        | accept_fexit_2: inet_csk_accept(sk, arg);
+    Entry accept_fentry: inet_csk_accept(sk, ..);
+});
+
+/// The return alone, for the owner: if it is not seen, other hooks find the owner.
+pub(super) const OWNER: Attach = attach!(Fentry {
     Needed accept_fexit_4: inet_csk_accept(sk, flags, err, kern)
         | accept_fexit_2: inet_csk_accept(sk, arg);
 });

@@ -15,7 +15,7 @@ maps! {
     EVENTS = "events";
     /// Counters of attempted, lost and filtered events, per CPU.
     STATS = "stats";
-    /// Calls in progress, by thread: where kretprobes see their return.
+    /// Calls in progress, by thread: where kretprobes see their return, or fexit programs may miss it.
     CALLS = "calls";
     /// Owners of sockets, where they are not kept in socket storage.
     TRACKED_HASH = "tracked_hash";

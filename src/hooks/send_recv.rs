@@ -4,21 +4,19 @@ use crate::kernel::attach::{Hook, attach};
 
 /// A process has sent.
 ///
-/// fexit runs only for TCP, the tracepoint for every protocol; kretprobes come last, because the
-/// kernel has few kretprobe instances and skips other calls.
+/// The tracepoint runs for every protocol, but sees each return; most kernels skip fexit programs of
+/// calls in progress now and then. kretprobes come last, because the kernel has few kretprobe instances.
 pub static SEND: Hook = Hook {
     name: "send",
     attach: &[
+        attach!(Tracepoint { Needed send_tracepoint: sock_send_length; }),
         attach!(Fentry {
             Needed send_fexit: tcp_sendmsg(sk, msg, size);
-            WherePresent sendpage_fexit: tcp_sendpage(sk, page, offset, size, flags);
+            Entry send_fentry: tcp_sendmsg(sk, ..);
         }),
-        attach!(Tracepoint { Needed send_tracepoint: sock_send_length; }),
         attach!(Kprobe {
             Needed send_kretprobe: tcp_sendmsg;
             Needed send_kprobe: tcp_sendmsg(sk, ..);
-            WherePresent sendpage_kretprobe: tcp_sendpage;
-            WherePresent sendpage_kprobe: tcp_sendpage(sk, ..);
         }),
     ],
     required: true,
@@ -28,22 +26,41 @@ pub static SEND: Hook = Hook {
 pub static RECV: Hook = Hook {
     name: "recv",
     attach: &[
+        attach!(Tracepoint { Needed recv_tracepoint: sock_recv_length; }),
         attach!(Fentry {
             Needed recv_fexit_6: tcp_recvmsg(sk, msg, len, nonblock, flags, addr_len)
                 | recv_fexit_5: tcp_recvmsg(sk, msg, len, flags, addr_len)
                 | recv_fexit_4: tcp_recvmsg(sk, msg, len, flags);
-            WherePresent splice_fexit: tcp_splice_read(sock, ppos, pipe, len, flags);
+            Entry recv_fentry: tcp_recvmsg(sk, ..);
         }),
-        attach!(Tracepoint { Needed recv_tracepoint: sock_recv_length; }),
         attach!(Kprobe {
             Needed recv_kretprobe: tcp_recvmsg;
             Needed recv_kprobe_5: tcp_recvmsg(sk, msg, len, nonblock, flags, ..)
                 | recv_kprobe_4: tcp_recvmsg(sk, msg, len, flags, ..);
-            WherePresent splice_kretprobe: tcp_splice_read;
-            WherePresent splice_kprobe: tcp_splice_read(sock, ..);
         }),
     ],
     required: true,
+};
+
+/// Data has moved between a socket and a pipe or file (`splice`, `sendfile`) by functions that the
+/// tracepoints of sends and receives do not see: from a socket, and to one up to 6.4.
+pub static SPLICE: Hook = Hook {
+    name: "splice",
+    attach: &[
+        attach!(Fentry {
+            Needed splice_fexit: tcp_splice_read(sock, ppos, pipe, len, flags);
+            WherePresent sendpage_fexit: tcp_sendpage(sk, page, offset, size, flags);
+            Entry splice_fentry: tcp_splice_read(sock, ..);
+            Entry sendpage_fentry: tcp_sendpage(sk, ..);
+        }),
+        attach!(Kprobe {
+            Needed splice_kretprobe: tcp_splice_read;
+            Needed splice_kprobe: tcp_splice_read(sock, ..);
+            WherePresent sendpage_kretprobe: tcp_sendpage;
+            WherePresent sendpage_kprobe: tcp_sendpage(sk, ..);
+        }),
+    ],
+    required: false,
 };
 
 /// A segment has reached its socket. If IPv6 is a module, `tcp_v6_do_rcv` is not in the kernel's own

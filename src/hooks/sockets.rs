@@ -18,7 +18,7 @@ pub static STATE: Hook = Hook {
 pub static ACCEPT: Hook = Hook {
     name: "accept",
     attach: &[
-        accept::FUNCTION,
+        accept::OWNER,
         attach!(Tracepoint {
             Needed send_tracepoint: sock_send_length;
             Needed recv_tracepoint: sock_recv_length;

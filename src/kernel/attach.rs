@@ -106,6 +106,9 @@ pub enum AttachPoint {
     Needed(&'static [Program]),
     /// A function that some kernels do not have, nor what it does.
     WherePresent(&'static [Program]),
+    /// The beginning of such a function, for the fexit programs above: only where the kernel skips them for
+    /// calls in progress.
+    Entry(&'static [Program]),
 }
 
 /// One attach method of a hook.
@@ -121,7 +124,9 @@ impl Attach {
     /// Every program that some kernel may need.
     pub fn programs(&self) -> impl Iterator<Item = &'static Program> {
         self.parts.iter().flat_map(|part| match part {
-            AttachPoint::Needed(programs) | AttachPoint::WherePresent(programs) => *programs,
+            AttachPoint::Needed(programs)
+            | AttachPoint::WherePresent(programs)
+            | AttachPoint::Entry(programs) => *programs,
         })
     }
 }

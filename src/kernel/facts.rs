@@ -78,7 +78,10 @@ mod marker {
     pub const SEVEN_PARAMETERS: &str = "bpf_map_sum_elem_count";
     /// Counts a new map against `RLIMIT_MEMLOCK`; from 5.11 on memory is the cgroup's affair.
     pub const LOCKED_MEMORY: &str = "bpf_map_charge_init";
-    pub const ALL: [&str; 8] = [
+    /// Skips one fexit program of a trampoline; without it the kernel skips those of all calls in
+    /// progress when any program comes or goes (e21aa341785c). Seen on 7.2.
+    pub const TRAMPOLINE_SKIP: &str = "arch_bpf_trampoline_skip";
+    pub const ALL: [&str; 9] = [
         SOCKET_STORAGE,
         SOCKET_COOKIE,
         SOCKET_FROM_FILE,
@@ -87,6 +90,7 @@ mod marker {
         DROP_SOCKET,
         SEVEN_PARAMETERS,
         LOCKED_MEMORY,
+        TRAMPOLINE_SKIP,
     ];
 }
 
@@ -183,6 +187,12 @@ impl Facts {
     /// Maps and programs count as locked memory, which `RLIMIT_MEMLOCK` limits.
     pub fn counts_locked_memory(&self) -> bool {
         self.functions.contains_key(marker::LOCKED_MEMORY)
+    }
+
+    /// Fexit programs run at the end of each call, even if another program was attached to the function or
+    /// detached from it meanwhile.
+    pub fn fexit_sees_every_return(&self) -> bool {
+        self.functions.contains_key(marker::TRAMPOLINE_SKIP)
     }
 
     /// What kprobes leave out is counted.

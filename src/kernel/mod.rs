@@ -6,9 +6,9 @@
 
 pub mod attach;
 pub mod btf;
+pub mod calls;
 pub mod error;
 pub mod facts;
-pub mod kretprobe;
 pub mod map;
 pub mod netns;
 pub mod plan;

@@ -11,14 +11,20 @@ pub struct Served {
     pub kind: AttachMethod,
     /// In the order to attach them.
     pub programs: Vec<&'static Program>,
+    /// Fentry programs see calls begin, for fexit programs that the kernel may skip.
+    pub paired: bool,
 }
 
 impl Served {
     /// What it attaches to, each once.
-    pub fn places(&self) -> String {
-        let mut targets: Vec<_> = self.programs.iter().map(|program| program.target).collect();
-        targets.dedup();
-        targets.join(", ")
+    pub fn places(&self) -> Vec<&'static str> {
+        let mut targets = Vec::new();
+        for program in &self.programs {
+            if !targets.contains(&program.target) {
+                targets.push(program.target);
+            }
+        }
+        targets
     }
 }
 
@@ -118,6 +124,16 @@ impl Plan {
         self.served().any(|served| served.kind == kind)
     }
 
+    /// Whether fexit programs count only calls whose beginning was seen.
+    pub fn pairs_fexit(&self) -> bool {
+        self.served().any(|served| served.paired)
+    }
+
+    /// Whether programs remember calls in progress.
+    pub fn pairs_calls(&self) -> bool {
+        self.pairs_fexit() || self.uses(AttachMethod::Kprobe)
+    }
+
     /// How a hook is served; `None`: it is not.
     pub fn method_of(&self, hook: &Hook) -> Option<AttachMethod> {
         self.served_by(hook).map(|served| served.kind)
@@ -183,10 +199,7 @@ pub fn choose(hook: &'static Hook, facts: &Facts, forced: Option<AttachMethod>) 
         hook.attach.iter().partition(|method| fits(method.kind, hook, forced));
     for method in fitting {
         match serve(method, facts) {
-            Ok(programs) => {
-                let method = Ok(Served { kind: method.kind, programs });
-                return Choice { hook, method, passed_over };
-            }
+            Ok(served) => return Choice { hook, method: Ok(served), passed_over },
             Err(reason) => passed_over.push((method.kind, reason)),
         }
     }
@@ -219,22 +232,26 @@ fn fits(kind: AttachMethod, hook: &Hook, forced: Option<AttachMethod>) -> bool {
 }
 
 /// The programs of a method that fit this kernel, or why it is unavailable.
-fn serve(method: &Attach, facts: &Facts) -> Result<Vec<&'static Program>, String> {
-    let mut programs = Vec::new();
+fn serve(method: &Attach, facts: &Facts) -> Result<Served, String> {
+    let mut served = Served { kind: method.kind, programs: Vec::new(), paired: false };
     for part in method.parts {
-        match part {
-            AttachPoint::WherePresent(choices)
-                if !choices.iter().any(|one| present(one, facts)) => {}
-            AttachPoint::Needed(choices) | AttachPoint::WherePresent(choices) => {
-                programs.push(fitting(method.kind, choices, facts)?);
+        let (choices, wanted) = match part {
+            AttachPoint::Needed(choices) => (*choices, true),
+            AttachPoint::WherePresent(choices) => (*choices, present(choices, facts)),
+            AttachPoint::Entry(choices) => {
+                (*choices, !facts.fexit_sees_every_return() && present(choices, facts))
             }
+        };
+        if wanted {
+            served.programs.push(fitting(method.kind, choices, facts)?);
+            served.paired |= matches!(part, AttachPoint::Entry(_));
         }
     }
-    Ok(programs)
+    Ok(served)
 }
 
-fn present(program: &Program, facts: &Facts) -> bool {
-    facts.functions.contains_key(program.target)
+fn present(programs: &[Program], facts: &Facts) -> bool {
+    programs.iter().any(|program| facts.functions.contains_key(program.target))
 }
 
 /// The first that fits; else why the last, which is for the newest kernels, does not.

@@ -8,11 +8,11 @@ pub static SYN: Hook = Hook {
     name: "syn",
     attach: &[
         attach!(Fentry {
-            Needed syn_fentry: tcp_conn_request(rsk_ops, af_ops, sk, skb, ..);
+            Needed syn_fexit: tcp_conn_request(rsk_ops, af_ops, sk, skb);
             Needed syn_queued_fentry: inet_csk_reqsk_queue_hash_add;
             WherePresent cookie_v4_fentry: cookie_v4_init_sequence;
             WherePresent cookie_v6_fentry: cookie_v6_init_sequence;
-            Needed syn_fexit: tcp_conn_request(rsk_ops, af_ops, sk, skb);
+            Needed syn_fentry: tcp_conn_request(rsk_ops, af_ops, sk, skb, ..);
         }),
         attach!(Kprobe {
             Needed syn_kretprobe: tcp_conn_request;
@@ -43,6 +43,8 @@ pub static FINAL_ACK: Hook = Hook {
                 | ack_v6_fexit_7: tcp_v6_syn_recv_sock(
                     sk, skb, req, dst, req_unhash, own_req, opt_child_init
                 ) if bpf_map_sum_elem_count;
+            Entry ack_v4_fentry: tcp_v4_syn_recv_sock(sk, skb, req, ..);
+            Entry ack_v6_fentry: tcp_v6_syn_recv_sock(sk, skb, req, ..);
         }),
         attach!(Kprobe {
             Needed ack_v4_kretprobe: tcp_v4_syn_recv_sock;

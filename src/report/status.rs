@@ -33,7 +33,7 @@ record! {
         untracked: Option<u64>,
         /// program runs that the kernel skipped: the larger of its own count and the gaps in socket transitions; null: unknown, before 5.12, with kprobes before 6.7, and on some later kernels for an ordinary user with file capabilities (not on 6.18)
         missed: Option<u64>,
-        /// calls not counted because their kretprobe did not run: a lower bound, part of `missed` if that is known; null without kprobes
+        /// calls not counted because their return was not seen: a lower bound; with kprobes part of `missed` if that is known; null where every return is seen
         unreturned: Option<u64>,
         /// drops of listeners since the start that only the namespaces or only the listeners counted; null if not compared
         unexplained: Option<u64>,
@@ -108,10 +108,14 @@ impl JsonSchema for Attached {
 impl Status {
     /// Everything that makes the output less than the truth: lost, untracked, missed.
     pub fn incomplete(&self) -> u64 {
-        let left_out = self.missed.or(self.unreturned);
-        let lacking = [self.untracked, left_out, self.unexplained];
+        let lacking = [self.untracked, self.left_out(), self.unexplained];
         // In a recording it may be any number.
         lacking.into_iter().flatten().fold(self.lost, u64::saturating_add)
+    }
+
+    /// Program runs that did not happen: a lower bound, since some may be in both counts; `None`: unknown.
+    pub fn left_out(&self) -> Option<u64> {
+        self.missed.max(self.unreturned)
     }
 
     /// What is incomplete and what to do about it, as one line; `None` when nothing is.
@@ -129,8 +133,8 @@ impl Status {
         if let Some(n @ 1..) = self.missed {
             parts.push(format!("the kernel skipped {n} program runs"));
         }
-        if let (None, Some(n @ 1..)) = (self.missed, self.unreturned) {
-            parts.push(format!("at least {n} calls not counted: kretprobe instance limit reached"));
+        if let Some(n @ 1..) = self.unreturned.filter(|_| self.unreturned > self.missed) {
+            parts.push(format!("at least {n} calls not counted: their return was not seen"));
         }
         if let Some(n @ 1..) = self.unexplained {
             parts.push(format!("the kernel counts {n} drops (ListenDrops) that match no listener"));
@@ -192,5 +196,14 @@ mod tests {
         );
         assert!(status.summary().ends_with("20000 lost, 0 filtered, 3 untracked, 120ms of CPU"));
         assert_eq!(status.incomplete(), 20_003);
+        // Another tool came or went while calls were in progress.
+        status.unreturned = Some(7);
+        assert_eq!(status.incomplete(), 20_010);
+        let complaint = status.complaint().unwrap();
+        assert!(complaint.ends_with("at least 7 calls not counted: their return was not seen"));
+        // Kretprobes that the kernel has counted already.
+        status.missed = Some(7);
+        assert_eq!(status.incomplete(), 20_010);
+        assert!(status.complaint().unwrap().ends_with("the kernel skipped 7 program runs"));
     }
 }

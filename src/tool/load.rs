@@ -5,13 +5,12 @@ use anyhow::Result;
 use super::Measurement;
 use crate::cli::MeasureArgs;
 use crate::hooks::maps;
-use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::LoadError;
 use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
 
-/// Threads that may be inside a function between its kprobe and its kretprobe.
+/// Threads that may be inside of paired functions at a time.
 const CALLS: u32 = 32_768;
 
 /// What the programs have to know under a plan, and the sizes of its maps.
@@ -29,8 +28,9 @@ pub fn setup(
     options.use_hash = u32::from(plan.use_hash);
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
     options.task_by_helpers = u32::from(!facts.current_task());
+    options.pair_fexit = u32::from(plan.pairs_fexit());
     setup.size_if(plan.use_hash, maps::TRACKED_HASH, measure.track_max);
-    setup.size_if(plan.uses(AttachMethod::Kprobe), maps::CALLS, CALLS);
+    setup.size_if(plan.pairs_calls(), maps::CALLS, CALLS);
     Ok(setup)
 }
 

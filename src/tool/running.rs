@@ -11,9 +11,8 @@ use super::{Measurement, Spec};
 use crate::cli::Common;
 use crate::clock::{own_cpu_ns, wall_now};
 use crate::hooks::maps;
-use crate::kernel::attach::AttachMethod;
+use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
-use crate::kernel::kretprobe::Calls;
 use crate::kernel::session::Session;
 use crate::report::{Attached, Printer, SinkError, Status, Stop, Ts};
 use crate::wait::{Waiter, Wake};
@@ -100,9 +99,8 @@ impl Running {
         let spec = measurement.spec();
         let mut facts = Facts::read(&spec.wanted())?;
         let session = load(measurement, &mut facts, &common.measure)?;
-        // Not every tool has kprobes that come in pairs.
-        let calls =
-            session.plan().uses(AttachMethod::Kprobe).then(|| session.map(maps::CALLS).ok());
+        // Not every tool has programs that come in pairs.
+        let calls = session.plan().pairs_calls().then(|| session.map(maps::CALLS).ok());
         let now = Instant::now();
         let mut running = Self {
             calls: calls.flatten().map(Calls::new),
@@ -142,7 +140,7 @@ impl Running {
     fn explain(&mut self) -> Result<()> {
         for choice in &self.session.plan().choices {
             let how = match &choice.method {
-                Ok(served) => format!("{} {}", served.kind, served.places()),
+                Ok(served) => format!("{} {}", served.kind, served.places().join(", ")),
                 Err(reason) => format!("off: {reason}"),
             };
             let (tool, hook) = (self.spec.name, choice.hook.name);
@@ -247,7 +245,8 @@ impl Running {
                 Some(counted) => Some(counted.max(unseen)),
                 None => (unseen > 0).then_some(unseen),
             },
-            unreturned: self.calls.is_some().then_some(unreturned + self.unreturned),
+            unreturned: (self.session.plan().pairs_calls() || unreturned > 0)
+                .then_some(unreturned + self.unreturned),
             cpu_ns: Some(own_cpu_ns()),
             last,
             untracked_means: self.spec.untracked_means,

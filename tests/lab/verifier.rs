@@ -56,6 +56,7 @@ fn options(facts: &Facts, use_hash: bool) -> Told {
         nr_cpus: 1,
         want_cgroup: 1,
         may_copy: 1,
+        pair_fexit: 1,
         ..Options::default()
     };
     by.configure(&mut options);

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+mod calls;
 mod check;
 mod count;
 mod dash;
@@ -42,6 +43,7 @@ const TESTS: &[Group] = &[
     ("states", states::TESTS),
     ("timewait", timewait::TESTS),
     ("count", count::TESTS),
+    ("calls", calls::TESTS),
     ("latency", latency::TESTS),
     ("latency_sums", latency_sums::TESTS),
     ("dash", dash::TESTS),

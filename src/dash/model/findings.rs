@@ -55,7 +55,7 @@ fn losses(model: &Model, found: &mut Vec<Finding>) {
         let parts = [
             (status.lost, "lost"),
             (status.untracked.unwrap_or(0), "untracked"),
-            (status.missed.or(status.unreturned).unwrap_or(0), "missed"),
+            (status.left_out().unwrap_or(0), "missed"),
         ];
         let parts: Vec<_> = parts
             .iter()

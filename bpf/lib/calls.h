@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Arguments of a kernel function, saved by its kprobe for its kretprobe, which sees the result
- * alone.
+ * Calls of kernel functions in progress, from their beginning to their return.
  *
- * The kernel follows few calls at once (kretprobe's maxactive: on old kernels as few as there
- * are CPUs), and a thread that waits in recv() takes one. A return that was not seen shows when
- * its thread calls again, and is counted.
+ * A kretprobe sees the result alone, so its kprobe saves the arguments. And a return can go unseen,
+ * which shows when its thread calls again, and is counted:
+ * - The kernel follows few calls at once by kretprobes (maxactive: on old kernels as few as there
+ * are CPUs), and a thread that waits in recv() takes one.
+ * - Many kernels skip the fexit programs of all calls in progress when any program is attached to
+ * the same function or detached from it (bpf_tramp_image_put; e21aa341785c).
  */
 #pragma once
 
 #include "lib/bpf.h"
+#include "lib/options.h"
 #include "lib/stats.h"
 
 struct call {
@@ -50,4 +53,12 @@ static __always_inline bool call_end(struct call *call)
 	*call = *begun;
 	bpf_map_delete_elem(&calls, &thread);
 	return true;
+}
+
+/* For fexit programs, which see the arguments too: whether this return is to be counted. */
+static __always_inline bool call_returns(void)
+{
+	struct call call;
+
+	return !options.pair_fexit || call_end(&call);
 }

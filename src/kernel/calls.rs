@@ -1,4 +1,4 @@
-//! Calls whose kretprobe did not run and that the programs themselves cannot notice.
+//! Calls whose return was not seen and that the programs themselves cannot notice.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use super::map::Map;
 /// Inode of the first pid namespace (`PROC_PID_INIT_INO`), whose numbers BPF programs see.
 const INIT_PID_NS: u64 = 0xEFFF_FFFC;
 
-/// The calls that have begun, by thread, as `bpf/lib/kretprobe_args.h` keeps them.
+/// The calls that have begun, by thread, as `bpf/lib/calls.h` keeps them.
 #[derive(Debug)]
 pub struct Calls {
     map: Map,
