@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::net::sockopt;
 use serde_json::Value;
 
 use crate::Test;
@@ -17,6 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("filters_judge_what_became_of_it", filters),
     ("older_ones_have_an_age_but_no_owner", older),
     ("an_orphan_waits_for_the_fin_of_its_peer", orphan),
+    ("an_orphan_that_is_reset_has_its_time_or_none", orphan_reset),
     ("a_new_connection_takes_the_place_of_the_old", reused),
     ("thousands_while_looks_are_under_way", churn),
 ];
@@ -213,6 +216,31 @@ fn older() -> Result<()> {
 const TICK: Duration = Duration::from_millis(10);
 
 /// The process closes and its peer does not.
+/// Where programs do not see timewait sockets, this one is gone before the next poll.
+fn orphan_reset() -> Result<()> {
+    let netns = Netns::new("orphan-reset")?;
+    let listener = netns.within(|| Ok(TcpListener::bind("127.0.0.1:0")?))?;
+    let address = listener.local_addr()?;
+    let flags = format!("-i 2 --netns {} --rport {}", netns.path(), address.port());
+    let tool = Tool::start_in(&netns, "tcpstates", &flags)?;
+    let client = netns.within(|| Ok(TcpStream::connect(address)?))?;
+    let (server, _) = listener.accept()?;
+    drop(client);
+    wait_for(&tool, "\"new\":\"FIN_WAIT2\"", 1)?;
+    let waited = Duration::from_millis(50);
+    thread::sleep(waited);
+    sockopt::set_socket_linger(&server, Some(Duration::ZERO))?;
+    drop(server);
+    wait_for(&tool, "\"old\":\"FIN_WAIT2\"", 1)?;
+    let ended = tool.finish()?;
+    let found = ended.of_kind("state")?;
+    let line = found.iter().find(|line| line["old"] == "FIN_WAIT2").context("no such line")?;
+    let time = line["duration_ns"].as_u64().map(Duration::from_nanos);
+    ensure!(time.is_none_or(|time| time >= waited), "{time:?} instead of {waited:?}: {line}");
+    ensure!(line["new"] == "CLOSE", "{line}");
+    ended.complete()
+}
+
 fn orphan() -> Result<()> {
     let netns = Netns::new("orphan")?;
     let listener = netns.within(|| Ok(TcpListener::bind("127.0.0.1:0")?))?;

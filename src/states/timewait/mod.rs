@@ -22,7 +22,7 @@ use std::mem;
 use crate::tcp_state::TcpState::{FinWait2, TimeWait};
 use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
 
-use netns::{NamespaceState, Pending, TimeWaitSocket, began, reopened, stamp};
+use netns::{NamespaceState, Pending, TimeWaitSocket, began, reopened, stamp, unpolled};
 
 pub use filter::TimeWaitFilter;
 pub use poller::Poller;
@@ -179,7 +179,7 @@ impl TimeWaits {
         let Some(space) = self.namespaces.remove(&netns) else { return };
         self.size -= space.pending.len() + space.known.len();
         for pending in space.pending.into_values().filter(|pending| pending.counted) {
-            self.show(pending.event, false, true);
+            self.show(unpolled(&pending.event), false, true);
         }
     }
 
@@ -195,7 +195,7 @@ impl TimeWaits {
     fn hold(&mut self, event: &StateEvent) {
         self.supersede(event, began(event));
         if self.is_full() {
-            return self.show(*event, false, true);
+            return self.show(unpolled(event), false, true);
         }
         let space = self.namespaces.entry(event.flow.netns).or_default();
         let pending = Pending { event: *event, counted: true, after: space.poll, seen: 0 };

@@ -68,7 +68,7 @@ impl Pending {
 
     /// The change to `CLOSE`. What a poll saw in `FIN_WAIT2` stayed there until `now`.
     pub fn closes(&self, now: u64) -> StateEvent {
-        if self.seen == 0 { self.event } else { self.until(now) }
+        if self.seen == 0 { unpolled(&self.event) } else { self.until(now) }
     }
 
     /// The old state lasted longer than the full socket.
@@ -124,6 +124,15 @@ impl TimeWaitSocket {
 pub fn stamp(entry: &SockEntry) -> Option<u64> {
     let known = entry.age != DURATION_UNKNOWN;
     known.then(|| (entry.ktime - entry.ktime % STAMP).saturating_sub(entry.age))
+}
+
+/// A close of which no poll knows more. An orphan may have stayed in `FIN_WAIT2` as a timewait socket
+/// between two polls: how long is unknown.
+pub fn unpolled(event: &StateEvent) -> StateEvent {
+    if event.old_state == FinWait2.number() {
+        return StateEvent { duration: DURATION_UNKNOWN, ..*event };
+    }
+    *event
 }
 
 /// When the old state began, or at the latest.

@@ -88,7 +88,7 @@ fn found_sockets_enter_time_wait_and_others_close() {
     let found = poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     let expected = [
         (5.0, 1, FinWait2, TimeWait, Some(5), true),
-        (5.000_000_001, 2, FinWait2, Close, Some(5), false),
+        (5.000_000_001, 2, FinWait2, Close, None, false),
     ];
     assert_eq!(found, expected);
     assert_eq!(waits.adjustments(), Adjustments::default());
@@ -220,7 +220,7 @@ fn a_second_close_resolves_the_first() {
     let mut waits = polling(ALL);
     waits.take(&closing(at(5), 1));
     waits.take(&closing(at(5) + 500 * MS, 1));
-    assert_eq!(shown(&mut waits), [(5.0, 1, FinWait2, Close, Some(5), false)]);
+    assert_eq!(shown(&mut waits), [(5.0, 1, FinWait2, Close, None, false)]);
     let found = poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5) + 500 * MS)]);
     assert_eq!(found, [(5.5, 1, FinWait2, TimeWait, Some(5), true)]);
     waits.take(&closing(at(6) + 500 * MS, 1));
@@ -276,7 +276,7 @@ fn in_a_removed_namespace_lines_show_close() {
     waits.take(&closing(at(6), 2));
     waits.begin_look(NETNS);
     waits.skip_namespace(NETNS);
-    assert_eq!(shown(&mut waits), [(6.0, 2, FinWait2, Close, Some(5), false)]);
+    assert_eq!(shown(&mut waits), [(6.0, 2, FinWait2, Close, None, false)]);
     assert!(waits.namespaces().is_empty());
     assert_eq!((waits.size, waits.adjustments()), (0, Adjustments::default()));
 }
@@ -288,7 +288,7 @@ fn a_full_table_shows_close_and_counts_untracked() {
     for lport in 1..=3 {
         waits.take(&closing(at(5), lport));
     }
-    assert_eq!(shown(&mut waits), [(5.0, 3, FinWait2, Close, Some(5), false)]);
+    assert_eq!(shown(&mut waits), [(5.0, 3, FinWait2, Close, None, false)]);
     assert_eq!(waits.adjustments(), Adjustments { untracked: 1, ..Adjustments::default() });
     poll(&mut waits, at(6), &[entry(at(6), 1, TimeWait, at(5))]);
     assert_eq!(waits.size, 1);
