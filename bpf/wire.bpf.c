@@ -35,6 +35,7 @@ enum limits limits;
 enum hist_limits hist_limits;
 enum latency_limits latency_limits;
 enum state_flags state_flags;
+enum count_flags count_flags;
 enum listener_flags listener_flags;
 enum family_flags family_flags;
 enum end_cause end_cause;

@@ -156,16 +156,21 @@ struct group_key {
 	__u32 reserved;
 };
 
+enum count_flags {
+	COUNT_GONE = 1,	 /* the connection's socket is destroyed: nothing follows */
+	COUNT_ENDED = 2, /* the connection has ended, its process may still call */
+};
+
 struct count_value {
 	__u64 tx_calls; /* sends that succeeded ... */
 	__u64 tx_bytes; /* ... and bytes that TCP took */
 	__u64 rx_calls; /* receives that returned data ... */
 	__u64 rx_bytes; /* ... and how much */
 	__u64 segs_in;	/* segments that reached an established socket */
-	__u64 errors;	/* failed sends and receives, EAGAIN included */
-	__u64 eagain;
-	__u32 pid;    /* the last owner this CPU saw */
-	__u32 closed; /* the connection has ended */
+	__u64 errors;	/* sends and receives that failed, but for EAGAIN ... */
+	__u64 eagain;	/* ... of which there were so many */
+	__u32 pid;	/* the last owner this CPU saw */
+	__u32 flags;	/* enum count_flags */
 	__u8 comm[COMM_LEN];
 };
 
@@ -264,9 +269,10 @@ enum listen_cause {
 	CAUSE_SYN,	  /* SYN queue full, SYN dropped */
 	CAUSE_COOKIE,	  /* SYN queue full, cookie sent: nothing is lost yet */
 	CAUSE_RETRANS,	  /* a SYN-ACK was retransmitted: used only for its client */
+	CAUSE_CLOSED,	  /* the listener closed before accept() */
 };
 
-#define NR_CAUSES (CAUSE_RETRANS + 1)
+#define NR_CAUSES (CAUSE_CLOSED + 1)
 
 enum listener_flags {
 	LISTENER_V6ONLY = 1,	/* an IPv6 listener that takes no IPv4 connections */
@@ -283,6 +289,7 @@ struct listener {
 	__u64 dropped[NR_CAUSES]; /* by enum listen_cause, as programs saw the kernel decide */
 	__u64 discarded;	  /* segments that sk_drops counts, and nothing else */
 	__u64 established;	  /* children whose handshake was done */
+	__u64 ended;		  /* CLOCK_MONOTONIC ns when it closed; 0 */
 	__u64 accepted;		  /* children that accept() returned */
 	__u32 drops_before;	  /* sk_drops when it was found ... */
 	__u32 drops;		  /* ... and when last read */

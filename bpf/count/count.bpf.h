@@ -83,8 +83,9 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 				   owner->flags & OWNER_INHERITED))
 			owner_settle(owner, st);
 	}
+	/* a socket that was reset may still be used, without its port */
 	if (reads_flow(count_options.by))
-		flow_read(&flow, &sk->__sk_common, how);
+		flow_read_closing(&flow, sk, how);
 	if ((owner_filtered() && !(owner->flags & OWNER_MATCHES)) || !flow_matches(&flow)) {
 		st->filtered++;
 		return NULL;
@@ -94,9 +95,10 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 
 static __always_inline void count_error(struct count_value *value, int ret)
 {
-	value->errors++;
 	if (ret == -EAGAIN)
 		value->eagain++;
+	else
+		value->errors++;
 }
 
 static __always_inline void count_on_send(struct sock *sk, int ret, enum access how)
@@ -144,6 +146,37 @@ static __always_inline void count_on_segment(struct sock *sk, enum access how)
 		value->segs_in++;
 }
 
+/* Marks the counters of a connection (COUNT_GONE, COUNT_ENDED) for user space, which removes them.
+ */
+static __always_inline void mark_counters(struct sock *sk, enum count_flags flag, enum access how)
+{
+	struct group_key key = {};
+	struct count_value *value;
+
+	flow_read_closing(&key.flow, sk, how);
+	value = bpf_map_lookup_elem(&counts, &key);
+	if (value)
+		value->flags |= flag;
+}
+
+/*
+ * A reset, a timeout or a disconnect ends a connection, and not the socket, which may lose its
+ * addresses before it is destroyed: also in a close() with SO_LINGER 0, which has shut both
+ * directions.
+ */
+static __always_inline void count_on_end(struct sock *sk, int old_state, int new_state,
+					 enum access how)
+{
+	bool closed;
+
+	if (count_options.by != BY_CONNECTION || new_state != TCP_CLOSE)
+		return;
+	closed = READ(how, sk, sk_shutdown) == SHUTDOWN_MASK;
+	if (closed && old_state != TCP_ESTABLISHED && old_state != TCP_CLOSE_WAIT)
+		return;
+	mark_counters(sk, closed ? COUNT_GONE : COUNT_ENDED, how);
+}
+
 /* At connect() and listen() the owner is known before the first segment comes. */
 static __always_inline void count_on_transition(struct sock *sk, int old_state, int new_state,
 						enum access how)
@@ -156,20 +189,13 @@ static __always_inline void count_on_transition(struct sock *sk, int old_state, 
 	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
 	if (track)
 		owner_on_transition(track, sk, old_state, new_state, st, how);
+	count_on_end(sk, old_state, new_state, how);
 }
 
-/* Marks the counters of an ended connection: user space removes them. */
 static __always_inline void count_on_destroy(struct sock *sk, enum access how)
 {
-	struct group_key key = {};
-	struct count_value *value;
-
 	if (options.use_hash)
 		untrack(sk);
-	if (count_options.by != BY_CONNECTION)
-		return;
-	flow_read_closing(&key.flow, sk, how);
-	value = bpf_map_lookup_elem(&counts, &key);
-	if (value)
-		value->closed = 1;
+	if (count_options.by == BY_CONNECTION)
+		mark_counters(sk, COUNT_GONE, how);
 }

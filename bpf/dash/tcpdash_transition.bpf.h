@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "count/count.bpf.h"
 #include "latency/transition.bpf.h"
 #include "listen/listen.bpf.h"
 #include "states/states.bpf.h"
@@ -20,6 +21,18 @@ static __noinline int states_btf_ptr(struct sock *sk, int old_state, int new_sta
 static __noinline int states_probe_read(struct sock *sk, int old_state, int new_state)
 {
 	states_on_transition(sk, old_state, new_state, PROBE_READ);
+	return 0;
+}
+
+static __noinline int count_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	count_on_end(sk, old_state, new_state, BTF_PTR);
+	return 0;
+}
+
+static __noinline int count_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	count_on_end(sk, old_state, new_state, PROBE_READ);
 	return 0;
 }
 
@@ -80,6 +93,7 @@ static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_s
 	listen_btf_ptr(sk, old_state, new_state);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
+	count_btf_ptr(sk, old_state, new_state);
 	accept_wait_btf_ptr(sk, old_state, new_state);
 	latency_btf_ptr(sk, old_state, new_state);
 }
@@ -93,6 +107,7 @@ static __always_inline void all_on_transition_probe_read(struct sock *sk, int ol
 	listen_probe_read(sk, old_state, new_state);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
+	count_probe_read(sk, old_state, new_state);
 	accept_wait_probe_read(sk, old_state, new_state);
 	latency_probe_read(sk, old_state, new_state);
 }

@@ -8,6 +8,8 @@
 #define AF_INET	 2
 #define AF_INET6 10
 
+#define SHUTDOWN_MASK 3
+
 static __always_inline bool is_tcp(const struct sock *sk, enum access how)
 {
 	__u16 family = READ(how, sk, __sk_common.skc_family);

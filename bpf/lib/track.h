@@ -5,8 +5,6 @@
 #include "lib/owner.h"
 #include "lib/sock.h"
 
-#define SHUTDOWN_MASK 3
-
 /* Freed with the socket; BPF_F_CLONE copies a listener's to its children. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

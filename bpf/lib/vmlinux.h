@@ -5,7 +5,8 @@
  * nesting do. A field that some supported kernel lacks is read behind
  * bpf_core_field_exists() in compat.h.
  */
-#ifndef __VMLINUX_H__ /* bpf_tracing.h knows it by this name, and then the kernel's names of registers */
+#ifndef __VMLINUX_H__ /* bpf_tracing.h knows it by this name, and then the kernel's names of       \
+			 registers */
 #define __VMLINUX_H__
 
 typedef unsigned char __u8;
@@ -193,11 +194,14 @@ struct sock_common {
 	atomic64_t skc_cookie;
 };
 
+struct socket;
+
 struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	int sk_err;
+	struct socket *sk_socket;
 	atomic_t sk_drops;
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;

@@ -4,6 +4,7 @@
 
 #include "listen/options.h"
 #include "lib/ring.h"
+#include "listen/closed.bpf.h"
 #include "listen/listener_map.bpf.h"
 
 #define ETH_P_IP 0x0800
@@ -198,6 +199,8 @@ static __always_inline void listener_end(struct sock *sk, struct stats *st, enum
 	l->flags |= LISTENER_GONE;
 	if (listener_matches(l, &l->flow))
 		l->flags |= LISTENER_MATCHES;
+	l->ended = bpf_ktime_get_ns();
+	closing_begins(sk, l);
 	st->attempted++;
 	last = bpf_ringbuf_reserve(&events, sizeof(*last), 0);
 	if (last) {
@@ -217,10 +220,11 @@ static __always_inline void listen_on_transition(struct sock *sk, int old_state,
 	bool begins = new_state == TCP_LISTEN;
 	bool ends = old_state == TCP_LISTEN && new_state == TCP_CLOSE;
 	bool child_done = old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED;
+	bool unaccepted = is_unaccepted(sk, old_state, new_state, how);
 	struct listener *l;
 	struct stats *st;
 
-	if ((!begins && !ends && !child_done) || !is_tcp(sk, how))
+	if ((!begins && !ends && !child_done && !unaccepted) || !is_tcp(sk, how))
 		return;
 	st = stats_here();
 	if (!st)
@@ -231,6 +235,8 @@ static __always_inline void listen_on_transition(struct sock *sk, int old_state,
 			owner_settle(&l->owner, st);
 	} else if (ends) {
 		listener_end(sk, st, how);
+	} else if (unaccepted) {
+		closing_resets(sk, st, how);
 	} else {
 		listener_established(sk);
 	}

@@ -4,10 +4,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::{CountSums, Counter};
-use crate::wire::{GroupKey, Record as _};
+use crate::wire::{COUNT_ENDED, COUNT_GONE, GroupKey, Record as _};
 
 /// How long a key must have been idle before it may lose its place in a crowded map, in ns.
 const IDLE_NS: u64 = 10_000_000_000;
+/// The same for one whose connection has ended: its process may call on the socket, and get errors.
+const ENDED_IDLE_NS: u64 = 1_000_000_000;
 /// Keys that a cumulative count keeps after they leave the map.
 const MAX_REMEMBERED: usize = 65_536;
 
@@ -69,15 +71,16 @@ impl Counts {
         }
     }
 
-    /// Whether a key may be taken out of the map: its connection has ended, or the map is
-    /// `crowded` and the key has long been idle at the monotonic time `now` (ns).
+    /// Whether a key may be taken out of the map: its socket is gone, or it has been idle at the
+    /// monotonic time `now` (ns) and its connection has ended or the map is `crowded`.
     pub fn expendable(&self, counter: &Counter, crowded: bool, now: u64) -> bool {
-        let idle = || {
+        let idle = |ns| {
             self.past.get(&id_of(&counter.key)).is_some_and(|past| {
-                past.last == counter.sums && now.saturating_sub(past.active) >= IDLE_NS
+                past.last == counter.sums && now.saturating_sub(past.active) >= ns
             })
         };
-        counter.closed || (crowded && idle())
+        let is = |flag| counter.flags & flag != 0;
+        is(COUNT_GONE) || (is(COUNT_ENDED) && idle(ENDED_IDLE_NS)) || (crowded && idle(IDLE_NS))
     }
 
     /// The interval that ends at the monotonic time `now` (ns), from everything that the map
@@ -157,7 +160,7 @@ mod tests {
             sums: CountSums { tx_bytes, ..CountSums::default() },
             pid,
             comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
-            closed: false,
+            flags: 0,
             gone: false,
         }
     }
@@ -196,7 +199,7 @@ mod tests {
     fn a_returning_key_starts_at_zero() {
         for (cumulative, expected) in [(false, 3), (true, 103)] {
             let mut counts = Counts::new(cumulative);
-            let gone = Counter { closed: true, gone: true, ..counter(1, 100) };
+            let gone = Counter { flags: COUNT_GONE, gone: true, ..counter(1, 100) };
             assert!(counts.expendable(&gone, false, 0));
             assert_eq!(bytes(&counts.interval(vec![gone], other(0), 1)), [(1, 100)]);
             let back = counts.interval(vec![counter(1, 3)], other(0), 2);
@@ -212,5 +215,16 @@ mod tests {
         assert!(!counts.expendable(&counter(1, 100), true, IDLE_NS - 1));
         assert!(counts.expendable(&counter(1, 100), true, IDLE_NS));
         assert!(!counts.expendable(&counter(1, 101), true, IDLE_NS), "it has just grown");
+    }
+
+    #[test]
+    fn an_ended_connection_is_removed_when_its_process_calls_no_more() {
+        let mut counts = Counts::new(false);
+        let ended = |tx_bytes| Counter { flags: COUNT_ENDED, ..counter(1, tx_bytes) };
+        assert!(!counts.expendable(&ended(100), false, ENDED_IDLE_NS), "not read before");
+        counts.interval(vec![ended(100)], other(0), 0);
+        assert!(!counts.expendable(&ended(100), false, ENDED_IDLE_NS - 1));
+        assert!(counts.expendable(&ended(100), false, ENDED_IDLE_NS));
+        assert!(!counts.expendable(&ended(101), false, ENDED_IDLE_NS), "its process has called");
     }
 }

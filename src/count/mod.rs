@@ -44,9 +44,9 @@ pub struct CountSums {
     pub rx_bytes: u64,
     /// Segments in.
     pub segs_in: u64,
-    /// Failed calls, EAGAIN included.
+    /// Failed calls, EAGAIN left out.
     pub errors: u64,
-    /// Of these, EAGAIN.
+    /// Calls that had to wait or would have had to: EAGAIN.
     pub eagain: u64,
 }
 
@@ -111,8 +111,8 @@ pub struct Counter {
     pub pid: u32,
     /// Its name.
     pub comm: [u8; COMM_LEN],
-    /// The connection has ended: nothing follows.
-    pub closed: bool,
+    /// What is known of the connection's end: `COUNT_GONE`, `COUNT_ENDED`.
+    pub flags: u32,
     /// The key has been taken out of the map with these sums.
     pub gone: bool,
 }
@@ -125,12 +125,12 @@ impl Counter {
             sums: CountSums::default(),
             pid: 0,
             comm: [0; COMM_LEN],
-            closed: false,
+            flags: 0,
             gone: false,
         };
         for value in cpus.into_iter().filter_map(CountValue::read) {
             counter.sums = counter.sums.plus(CountSums::of(&value));
-            counter.closed |= value.closed != 0;
+            counter.flags |= value.flags;
             // CPUs that never saw the key have no name for it.
             if value.pid != 0 {
                 counter.pid = value.pid;

@@ -41,9 +41,9 @@ record! {
         rx_bytes,
         /// segments that reached established sockets, after GRO
         segs_in: u64,
-        /// sends and receives that failed, `EAGAIN` included
+        /// sends and receives that failed, without `EAGAIN`
         errors: u64,
-        /// of these, `EAGAIN`
+        /// sends and receives that returned `EAGAIN`
         eagain: u64,
         remote_net,
     }
@@ -107,5 +107,5 @@ table! { "count" Count {
     right rx_bytes, heading::RECVD, 9, |r| Cell::bytes_per_sec(r.rx_bytes);
     right segs_in, "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in);
     right errors, "ERRORS/s", 8, |r| Cell::PerSec(r.errors);
-    hidden eagain, |r| Cell::Count(r.eagain);
+    right eagain, "EAGAIN/s", 8, |r| Cell::PerSec(r.eagain);
 } }

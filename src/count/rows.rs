@@ -96,7 +96,7 @@ mod tests {
             sums,
             pid,
             comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
-            closed: false,
+            flags: 0,
             gone: false,
         };
         (counter, sums)

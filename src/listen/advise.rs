@@ -22,7 +22,7 @@ struct Overflow {
 /// Advice for a listener that lost something in an interval of `interval_ns`; else `None`.
 pub fn advise(ts: i64, interval_ns: u64, one: &ListenerInterval) -> Option<Advice> {
     let drops = one.numbers.drops;
-    let some = [drops.accept, drops.syn, drops.cookies, drops.total];
+    let some = [drops.accept, drops.syn, drops.cookies, drops.lost()];
     if some.iter().all(|count| count.unwrap_or(0) == 0) {
         return None;
     }
@@ -110,6 +110,14 @@ impl Overflow {
         );
         if drops.accept.is_none() {
             text.push_str("  cause unknown: this kernel does not expose it\n");
+        }
+        if let Some(closed @ 1..) = drops.closed {
+            let _ = writeln!(
+                text,
+                "  {closed} were reset because the listener closed before accept(): accept them \
+                 first, or let another listener of the port take them (SO_REUSEPORT and \
+                 net.ipv4.tcp_migrate_req = 1)"
+            );
         }
         self.accept_queue(one, interval_ns, &mut text);
         self.syn_queue(one, drops, &mut text);

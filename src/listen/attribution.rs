@@ -46,6 +46,9 @@ pub struct Coverage {
     pub discards: bool,
     /// Programs see `accept()` return.
     pub accepts: bool,
+    /// And it is the function: also for `io_uring` and MPTCP, which return from no system call that
+    /// takes the listener.
+    pub all_accepts: bool,
     /// Programs see each child as it is queued.
     pub children: bool,
 }
@@ -55,11 +58,13 @@ impl Coverage {
     pub fn of(plan: &Plan, may_copy: bool) -> Self {
         let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
         let ack = plan.method_of(&FINAL_ACK);
+        let accept = plan.method_of(&ACCEPT_RETURN);
         Self {
             syn: functions.contains(&plan.method_of(&SYN)),
             ack: functions.contains(&ack),
             discards: ack == Some(AttachMethod::Tracepoint),
-            accepts: plan.method_of(&ACCEPT_RETURN).is_some(),
+            accepts: accept.is_some(),
+            all_accepts: functions.contains(&accept),
             children: plan.method_of(&CHILD).is_some() || (may_copy && !plan.use_hash),
         }
     }
@@ -85,6 +90,8 @@ pub struct Drops {
     pub total: Option<u64>,
     /// Segments that `sk_drops` counts beyond that: no connection was lost with them.
     pub discards: Option<u64>,
+    /// Connections in the accept queue that were reset as the listener closed; not in `total`.
+    pub closed: Option<u64>,
 }
 
 impl Drops {
@@ -98,7 +105,13 @@ impl Drops {
         other: Some(0),
         total: Some(0),
         discards: Some(0),
+        closed: Some(0),
     };
+
+    /// All connections lost.
+    pub fn lost(&self) -> Option<u64> {
+        add(self.total, self.closed)
+    }
 
     /// Of two listeners together.
     #[must_use]
@@ -112,17 +125,19 @@ impl Drops {
             other: add(self.other, other.other),
             total: add(self.total, other.total),
             discards: add(self.discards, other.discards),
+            closed: add(self.closed, other.closed),
         }
     }
 
     /// The causes in words, each with how many; the first is the sum of the two that follow.
-    pub fn causes(&self) -> [(&'static str, Option<u64>); 5] {
+    pub fn causes(&self) -> [(&'static str, Option<u64>); 6] {
         [
             ("accept queue full", self.accept),
             ("accept queue full at the SYN", self.accept_syn),
             ("accept queue full at the final ACK", self.accept_ack),
             ("SYN queue full", self.syn),
             ("other causes", self.other),
+            ("listener closed before accept()", self.closed),
         ]
     }
 
@@ -143,6 +158,15 @@ pub fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 /// Splits up what the listeners of one namespace have dropped. `mib` is what the namespace counted
 /// in the same time; `None` where it cannot be read, or has moved while we read.
 pub fn split(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage) -> Vec<Drops> {
+    let mut drops = split_counted(ones, mib, coverage);
+    for (loss, one) in drops.iter_mut().zip(ones) {
+        loss.closed = Some(one.dropped[Cause::Closed as usize]);
+    }
+    drops
+}
+
+/// Those that the kernel's counters have too.
+fn split_counted(ones: &[Counted], mib: Option<&ListenCounters>, coverage: Coverage) -> Vec<Drops> {
     if coverage.syn && coverage.ack {
         return ones.iter().map(by_programs).collect();
     }
@@ -187,6 +211,7 @@ fn by_programs(one: &Counted) -> Drops {
         other: Some(of(Cause::Other)),
         total: Some(total),
         discards: Some(one.sk_drops.saturating_sub(total)),
+        closed: None,
     }
 }
 

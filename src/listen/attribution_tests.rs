@@ -1,7 +1,13 @@
 use super::*;
 
-const SAMPLING: Coverage =
-    Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
+const SAMPLING: Coverage = Coverage {
+    syn: false,
+    ack: false,
+    discards: true,
+    accepts: false,
+    all_accepts: false,
+    children: true,
+};
 
 /// A listener with this `sk_drops`, discards and dropped ACKs.
 fn one(sk_drops: u64, discarded: u64, acks: u64) -> Counted {
@@ -71,7 +77,7 @@ fn without_counters_or_discards_most_causes_are_unknown() {
 fn programs_that_see_each_decision_need_no_counters() {
     let coverage = Coverage { syn: true, ack: true, discards: false, ..SAMPLING };
     let mut counted = Counted { sk_drops: 20, ..Counted::default() };
-    counted.dropped = [1, 2, 3, 4, 5, 6];
+    counted.dropped = [1, 2, 3, 4, 5, 6, 0];
     let drops = split(&[counted], None, coverage);
     assert_eq!(causes(&drops[0]), [Some(2), Some(3), Some(4), Some(1), Some(10)]);
     assert_eq!((drops[0].cookies, drops[0].discards), (Some(5), Some(10)));

@@ -1,5 +1,6 @@
 //! Drops by client address.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -43,6 +44,7 @@ impl Clients {
             drops_syn: dropped[Cause::Syn as usize],
             cookies: dropped[Cause::Cookie as usize],
             drops_other: dropped[Cause::Other as usize],
+            drops_closed: dropped[Cause::Closed as usize],
             synack_retrans: dropped[Cause::Retrans as usize],
             interval_ns: Some(interval_ns),
         };
@@ -55,12 +57,18 @@ impl Clients {
             })
             .collect();
         rows.sort_by_key(|row| {
-            (std::cmp::Reverse(row.drops_total), std::cmp::Reverse(row.synack_retrans), row.raddr)
+            (
+                Reverse(row.drops_total),
+                Reverse(row.drops_closed),
+                Reverse(row.synack_retrans),
+                row.raddr,
+            )
         });
         let other = std::mem::take(&mut self.other);
         let rest =
             drops.total.map_or(0, |total| total.saturating_sub(sum(&reported))) + sum(&other);
-        if rest > 0 {
+        let closed = other[Cause::Closed as usize];
+        if rest > 0 || closed > 0 {
             let mut dropped = [None; Cause::COUNT];
             let known = [
                 (Cause::Other, drops.other),
@@ -68,6 +76,7 @@ impl Clients {
                 (Cause::AcceptAck, drops.accept_ack),
                 (Cause::Syn, drops.syn),
                 (Cause::Cookie, drops.cookies),
+                (Cause::Closed, drops.closed),
             ];
             for (cause, all) in known {
                 let (reported, other) = (reported[cause as usize], other[cause as usize]);
@@ -79,7 +88,7 @@ impl Clients {
     }
 }
 
-/// Cookies and retransmitted SYN-ACKs are not drops.
+/// Cookies and retransmitted SYN-ACKs are not drops, and what a close resets the kernel does not count.
 fn sum(dropped: &[u64; Cause::COUNT]) -> u64 {
     [Cause::Other, Cause::AcceptSyn, Cause::AcceptAck, Cause::Syn]
         .map(|cause| dropped[cause as usize])

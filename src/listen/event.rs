@@ -19,6 +19,7 @@ fn cause(number: u32) -> Option<Cause> {
         ListenCause::AcceptAck => Some(Cause::AcceptQueueAck),
         ListenCause::Syn => Some(Cause::SynQueue),
         ListenCause::Cookie => Some(Cause::Cookie),
+        ListenCause::Closed => Some(Cause::ListenerClosed),
         ListenCause::Retrans => None,
     }
 }

@@ -104,6 +104,7 @@ fn record(
         drops_syn: drops.syn,
         cookies: drops.cookies,
         drops_other: drops.other,
+        drops_closed: drops.closed,
         drops_total: drops.total,
         discards: drops.discards,
         synack_retrans: numbers.synack_retrans,

@@ -14,6 +14,7 @@ mod group;
 pub mod hooks;
 mod model;
 mod monitor;
+mod moved;
 mod netns;
 mod nstat;
 mod reconcile;

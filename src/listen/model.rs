@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::attribution::{Counted, add};
+use super::moved::{Moved, moved};
 use super::reconcile::{Reading, Reconciliation};
 use super::{Coverage, Drops, ListenerId, Sysctls, split};
 use crate::hist::{Histogram, SUBS};
@@ -63,6 +64,8 @@ pub struct ListenInterval {
 struct Past {
     last: Listener,
     accepts: u64,
+    /// Connections taken over from closed listeners.
+    moved: u64,
 }
 
 /// All listeners.
@@ -86,7 +89,7 @@ impl Listeners {
     /// What was there before the first interval.
     pub fn begin(&mut self, entries: &[ListenerEntry], readings: &BTreeMap<u32, Reading>) {
         for entry in entries {
-            self.past.insert(entry.id(), Past { last: entry.listener, accepts: 0 });
+            self.past.insert(entry.id(), Past { last: entry.listener, accepts: 0, moved: 0 });
         }
         for (netns, reading) in readings {
             self.namespaces.insert(*netns, Reconciliation::begin(reading));
@@ -116,10 +119,12 @@ impl Listeners {
             let counts: Vec<_> = members.iter().map(|(_, counted)| *counted).collect();
             let drops = split(&counts, grown.as_ref(), self.coverage);
             check.hold(reading, &drops);
-            for ((entry, counted), drops) in members.into_iter().zip(drops) {
+            let ones: Vec<_> = members.iter().map(|(entry, _)| *entry).collect();
+            let moved = moved(&ones, grown.as_ref());
+            for (((entry, counted), drops), moved) in members.into_iter().zip(drops).zip(moved) {
                 let sysctls = reading.and_then(|reading| reading.sysctls);
                 let waits = histograms.remove(&entry.id());
-                let numbers = self.numbers(epoch, entry, &counted, drops, sysctls, waits);
+                let numbers = self.numbers(epoch, entry, (&counted, moved), drops, sysctls, waits);
                 interval.listeners.push(ListenerInterval {
                     id: entry.id(),
                     listener: entry.listener,
@@ -157,6 +162,7 @@ impl Listeners {
                 ..Listener::default()
             },
             accepts: 0,
+            moved: 0,
         });
         let last = &past.last;
         let mut dropped = now.dropped;
@@ -177,13 +183,14 @@ impl Listeners {
         &mut self,
         epoch: u32,
         entry: &ListenerEntry,
-        counted: &Counted,
+        (counted, moved): (&Counted, Moved),
         drops: Drops,
         sysctls: Option<Sysctls>,
         waits: Option<Histogram>,
     ) -> Numbers {
         let now = &entry.listener;
-        let accepts = self.accepts(entry, counted);
+        let accepts = self.accepts(entry, counted, moved);
+        let gone = now.flags & LISTENER_GONE != 0;
         let last = self.past.get(&entry.id()).map(|past| &past.last);
         let peak = |peaks: [u32; 2], now: u32, last: u32| {
             let at = epoch as usize & 1;
@@ -192,7 +199,8 @@ impl Listeners {
         };
         let (accept_last, syn_last) = last.map_or((0, 0), |last| (last.accept_now, last.syn_now));
         Numbers {
-            accept_now: now.accept_now.into(),
+            // Those that waited when it closed were reset, or are another listener's.
+            accept_now: if gone { 0 } else { now.accept_now.into() },
             accept_peak: peak(now.accept_peak, now.accept_now, accept_last),
             accept_limit: now.accept_limit.into(),
             syn_now: now.syn_now.into(),
@@ -208,8 +216,8 @@ impl Listeners {
     /// Connections taken from the accept queue: if `accept()` is not seen, new connections minus
     /// what the queue grew by. A child is in the queue a moment before its handshake counts as
     /// done, so the sum may only grow.
-    fn accepts(&mut self, entry: &ListenerEntry, counted: &Counted) -> Option<u64> {
-        if self.coverage.accepts {
+    fn accepts(&mut self, entry: &ListenerEntry, counted: &Counted, moved: Moved) -> Option<u64> {
+        if self.coverage.all_accepts || (self.coverage.accepts && !self.coverage.children) {
             return Some(counted.accepted);
         }
         if !self.coverage.children {
@@ -217,10 +225,15 @@ impl Listeners {
         }
         let now = &entry.listener;
         let past = self.past.get_mut(&entry.id())?;
-        // The final values are from before the waiting connections are reset.
-        let waiting = now.accept_now;
-        let sum = (now.established + u64::from(now.accept_before)).saturating_sub(waiting.into());
-        let base = past.accepts.max(accepted_before(&past.last, now));
+        let base = past.accepts.max(accepted(&past.last, past.moved, now.accept_before));
+        if let Moved::Known(count) = moved {
+            past.moved += count;
+        }
+        let sum = accepted(now, past.moved, now.accept_before);
+        if moved == Moved::Unknown {
+            past.accepts = sum;
+            return None;
+        }
         past.accepts = base.max(sum);
         Some(past.accepts - base)
     }
@@ -241,9 +254,11 @@ impl Listeners {
     }
 }
 
-/// What had been taken out when it was last read.
-fn accepted_before(last: &Listener, now: &Listener) -> u64 {
-    (last.established + u64::from(now.accept_before)).saturating_sub(last.accept_now.into())
+/// What has been taken out of its queue. The final values are from before the waiting connections
+/// are reset.
+fn accepted(listener: &Listener, moved: u64, accept_before: u32) -> u64 {
+    let came = listener.established + moved + u64::from(accept_before);
+    came.saturating_sub(listener.accept_now.into())
 }
 
 /// Whether the peaks of an interval were noted.
@@ -276,9 +291,9 @@ impl Numbers {
 
     /// No activity and no waiting connections.
     pub fn is_idle(&self) -> bool {
-        let Drops { accept, accept_syn, accept_ack, syn, cookies, other, total, discards } =
-            self.drops;
-        let lost = [accept, accept_syn, accept_ack, syn, cookies, other, total, discards];
+        let Drops { accept, accept_syn, accept_ack, syn, cookies, other, total, .. } = self.drops;
+        let Drops { discards, closed, .. } = self.drops;
+        let lost = [accept, accept_syn, accept_ack, syn, cookies, other, total, discards, closed];
         self.accept_peak == 0
             && self.syn_peak == 0
             && self.accepts.unwrap_or(0) == 0

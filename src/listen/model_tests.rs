@@ -1,8 +1,14 @@
 use super::*;
 use crate::listen::ListenCounters;
 
-const SAMPLING: Coverage =
-    Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
+const SAMPLING: Coverage = Coverage {
+    syn: false,
+    ack: false,
+    discards: true,
+    accepts: false,
+    all_accepts: false,
+    children: true,
+};
 
 fn entry(born: u64, fill: impl FnOnce(&mut Listener)) -> ListenerEntry {
     let mut listener = Listener::default();
@@ -78,7 +84,7 @@ fn accepts_are_new_connections_minus_queue_growth() {
 
 #[test]
 fn waits_are_those_of_the_interval() {
-    let mut model = Listeners::new(Coverage { accepts: true, ..SAMPLING }, true);
+    let mut model = Listeners::new(Coverage { accepts: true, all_accepts: true, ..SAMPLING }, true);
     model.begin(&[entry(1, |_| ())], &readings(0));
     let mut slots = WaitSlots::default();
     let key = WaitKey { sk: 7, born: 1, octave: 3, reserved: 0 };
@@ -88,4 +94,27 @@ fn waits_are_those_of_the_interval() {
         let waits = only(&interval).waits.as_ref().map(Histogram::count);
         assert_eq!(waits, Some(expected));
     }
+}
+
+#[test]
+fn connections_of_a_closed_listener_are_accepted_where_they_moved() {
+    let mut model = Listeners::new(SAMPLING, true);
+    model.begin(&[], &readings(0));
+    let heir = |established, waiting| {
+        entry(2, |one| (one.established, one.accept_now) = (established, waiting))
+    };
+    let old = entry(1, |one| (one.established, one.accept_now) = (6, 5));
+    model.interval(0, &[old, heir(5, 5)], &[], &readings(0));
+    let gone = entry(1, |one| {
+        (one.established, one.accept_now, one.flags) = (6, 5, LISTENER_GONE);
+    });
+    let mut moved = readings(0);
+    let reading = moved.get_mut(&1).unwrap();
+    (reading.before.migrated, reading.after.migrated) = (5, 5);
+    let interval = model.interval(1, &[gone, heir(5, 10)], &[], &moved);
+    let numbers: Vec<_> = interval.listeners.iter().map(|one| &one.numbers).collect();
+    assert_eq!(numbers.iter().map(|one| one.accepts).collect::<Vec<_>>(), [Some(0), Some(0)]);
+    assert_eq!(numbers.iter().map(|one| one.accept_now).collect::<Vec<_>>(), [0, 10]);
+    assert_eq!(numbers[0].drops.lost(), Some(0));
+    assert_eq!(only(&model.interval(2, &[heir(5, 0)], &[], &moved)).accepts, Some(10));
 }

@@ -19,6 +19,9 @@ pub struct ListenCounters {
     pub cookies: u64,
     /// `SyncookiesRecv`: final ACKs that came with a good cookie.
     pub cookies_back: u64,
+    /// `TCPMigrateReqSuccess`: a closing listener gave a connection to another one; 0 on kernels
+    /// that cannot (before 5.14).
+    pub migrated: u64,
 }
 
 impl ListenCounters {
@@ -43,6 +46,7 @@ impl ListenCounters {
             syn_drops: of("TCPReqQFullDrop")?,
             cookies: of("SyncookiesSent")?,
             cookies_back: of("SyncookiesRecv")?,
+            migrated: of("TCPMigrateReqSuccess").unwrap_or(0),
         })
     }
 
@@ -54,7 +58,8 @@ impl ListenCounters {
             || self.drops < before.drops
             || self.syn_drops < before.syn_drops
             || self.cookies < before.cookies
-            || self.cookies_back < before.cookies_back;
+            || self.cookies_back < before.cookies_back
+            || self.migrated < before.migrated;
         let before = if less { Self::default() } else { before };
         Self {
             overflows: self.overflows - before.overflows,
@@ -62,6 +67,7 @@ impl ListenCounters {
             syn_drops: self.syn_drops - before.syn_drops,
             cookies: self.cookies - before.cookies,
             cookies_back: self.cookies_back - before.cookies_back,
+            migrated: self.migrated - before.migrated,
         }
     }
 }
@@ -122,7 +128,14 @@ IpExt: 0
         let mib = ListenCounters::parse(NETSTAT).unwrap();
         assert_eq!(
             mib,
-            ListenCounters { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 }
+            ListenCounters {
+                overflows: 7,
+                drops: 9,
+                syn_drops: 2,
+                cookies: 4,
+                cookies_back: 3,
+                migrated: 0
+            }
         );
         assert_eq!(ListenCounters::parse("TcpExt: ListenDrops\nTcpExt: 1\n"), None);
         assert!(ListenCounters::here().is_ok());
@@ -130,8 +143,14 @@ IpExt: 0
 
     #[test]
     fn restarted_counters_count_from_zero() {
-        let old =
-            ListenCounters { overflows: 7, drops: 9, syn_drops: 2, cookies: 4, cookies_back: 3 };
+        let old = ListenCounters {
+            overflows: 7,
+            drops: 9,
+            syn_drops: 2,
+            cookies: 4,
+            cookies_back: 3,
+            migrated: 1,
+        };
         let new = ListenCounters { overflows: 8, drops: 11, ..old };
         assert_eq!(
             new.since(old),

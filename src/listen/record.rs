@@ -50,6 +50,7 @@ record! {
         drops_syn,
         cookies,
         drops_other,
+        drops_closed,
         drops_total,
         /// segments in `sk_drops` that are not in `drops_total`; no connection is lost
         discards: Option<u64>,
@@ -70,7 +71,8 @@ impl ListenerRecord {
     pub fn order(&self) -> impl Ord + use<> {
         let peaks = self.accept_peak.unwrap_or(0).saturating_add(self.syn_peak.unwrap_or(0));
         let address = (self.netns, self.lport, self.laddr);
-        (Reverse(self.drops_total.unwrap_or(u64::MAX)), Reverse(peaks), address, self.pid)
+        let lost = self.drops_total.zip(self.drops_closed).map(|(a, b)| a.saturating_add(b));
+        (Reverse(lost.unwrap_or(u64::MAX)), Reverse(peaks), address, self.pid)
     }
 
     /// How often the accept queue was full is known, but not when.
@@ -86,6 +88,7 @@ pub(crate) mod heading {
     pub const FULL_AT_SYN: &str = "FULL@SYN";
     pub const FULL_AT_ACK: &str = "FULL@ACK";
     pub const SYN_FULL: &str = "SYN FULL";
+    pub const CLOSED: &str = "CLOSED";
     pub const SYNACK_RE: &str = "SYNACK RE";
 }
 
@@ -108,6 +111,9 @@ pub fn silent(rows: &[ListenerRecord], waits: bool) -> Vec<&'static str> {
     // The sum is shown if its parts are unknown.
     if !rows.iter().any(ListenerRecord::is_sum_alone) {
         silent.push(key!(ListenerRecord::drops_accept));
+    }
+    if rows.iter().all(|row| row.drops_closed == Some(0)) {
+        silent.push(key!(ListenerRecord::drops_closed));
     }
     if !waits {
         silent.extend([key!(ListenerRecord::wait_p50_ns), key!(ListenerRecord::wait_p99_ns)]);
@@ -141,6 +147,7 @@ table! { "listener" ListenerRecord {
     right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
     right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
     right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
+    right drops_closed, heading::CLOSED, 6, |r| Cell::id(r.drops_closed);
     right drops_total, "DROPS", 6, |r| Cell::id(r.drops_total);
     right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
     right wait_p50_ns, "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns);
@@ -166,6 +173,8 @@ words! {
         SynQueue = "syn_queue",
         /// The SYN queue was full, and a cookie was sent.
         Cookie = "cookie",
+        /// The listener closed before `accept()`.
+        ListenerClosed = "listener_closed",
     }
 }
 
@@ -182,7 +191,7 @@ record! {
         /// of the listener
         pid,
         comm,
-        /// `accept_queue_syn`, `accept_queue_ack`, `accept_queue` (either of them), `syn_queue`, `cookie` or `other`; null: unknown
+        /// `accept_queue_syn`, `accept_queue_ack`, `accept_queue` (either of them), `syn_queue`, `cookie`, `listener_closed` or `other`; null: unknown
         #[serde(deserialize_with = "word")]
         cause: Option<Cause>,
         /// length of the full queue, at the last drop
@@ -234,6 +243,7 @@ record! {
         drops_syn,
         cookies,
         drops_other,
+        drops_closed,
         synack_retrans,
         interval_ns,
     }
@@ -248,6 +258,7 @@ table! { "listen_client" DropClient {
     right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
     right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
     right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
+    right drops_closed, heading::CLOSED, 6, |r| Cell::id(r.drops_closed);
     right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
 } }
 

@@ -1,19 +1,28 @@
 //! Reads listeners and waits from the programs, and the namespaces.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::{ListenerId, NetnsReader, Reading};
+use crate::clock::monotonic_now;
 use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS, maps};
 use crate::kernel::map::Map;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::{RecordIter, Session};
-use crate::wire::{LISTENER_GONE, ListenEvent, ListenerEntry, Record as _, WaitKey, WaitSlots};
+use crate::wire::{
+    LISTENER_GONE, ListenCause, ListenEvent, Listener, ListenerEntry, Record as _, WaitKey,
+    WaitSlots,
+};
 
 /// Counters of a namespace that move while its listeners are read say nothing exact: so often it
 /// is tried again.
-const TRIES: usize = 4;
+const TRIES: u32 = 4;
+
+/// How long the close of a listener is given to reset what waits for `accept()`.
+const CLOSING: Duration = Duration::from_millis(40);
 
 /// What comes through the ring buffer.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +52,10 @@ pub struct ListenSource {
     number: u32,
     ring: Ring<RingRecord>,
     ended: HashMap<ListenerId, ListenerEntry>,
+    /// Losses, if they are asked for.
     events: Vec<ListenEvent>,
+    /// Losses are taken out by [`ListenSource::take_events`].
+    pub keep_events: bool,
     delivered: u64,
     /// Namespaces to enter one by one, if programs may not copy memory.
     one_by_one: bool,
@@ -51,6 +63,21 @@ pub struct ListenSource {
     known: BTreeSet<u32>,
     /// The namespaces of interest.
     pub namespaces: NetnsReader,
+}
+
+/// A connection was reset by the close of its listener, whose final row is from before.
+fn reset_by_close(ended: &mut HashMap<ListenerId, ListenerEntry>, event: &ListenEvent) {
+    let id = ListenerId { sk: event.sk, born: event.born };
+    if let Some(entry) = ended.get_mut(&id) {
+        entry.listener.dropped[ListenCause::Closed as usize] += 1;
+    }
+}
+
+/// Whether more such events may come.
+fn closes(listener: &Listener, now: u64) -> bool {
+    let reset = listener.dropped[ListenCause::Closed as usize];
+    let young = u128::from(now.saturating_sub(listener.ended)) < CLOSING.as_nanos();
+    listener.ended > 0 && young && reset < listener.accept_now.into()
 }
 
 impl ListenSource {
@@ -77,6 +104,7 @@ impl ListenSource {
             ring: Ring::new(&session.map(maps::EVENTS)?, RingRecord::read)?,
             ended: HashMap::new(),
             events: Vec::new(),
+            keep_events: false,
             delivered: 0,
             one_by_one: !session.may_copy(),
             known: BTreeSet::new(),
@@ -100,12 +128,19 @@ impl ListenSource {
     /// # Errors
     /// It cannot be read.
     pub fn drain(&mut self) -> Result<()> {
-        let Self { ring, ended, events, delivered, .. } = self;
+        let Self { ring, ended, events, keep_events, delivered, .. } = self;
         ring.drain(|batch| {
             *delivered += batch.len() as u64;
             for record in batch {
                 match record {
-                    RingRecord::Event(event) => events.push(*event),
+                    RingRecord::Event(event) => {
+                        if event.cause == ListenCause::Closed as u32 {
+                            reset_by_close(ended, event);
+                        }
+                        if *keep_events {
+                            events.push(*event);
+                        }
+                    }
                     RingRecord::Ended(entry) => drop(ended.insert(entry.id(), *entry)),
                 }
             }
@@ -171,7 +206,9 @@ impl ListenSource {
         self.epoch.update(&0u32.to_ne_bytes(), &self.number.to_ne_bytes())?;
         let (mut entries, mut readings) = self.read(session)?;
         for _ in 1..TRIES {
-            if readings.values().all(|reading| reading.settled().is_some()) {
+            if self.ended.values().any(|entry| closes(&entry.listener, monotonic_now())) {
+                thread::sleep(CLOSING / TRIES);
+            } else if readings.values().all(|reading| reading.settled().is_some()) {
                 break;
             }
             (entries, readings) = self.read(session)?;

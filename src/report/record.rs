@@ -169,7 +169,9 @@ shared! { $
     cookies: Option<u64>,
     /// dropped for any other reason
     drops_other: Option<u64>,
-    /// all drops
+    /// waited for `accept()` and were reset, because the listener closed
+    drops_closed: Option<u64>,
+    /// all drops but `drops_closed`: the part of `ListenDrops`
     drops_total: Option<u64>,
     /// retransmitted SYN-ACKs
     synack_retrans: Option<u64>,

@@ -14,10 +14,22 @@ use tcpscope::wire::{
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
-const BY_FUNCTIONS: Coverage =
-    Coverage { syn: true, ack: true, discards: false, accepts: true, children: true };
-const BY_SAMPLING: Coverage =
-    Coverage { syn: false, ack: false, discards: true, accepts: false, children: true };
+const BY_FUNCTIONS: Coverage = Coverage {
+    syn: true,
+    ack: true,
+    discards: false,
+    accepts: true,
+    all_accepts: true,
+    children: true,
+};
+const BY_SAMPLING: Coverage = Coverage {
+    syn: false,
+    ack: false,
+    discards: true,
+    accepts: false,
+    all_accepts: false,
+    children: true,
+};
 
 fn listener(at: &str, owner: (u32, &[u8]), queues: [u32; 3]) -> Listener {
     let mut listener = Listener::default();
@@ -47,7 +59,7 @@ fn entries() -> Vec<ListenerEntry> {
     six.flags |= LISTENER_V6ONLY;
     six.flow.netns += 1;
     let idle = listener("127.0.0.1:5432", (7, b"postgres"), [0, 200, 0]);
-    let twin = Listener { born: 2, accept_now: 3, dropped: [0; 6], drops: 0, ..web };
+    let twin = Listener { born: 2, accept_now: 3, dropped: [0; 7], drops: 0, ..web };
     [web, ssh, six, idle, twin]
         .into_iter()
         .zip(1..)

@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Trial};
 mod calls;
 mod check;
 mod count;
+mod count_ends;
 mod dash;
 mod errors;
 mod facts;
@@ -19,6 +20,7 @@ mod latency_far;
 mod latency_peers;
 mod latency_sums;
 mod listen;
+mod listen_close;
 mod listen_views;
 mod load;
 mod netns;
@@ -44,6 +46,7 @@ const TESTS: &[Group] = &[
     ("timewait", timewait::TESTS),
     ("count", count::TESTS),
     ("calls", calls::TESTS),
+    ("count_ends", count_ends::TESTS),
     ("latency", latency::TESTS),
     ("latency_sums", latency_sums::TESTS),
     ("dash", dash::TESTS),
@@ -53,6 +56,7 @@ const TESTS: &[Group] = &[
     ("facts", facts::TESTS),
     ("check", check::TESTS),
     ("listen", listen::TESTS),
+    ("listen_close", listen_close::TESTS),
     ("listen_views", listen_views::TESTS),
     ("peers", peers::TESTS),
     ("scope", scope::TESTS),

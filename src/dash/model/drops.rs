@@ -16,9 +16,10 @@ type ListenerKey = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
 
 /// Drops of an interval of a listener.
 fn drops_of(row: &ListenerRecord) -> Drops {
-    // Where nothing was dropped, nothing was for any cause.
+    // Where nothing was dropped, nothing was for any cause. Older recordings lack the last.
+    let closed = row.drops_closed.or(Some(0));
     if row.drops_total == Some(0) {
-        return Drops::NONE;
+        return Drops { closed, ..Drops::NONE };
     }
     let parts = row.drops_accept_syn.zip(row.drops_accept_ack);
     Drops {
@@ -28,6 +29,7 @@ fn drops_of(row: &ListenerRecord) -> Drops {
         accept_ack: row.drops_accept_ack,
         syn: row.drops_syn,
         other: row.drops_other,
+        closed,
         cookies: None,
         discards: None,
     }
@@ -48,6 +50,9 @@ fn drops_of_event(event: &DropEvent) -> Option<Drops> {
         }
         Some(Cause::SynQueue) => drops.syn = event.count,
         Some(Cause::Other) => drops.other = event.count,
+        Some(Cause::ListenerClosed) => {
+            drops = Drops { closed: event.count, ..Drops::NONE };
+        }
         Some(Cause::Cookie) => return None,
         None => drops = Drops { total: event.count, ..Drops::default() },
     }

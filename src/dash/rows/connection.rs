@@ -45,6 +45,7 @@ table! { "connection" ConnectionRow.key {
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
     right (Count::segs_in), "SEGS IN/s", 9, |r| calls(r.traffic.as_ref(), |t| t.segs_in);
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
+    right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
 } }
 
 impl TableRow for ConnectionRow {

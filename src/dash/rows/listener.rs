@@ -57,6 +57,7 @@ table! { "listener" ListenerRow.key {
     right (ListenerRecord::drops_syn), heading::SYN_FULL, 8, |r| Cell::id(r.row.drops_syn);
     right (ListenerRecord::cookies), "COOKIES", 7, |r| Cell::id(r.row.cookies);
     right (ListenerRecord::drops_other), "OTHER", 6, |r| Cell::id(r.row.drops_other);
+    right (ListenerRecord::drops_closed), heading::CLOSED, 6, |r| Cell::id(r.row.drops_closed);
     right (ListenerRecord::wait_p50_ns), "WAIT P50", 8, |r| Cell::nanos(r.row.wait_p50_ns);
     right (ListenerRecord::wait_p99_ns), "WAIT P99", 8, |r| Cell::nanos(r.row.wait_p99_ns);
     right (ListenerRecord::synack_retrans), heading::SYNACK_RE, 9,

@@ -52,6 +52,7 @@ table! { "process" ProcessRow.key {
     right "service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99);
     right (Count::segs_in), "SEGS IN/s", 9, |r| calls(r.traffic.as_ref(), |t| t.segs_in);
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
+    right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
 } }
 
 impl TableRow for ProcessRow {

@@ -50,7 +50,8 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
 impl<'a> Watch<'a> {
     /// Reads the existing listeners and the counters of their namespaces.
     fn begin(args: &'a Args, filter: &Filter, session: &Session) -> Result<Self> {
-        let (listeners, entries) = listen::ListenMonitor::begin(session, filter)?;
+        let (mut listeners, entries) = listen::ListenMonitor::begin(session, filter)?;
+        listeners.source.keep_events = args.events || args.clients;
         let mut watch = Self {
             args,
             listeners,

@@ -17,6 +17,7 @@ mod named;
 mod nbsend;
 mod raw;
 mod reqresp;
+mod ring;
 mod sock;
 mod talk;
 
@@ -34,6 +35,8 @@ enum Load {
     Churn(churn::Churn),
     /// Requests and answers of a fixed size on kept connections
     Reqresp(reqresp::Reqresp),
+    /// Requests that a server takes and answers through `io_uring`
+    Ring(ring::Ring),
     /// Requests that the server sleeps over
     Ask(ask::Ask),
     /// Connects that fail, or succeed late
@@ -104,6 +107,7 @@ fn main() -> Result<()> {
     match Cli::parse().load {
         Load::Churn(load) => load.run(),
         Load::Reqresp(load) => load.run(),
+        Load::Ring(load) => load.run(),
         Load::Ask(load) => load.run(),
         Load::Connects(load) => load.run(),
         Load::Talk(load) => load.run(),

@@ -1,0 +1,118 @@
+//! Listeners that close with connections that wait for `accept()`, and accepts that no system call shows.
+
+use std::io::{ErrorKind, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+
+use anyhow::{Context, Result, ensure};
+use rustix::net::{self, AddressFamily, SocketType, sockopt};
+use serde_json::Value;
+
+use crate::Test;
+use crate::listen::{explained, sum, watch};
+use crate::load;
+use crate::netns::Netns;
+use crate::tool::{Tool, number};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("connections_that_wait_are_lost_with_their_listener", lost),
+    ("connections_that_move_are_accepted_by_the_heir", moved),
+    ("accepts_of_io_uring_count_with_and_without_wait", ring),
+];
+
+/// A listener that others can share its port with.
+fn listener(port: u16) -> Result<TcpListener> {
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    net::listen(&socket, 64)?;
+    Ok(TcpListener::from(socket))
+}
+
+fn clients(listener: &TcpListener, count: usize) -> Result<Vec<TcpStream>> {
+    let to = listener.local_addr()?;
+    (0..count).map(|_| Ok(TcpStream::connect(to)?)).collect()
+}
+
+/// Waits until the tool has seen a key add up.
+fn seen(tool: &Tool, key: &str, least: u64) -> Result<()> {
+    tool.wait_for(&format!("{least} {key}"), |lines| {
+        let rows = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        rows.map(|row| number(&row[key])).sum::<u64>() >= least
+    })
+}
+
+fn lost() -> Result<()> {
+    const WAIT: usize = 5;
+    let netns = Netns::new("closes")?;
+    for (flags, key) in
+        [("--all", "drops_closed"), ("--events", "count"), ("--clients", "drops_closed")]
+    {
+        let tool = watch(&netns, flags)?;
+        let mut streams = netns.within(|| {
+            let listener = listener(0)?;
+            let streams = clients(&listener, WAIT + 2)?;
+            let accepted = [listener.accept()?, listener.accept()?];
+            drop(listener);
+            drop(accepted);
+            Ok(streams)
+        })?;
+        // Those that were accepted see an end of file.
+        let reset = streams.iter_mut().filter_map(|stream| stream.read(&mut [0]).err());
+        let reset = reset.filter(|error| error.kind() == ErrorKind::ConnectionReset).count();
+        ensure!(reset == WAIT, "{reset} clients were reset");
+        seen(&tool, key, WAIT as u64)?;
+        let (rows, ended) = explained(tool)?;
+        if flags == "--all" {
+            let sums = ["drops_closed", "drops_total", "accepts"].map(|key| sum(&rows, key));
+            ensure!(sums == [Some(5), Some(0), Some(2)], "{sums:?}: {rows:#?}");
+        }
+        let events = ended.of_kind("listen_event")?;
+        ensure!(events.iter().all(|event| event["cause"] == "listener_closed"), "{events:#?}");
+    }
+    Ok(())
+}
+
+fn moved() -> Result<()> {
+    const CLIENTS: usize = 20;
+    let netns = Netns::new("migrate")?;
+    if netns.sysctl(&["net.ipv4.tcp_migrate_req=1"]).is_err() {
+        eprintln!("skipped: this kernel moves no connections between listeners");
+        return Ok(());
+    }
+    let tool = watch(&netns, "--all")?;
+    netns.within(|| {
+        let old = listener(0)?;
+        let first = clients(&old, CLIENTS / 2)?;
+        let heir = listener(old.local_addr()?.port())?;
+        let second = clients(&heir, CLIENTS / 2)?;
+        drop(old);
+        for _ in 0..CLIENTS {
+            heir.accept()?;
+        }
+        seen(&tool, "accepts", CLIENTS as u64)?;
+        drop((first, second));
+        Ok(())
+    })?;
+    let (rows, _) = explained(tool)?;
+    ensure!(sum(&rows, "accepts") == Some(CLIENTS as u64), "accepts: {rows:#?}");
+    ensure!(sum(&rows, "drops_total") == Some(0), "drops: {rows:#?}");
+    let old = rows.iter().find(|row| row["closed"] == true).context("no closed listener")?;
+    let left = ["accept_now", "accepts", "drops_closed"].map(|key| number(&old[key]));
+    ensure!(left == [0; 3], "the old listener: {old}");
+    Ok(())
+}
+
+fn ring() -> Result<()> {
+    let netns = Netns::new("ring")?;
+    for flags in ["--all", "--all --wait"] {
+        let tool = watch(&netns, flags)?;
+        let report = load::run(&netns, "ring --conns 10")?;
+        let accepted = number(&report["accepted"]);
+        tool.wait_for("the listener's end", |lines| {
+            lines.iter().any(|line| line.contains("\"closed\":true"))
+        })?;
+        let (rows, _) = explained(tool)?;
+        ensure!(sum(&rows, "accepts") == Some(accepted), "{flags}: {rows:#?}");
+    }
+    Ok(())
+}
