@@ -113,8 +113,9 @@ struct sock_entry {
 	__u32 pid;
 	__u8 comm[COMM_LEN];
 	__u8 state;
-	__u8 timewait; /* 1: a timewait socket, whatever its state */
-	__u8 reserved[2];
+	__u8 timewait;	/* 1: a timewait socket, whatever its state */
+	__u8 unchanged; /* 1: no transition of it was seen, though its owner was found */
+	__u8 reserved;
 };
 
 /* attempted = delivered + lost + filtered; delivered is counted by the reader. */

@@ -1,8 +1,14 @@
 //! The clocks of kernel records, of lines and of intervals.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
+
+/// Inode of the first time namespace (`PROC_TIME_INIT_INO`), whose clocks BPF programs read.
+const INIT_TIME_NS: u64 = 0xEFFF_FFFA;
 
 /// Turns `CLOCK_MONOTONIC` times of the kernel into wall-clock times.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +19,7 @@ pub struct WallClock {
 impl WallClock {
     /// The current offset; call it for every batch, because clocks are stepped.
     pub fn now() -> Self {
-        Self { offset: clock_ns(ClockId::Realtime) - clock_ns(ClockId::Monotonic) }
+        Self { offset: clock_ns(ClockId::Realtime) - kernel_monotonic() }
     }
 
     /// ns since the epoch.
@@ -29,7 +35,29 @@ pub fn wall_now() -> i64 {
 
 /// `CLOCK_MONOTONIC` ns, the clock of the kernel's records.
 pub fn monotonic_now() -> u64 {
-    u64::try_from(clock_ns(ClockId::Monotonic)).unwrap_or(0)
+    u64::try_from(kernel_monotonic()).unwrap_or(0)
+}
+
+/// In a time namespace the clock of this process has an offset, which that of the programs has not.
+fn kernel_monotonic() -> i64 {
+    static OFFSET: OnceLock<i64> = OnceLock::new();
+    let offset = OFFSET.get_or_init(|| {
+        let first = fs::metadata("/proc/self/ns/time").map(|file| file.ino() == INIT_TIME_NS);
+        if first.unwrap_or(true) {
+            return 0;
+        }
+        let offsets = fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+        monotonic_offset(&offsets).unwrap_or(0)
+    });
+    clock_ns(ClockId::Monotonic).saturating_sub(*offset)
+}
+
+/// ns that a time namespace adds to `CLOCK_MONOTONIC`, from lines of clock, seconds and nanoseconds.
+fn monotonic_offset(offsets: &str) -> Option<i64> {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("monotonic "))?;
+    let mut numbers = line.split_whitespace().map(str::parse::<i64>);
+    let (seconds, nanos) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    Some(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
 }
 
 /// CPU time this process has used, in ns.
@@ -74,6 +102,15 @@ impl Ticker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As `unshare --time --monotonic 86400` gives it, and a clock that runs behind.
+    #[test]
+    fn a_time_namespace_has_an_offset() {
+        let offsets = "monotonic       86400         0\nboottime          -10 500000000\n";
+        assert_eq!(monotonic_offset(offsets), Some(86_400_000_000_000));
+        assert_eq!(monotonic_offset("monotonic  -2 500000000\n"), Some(-1_500_000_000));
+        assert_eq!(monotonic_offset("boottime  1 0\n"), None);
+    }
 
     #[test]
     fn a_tick_is_one_that_kernels_are_built_with() {

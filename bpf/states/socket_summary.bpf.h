@@ -79,5 +79,6 @@ static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_so
 	entry_owner(entry, &track->owner);
 	if (track->since)
 		entry->age = now - track->since;
+	entry->unchanged = !track->since;
 	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
 }

@@ -1,10 +1,12 @@
 //! Why a tool cannot start (docs/errors.md), and why the kernel refused to load a program.
 
+use std::io;
 use std::mem;
 use std::sync::Mutex;
 
 use anyhow::anyhow;
-use libbpf_rs::{PrintLevel, set_print};
+use libbpf_rs::{ErrorKind, PrintLevel, set_print};
+use rustix::io::Errno;
 use thiserror::Error;
 
 use super::facts::{Facts, Lockdown};
@@ -60,6 +62,26 @@ pub enum StartError {
         /// What was refused.
         detail: String,
     },
+    /// `bpf()` does not exist, or a filter says so.
+    #[error(
+        "there is no system call bpf() here: {detail}\n\
+         A seccomp filter (a container's?) hides it, or the kernel is built without \
+         CONFIG_BPF_SYSCALL.\nRun it on the host, or with a seccomp profile that allows bpf()."
+    )]
+    NoBpf {
+        /// What was refused.
+        detail: String,
+    },
+    /// Maps or programs found no memory.
+    #[error(
+        "the kernel has no memory for the programs and their maps: {detail}\n\
+         Raise the memory limit of this container or cgroup, or make the maps smaller: {}.",
+        SIZES
+    )]
+    NoMemory {
+        /// What was refused.
+        detail: String,
+    },
     /// The method of `--attach` is not available for a hook here.
     #[error("--attach {method} is not possible here: {}", join_missing(.missing))]
     MethodUnavailable {
@@ -75,6 +97,9 @@ pub enum StartError {
         obstacle: String,
     },
 }
+
+/// Flags that size maps, of one tool or another.
+const SIZES: &str = "--buffer, --max-keys, --max-listeners, --track-max";
 
 /// Hooks with the same reason share one mention of it.
 fn join_missing(missing: &[(&'static str, String)]) -> String {
@@ -129,6 +154,8 @@ impl StartError {
             Self::UserNamespace => 6,
             Self::Forbidden { .. } => 7,
             Self::MethodUnavailable { .. } | Self::NoStorage { .. } => 8,
+            Self::NoBpf { .. } => 11,
+            Self::NoMemory { .. } => 12,
         }
     }
 }
@@ -190,13 +217,21 @@ pub(super) fn explain(error: &libbpf_rs::Error, program: Option<&str>, facts: &F
         program.map(str::to_owned).or_else(|| complaints.iter().find_map(|said| blamed(said)));
     let words =
         complaints.iter().find_map(|said| verdict(said)).unwrap_or_else(|| error.to_string());
-    let error = if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-        StartError::Forbidden { lockdown: facts.lockdown, detail }.into()
-    } else {
-        anyhow!(
+    let error = match error.kind() {
+        ErrorKind::PermissionDenied => {
+            StartError::Forbidden { lockdown: facts.lockdown, detail }.into()
+        }
+        // The kind stands for EOPNOTSUPP too.
+        ErrorKind::Unsupported
+            if error.to_string() == io::Error::from(Errno::NOSYS).to_string() =>
+        {
+            StartError::NoBpf { detail }.into()
+        }
+        ErrorKind::OutOfMemory => StartError::NoMemory { detail }.into(),
+        _ => anyhow!(
             "the kernel refused to load the programs: {detail}\n\
              Run again with -v for the full log."
-        )
+        ),
     };
     LoadError { program, words, error }
 }

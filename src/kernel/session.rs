@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
@@ -57,6 +58,7 @@ pub struct Session {
     plan: Plan,
     may_copy: bool,
     stats: Option<Map>,
+    attached: Instant,
 }
 
 /// Read from an iterator at once.
@@ -81,7 +83,14 @@ impl Session {
         configure(&mut open, &plan, setup)?;
         let object = open.load().map_err(|error| explain(&error, None, facts))?;
         let may_copy = setup.options.may_copy != 0;
-        let mut session = Self { links: Vec::new(), object, plan, may_copy, stats: None };
+        let mut session = Self {
+            links: Vec::new(),
+            object,
+            plan,
+            may_copy,
+            stats: None,
+            attached: Instant::now(),
+        };
         session.stats = Some(session.map(maps::STATS)?);
         Ok(session)
     }
@@ -91,7 +100,13 @@ impl Session {
             let attached = self.program(name)?.attach();
             self.links.push(attached.map_err(|error| explain(&error, Some(name), facts))?);
         }
+        self.attached = Instant::now();
         Ok(())
+    }
+
+    /// How long all programs have been attached.
+    pub fn watched(&self) -> Duration {
+        self.attached.elapsed()
     }
 
     /// Names of the programs that run when something happens, each once.

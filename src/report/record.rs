@@ -147,7 +147,7 @@ shared! { $
     state: Option<crate::tcp_state::TcpState>,
     /// time in the state, exact
     age_ns: Option<u64>,
-    /// a lower bound
+    /// a lower bound: the age of its last acknowledgement, or how long the tool has watched
     age_at_least_ns: Option<u64>,
     /// `response`, `service`, `rtt`, `connect` or `accept`: [the kinds](tcplatency.md#kinds)
     #[serde(deserialize_with = "crate::report::word")]

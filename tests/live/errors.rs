@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use tcpscope::registry::{TOOLS, modes};
 use tcpscope::tool::Tool as TheTool;
@@ -19,6 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("an_ordinary_user_is_told_the_capabilities", ordinary_user),
     ("file_capabilities_are_enough", file_capabilities),
     ("a_user_namespace_is_named", user_namespace),
+    ("a_refused_bpf_has_a_code_for_each_reason", refused_bpf),
     ("a_forced_method_that_is_not_there", forced_method),
     ("a_full_disk", full_disk),
     ("strict_turns_loss_into_failure", strict),
@@ -155,6 +157,43 @@ fn user_namespace() -> Result<()> {
         command.args(["--user", "--map-root-user"]).arg(path_of(tool.name));
         command.args(["--json", "-d", "1"]);
         refuses(&mut command, 6, &["user namespace"])?;
+    }
+    Ok(())
+}
+
+/// Runs a program whose `bpf()` fails: `bpf.py ERRNO PROGRAM ARGUMENT...`
+const WITHOUT_BPF: &str = "
+import ctypes, os, platform, struct, sys
+number = {'x86_64': 321, 'aarch64': 280}[platform.machine()]
+load, unless, back = 0x20, 0x15, 0x06
+errno, allow = 0x50000 | int(sys.argv[1]), 0x7fff0000
+steps = [(load, 0, 0, 0), (unless, 0, 1, number), (back, 0, 0, errno), (back, 0, 0, allow)]
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in steps))
+program = struct.pack('HxxxxxxQ', len(steps), ctypes.addressof(code))
+prctl = ctypes.CDLL(None).prctl
+assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, ctypes.c_char_p(program), 0, 0) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+";
+
+/// As seccomp filters of containers do it, and as a full cgroup does.
+fn refused_bpf() -> Result<()> {
+    for (errno, code, words) in [
+        (Errno::PERM, 7, "seccomp"),
+        (Errno::NOSYS, 11, "no system call bpf()"),
+        (Errno::NOMEM, 12, "no memory"),
+    ] {
+        for tool in TOOLS {
+            let mut command = Command::new("python3");
+            command.args(["-c", WITHOUT_BPF, &errno.raw_os_error().to_string()]);
+            command.arg(path_of(tool.name)).arg("--json");
+            if tool.modes.is_empty() {
+                let (found, message) = ends(&mut command)?;
+                ensure!(found == Some(code), "{}: {found:?}: {message}", tool.name);
+            } else {
+                command.args(["-d", "1"]);
+                refuses(&mut command, code, &[words])?;
+            }
+        }
     }
     Ok(())
 }

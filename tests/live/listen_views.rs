@@ -105,6 +105,9 @@ fn events() -> Result<()> {
     ended.complete()?;
     let rows = ended.of_kind("listen_event")?;
     ensure!(sum(&rows, "count") == Some(drops), "{drops} drops: {rows:#?}");
+    // Each drop is an event, also where samples found it.
+    let status = ended.last_status()?;
+    ensure!(number(&status["delivered"]) >= drops, "{drops} drops: {status}");
     let causes = ["accept_queue_ack", "accept_queue_syn"];
     let named = rows.iter().filter_map(|row| row["cause"].as_str());
     ensure!(named.clone().all(|cause| cause == causes[0]), "{rows:#?}");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -13,7 +14,7 @@ use crate::load::{self, Running};
 use crate::netns::Netns;
 use crate::script::{self, Seen, bag, same, script};
 use crate::setting::scaled;
-use crate::tool::{Ended, Tool, number};
+use crate::tool::{Ended, Tool, number, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("scripted_life_of_1000_connections", scripted_life),
@@ -22,6 +23,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("an_owner_filter_keeps_exactly_its_owner", owner_filter),
     ("slower_keeps_the_deliberate_stays", slower),
     ("older_sockets_have_owners_but_no_duration", older_sockets),
+    ("a_time_namespace_does_not_shift_times", time_namespace),
     ("stopped_during_120000_transitions", stopped),
     ("more_sockets_than_the_map_holds", full_map),
 ];
@@ -36,6 +38,28 @@ const PLAYS: usize = 3;
 
 /// How many scripts are tried for one that has something that a filter is to keep.
 const SCRIPTS: usize = 5;
+
+/// Its clocks have offsets, those of the programs in the kernel have not.
+fn time_namespace() -> Result<()> {
+    let netns = Netns::new("timens")?;
+    for offset in ["1000000", "-1"] {
+        let mut command = Command::new("unshare");
+        command.args(["--time", "--kill-child", "--monotonic", offset, "--boottime", offset]);
+        command.arg(path_of("tcpstates")).args(["--json", "--netns", &netns.path(), "-n", "20"]);
+        let tool = Tool::spawn(&mut command)?;
+        tool.wait_for("first status line", |lines| !lines.is_empty())?;
+        load::run(&netns, "life --conns 20")?;
+        let ended = tool.wait()?;
+        ensure!(ended.status.success(), "{}: {}", ended.status, ended.errors);
+        let ts = |row: &Value| row["ts"].as_str().unwrap_or_default().to_owned();
+        let (first, last) = (ended.of_kind("status")?.first().map(ts), ts(&ended.last_status()?));
+        let states = ended.of_kind("state")?;
+        // All are written alike, so the order of the texts is that of the times.
+        let within = |row: &Value| first <= Some(ts(row)) && ts(row) <= last;
+        ensure!(states.len() == 20 && states.iter().all(within), "{first:?}..{last}: {states:#?}");
+    }
+    Ok(())
+}
 
 /// Plays the script while the tool runs with `arguments`; waits for `lines` lines.
 /// A play in which a softirq met our program at work on the same CPU is not complete, whatever

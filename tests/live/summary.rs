@@ -16,7 +16,29 @@ pub const TESTS: &[(&str, Test)] = &[
     ("fifty_thousand_sockets", fifty_thousand),
     ("the_ten_oldest_in_close_wait", oldest_close_wait),
     ("grouped_by_process", by_process),
+    ("an_older_state_is_at_least_as_old_as_the_tool", watched),
 ];
+
+/// Segments keep coming, so the last one bounds nothing; but the tool would have seen the state begin.
+fn watched() -> Result<()> {
+    const BOUND: u64 = 2_000_000_000;
+    let netns = Netns::new("watched")?;
+    let _traffic = Running::start(&netns, "reqresp --seconds 600")?;
+    until("a connection is there", || {
+        Ok((ss(&netns)?.get("ESTABLISHED").is_some_and(|&count| count == 2)).then_some(()))
+    })?;
+    let tool = Tool::start_in(&netns, "tcpstates", "--summary -i 0.2")?;
+    tool.wait_for("a bound of 2 s", |lines| {
+        lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .any(|row| row["state"] == "ESTABLISHED" && number(&row["oldest_at_least_ns"]) >= BOUND)
+    })?;
+    for row in tool.finish()?.of_kind("sockets")? {
+        ensure!(row["oldest_ns"].is_null(), "the tool has not seen it begin: {row}");
+    }
+    Ok(())
+}
 
 /// Sockets in each state.
 type Counts = BTreeMap<String, u64>;

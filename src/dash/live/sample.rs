@@ -193,9 +193,11 @@ impl Sampler {
         let ts = wall_now();
         let mut all = groupings.map(|by| SocketSummary::new(ts, self.netns.inode(), by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
+        let watched = session.watched();
         self.netns.within(|| {
             session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
-                if let Some(entry) = SockEntry::read(bytes) {
+                if let Some(mut entry) = SockEntry::read(bytes) {
+                    socket_summary::bound_by_watch(&mut entry, watched);
                     for inventory in &mut all {
                         inventory.add(&entry);
                     }

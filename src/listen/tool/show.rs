@@ -80,7 +80,8 @@ fn show_events(
     let now = if running.is_over() { u64::MAX } else { monotonic_now() };
     let mut rows = watch.batches.take(now, &watch.known);
     if !watch.listeners.coverage.syn {
-        rows.extend(matching(interval).flat_map(|one| sampled_drops(wall_now(), one)));
+        let sampled = matching(interval).flat_map(|one| sampled_drops(wall_now(), one));
+        rows.extend(sampled.inspect(|row| watch.polled += row.count.unwrap_or(0)));
     }
     for row in rows.iter().take(usize::try_from(watch.left).unwrap_or(usize::MAX)) {
         running.printer.row(row)?;

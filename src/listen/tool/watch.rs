@@ -30,6 +30,8 @@ pub struct Watch<'a> {
     began: u64,
     /// Intervals, or lines, still to be shown.
     pub left: u64,
+    /// Drops in lines that samples gave, not programs.
+    pub polled: u64,
 }
 
 /// Shows listeners until stopped.
@@ -60,6 +62,7 @@ impl<'a> Watch<'a> {
             clients: Clients::default(),
             began: monotonic_now(),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
+            polled: 0,
         };
         watch.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         Ok(watch)
@@ -113,14 +116,19 @@ impl<'a> Watch<'a> {
     fn interval(&mut self, running: &mut Running) -> Result<()> {
         let (entries, interval) = self.listeners.interval(&running.session)?;
         running.delivered = self.listeners.source.delivered();
-        let unexplained = interval.unexplained;
-        running.amend_status(move |status| status.unexplained = unexplained);
         show_remark(self, running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         let time = (wall_now(), monotonic_now() - self.began);
         self.began = monotonic_now();
         running.printer.set_interval(time.1);
-        show(self, running, &interval, time)
+        let shown = show(self, running, &interval, time);
+        let (unexplained, polled) = (interval.unexplained, self.polled);
+        running.amend_status(move |status| {
+            status.unexplained = unexplained;
+            status.attempted += polled;
+            status.delivered += polled;
+        });
+        shown
     }
 
     fn remember(&mut self, entries: impl Iterator<Item = (ListenerId, Listener)>) {

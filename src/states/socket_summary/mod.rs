@@ -15,7 +15,7 @@ use crate::report::{Comm, Ts};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, SockEntry};
 
-pub use age::Age;
+pub use age::{Age, bound_by_watch};
 pub use record::{CloseWait, Socket, Sockets};
 
 /// How many of the oldest `CLOSE_WAIT` sockets are shown.

@@ -25,7 +25,7 @@ record! {
         count,
         /// longest time in the state, exact; null unless all ages in the group are exact
         oldest_ns: Option<u64>,
-        /// a lower bound, if a socket entered the state before the tool started: from its last acknowledgement, or the others in the group
+        /// a lower bound, if a socket entered the state before the tool started: from its last acknowledgement, how long the tool has watched, or the others in the group
         oldest_at_least_ns: Option<u64>,
     }
 }

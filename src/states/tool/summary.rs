@@ -10,7 +10,7 @@ use crate::hooks::SOCKETS;
 use crate::kernel::netns::Netns;
 use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::states::Args;
-use crate::states::socket_summary::{SocketSummary, Sockets};
+use crate::states::socket_summary::{SocketSummary, Sockets, bound_by_watch};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, SockEntry};
@@ -65,9 +65,11 @@ pub fn print(
 /// Counts the sockets of the namespace as they are now.
 fn take(running: &Running, netns: &Netns, args: &Args) -> Result<SocketSummary> {
     let mut inventory = SocketSummary::new(wall_now(), netns.inode(), args.by);
+    let watched = running.session.watched();
     netns.within(|| {
         running.session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
-            if let Some(entry) = SockEntry::read(bytes) {
+            if let Some(mut entry) = SockEntry::read(bytes) {
+                bound_by_watch(&mut entry, watched);
                 inventory.add(&entry);
             }
         })
