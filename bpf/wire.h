@@ -20,6 +20,11 @@ enum limits {
 	MAX_CGROUP_DEPTH = 64,	/* deeper than any system has */
 };
 
+enum pid_flags {
+	PID_OUTSIDE =
+		1 << 30, /* the number is of the initial PID namespace: in ours there is none */
+};
+
 /* Too wide for an enumerator in BTF before LLVM 15: tests/layout.rs compares it with Rust's. */
 #define DURATION_UNKNOWN (~0ULL)
 
@@ -374,18 +379,26 @@ struct filter {
 	__u32 comm_stay; /* automaton of src/filter.rs: bit i = first i tokens matched */
 	__u32 comm_accept;
 	__u32 comm_step[256];
-	__u32 netns;
+	__u32 by_netns; /* which one is in struct wanted */
+	__u32 by_cgroup;
 	__u32 family; /* 4 or 6 */
-	__u32 cgroup_level;
-	__u32 reserved0;
-	__u64 cgroup;
 	struct ports_filter lport;
 	struct ports_filter rport;
 	struct ports_filter port; /* either end */
-	__u32 reserved1;
 	struct addrs_filter laddr;
 	struct addrs_filter raddr;
 	struct addrs_filter addr; /* either end */
+};
+
+/*
+ * The namespace and cgroup that the filters name now: both may be made anew under their name, and a
+ * namespace's inode is soon given to another one. All bits set: there is none.
+ */
+struct wanted {
+	__u64 netns_cookie; /* 0: unknown; a program that user space runs inside learns it */
+	__u64 cgroup;
+	__u32 cgroup_level;
+	__u32 netns; /* inode */
 };
 
 /* What a tool asks of all subjects. */
@@ -401,6 +414,9 @@ struct options {
 	__u32 remote_prefix4;  /* bits kept of a remote address that is a key */
 	__u32 remote_prefix6;
 	__u32 pair_fexit; /* fexit programs can be skipped: see lib/calls.h */
+	/* inode of the PID namespace whose numbers are shown; 0: the initial one */
+	__u32 pidns;
+	__u32 reserved;
 };
 
 struct states_options {

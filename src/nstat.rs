@@ -1,14 +1,17 @@
 //! A network namespace's own TCP counters, as in `nstat`: complete, with or
 //! without any program of ours.
 
+use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::kernel::netns_list::{Extent, NetnsList};
 use crate::report::{Ts, record};
 
-/// The counters of the calling thread's namespace (RFC 4022's, and Linux's own).
-const FILES: [&str; 2] = ["/proc/thread-self/net/snmp", "/proc/thread-self/net/netstat"];
+/// The files of a namespace's counters (RFC 4022's, and Linux's own).
+const FILES: [&str; 2] = ["snmp", "netstat"];
 
 /// The counters read, by key and by the names of their line and themselves.
 const COUNTERS: [(&str, &str); 10] = [
@@ -41,14 +44,15 @@ pub fn values(text: &str) -> impl Iterator<Item = (&str, &str, u64)> {
 pub struct Counters([Option<u64>; COUNTERS.len()]);
 
 impl Counters {
-    /// Reads those of the calling thread's namespace.
+    /// Reads those of the namespace whose folder in /proc this is.
     ///
     /// # Errors
-    /// /proc is not there.
-    pub fn read() -> Result<Self> {
+    /// It is not there.
+    pub fn read(net: &Path) -> Result<Self> {
         let mut counters = Self::default();
-        for file in FILES {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+        for file in FILES.map(|file| net.join(file)) {
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
             counters.take(&text);
         }
         Ok(counters)
@@ -73,9 +77,24 @@ impl Counters {
         grown
     }
 
-    /// The record of what came in an interval of so many ns that ended at wall-clock `ts`, in the
-    /// namespace of this inode.
-    pub fn record(&self, (ts, interval_ns): (i64, u64), netns: u32) -> Mib {
+    /// The sum of two namespaces.
+    #[must_use]
+    fn plus(&self, other: &Self) -> Self {
+        let mut sum = *self;
+        for (to, other) in sum.0.iter_mut().zip(other.0) {
+            *to = to.map_or(other, |one| Some(one.wrapping_add(other.unwrap_or(0))));
+        }
+        sum
+    }
+
+    /// Whether these can be what `before` has become.
+    fn follow(&self, before: &Self) -> bool {
+        self.0.iter().zip(&before.0).all(|(now, before)| now >= before)
+    }
+
+    /// The record of what came in an interval of so many ns that ended at wall-clock `ts`, in these
+    /// namespaces.
+    pub fn record(&self, (ts, interval_ns): (i64, u64), extent: &Extent) -> Mib {
         let [
             active_opens,
             passive_opens,
@@ -90,7 +109,9 @@ impl Counters {
         ] = self.0;
         Mib {
             ts: Ts(ts),
-            netns: Some(netns),
+            netns: extent.only,
+            namespaces: Some(extent.read),
+            not_entered: Some(extent.closed),
             interval_ns: Some(interval_ns),
             active_opens,
             passive_opens,
@@ -106,11 +127,45 @@ impl Counters {
     }
 }
 
+/// The counters of all namespaces, from one interval to the next.
+#[derive(Debug, Default)]
+pub struct NetnsTotals {
+    list: NetnsList,
+    last: Option<HashMap<u64, Counters>>,
+}
+
+impl NetnsTotals {
+    /// What came since the last time, in all namespaces or, with `only`, in one. A namespace that was
+    /// not there before began with 0; the first time nothing has come.
+    pub fn grown(&mut self, only: Option<u32>) -> (Counters, Extent) {
+        let (mut sum, mut extent) = (Counters::default(), Extent::default());
+        let mut last = HashMap::new();
+        for place in self.list.places(only) {
+            let Some(now) = place.read_net(Counters::read) else {
+                extent.closed += u64::from(place.exists());
+                continue;
+            };
+            extent.add(place.inode);
+            let before =
+                self.last.as_ref().map_or(Some(now), |last| last.get(&place.id()).copied());
+            // Where they have fallen, a new namespace has the inode.
+            let before = before.filter(|before| now.follow(before));
+            sum = sum.plus(&before.map_or(now, |before| now.since(&before)));
+            last.insert(place.id(), now);
+        }
+        self.last = Some(last);
+        (sum, extent)
+    }
+}
+
 record! {
-    /// a network namespace's own TCP counters
-    "mib" Mib known(netns interval_ns) {
-        /// the namespace
+    /// the TCP counters of network namespaces, added up
+    "mib" Mib known(namespaces not_entered interval_ns) {
+        /// null if there are several
         netns,
+        namespaces,
+        /// no process in them can be read, and they cannot be entered
+        not_entered,
         interval_ns,
         /// `TcpActiveOpens`: connects that sent a SYN
         active_opens: Option<u64>,
@@ -150,14 +205,28 @@ mod tests {
     }
 
     #[test]
+    fn namespaces_add_up_and_a_fallen_counter_is_a_new_one() {
+        let of = |opens: u64| {
+            let mut counters = Counters::default();
+            counters.take(&format!("Tcp: ActiveOpens OutRsts\nTcp: {opens} 3\n"));
+            counters
+        };
+        let sum = of(4).plus(&Counters::default()).plus(&of(5));
+        assert_eq!((sum.0[0], sum.0[7], sum.0[8]), (Some(9), Some(6), None));
+        assert!(of(5).follow(&of(4)) && !of(3).follow(&of(4)));
+    }
+
+    #[test]
     fn every_key_is_named_after_its_counter() {
         let counters = Counters(std::array::from_fn(|place| Some(place as u64)));
-        let record = serde_json::to_value(counters.record((0, 1), 1)).unwrap();
+        let extent = Extent::default();
+        let record = serde_json::to_value(counters.record((0, 1), &extent)).unwrap();
         for (place, (_, name)) in COUNTERS.iter().enumerate() {
             let mut keys = record.as_object().unwrap().iter();
             let (key, _) = keys
                 .find(|(key, value)| {
-                    **value == place && !["netns", "interval_ns"].contains(&key.as_str())
+                    let scope = ["netns", "namespaces", "not_entered", "interval_ns"];
+                    **value == place && !scope.contains(&key.as_str())
                 })
                 .unwrap();
             assert_eq!(key.replace('_', ""), name.to_ascii_lowercase());

@@ -106,7 +106,7 @@ include!(concat!(env!("OUT_DIR"), "/wire_names.rs"));
 
 /// The ns value of an unknown duration.
 pub const DURATION_UNKNOWN: u64 = u64::MAX;
-/// A record that is a section of constants in the programs, written before they are loaded.
+/// A record that is a section of the programs, written before they are loaded.
 pub trait Section: Record {
     /// The section's name, which is also that of libbpf's map.
     const NAME: &'static str;
@@ -122,6 +122,7 @@ macro_rules! sections {
 
 sections! {
     Filter = ".rodata.filter",
+    Wanted = ".data.wanted",
     Options = ".rodata.options",
     StatesOptions = ".rodata.states",
     CountOptions = ".rodata.count",

@@ -79,8 +79,8 @@ static __always_inline struct count_value *account(struct sock *sk, bool by_proc
 		track = by_process ? track_make(sk) : track_find(sk);
 		if (track)
 			owner = &track->owner;
-		if (by_process && (owner->pid != bpf_get_current_pid_tgid() >> 32 ||
-				   owner->flags & OWNER_INHERITED))
+		if (by_process &&
+		    (owner->pid != current_number() || owner->flags & OWNER_INHERITED))
 			owner_settle(owner, st);
 	}
 	/* a socket that was reset may still be used, without its port */

@@ -2,7 +2,9 @@
 /* Kernel differences, each with its reason. */
 #pragma once
 
+#include "lib/filter.h"
 #include "lib/mem_access.h"
+#include "lib/options.h"
 
 /*
  * CLOCK_MONOTONIC milliseconds (32 bits) at which a timewait socket entered its state; 0
@@ -18,6 +20,29 @@ static __always_inline __u32 timewait_entry_ms(const struct tcp_timewait_sock *t
 	if (tw->tw_substate != TCP_FIN_WAIT2 && !tcptw->tw_ts_recent_stamp)
 		return 0;
 	return tw->tw_entry_stamp;
+}
+
+/* 0: not known. Before 5.12 a namespace gets its cookie when it is asked for. */
+static __always_inline __u64 netns_cookie(const struct net *net, enum access how)
+{
+	if (!bpf_core_field_exists(net->net_cookie))
+		return 0;
+	return READ(how, net, net_cookie);
+}
+
+/*
+ * User space runs an iterator of files inside the wanted namespace: the first run learns its
+ * cookie, which no later namespace has.
+ */
+static __always_inline void learn_wanted_netns(const struct bpf_iter_meta *meta)
+{
+	struct net *net;
+
+	if (!filter.by_netns || options.task_by_helpers || meta->seq_num)
+		return;
+	net = bpf_get_current_task_btf()->nsproxy->net_ns;
+	if (net->ns.inum == wanted.netns)
+		wanted.netns_cookie = netns_cookie(net, BTF_PTR);
 }
 
 #define SOCKFS_MAGIC 0x534f434b /* include/uapi/linux/magic.h */

@@ -10,6 +10,9 @@
 
 const volatile struct filter filter SEC(".rodata.filter") = {};
 
+/* Changes while programs run. */
+volatile struct wanted wanted SEC(".data.wanted") = {};
+
 static __always_inline bool ports_match(const volatile struct ports_filter *want, __u16 port)
 {
 	for (__u32 i = 0; i < MAX_FILTER_VALUES && i < want->nr; i++)
@@ -74,7 +77,7 @@ static __always_inline bool family_matches(const struct flow *flow, __u32 wildca
  */
 static __always_inline bool ends_match(const struct flow *flow, __u32 wildcard)
 {
-	if (filter.netns && flow->netns != filter.netns)
+	if (filter.by_netns && flow->netns != wanted.netns)
 		return false;
 	if (filter.family && !family_matches(flow, wildcard))
 		return false;
@@ -126,7 +129,7 @@ static __always_inline bool pids_match(__u32 pid)
 
 static __always_inline bool owner_filtered(void)
 {
-	return filter.nr_pids || filter.comm_on || filter.cgroup;
+	return filter.nr_pids || filter.comm_on || filter.by_cgroup;
 }
 
 /*
@@ -136,8 +139,8 @@ static __always_inline bool owner_filtered(void)
 static __always_inline bool cgroup_matches(struct cgroup *cgrp)
 {
 	for (int i = 0; i < MAX_CGROUP_DEPTH && cgrp; i++) {
-		if ((__u32)cgrp->level <= filter.cgroup_level)
-			return cgrp->kn->id == filter.cgroup;
+		if ((__u32)cgrp->level <= wanted.cgroup_level)
+			return cgrp->kn->id == wanted.cgroup;
 		cgrp = cgrp->self.parent->cgroup;
 	}
 	return false;
@@ -150,7 +153,7 @@ static __always_inline bool owner_matches(const struct owner *owner, struct cgro
 		return false;
 	if (filter.comm_on && !comm_matches(owner->comm))
 		return false;
-	if (filter.cgroup && !cgroup_matches(cgrp))
+	if (filter.by_cgroup && !cgroup_matches(cgrp))
 		return false;
 	return true;
 }
@@ -162,8 +165,8 @@ static __always_inline bool owner_matches_by_helpers(const struct owner *owner)
 		return false;
 	if (filter.comm_on && !comm_matches(owner->comm))
 		return false;
-	if (filter.cgroup &&
-	    bpf_get_current_ancestor_cgroup_id(filter.cgroup_level) != filter.cgroup)
+	if (filter.by_cgroup &&
+	    bpf_get_current_ancestor_cgroup_id(wanted.cgroup_level) != wanted.cgroup)
 		return false;
 	return true;
 }

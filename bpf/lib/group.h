@@ -53,7 +53,7 @@ static __always_inline void key_fill(struct group_key *key, __u32 by, const stru
 static __always_inline bool reads_flow(__u32 by)
 {
 	return by == BY_CONNECTION || by == BY_REMOTE || by == BY_PORT || by == BY_NETNS ||
-	       by == BY_PEER || filter.netns || filter.family || filter.lport.nr ||
+	       by == BY_PEER || filter.by_netns || filter.family || filter.lport.nr ||
 	       filter.rport.nr || filter.port.nr || filter.laddr.nr || filter.raddr.nr ||
 	       filter.addr.nr;
 }

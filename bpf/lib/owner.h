@@ -14,6 +14,37 @@
 
 #define PF_KTHREAD 0x00200000
 
+#define MAX_PID_NS_LEVEL 32 /* include/linux/pid_namespace.h */
+
+/* The number of a process in the PID namespace options.pidns. */
+static __always_inline __u32 number_inside(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	void *numbers = (void *)pid + bpf_core_field_offset(pid->numbers);
+	__u32 level = BPF_CORE_READ(pid, level);
+
+	for (__u32 i = 0; i <= MAX_PID_NS_LEVEL && i <= level; i++) {
+		struct upid *upid = numbers + i * bpf_core_type_size(struct upid);
+
+		if (BPF_CORE_READ(upid, ns, ns.inum) == options.pidns)
+			return BPF_CORE_READ(upid, nr);
+	}
+	return BPF_CORE_READ(task, tgid) | PID_OUTSIDE;
+}
+
+/* The number that is shown and filtered by. */
+static __always_inline __u32 number_of(struct task_struct *task)
+{
+	return options.pidns ? number_inside(task) : (__u32)task->tgid;
+}
+
+static __always_inline __u32 current_number(void)
+{
+	if (options.pidns)
+		return number_inside((struct task_struct *)bpf_get_current_task());
+	return bpf_get_current_pid_tgid() >> 32;
+}
+
 static __always_inline void owner_learn(struct owner *owner, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
@@ -23,11 +54,11 @@ static __always_inline void owner_learn(struct owner *owner, struct task_struct 
 
 	comm[0] = name[0];
 	comm[1] = name[1];
-	if (options.want_cgroup || filter.cgroup) {
+	if (options.want_cgroup || filter.by_cgroup) {
 		cgrp = task->cgroups->dfl_cgrp;
 		owner->cgroup = cgrp->kn->id;
 	}
-	owner->pid = task->tgid;
+	owner->pid = number_of(task);
 	owner->flags = owner_matches(owner, cgrp) ? OWNER_MATCHES : 0;
 }
 
@@ -38,9 +69,9 @@ static __always_inline void owner_learn(struct owner *owner, struct task_struct 
 static __always_inline void owner_learn_by_helpers(struct owner *owner)
 {
 	bpf_get_current_comm(owner->comm, COMM_LEN);
-	if (options.want_cgroup || filter.cgroup)
+	if (options.want_cgroup || filter.by_cgroup)
 		owner->cgroup = bpf_get_current_cgroup_id();
-	owner->pid = bpf_get_current_pid_tgid() >> 32;
+	owner->pid = current_number();
 	owner->flags = owner_matches_by_helpers(owner) ? OWNER_MATCHES : 0;
 }
 
@@ -58,6 +89,13 @@ static __always_inline void owner_settle(struct owner *owner, struct stats *st)
 		owner_learn_by_helpers(owner);
 	else
 		owner_learn(owner, bpf_get_current_task_btf());
+}
+
+/* The cgroup that the filter names may be another one than when the owner was learned. */
+static __always_inline void owner_match_again(struct owner *owner, struct task_struct *task)
+{
+	if (filter.by_cgroup && owner->pid == number_of(task))
+		owner_learn(owner, task);
 }
 
 /* True also where this is unknown. */

@@ -17,6 +17,7 @@ int learn_owners(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct sock *sk;
 
+	learn_wanted_netns(ctx->meta);
 	if (!task || !file)
 		return 0;
 	sk = sock_of_file(file, BTF_PTR);

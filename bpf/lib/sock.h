@@ -2,6 +2,8 @@
 /* struct sock to struct flow, in one place. */
 #pragma once
 
+#include "lib/compat.h"
+#include "lib/filter.h"
 #include "lib/mem_access.h"
 #include "lib/options.h"
 
@@ -40,6 +42,21 @@ static __always_inline void flow_read_v6(struct flow *flow, const struct sock_co
 	}
 }
 
+/*
+ * The inode of a socket's namespace; 0, which no filter asks for, where it was the wanted
+ * namespace's before.
+ */
+static __always_inline __u32 netns_of(const struct sock_common *skc, enum access how)
+{
+	struct net *net = READ(how, skc, skc_net.net);
+	__u32 inode = READ(how, net, ns.inum);
+
+	if (filter.by_netns && wanted.netns_cookie && inode == wanted.netns &&
+	    netns_cookie(net, how) != wanted.netns_cookie)
+		return 0;
+	return inode;
+}
+
 /* Works for full, request and timewait sockets: all of them begin with sock_common. */
 static __always_inline void flow_read(struct flow *flow, const struct sock_common *skc,
 				      enum access how)
@@ -52,7 +69,7 @@ static __always_inline void flow_read(struct flow *flow, const struct sock_commo
 	}
 	flow->lport = READ(how, skc, skc_num);
 	flow->rport = bpf_ntohs(READ(how, skc, skc_dport));
-	flow->netns = options.want_netns ? READ(how, skc, skc_net.net, ns.inum) : 0;
+	flow->netns = options.want_netns ? netns_of(skc, how) : 0;
 }
 
 /*

@@ -128,8 +128,12 @@ static __always_inline void owner_from_file(struct sock *sk, struct task_struct 
 		return;
 	/* no room: its next event counts as untracked */
 	track = track_make(sk);
-	if (!track || owner_settled(&track->owner))
+	if (!track)
 		return;
+	if (owner_settled(&track->owner)) {
+		owner_match_again(&track->owner, task);
+		return;
+	}
 	if (track->owner.flags & OWNER_INHERITED)
 		st->settled++;
 	owner_learn(&track->owner, task);

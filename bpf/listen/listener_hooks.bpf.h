@@ -75,6 +75,7 @@ int find_listeners(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct sock *sk;
 
+	learn_wanted_netns(ctx->meta);
 	if (!task || !file)
 		return 0;
 	sk = sock_of_file(file, BTF_PTR);

@@ -129,7 +129,7 @@ static __always_inline struct listener *listener_add(struct sock *sk, struct sta
 	struct listener *l;
 	struct queues q;
 
-	if (filter.netns && READ(how, sk, __sk_common.skc_net.net, ns.inum) != filter.netns)
+	if (filter.by_netns && netns_of(&sk->__sk_common, how) != wanted.netns)
 		return NULL;
 	if (!queues_read(&q, sk, how))
 		return NULL;
@@ -193,7 +193,11 @@ static __always_inline void listener_from_file(struct sock *sk, struct task_stru
 	if (!st || !is_tcp(sk, how) || !is_listening(sk, how))
 		return;
 	l = listener_get(sk, st, how);
+	if (!l)
+		return;
 	/* the first holder, usually the oldest process, becomes the owner */
-	if (l && !l->owner.pid)
+	if (l->owner.pid)
+		owner_match_again(&l->owner, task);
+	else
 		owner_learn(&l->owner, task);
 }

@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
 use ipnet::Ipv6Net;
 
-use crate::filter::{Cgroup, CommGlob, Family, Filter, netns};
+use crate::filter::{Cgroup, CommGlob, Family, Filter, NetnsChoice};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::PlanRequest;
 use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
@@ -183,9 +183,9 @@ pub struct FilterArgs {
     /// Match IPv6 only
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Match one network namespace, by inode number, PID or path
-    #[arg(long, value_name = "NETNS", value_parser = netns)]
-    netns: Option<u32>,
+    /// Match one network namespace, by name, container ID, PID, inode number or path
+    #[arg(long, value_name = "NETNS", value_parser = NetnsChoice::parse)]
+    netns: Option<NetnsChoice>,
     /// Match a cgroup and its descendants
     #[arg(long, value_name = "PATH", value_parser = Cgroup::find)]
     cgroup: Option<Cgroup>,

@@ -27,6 +27,8 @@ record! {
         family,
         /// with `--by connection` and `--by netns`
         netns,
+        /// with `--by netns`
+        netns_name,
         /// with `--by cgroup`
         cgroup,
         /// length of the interval as measured; with `--cumulative` since the start
@@ -97,7 +99,7 @@ table! { "count" Count {
     left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
     right lport, "LPORT", 7, |r| r.label(|r| Cell::port(r.lport));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
-    right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
+    left netns, "NETNS", 26, |r| r.label(|r| Cell::netns(r.netns, r.netns_name.as_deref()));
     filler "part", "", 5, |r| r.label(|_| Cell::Missing);
     local 21;
     remote 21;

@@ -16,6 +16,7 @@ use crate::filter::Cgroup;
 use crate::hooks::maps;
 use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, SPLICE, STATE};
 use crate::kernel::facts::Facts;
+use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
@@ -70,6 +71,7 @@ impl Measurement for Asked<Args> {
         let mut setup = Setup {
             object: OBJECT,
             filter: filter.to_wire(),
+            wanted: filter.wanted(),
             options,
             subjects: Vec::new(),
             map_sizes: vec![(maps::COUNTS, keys)],
@@ -116,8 +118,14 @@ pub fn print(
     interval: &CountInterval,
     shape: &CountRowOptions,
     cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+    mut netns: impl FnMut(u32) -> Option<Arc<str>>,
 ) -> Result<(), SinkError> {
-    let rows = shape.rows(interval, cgroup);
+    let mut rows = shape.rows(interval, cgroup);
+    if shape.by == GroupBy::Netns {
+        for row in &mut rows {
+            row.netns_name = row.netns.and_then(&mut netns);
+        }
+    }
     let view = Count::view(shape.by);
     printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
     if shape.by != GroupBy::Total {
@@ -130,6 +138,7 @@ pub fn print(
 fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()> {
     let mut model = Counts::new(args.cumulative);
     let mut cgroups = CgroupNames::new(Cgroup::mount());
+    let mut names = NetnsNames::default();
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
     if args.by == GroupBy::Total {
@@ -146,7 +155,8 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
         let now = monotonic_now();
         let interval =
             model.interval(source.keys(&running.session, &model, now)?, source.other()?, now);
-        print(&mut running.printer, &interval, &shape(args, now - began), |id| cgroups.name(id))?;
+        let shape = shape(args, now - began);
+        print(&mut running.printer, &interval, &shape, |id| cgroups.name(id), |id| names.name(id))?;
         if !args.cumulative {
             began = now;
         }

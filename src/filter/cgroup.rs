@@ -13,6 +13,8 @@ pub struct Cgroup {
     pub path: PathBuf,
     /// Its number: the inode of its directory.
     pub id: u64,
+    /// The directory.
+    pub directory: PathBuf,
     /// Levels below the mount, which is 0.
     pub depth: u32,
 }
@@ -55,6 +57,7 @@ impl Cgroup {
         Some(Self {
             path: Path::new("/").join(below),
             id: metadata.ino(),
+            directory: directory.clone(),
             depth: u32::try_from(below.components().count()).ok()?,
         })
     }
@@ -122,7 +125,8 @@ mod tests {
         let id = fs::metadata(&deep).unwrap().ino();
         let mounts = [PathBuf::from("/nowhere"), mount.clone()];
         let find = |text: &str| Cgroup::find_in(&mounts, text);
-        let expected = Cgroup { path: "/system.slice/x.service".into(), id, depth: 2 };
+        let path = "/system.slice/x.service".into();
+        let expected = Cgroup { path, id, directory: deep.clone(), depth: 2 };
         assert_eq!(find("/system.slice/x.service"), Ok(expected.clone()));
         assert_eq!(find("system.slice/x.service/"), Ok(expected.clone()));
         assert_eq!(find(deep.to_str().unwrap()), Ok(expected));

@@ -13,7 +13,7 @@ use ipnet::Ipv6Net;
 
 pub use cgroup::Cgroup;
 pub use glob::CommGlob;
-pub use netns::netns;
+pub use netns::NetnsChoice;
 pub use rows::{passes, passes_listener, passes_owner};
 
 use crate::wire::MAX_FILTER_VALUES;
@@ -52,8 +52,8 @@ pub struct Filter {
     pub addrs: Vec<Ipv6Net>,
     /// Address family.
     pub family: Option<Family>,
-    /// Inode number of the network namespace.
-    pub netns: Option<u32>,
+    /// Network namespace.
+    pub netns: Option<NetnsChoice>,
     /// Cgroup, with everything below it.
     pub cgroup: Option<Cgroup>,
 }
@@ -72,6 +72,16 @@ impl Filter {
     /// The record for `.rodata.filter`.
     pub fn to_wire(&self) -> crate::wire::Filter {
         wire::record(self)
+    }
+
+    /// The namespace and cgroup that it names at the start.
+    pub fn wanted(&self) -> crate::wire::Wanted {
+        let mut wanted = crate::wire::Wanted::default();
+        wanted.netns = self.netns.as_ref().map_or(0, |netns| netns.inode);
+        if let Some(cgroup) = &self.cgroup {
+            (wanted.cgroup, wanted.cgroup_level) = (cgroup.id, cgroup.depth);
+        }
+        wanted
     }
 
     /// Whether it asks for something of the owner.

@@ -61,7 +61,7 @@ fn passes_ends(filter: &Filter, row: &Key, wildcard: &[Family]) -> bool {
         && filter
             .family
             .is_none_or(|family| family_of_row(row) == Some(family) || wildcard.contains(&family))
-        && filter.netns.is_none_or(|netns| row.netns == Some(netns))
+        && filter.netns.as_ref().is_none_or(|netns| row.netns == Some(netns.inode))
 }
 
 /// IPv4 as the IPv6 addresses that networks of a filter are made of.
@@ -84,6 +84,7 @@ fn is_below(path: &str, top: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::NetnsChoice;
     use super::*;
     use crate::report::Comm;
 
@@ -117,7 +118,7 @@ mod tests {
             (Filter { addrs: nets("192.0.2.1"), ..base() }, true),
             (Filter { family: Some(Family::V4), ..base() }, true),
             (Filter { family: Some(Family::V6), ..base() }, false),
-            (Filter { netns: Some(2), ..base() }, false),
+            (Filter { netns: Some(NetnsChoice { inode: 2, path: None }), ..base() }, false),
         ] {
             assert_eq!(passes(&filter, &row()), expected, "{filter:?}");
             let asks = filter.by_owner() || filter.by_ends();

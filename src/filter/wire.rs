@@ -18,16 +18,13 @@ pub fn record(filter: &Filter) -> wire::Filter {
         to.comm_accept = glob.accept;
         to.comm_step = glob.step;
     }
-    to.netns = filter.netns.unwrap_or(0);
+    to.by_netns = u32::from(filter.netns.is_some());
+    to.by_cgroup = u32::from(filter.cgroup.is_some());
     to.family = match filter.family {
         None => 0,
         Some(Family::V4) => 4,
         Some(Family::V6) => 6,
     };
-    if let Some(cgroup) = &filter.cgroup {
-        to.cgroup = cgroup.id;
-        to.cgroup_level = cgroup.depth;
-    }
     to.lport = ports(&filter.lports);
     to.rport = ports(&filter.rports);
     to.port = ports(&filter.ports);

@@ -11,6 +11,8 @@ macro_rules! maps {
 }
 
 maps! {
+    /// The namespace and cgroup that the filters name now.
+    WANTED = ".data.wanted";
     /// Ring buffer of events.
     EVENTS = "events";
     /// Counters of attempted, lost and filtered events, per CPU.

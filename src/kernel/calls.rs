@@ -1,14 +1,11 @@
 //! Calls whose return was not seen and that the programs themselves cannot notice.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 
 use anyhow::Result;
 
 use super::map::Map;
-
-/// Inode of the first pid namespace (`PROC_PID_INIT_INO`), whose numbers BPF programs see.
-const INIT_PID_NS: u64 = 0xEFFF_FFFC;
+use super::procfs::pid_namespace;
 
 /// The calls that have begun, by thread, as `bpf/lib/calls.h` keeps them.
 #[derive(Debug)]
@@ -21,8 +18,8 @@ pub struct Calls {
 impl Calls {
     /// Watches over the map `calls`.
     pub fn new(map: Map) -> Self {
-        let own = fs::metadata("/proc/self/ns/pid").map(|file| file.ino());
-        Self { map, gone: 0, sees_threads: own.is_ok_and(|inode| inode == INIT_PID_NS) }
+        // The keys are numbers of the initial namespace.
+        Self { map, gone: 0, sees_threads: pid_namespace().is_none() }
     }
 
     /// Calls of threads that have ended without returning, so far. A thread cannot end inside

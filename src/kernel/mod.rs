@@ -11,6 +11,8 @@ pub mod error;
 pub mod facts;
 pub mod map;
 pub mod netns;
+pub mod netns_list;
+pub mod netns_names;
 pub mod plan;
 mod probe;
 mod procfs;
@@ -20,6 +22,7 @@ mod section_reader;
 pub mod session;
 
 use anyhow::{Context, Result};
+pub use procfs::pid_namespace;
 
 /// How many values each key of a per-CPU map has.
 ///

@@ -1,6 +1,7 @@
 //! Kernel facts and capabilities read from /proc and /sys.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -63,6 +64,15 @@ pub fn lockdown() -> Lockdown {
     } else {
         Lockdown::None
     }
+}
+
+/// Inode of the initial PID namespace (`PROC_PID_INIT_INO`).
+const INIT_PID_NS: u64 = 0xEFFF_FFFC;
+
+/// The inode of this process's PID namespace; `None`: it is the initial one, or /proc is not there.
+pub fn pid_namespace() -> Option<u32> {
+    let inode = fs::metadata("/proc/self/ns/pid").ok()?.ino();
+    u32::try_from(inode).ok().filter(|_| inode != INIT_PID_NS)
 }
 
 /// Why nothing can be attached to functions: where ftrace is switched off, fentry programs and

@@ -27,6 +27,8 @@ pub struct Setup {
     pub object: &'static [u8],
     /// Shared filter flags.
     pub filter: wire::Filter,
+    /// The namespace and cgroup that the filter flags name at the start.
+    pub wanted: wire::Wanted,
     /// What all programs are reported.
     pub options: wire::Options,
     /// Options of the object's subjects: sections and their contents, see [`Setup::set_options`].
@@ -271,6 +273,7 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
     }
     let section = |name: &str| match name {
         wire::Filter::NAME => Some(setup.filter.as_bytes()),
+        wire::Wanted::NAME => Some(setup.wanted.as_bytes()),
         wire::Options::NAME => Some(setup.options.as_bytes()),
         _ => setup.subjects.iter().find(|(known, _)| *known == name).map(|(_, bytes)| &**bytes),
     };

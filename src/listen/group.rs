@@ -25,7 +25,7 @@ pub struct ListenerRowOptions {
 pub fn rows(
     interval: &ListenInterval,
     shape: ListenerRowOptions,
-    mut name: impl FnMut(u32) -> Arc<str>,
+    mut name: impl FnMut(u32) -> Option<Arc<str>>,
 ) -> Vec<ListenerRecord> {
     let shown = interval.listeners.iter().filter(|one| {
         let passes = one.listener.flags & LISTENER_MATCHES != 0;
@@ -77,14 +77,14 @@ fn join(group: &mut ListenerInterval, other: ListenerInterval) {
 fn record(
     (one, members): &(ListenerInterval, u64),
     shape: ListenerRowOptions,
-    name: Arc<str>,
+    name: Option<Arc<str>>,
 ) -> ListenerRecord {
     let (listener, numbers, drops) = (&one.listener, &one.numbers, &one.numbers.drops);
     let family = listener.flow.family();
     let wait = |per_mille| numbers.waits.as_ref().and_then(|waits| waits.quantile(per_mille));
     ListenerRecord {
         ts: Ts(shape.time.0),
-        netns_name: Some(name).filter(|name| !name.is_empty()),
+        netns_name: name,
         v6only: (family == 6).then_some(listener.flags & LISTENER_V6ONLY != 0),
         listeners: Some(*members),
         closed: listener.flags & LISTENER_GONE != 0,

@@ -31,7 +31,8 @@ impl ListenMonitor {
         let coverage = Coverage::of(session.plan(), session.may_copy());
         let mut source = ListenSource::new(session)?;
         source.find(session)?;
-        source.expect(filter.netns.map_or_else(NetnsReader::all, |netns| vec![netns]));
+        let asked = filter.netns.as_ref().map(|netns| vec![netns.inode]);
+        source.expect(asked.unwrap_or_else(NetnsReader::all));
         let (_, entries, readings) = source.interval(session)?;
         let retransmits = session.plan().method_of(&SYNACK_RETRANS).is_some();
         let mut model = Listeners::new(coverage, retransmits);

@@ -1,10 +1,8 @@
 //! The records of listenoverflow, and their tables.
 
+use crate::report::{Cell, key, record, table, word, words};
 use std::cmp::Reverse;
 use std::net::IpAddr;
-use std::sync::Arc;
-
-use crate::report::{Cell, key, record, table, word, words};
 
 record! {
     /// listenoverflow: one listening socket, or with --group those of one address
@@ -13,8 +11,7 @@ record! {
         accept_limit syn_now syn_peak syn_peak_sampled family
     ) {
         netns,
-        /// name of the namespace in /run/netns, else its oldest process
-        netns_name: Option<Arc<str>>,
+        netns_name,
         laddr,
         lport,
         /// an IPv6 listener without IPv4; null for IPv4
@@ -131,7 +128,7 @@ fn peak(count: Option<u64>, sampled: bool) -> Cell<'static> {
 table! { "listener" ListenerRecord {
     time;
     left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.v6only != Some(true));
-    right netns, "NETNS", 10, |r| Cell::id(r.netns);
+    left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
     pid;
     comm 15;
     right accept_now, "ACCEPT-Q", 8, |r| Cell::id(r.accept_now);

@@ -42,6 +42,8 @@ pub enum Cell<'a> {
     Endpoint(Option<IpAddr>, Option<u16>),
     /// A port at any address: `*:80`.
     AnyAddr(u16),
+    /// A network namespace by inode and name: `4026532281(blue)`.
+    Netns(u32, Option<&'a str>),
     /// A network: `192.0.2.0/24`.
     Net(IpNet),
     /// Wall-clock time in ns since the epoch.
@@ -102,6 +104,11 @@ impl<'a> Cell<'a> {
         ip.map_or(Self::Missing, Self::Addr)
     }
 
+    /// A network namespace, if it is known.
+    pub fn netns(inode: Option<u32>, name: Option<&'a str>) -> Self {
+        inode.map_or(Self::Missing, |inode| Self::Netns(inode, name))
+    }
+
     /// The name of a process, if it is known.
     pub fn comm(comm: Option<&'a Comm>) -> Self {
         comm.map_or(Self::Missing, |comm| Self::Text(comm.as_bytes()))
@@ -143,6 +150,14 @@ impl<'a> Cell<'a> {
             }
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
+            Self::Netns(inode, name) => {
+                human::integer(inode.into(), out);
+                if let Some(name) = name {
+                    out.push(b'(');
+                    escape::text(name.as_bytes(), out);
+                    out.push(b')');
+                }
+            }
             // A blank cell would shift columns for scripts that split at spaces.
             Self::Text([]) => out.extend_from_slice(b"\"\""),
             Self::Text(bytes) => escape::text(bytes, out),
@@ -185,6 +200,7 @@ impl<'a> Cell<'a> {
             | Self::CountAtLeast(n)
             | Self::Id(n) => Key::Number(n.into()),
             Self::Port(port) => Key::Number(port.into()),
+            Self::Netns(inode, _) => Key::Number(inode.into()),
             Self::Time(ns) => Key::Number(ns.into()),
             Self::Text(bytes) => Key::Text(bytes),
             Self::Word(word) => Key::Text(word.as_bytes()),
@@ -269,6 +285,7 @@ mod tests {
             (Cell::Endpoint(Some(v4), None), "127.0.0.1:-"),
             (Cell::Endpoint(None, None), "-"),
             (Cell::AnyAddr(80), "*:80"),
+            (Cell::Netns(4_026_532_281, Some("blue\x1b")), "4026532281(blue\\x1b)"),
             (Cell::Net("192.0.2.0/24".parse().unwrap()), "192.0.2.0/24"),
             (Cell::Time(1_000_000), "00:00:00.001"),
         ] {

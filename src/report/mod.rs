@@ -30,4 +30,4 @@ pub use status::{Attached, Status};
 pub use stop::{Stop, ignored_signals};
 pub use table::{Table, TableView};
 pub use term::Term;
-pub use values::{Comm, Ts};
+pub use values::{Comm, Ts, pid_inside};

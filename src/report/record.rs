@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 
+use super::values::pid_inside;
 use super::{Comm, Ts};
 use crate::wire::COMM_LEN;
 
@@ -101,10 +102,10 @@ macro_rules! shared {
 
 shared! { $
     key {
-        /// process that owns the socket, PID in the initial pid namespace
+        /// process that owns the socket; null: unknown, or it has no number in the PID namespace that `status` names
         #[schemars(range(min = 1, max = 2_147_483_647))]
         pid: Option<u32>,
-        /// name of its main thread, at most 15 bytes, `""` if empty; null with `pid`
+        /// name of its main thread, at most 15 bytes, `""` if empty; null: owner unknown
         comm: Option<crate::report::Comm>,
         /// local address; IPv4 on an IPv6 socket is shown as IPv4
         laddr: Option<std::net::IpAddr>,
@@ -126,6 +127,12 @@ shared! { $
     /// of the addresses as shown
     #[schemars(extend("enum" = [4, 6, null]))]
     family: Option<u8>,
+    /// name of the network namespace: of `ip netns`, else `pod/NAME` or `container/ID`, else its oldest process
+    netns_name: Option<std::sync::Arc<str>>,
+    /// how many network namespaces were read
+    namespaces: Option<u64>,
+    /// others, which could not be read
+    not_entered: Option<u64>,
     /// length of the interval as measured
     interval_ns: Option<u64>,
     /// the grouping
@@ -191,10 +198,10 @@ shared! { $
 }
 
 impl Key {
-    /// With its owner; pid 0 is unknown.
+    /// With its owner; pid 0 is unknown. One outside of the PID namespace has a name only.
     #[must_use]
     pub fn owned(self, pid: u32, comm: [u8; COMM_LEN]) -> Self {
-        Self { pid: (pid != 0).then_some(pid), comm: Comm::of(pid, comm), ..self }
+        Self { pid: pid_inside(pid), comm: Comm::of(pid, comm), ..self }
     }
 }
 

@@ -19,6 +19,8 @@ record! {
         kernel,
         /// each hook with its attach method: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` if none (optional hook)
         attach: Attached,
+        /// inode of the PID namespace of `pid` in all records, the tool's own; null: the initial one
+        pid_namespace: Option<u32>,
         /// events seen by a program, and changes found by polling
         attempted: u64,
         /// events that the tool has read; where the programs count, `attempted` - `filtered`

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-use crate::wire::COMM_LEN;
+use crate::wire::{COMM_LEN, PID_OUTSIDE};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -210,6 +210,11 @@ impl JsonSchema for Comm {
     }
 }
 
+/// A process's number in the PID namespace of the tool, if it is known and has one.
+pub fn pid_inside(pid: u32) -> Option<u32> {
+    (pid != 0 && pid & PID_OUTSIDE == 0).then_some(pid)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +233,13 @@ mod tests {
             assert_eq!(Ts(ts).rfc3339(), expected.as_bytes());
             assert_eq!(serde_json::from_str::<Ts>(&format!("\"{expected}\"")).unwrap(), Ts(ts));
         }
+    }
+
+    #[test]
+    fn a_process_outside_of_the_pid_namespace_has_a_name_only() {
+        let key =
+            crate::report::Key::default().owned(7 | PID_OUTSIDE, *b"curl\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!((key.pid, key.comm), (None, Some(Comm::from("curl"))));
     }
 
     #[test]

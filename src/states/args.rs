@@ -57,7 +57,7 @@ pub struct Args {
     /// Count the sockets in each state, every interval
     #[arg(long, help_heading = "Output")]
     pub summary: bool,
-    /// Group the summary by owner, remote address or local port
+    /// Group the summary by owner, remote address, local port or network namespace
     #[arg(long, value_enum, help_heading = "Output", requires = "summary")]
     pub by: Option<SummaryBy>,
     /// Set the ring buffer size, e.g. 512K or 4M
@@ -68,7 +68,7 @@ pub struct Args {
 
 impl ValueEnum for SummaryBy {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Process, Self::Remote, Self::Port]
+        &[Self::Process, Self::Remote, Self::Port, Self::Netns]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -76,6 +76,7 @@ impl ValueEnum for SummaryBy {
             Self::Process => "The process that owns them",
             Self::Remote => "The remote address",
             Self::Port => "The local port",
+            Self::Netns => "The network namespace",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }

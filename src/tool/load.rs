@@ -1,12 +1,13 @@
 //! From a tool's spec to loaded programs: facts, plan and session, until a plan loads.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::Measurement;
 use crate::cli::MeasureArgs;
 use crate::hooks::maps;
 use crate::kernel::error::LoadError;
 use crate::kernel::facts::{Facts, Lockdown};
+use crate::kernel::pid_namespace;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
 
@@ -27,6 +28,13 @@ pub fn setup(
     let options = &mut setup.options;
     options.use_hash = u32::from(plan.use_hash);
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
+    options.pidns = pid_namespace().unwrap_or(0);
+    if options.pidns != 0 && options.may_copy == 0 {
+        bail!(
+            "under lockdown=confidentiality the kernel does not show the PIDs of this PID namespace; \
+             run it in the initial PID namespace"
+        );
+    }
     options.task_by_helpers = u32::from(!facts.current_task());
     options.pair_fexit = u32::from(plan.pairs_fexit());
     setup.size_if(plan.use_hash, maps::TRACKED_HASH, measure.track_max);

@@ -1,5 +1,6 @@
 //! What a tool is, and what every tool does around its own work: start, report on itself, end.
 
+mod follow;
 pub mod load;
 mod outcome;
 mod owners;

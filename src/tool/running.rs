@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::follow::Follower;
 use super::load::load;
 use super::owners::OwnerSearch;
 use super::{Measurement, Spec};
@@ -13,6 +14,7 @@ use crate::clock::{own_cpu_ns, wall_now};
 use crate::hooks::maps;
 use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
+use crate::kernel::pid_namespace;
 use crate::kernel::session::Session;
 use crate::report::{Attached, Printer, SinkError, Status, Stop, Ts};
 use crate::wait::{Waiter, Wake};
@@ -49,6 +51,8 @@ pub struct Running {
     next_watch: Instant,
     incomplete: u64,
     owners: OwnerSearch,
+    follower: Option<Follower>,
+    remarks: Vec<String>,
     calls: Option<Calls>,
     unreturned: u64,
 }
@@ -119,9 +123,17 @@ impl Running {
             next_watch: now + WATCH,
             incomplete: 0,
             owners: OwnerSearch::new(),
+            follower: None,
+            remarks: Vec::new(),
         };
+        let filter = common.filters.filter().map_err(anyhow::Error::msg)?;
+        running.follower = Follower::begin(&running.session, &filter)?;
         running.owners.search(&running.session)?;
         let found = inspect(&running.session)?;
+        if let Some(inode) = pid_namespace() {
+            let text = "PIDs are those of this PID namespace; processes outside of it have none";
+            running.printer.note(&format!("{}: {text} ({inode})", spec.name))?;
+        }
         if common.output.verbose {
             running.explain()?;
         }
@@ -134,6 +146,19 @@ impl Running {
     /// of an earlier one. It runs before `pending` is worked out.
     pub fn amend_status(&mut self, amend: impl Fn(&mut Status) + 'static) {
         self.amend = Box::new(amend);
+    }
+
+    /// The network namespace that `--netns` names at present: `None` without the flag,
+    /// `Some(None)` while it is gone.
+    #[allow(clippy::option_option, reason = "asked for, and there")]
+    pub fn netns(&self) -> Option<Option<u32>> {
+        let asked = self.follower.as_ref().filter(|follower| follower.by_netns());
+        asked.map(Follower::netns)
+    }
+
+    /// What was said of the filters since the last time.
+    pub fn take_remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
     }
 
     /// Says which program serves which hook.
@@ -200,6 +225,13 @@ impl Running {
         }
         self.next_watch = now + WATCH;
         self.look_for_returns()?;
+        if let Some(follower) = &mut self.follower {
+            let notes = follower.look(&self.session)?;
+            for note in &notes {
+                self.printer.note(&format!("{}: {note}", self.spec.name))?;
+            }
+            self.remarks = notes;
+        }
         let status = self.status(false)?;
         if status.incomplete() > self.incomplete {
             self.incomplete = status.incomplete();
@@ -235,6 +267,7 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").into(),
             kernel: self.facts.release.clone().into(),
             attach: Attached(attach.collect()),
+            pid_namespace: pid_namespace(),
             attempted,
             delivered,
             lost,

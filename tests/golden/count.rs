@@ -110,7 +110,10 @@ fn print(printer: &mut Printer, shape: &CountRowOptions) {
         let other = (0..round).fold(CountSums::default(), |sums, _| sums.plus(other()));
         let interval = counts.interval(counters.clone(), other, round);
         let ts = shape.ts + i64::try_from(round * shape.interval_ns).unwrap();
-        count::print(printer, &interval, &CountRowOptions { ts, ..*shape }, cgroup).unwrap();
+        count::print(printer, &interval, &CountRowOptions { ts, ..*shape }, cgroup, |_| {
+            Some("blue".into())
+        })
+        .unwrap();
     }
 }
 
@@ -141,7 +144,7 @@ fn table() {
     }
     let nothing = printed(Format::Table, |printer| {
         let idle = Counts::new(false).interval(Vec::new(), CountSums::default(), 0);
-        count::print(printer, &idle, &process, cgroup).unwrap();
+        count::print(printer, &idle, &process, cgroup, |_| Some("blue".into())).unwrap();
     });
     parts.push(("tcpcount, nothing to count".to_owned(), nothing));
     check("count.txt", &sections(parts));

@@ -92,7 +92,7 @@ fn interval(coverage: Coverage) -> ListenInterval {
 
 fn shown(coverage: Coverage, all: bool, group: bool) -> Vec<ListenerRecord> {
     let shape = ListenerRowOptions { time: (NOW, 2 * SECOND), coverage, all, group };
-    let mut rows = rows(&interval(coverage), shape, |_| "web".into());
+    let mut rows = rows(&interval(coverage), shape, |_| Some("web".into()));
     rows.sort_by_key(ListenerRecord::order);
     rows
 }

@@ -1,5 +1,6 @@
 //! The summary of all sockets.
 
+use tcpscope::kernel::netns_list::Extent;
 use tcpscope::report::{Format, TableView};
 use tcpscope::states::print_summary;
 use tcpscope::states::socket_summary::{SocketSummary, Sockets, SummaryBy};
@@ -11,8 +12,13 @@ use tcpscope::wire::{DURATION_UNKNOWN, SockEntry};
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
 const NETNS: u32 = 4_026_531_840;
-const GROUPINGS: [Option<SummaryBy>; 4] =
-    [None, Some(SummaryBy::Process), Some(SummaryBy::Remote), Some(SummaryBy::Port)];
+const GROUPINGS: [Option<SummaryBy>; 5] = [
+    None,
+    Some(SummaryBy::Process),
+    Some(SummaryBy::Remote),
+    Some(SummaryBy::Port),
+    Some(SummaryBy::Netns),
+];
 
 fn entry(state: TcpState, owner: (u32, &str), ends: (&str, &str)) -> SockEntry {
     SockEntry {
@@ -58,10 +64,13 @@ fn entries() -> Vec<SockEntry> {
 }
 
 fn inventory(by: Option<SummaryBy>, entries: &[SockEntry]) -> SocketSummary {
-    let mut inventory = SocketSummary::new(NOW, NETNS, by);
+    let mut inventory = SocketSummary::new(NOW, by);
     for entry in entries {
         inventory.add(entry);
     }
+    let mut extent = Extent::default();
+    extent.add(Some(NETNS));
+    inventory.finish(extent, |_| Some("web".into()));
     inventory
 }
 

@@ -32,6 +32,17 @@ impl Netns {
         &self.name
     }
 
+    /// Takes the name from it: it ends when nothing else is in it.
+    pub fn unname(&self) -> Result<()> {
+        output(Command::new("ip").args(["netns", "del", &self.name])).map(drop)
+    }
+
+    /// Makes a new one of the same name.
+    pub fn rename(&self) -> Result<()> {
+        output(Command::new("ip").args(["netns", "add", &self.name]))?;
+        self.ip(&["link", "set", "lo", "up"])
+    }
+
     /// Runs `ip` inside.
     pub fn ip(&self, arguments: &[&str]) -> Result<()> {
         output(Command::new("ip").args(["-n", &self.name]).args(arguments))?;

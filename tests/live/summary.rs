@@ -79,7 +79,7 @@ fn by_state(rows: &[Value]) -> Counts {
 
 /// Two intervals of the summary, from inside the namespace: no right to enter it is needed.
 fn summary(netns: &Netns, flags: &str) -> Result<Ended> {
-    let arguments = format!("--summary -i 0.2 -n 2 {flags}");
+    let arguments = format!("--summary -i 0.2 -n 2 --netns {} {flags}", netns.path());
     let ended = Tool::start_in(netns, "tcpstates", &arguments)?.wait()?;
     ensure!(ended.status.success(), "{}: {}", ended.status, ended.errors);
     Ok(ended)

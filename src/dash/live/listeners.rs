@@ -51,7 +51,7 @@ impl LiveListeners {
         let (_, interval) = self.0.interval(session)?;
         let namespaces = &mut self.0.source.namespaces;
         let shape = ListenerRowOptions { time, coverage: self.0.coverage, all: true, group: false };
-        let mut rows = rows(&interval, shape, |netns| namespaces.name(netns));
+        let mut rows = rows(&interval, shape, |netns| namespaces.names.name(netns));
         rows.sort_by_key(ListenerRecord::order);
         rows.truncate(SHOWN);
         Ok((rows, interval.unexplained))

@@ -92,6 +92,7 @@ impl Measurement for Everything {
         let mut setup = Setup {
             object: OBJECT,
             filter: self.filter.to_wire(),
+            wanted: self.filter.wanted(),
             options,
             subjects: Vec::new(),
             map_sizes: vec![

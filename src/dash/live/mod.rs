@@ -15,8 +15,6 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{Event, Feed, Message, Programs, Recorder, Target};
 use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
-use crate::filter::Filter;
-use crate::kernel::netns::Netns;
 use crate::record::AnyRecord;
 use crate::report::{Ctx, Format, Printer, Sink, SinkError, Stop};
 use crate::tool::Running;
@@ -89,19 +87,6 @@ pub fn once(request: &LiveRequest) -> Result<Vec<AnyRecord>> {
     Ok(records)
 }
 
-/// The namespace whose sockets are read: the requested one, else our own.
-///
-/// # Errors
-/// Nothing leads to it, or /proc is not there.
-pub fn namespace(filter: &Filter) -> Result<Netns> {
-    let own = Netns::own()?;
-    match filter.netns {
-        // Entering a namespace needs a capability, unless we are in it already.
-        Some(inode) if inode != own.inode() => Netns::find(inode),
-        _ => Ok(own),
-    }
-}
-
 /// Ends with the exit code of an output that cannot be written.
 fn unwritable(path: &Path, error: &std::io::Error) -> anyhow::Error {
     let words = format!("{}: {error}", path.display());
@@ -127,8 +112,7 @@ impl Live {
             }
             None => None,
         };
-        let netns = namespace(&request.everything.filter)?;
-        let (running, sampler) = running(request, netns)?;
+        let (running, sampler) = running(request)?;
         Ok(Self {
             running,
             sampler,
@@ -199,7 +183,7 @@ impl Live {
 const WATCH: Duration = Duration::from_millis(500);
 
 /// Starts the programs; what a tool would print goes nowhere.
-fn running(request: &LiveRequest, netns: Netns) -> Result<(Running, Sampler)> {
+fn running(request: &LiveRequest) -> Result<(Running, Sampler)> {
     // Signals are the screen's affair; the session ends with the thread.
     let (stop, _) = Stop::pair().context("cannot make a pipe")?;
     let nowhere = || -> Result<Sink> {
@@ -213,6 +197,6 @@ fn running(request: &LiveRequest, netns: Netns) -> Result<(Running, Sampler)> {
     let common =
         Common { filters: request.filters.clone(), output, measure: request.measure.clone() };
     Running::start_on((printer, waiter), &request.everything, &common, |session| {
-        Sampler::new(session, netns, &request.everything.filter)
+        Sampler::new(session, &request.everything.filter)
     })
 }

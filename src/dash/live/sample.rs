@@ -11,18 +11,17 @@ use crate::count::{
     CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy,
 };
 use crate::filter::Filter;
-use crate::hooks::SOCKETS;
-use crate::kernel::netns::Netns;
+use crate::kernel::netns_list::Extent;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Session;
 use crate::listen;
-use crate::nstat::Counters;
+use crate::nstat::NetnsTotals;
 use crate::record::AnyRecord;
 use crate::report::{Note, Record, Ts, json_line};
-use crate::states::socket_summary::{self, Socket, SocketSummary};
+use crate::states::socket_summary::{self, Socket, SocketReader, SocketSummary};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
-use crate::wire::{Flow, GroupKey, Record as _, SockEntry};
+use crate::wire::{Flow, GroupKey, SockEntry};
 
 /// Connections shown one by one; the others are added up as (other).
 const TOP: usize = 10_000;
@@ -39,8 +38,8 @@ pub struct Sampler {
     counts: Counts,
     latencies: latencies::LiveLatencies,
     listeners: listeners::LiveListeners,
-    netns: Netns,
-    mib: Counters,
+    reader: SocketReader,
+    totals: NetnsTotals,
     /// The last reading of counters, `CLOCK_MONOTONIC` ns.
     before: u64,
     /// The busiest connections of the last interval.
@@ -69,16 +68,17 @@ impl Sampler {
     ///
     /// # Errors
     /// Counters cannot be read.
-    pub fn new(session: &Session, netns: Netns, filter: &Filter) -> Result<Self> {
+    pub fn new(session: &Session, filter: &Filter) -> Result<Self> {
         let cpus = possible_cpus()?;
-        let mib = netns.within(Counters::read)?;
+        let mut totals = NetnsTotals::default();
+        totals.grown(filter.netns.as_ref().map(|netns| netns.inode));
         Ok(Self {
             source: CountSource::of(session, cpus)?,
             counts: Counts::new(false),
             latencies: latencies::LiveLatencies::begin(session, cpus)?,
             listeners: listeners::LiveListeners::begin(session, filter)?,
-            netns,
-            mib,
+            reader: SocketReader::default(),
+            totals,
             before: monotonic_now(),
             busy: HashSet::new(),
             sockets_due: Instant::now(),
@@ -106,7 +106,7 @@ impl Sampler {
             out.put(row);
         }
         running.amend_status(move |status| status.unexplained = unexplained);
-        if let Some(remark) = self.listeners.remark() {
+        for remark in self.listeners.remark().into_iter().chain(running.take_remarks()) {
             let text = format!("{NAME}: {remark}").into();
             out.put(Note { ts: Ts(time.0), text });
         }
@@ -139,7 +139,6 @@ impl Sampler {
     ) -> Result<()> {
         let keys = self.source.keys(&running.session, &self.counts, now)?;
         let interval = self.counts.interval(keys, self.source.other()?, now);
-        let mib = self.netns.within(Counters::read)?;
         let shape =
             |by| CountRowOptions { ts, interval_ns, by, sort: None, top: TOP, cumulative: false };
         let by_process = by_process(&interval);
@@ -154,19 +153,23 @@ impl Sampler {
                 out.put(row);
             }
         }
-        let counters = mib.since(&self.mib);
-        out.put(counters.record((ts, interval_ns), self.netns.inode()));
-        self.mib = mib;
+        // None is there while the one that was asked for is gone.
+        let asked = running.netns().map(Option::unwrap_or_default);
+        let (grown, extent) = self.totals.grown(asked);
+        if extent != Extent::default() {
+            out.put(grown.record((ts, interval_ns), &extent));
+        }
         Ok(())
     }
 
     /// All sockets, unless reading so many would cost too much.
     fn sockets(&mut self, running: &Running, out: &mut Out<'_>) -> Result<()> {
         let begun = Instant::now();
-        if begun < self.sockets_due {
+        let asked = running.netns();
+        if begun < self.sockets_due || asked == Some(None) {
             return Ok(());
         }
-        let (ts, inventories, listed) = self.inventories(&running.session)?;
+        let (ts, inventories, listed) = self.inventories(&running.session, asked.flatten())?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
             for row in inventory.sockets().into_iter().take(HOLDERS) {
@@ -184,31 +187,33 @@ impl Sampler {
 
     /// By state only, by process and by remote, all at the same time.
     /// And when that was, with single sockets: the busiest, and as many others as there is room for.
-    fn inventories(&self, session: &Session) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>)> {
+    fn inventories(
+        &mut self,
+        session: &Session,
+        asked: Option<u32>,
+    ) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>)> {
         let groupings = [
             None,
             Some(socket_summary::SummaryBy::Process),
             Some(socket_summary::SummaryBy::Remote),
         ];
         let ts = wall_now();
-        let mut all = groupings.map(|by| SocketSummary::new(ts, self.netns.inode(), by));
+        let mut all = groupings.map(|by| SocketSummary::new(ts, by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
-        let watched = session.watched();
-        self.netns.within(|| {
-            session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
-                if let Some(mut entry) = SockEntry::read(bytes) {
-                    socket_summary::bound_by_watch(&mut entry, watched);
-                    for inventory in &mut all {
-                        inventory.add(&entry);
-                    }
-                    if self.busy.contains(&entry.flow) {
-                        listed.push(entry);
-                    } else if idle.len() < LISTED && is_connection(&entry) {
-                        idle.push(entry);
-                    }
-                }
-            })
+        let Self { reader, busy, .. } = self;
+        let extent = reader.read(session, asked, |entry| {
+            for inventory in &mut all {
+                inventory.add(entry);
+            }
+            if busy.contains(&entry.flow) {
+                listed.push(*entry);
+            } else if idle.len() < LISTED && is_connection(entry) {
+                idle.push(*entry);
+            }
         })?;
+        for inventory in &mut all {
+            inventory.finish(extent, |netns| reader.name(netns));
+        }
         listed.extend(idle);
         listed.truncate(LISTED);
         Ok((ts, all, listed))

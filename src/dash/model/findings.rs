@@ -2,6 +2,7 @@
 
 use super::{Metric, Model};
 use crate::group::Grouping;
+use crate::kernel::netns_list::Extent;
 use crate::listen::ListenerRecord;
 use crate::report::Key;
 use crate::report::{Cell, Ctx, human};
@@ -72,6 +73,11 @@ fn losses(model: &Model, found: &mut Vec<Finding>) {
         let few = status.incomplete().saturating_mul(1000) <= status.attempted;
         let weight = if few { Weight::Remark } else { Weight::Warning };
         found.push(Finding { weight, text });
+    }
+    if let Some(Extent { closed: closed @ 1.., .. }) = model.extent() {
+        let text =
+            format!("{closed} network namespaces cannot be entered: their sockets are not shown");
+        found.push(Finding { weight: Weight::Remark, text });
     }
     let left_out = model.left_out();
     if left_out > 0 {

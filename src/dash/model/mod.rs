@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::count::Count;
 use crate::group::Grouping;
+use crate::kernel::netns_list::Extent;
 use crate::latency::{Exchange, Latency, LatencyKind};
 use crate::listen::{DropClient, Drops, ListenerRecord};
 use crate::nstat::Mib;
@@ -57,10 +58,10 @@ pub struct Model {
     pub counts: Groups<Grouping, Count>,
     /// Sockets by state, by grouping and network namespace.
     pub sockets: Groups<(Option<Grouping>, Option<u32>), Sockets>,
-    /// Single sockets as they are, by network namespace.
-    pub list: Groups<Option<u32>, Socket>,
-    /// The oldest in `CLOSE_WAIT`, by network namespace.
-    pub close_wait: Groups<Option<u32>, CloseWait>,
+    /// Single sockets as they are.
+    pub list: Groups<(), Socket>,
+    /// The oldest in `CLOSE_WAIT`.
+    pub close_wait: Groups<(), CloseWait>,
     /// Quantiles, by what was measured and grouping.
     pub latency: Groups<(Option<LatencyKind>, Grouping), Latency>,
     /// Listeners, by network namespace.
@@ -101,11 +102,12 @@ impl Model {
         match record {
             AnyRecord::Count(count) => self.count(*count),
             AnyRecord::Sockets(row) => {
-                let key = (row.by, row.netns);
+                // A summary of several namespaces takes the place of that of one.
+                let key = (row.by, row.netns.filter(|_| row.namespaces.is_none()));
                 self.sockets.take(key, row.ts.0, *row);
             }
-            AnyRecord::Socket(row) => self.list.take(row.netns, row.ts.0, *row),
-            AnyRecord::CloseWait(row) => self.close_wait.take(row.netns, row.ts.0, *row),
+            AnyRecord::Socket(row) => self.list.take((), row.ts.0, *row),
+            AnyRecord::CloseWait(row) => self.close_wait.take((), row.ts.0, *row),
             AnyRecord::State(change) => {
                 self.history.state(&change);
                 self.connections.take(&change);
@@ -123,7 +125,8 @@ impl Model {
             AnyRecord::ListenClient(client) => self.clients.take((), client.ts.0, *client),
             AnyRecord::Mib(mib) => {
                 self.history.mib(&mib);
-                self.mibs.take(mib.netns, mib.ts.0, *mib);
+                let netns = mib.netns.filter(|_| mib.namespaces.is_none());
+                self.mibs.take(netns, mib.ts.0, *mib);
             }
             AnyRecord::Status(status) => self.status(*status),
             AnyRecord::Note(note) => remember(&mut self.notes, NOTES, *note),
@@ -302,6 +305,20 @@ impl Model {
             }
         }
         sums
+    }
+
+    /// The namespaces that sockets are counted in; `None` without a summary, or where it does not say.
+    pub fn extent(&self) -> Option<Extent> {
+        let summaries = self.sockets.iter().filter(|((by, _), _)| by.is_none());
+        let mut extents = summaries.filter_map(|(_, interval)| {
+            let row = interval.rows.first()?;
+            let (read, closed) = (row.namespaces, row.not_entered.unwrap_or(0));
+            let read = read.or(row.netns.map(|_| 1))?;
+            Some(Extent { read, closed, only: row.netns })
+        });
+        // Recordings of an earlier version have a summary of each namespace.
+        let one = extents.next()?;
+        extents.next().is_none().then_some(one)
     }
 
     /// Who has most sockets in a state under a grouping, most first.

@@ -7,16 +7,15 @@ use anyhow::Result;
 
 use crate::clock::Ticker;
 use crate::dash::Args;
-use crate::dash::live::{Everything, Sampler, namespace};
+use crate::dash::live::{Everything, Sampler};
 use crate::tool::Running;
 use crate::wait::Wake;
 
 /// Prints what a dashboard would show, every interval.
 pub fn print(args: &Args, everything: &Everything) -> Result<ExitCode> {
-    let netns = namespace(&everything.filter)?;
     let (mut running, mut sampler) =
         Running::start_with(everything, &args.common, args.interval, |session| {
-            Sampler::new(session, netns, &everything.filter)
+            Sampler::new(session, &everything.filter)
         })?;
     let work = watch(&mut running, &mut sampler, args);
     running.finish(work, |running| sampler.glance(running))

@@ -53,6 +53,15 @@ pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
     if let Some(filter) = filter {
         say(canvas, &format!("filter: {filter}"), canvas.theme.weight(Weight::Warning));
     }
+    if let Some(extent) = model.extent().filter(|extent| extent.read > 1 || extent.closed > 0) {
+        let all = extent.read + extent.closed;
+        let text = if extent.closed > 0 {
+            format!("{} of {all} namespaces", extent.read)
+        } else {
+            format!("{all} namespaces")
+        };
+        say(canvas, &text, canvas.theme.faint());
+    }
     let source = canvas.words(Cell::Text(dash.source.as_bytes()));
     say(canvas, &source, canvas.theme.faint());
     if let Some((row, rows)) = dash.place() {

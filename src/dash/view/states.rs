@@ -56,12 +56,10 @@ fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         let (_, bar) = rest.beside(1);
         canvas.bar(bar, y, float(count.unwrap_or(0)) / float(most), canvas.theme.graph());
     }
-    let mut namespaces = model.sockets.iter().filter_map(|((_, netns), _)| *netns);
-    if let Some(one) = namespaces.next()
-        && namespaces.all(|other| other == one)
+    if let Some(extent) = model.extent()
         && usize::from(area.height) > TcpState::LIFECYCLE.len()
     {
-        let text = format!("all in network namespace {one}");
+        let text = format!("all in {}", extent.words(None));
         canvas.text(area, 0, area.height - 1, &text, canvas.theme.faint());
     }
 }

@@ -111,6 +111,7 @@ impl Measurement for Asked<Args> {
         let mut setup = Setup {
             object: OBJECT,
             filter: filter.to_wire(),
+            wanted: filter.wanted(),
             options,
             subjects: Vec::new(),
             map_sizes: vec![

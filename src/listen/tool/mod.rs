@@ -95,6 +95,7 @@ impl Measurement for Asked<Args> {
         let mut setup = Setup {
             object: OBJECT,
             filter: self.filter.to_wire(),
+            wanted: self.filter.wanted(),
             options: self.args.options(),
             subjects: Vec::new(),
             map_sizes: self.args.map_sizes(),

@@ -48,7 +48,7 @@ fn show_listeners(
 ) -> Result<()> {
     let Watch { args, listeners: listen::ListenMonitor { source, coverage, .. }, .. } = watch;
     let shape = ListenerRowOptions { time, coverage: *coverage, all: args.all, group: args.group };
-    let mut rows = rows(interval, shape, |netns| source.namespaces.name(netns));
+    let mut rows = rows(interval, shape, |netns| source.namespaces.names.name(netns));
     rows.sort_by_key(ListenerRecord::order);
     if let Ok(Some(column)) = args.interval.sort_column() {
         sort(&mut rows, column);

@@ -2,21 +2,25 @@
 
 mod age;
 mod record;
+mod source;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::group::Grouping;
-use crate::report::{Comm, Ts};
+use crate::kernel::netns_list::Extent;
+use crate::report::{Comm, Ts, pid_inside};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, SockEntry};
 
 pub use age::{Age, bound_by_watch};
 pub use record::{CloseWait, Socket, Sockets};
+pub use source::SocketReader;
 
 /// How many of the oldest `CLOSE_WAIT` sockets are shown.
 const OLDEST: usize = 10;
@@ -32,6 +36,8 @@ pub enum SummaryBy {
     Remote,
     /// The local port.
     Port,
+    /// The network namespace.
+    Netns,
 }
 
 impl SummaryBy {
@@ -45,6 +51,7 @@ impl SummaryBy {
             Self::Process => Grouping::Process,
             Self::Remote => Grouping::Remote,
             Self::Port => Grouping::Port,
+            Self::Netns => Grouping::Netns,
         }
     }
 }
@@ -61,23 +68,42 @@ enum SummaryKey {
     Process(u32, [u8; COMM_LEN]),
     Remote(Option<IpAddr>),
     Port(Option<u16>),
+    Netns(u32),
 }
 
-/// Sockets of one network namespace at one moment, counted as they are read.
+/// Sockets at one moment, counted as they are read.
 #[derive(Debug)]
 pub struct SocketSummary {
     ts: i64,
-    netns: u32,
     by: Option<SummaryBy>,
+    extent: Extent,
+    names: HashMap<u32, Arc<str>>,
     counts: HashMap<(SummaryKey, u8), (u64, Age)>,
     close_wait: Vec<(Age, SockEntry)>,
     total: u64,
 }
 
 impl SocketSummary {
-    /// An empty one of the namespace with inode `netns`, taken at wall-clock `ts`.
-    pub fn new(ts: i64, netns: u32, by: Option<SummaryBy>) -> Self {
-        Self { ts, netns, by, counts: HashMap::new(), close_wait: Vec::new(), total: 0 }
+    /// An empty one, taken at wall-clock `ts`.
+    pub fn new(ts: i64, by: Option<SummaryBy>) -> Self {
+        let (extent, names, counts, close_wait) = Default::default();
+        Self { ts, by, extent, names, counts, close_wait, total: 0 }
+    }
+
+    /// Which namespaces were read. `name` knows the names of those that rows are about.
+    pub fn finish(&mut self, extent: Extent, mut name: impl FnMut(u32) -> Option<Arc<str>>) {
+        let of_rows = self.counts.keys().filter_map(|(key, _)| match key {
+            SummaryKey::Netns(netns) => Some(*netns),
+            _ => None,
+        });
+        let oldest = self.close_wait.iter().map(|(_, entry)| entry.flow.netns);
+        let inodes: BTreeSet<_> = of_rows.chain(oldest).chain(extent.only).collect();
+        self.names = inodes.into_iter().filter_map(|inode| Some((inode, name(inode)?))).collect();
+        self.extent = extent;
+    }
+
+    fn name(&self, netns: Option<u32>) -> Option<&Arc<str>> {
+        self.names.get(&netns?)
     }
 
     /// Counts one socket.
@@ -89,6 +115,7 @@ impl SocketSummary {
             Some(SummaryBy::Process) => SummaryKey::Process(entry.pid, entry.comm),
             Some(SummaryBy::Remote) => SummaryKey::Remote(entry.flow.remote_ip()),
             Some(SummaryBy::Port) => SummaryKey::Port(entry.flow.local_port()),
+            Some(SummaryBy::Netns) => SummaryKey::Netns(entry.flow.netns),
         };
         self.counts
             .entry((key, entry.state))
@@ -110,7 +137,11 @@ impl SocketSummary {
     /// How many sockets there are, and where.
     pub fn title(&self) -> String {
         let plural = if self.total == 1 { "" } else { "s" };
-        format!("{} socket{plural} in network namespace {}", self.total, self.netns)
+        format!(
+            "{} socket{plural} in {}",
+            self.total,
+            self.extent.words(self.name(self.extent.only).map(|name| &**name))
+        )
     }
 
     /// How they are grouped.
@@ -148,7 +179,9 @@ impl SocketSummary {
             ts: Ts(self.ts),
             state: TcpState::from_number(state),
             by: self.by.map(SummaryBy::grouping),
-            netns: Some(self.netns),
+            netns: self.extent.only,
+            namespaces: Some(self.extent.read),
+            not_entered: Some(self.extent.closed),
             count,
             oldest_ns: oldest.exact(),
             oldest_at_least_ns: oldest.at_least(),
@@ -157,17 +190,22 @@ impl SocketSummary {
         match key {
             SummaryKey::All | SummaryKey::Process(0, _) => {}
             SummaryKey::Process(pid, comm) => {
-                (row.pid, row.comm) = (Some(pid), Comm::of(pid, comm));
+                (row.pid, row.comm) = (pid_inside(pid), Comm::of(pid, comm));
             }
             SummaryKey::Remote(addr) => row.raddr = addr,
             SummaryKey::Port(port) => row.lport = port,
+            SummaryKey::Netns(netns) => row.netns = Some(netns),
         }
+        row.netns_name = self.name(row.netns).cloned();
         row
     }
 
     /// The oldest `CLOSE_WAIT` sockets, oldest first.
     pub fn close_wait(&self) -> Vec<CloseWait> {
-        let row = |(age, entry): &(Age, SockEntry)| CloseWait::new(self.ts, entry, *age);
+        let row = |(age, entry): &(Age, SockEntry)| CloseWait {
+            netns_name: self.name(Some(entry.flow.netns)).cloned(),
+            ..CloseWait::new(self.ts, entry, *age)
+        };
         self.close_wait.iter().map(row).collect()
     }
 }
@@ -190,7 +228,10 @@ mod tests {
 
     #[test]
     fn all_twelve_states_are_listed_and_closed_ones_are_unknown() {
-        let mut inventory = SocketSummary::new(0, 1, None);
+        let mut inventory = SocketSummary::new(0, None);
+        let mut extent = Extent::default();
+        extent.add(Some(1));
+        inventory.finish(extent, |_| Some("blue".into()));
         inventory.add(&entry(TcpState::Listen, 1, DURATION_UNKNOWN, DURATION_UNKNOWN));
         let rows = inventory.sockets();
         assert_eq!(rows.len(), 12);
@@ -202,12 +243,12 @@ mod tests {
             };
             assert_eq!(row.count, expected, "{:?}", row.state);
         }
-        assert_eq!(inventory.title(), "1 socket in network namespace 1");
+        assert_eq!(inventory.title(), "1 socket in network namespace 1 (blue)");
     }
 
     #[test]
     fn the_ten_oldest_come_first_and_a_lower_bound_counts() {
-        let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Process));
+        let mut inventory = SocketSummary::new(0, Some(SummaryBy::Process));
         for pid in 1..=20 {
             let age = u64::from(pid) * 1_000_000_000;
             inventory.add(&entry(TcpState::CloseWait, pid, age, DURATION_UNKNOWN));
@@ -224,7 +265,7 @@ mod tests {
 
     #[test]
     fn groups_come_most_first() {
-        let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Process));
+        let mut inventory = SocketSummary::new(0, Some(SummaryBy::Process));
         for pid in [7, 8, 8] {
             inventory.add(&entry(TcpState::Established, pid, 5, DURATION_UNKNOWN));
         }
@@ -235,7 +276,7 @@ mod tests {
 
     #[test]
     fn groups_of_the_same_size_keep_their_places() {
-        let mut inventory = SocketSummary::new(0, 1, Some(SummaryBy::Port));
+        let mut inventory = SocketSummary::new(0, Some(SummaryBy::Port));
         for lport in (1..=100).rev() {
             let mut entry = entry(TcpState::Established, 7, 5, DURATION_UNKNOWN);
             entry.flow.lport = lport;

@@ -7,9 +7,9 @@ use crate::wire::SockEntry;
 
 record! {
     /// tcpstates --summary: number of sockets in one state
-    "sockets" Sockets known(netns) {
+    "sockets" Sockets known(namespaces not_entered) {
         state,
-        /// `process`, `remote` or `port`; null without `--by`
+        /// `process`, `remote`, `port` or `netns`; null without `--by`
         #[schemars(with = "Option<SummaryBy>")]
         by,
         /// with `--by process`; null: owner unknown
@@ -19,8 +19,12 @@ record! {
         raddr,
         /// with `--by port`
         lport,
-        /// the counted namespace
+        /// the counted namespace; null if there are several, unless `--by netns`
         netns,
+        netns_name,
+        namespaces,
+        /// their sockets are missing
+        not_entered,
         /// sockets; null for `CLOSE`, which the kernel does not list
         count,
         /// longest time in the state, exact; null unless all ages in the group are exact
@@ -37,11 +41,13 @@ impl Sockets {
         const COMM: &str = key!(Sockets::comm);
         const RADDR: &str = key!(Sockets::raddr);
         const LPORT: &str = key!(Sockets::lport);
+        const NETNS: &str = key!(Sockets::netns);
         match by {
-            None => &[PID, COMM, RADDR, LPORT],
-            Some(SummaryBy::Process) => &[RADDR, LPORT],
-            Some(SummaryBy::Remote) => &[PID, COMM, LPORT],
-            Some(SummaryBy::Port) => &[PID, COMM, RADDR],
+            None => &[PID, COMM, RADDR, LPORT, NETNS],
+            Some(SummaryBy::Process) => &[RADDR, LPORT, NETNS],
+            Some(SummaryBy::Remote) => &[PID, COMM, LPORT, NETNS],
+            Some(SummaryBy::Port) => &[PID, COMM, RADDR, NETNS],
+            Some(SummaryBy::Netns) => &[PID, COMM, RADDR, LPORT],
         }
     }
 }
@@ -52,6 +58,7 @@ table! { "sockets" Sockets {
     comm 15;
     left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
     right lport, "LPORT", 5, |r| Cell::port(r.lport);
+    left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
     right count, "COUNT", 8, |r| Cell::id(r.count);
     right "oldest", "OLDEST", 8, |r| Cell::age(r.oldest_ns, r.oldest_at_least_ns);
 } }
@@ -68,6 +75,7 @@ record! {
         rport,
         family,
         netns,
+        netns_name,
         /// time in `CLOSE_WAIT`, exact
         age_ns,
         age_at_least_ns,
@@ -75,6 +83,12 @@ record! {
 }
 
 impl CloseWait {
+    /// Keys of columns that say the same in all rows.
+    pub fn hidden(rows: &[Self]) -> &'static [&'static str] {
+        let one = rows.iter().all(|row| row.netns == rows[0].netns);
+        if one { &[key!(CloseWait::netns)] } else { &[] }
+    }
+
     pub(super) fn new(ts: i64, entry: &SockEntry, age: Age) -> Self {
         Self {
             ts: Ts(ts),
@@ -91,6 +105,7 @@ table! { "close_wait" CloseWait {
     comm 15;
     local 21;
     remote 21;
+    left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
     right "age", "AGE", 8, |r| Cell::age(r.age_ns, r.age_at_least_ns);
 } }
 

@@ -59,7 +59,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         // The first poll may take a while.
         running.printer.flush()?;
         if changes.waits.wants_older() {
-            let netns = filter.netns.unwrap_or(0);
+            let netns = filter.netns.as_ref().map_or(0, |netns| netns.inode);
             let Changes { ring, waits, polls, .. } = &mut changes;
             polls.first(&running.session, waits, netns, &mut |waits| keep_up(ring, waits))?;
         }

@@ -79,6 +79,7 @@ impl Measurement for Asked<Args> {
         let mut setup = Setup {
             object: OBJECT,
             filter: self.filter.to_wire(),
+            wanted: self.filter.wanted(),
             options: args.options(&self.filter),
             subjects: Vec::new(),
             map_sizes: vec![(maps::EVENTS, events), (maps::CLOSERS, closers)],

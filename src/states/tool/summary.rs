@@ -6,30 +6,28 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::clock::{Ticker, wall_now};
-use crate::hooks::SOCKETS;
-use crate::kernel::netns::Netns;
 use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::states::Args;
-use crate::states::socket_summary::{SocketSummary, Sockets, bound_by_watch};
+use crate::states::socket_summary::{CloseWait, SocketReader, SocketSummary, Sockets};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
-use crate::wire::{Record as _, SockEntry};
 
 /// Prints the summary every interval.
 pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
-    let Asked { args, filter } = asked;
-    let netns = filter.netns.map_or_else(Netns::own, Netns::find)?;
+    let args = &asked.args;
     let mut running = Running::start(asked, &args.common, args.interval.interval())?;
-    let work = summarize(&mut running, &netns, args);
+    let work = summarize(&mut running, args);
     running.finish(work, |_| Ok(()))
 }
 
-fn summarize(running: &mut Running, netns: &Netns, args: &Args) -> Result<()> {
+fn summarize(running: &mut Running, args: &Args) -> Result<()> {
     let column = args.interval.sort_column().unwrap_or_default();
+    let mut reader = SocketReader::default();
     let mut ticker = Ticker::new(args.interval.interval());
     for _ in 0..args.count.map_or(u64::MAX, NonZeroU64::get) {
-        let inventory = take(running, netns, args)?;
-        print(&mut running.printer, &inventory, column, args.interval.top())?;
+        if let Some(inventory) = take(running, &mut reader, args)? {
+            print(&mut running.printer, &inventory, column, args.interval.top())?;
+        }
         if running.rest(ticker.next_end())? != Wake::Work || running.is_over() {
             break;
         }
@@ -59,20 +57,21 @@ pub fn print(
         return Ok(());
     }
     let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-    printer.rows(&TableView { title, ..TableView::default() }, &oldest)
+    printer.rows(&TableView { title, hide: CloseWait::hidden(&oldest) }, &oldest)
 }
 
-/// Counts the sockets of the namespace as they are now.
-fn take(running: &Running, netns: &Netns, args: &Args) -> Result<SocketSummary> {
-    let mut inventory = SocketSummary::new(wall_now(), netns.inode(), args.by);
-    let watched = running.session.watched();
-    netns.within(|| {
-        running.session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
-            if let Some(mut entry) = SockEntry::read(bytes) {
-                bound_by_watch(&mut entry, watched);
-                inventory.add(&entry);
-            }
-        })
-    })?;
-    Ok(inventory)
+/// Counts the sockets as they are now; `None` while the namespace that was asked for is gone.
+fn take(
+    running: &Running,
+    reader: &mut SocketReader,
+    args: &Args,
+) -> Result<Option<SocketSummary>> {
+    let asked = running.netns();
+    if asked == Some(None) {
+        return Ok(None);
+    }
+    let mut summary = SocketSummary::new(wall_now(), args.by);
+    let extent = reader.read(&running.session, asked.flatten(), |entry| summary.add(entry))?;
+    summary.finish(extent, |netns| reader.name(netns));
+    Ok((extent.read > 0).then_some(summary))
 }
