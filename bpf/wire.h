@@ -240,7 +240,8 @@ struct latency_head {
 	__u32 pid;	   /* an owner this CPU saw */
 	__u32 partial;	   /* not all octaves found room: the rest is in (other) */
 	__u8 comm[COMM_LEN];
-	__u64 reserved;
+	__u64 acks_with_data; /* round trips whose end the peer may have delayed until it had data
+			       */
 };
 
 /* Which of the two maps is filled, and how many rows each has; written by user space. */

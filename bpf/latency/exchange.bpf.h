@@ -11,13 +11,14 @@
 #include "lib/sock.h"
 
 /* Kept in exchange.flags */
-#define EXCHANGE_SEEN	  1  /* base_seq, srtt and mdev are initialised */
-#define EXCHANGE_OLD	  2  /* older than the tool, no send was seen since */
-#define EXCHANGE_UNREAD	  4  /* a child without data so far */
-#define EXCHANGE_ASKING	  8  /* a request is being sent: retrans is from its beginning */
-#define EXCHANGE_FINISHED 16 /* our FIN has, or will have, a place in write_seq */
-#define EXCHANGE_CLEAN	  32 /* at the last sample nothing in flight was a retransmit */
-#define EXCHANGE_OWNED	  64 /* its process is known */
+#define EXCHANGE_SEEN	  1   /* base_seq, srtt and mdev are initialised */
+#define EXCHANGE_OLD	  2   /* older than the tool, no send was seen since */
+#define EXCHANGE_UNREAD	  4   /* a child without data so far */
+#define EXCHANGE_ASKING	  8   /* a request is being sent: retrans is from its beginning */
+#define EXCHANGE_FINISHED 16  /* our FIN has, or will have, a place in write_seq */
+#define EXCHANGE_CLEAN	  32  /* at the last sample nothing in flight was a retransmit */
+#define EXCHANGE_OWNED	  64  /* its process is known */
+#define EXCHANGE_DATA	  128 /* the last segment had new data */
 
 struct exchange {
 	__u64 begun;	  /* the last send, until write_seq shows whether TCP accepted it; 0 */

@@ -220,7 +220,10 @@ static __always_inline void latency_on_segment(struct sock *sk, const struct sk_
 	seq = written(ex, tp, how);
 	send_accepted(&batch, ex, seq);
 	payload = new_payload(tp, skb, how);
-	if (payload)
+	ex->flags &= ~EXCHANGE_DATA;
+	if (payload) {
+		ex->flags |= EXCHANGE_DATA;
 		data_received(&batch, ex, tp, seq, payload, how);
+	}
 	record(sk, &batch, how);
 }

@@ -135,6 +135,11 @@ static __always_inline bool octave_add(void *map, struct latency_key *key,
 	return true;
 }
 
+static __always_inline bool ack_had_data(const struct latency *lat)
+{
+	return lat->kind == LATENCY_RTT && lat->rx_bytes;
+}
+
 /* Latencies without a duration, and what is counted besides durations. */
 static __always_inline bool head_add(void *map, struct latency_key *key, const struct latency *lat,
 				     const struct owner *owner, bool other)
@@ -151,6 +156,8 @@ static __always_inline bool head_add(void *map, struct latency_key *key, const s
 		__sync_fetch_and_add(&head->failed, 1);
 	else if (lat->ns == DURATION_UNKNOWN)
 		__sync_fetch_and_add(&head->untimed, 1);
+	if (ack_had_data(lat))
+		__sync_fetch_and_add(&head->acks_with_data, 1);
 	if (lat->kind == LATENCY_CONNECT)
 		__sync_fetch_and_add(&head->syn_retries, lat->retrans);
 	else
@@ -169,7 +176,7 @@ static __always_inline bool latency_add(struct latency_key *key, const struct la
 		return false;
 	if (timed && !octave_add(map, key, lat, owner, other))
 		return false;
-	if (timed && !lat->retrans)
+	if (timed && !lat->retrans && !ack_had_data(lat))
 		return true;
 	/* it has a head if it has an octave */
 	return head_add(map, key, lat, owner, other);

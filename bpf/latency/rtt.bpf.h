@@ -8,13 +8,16 @@
  * The estimator moves srtt (in 1/8 us) by the sample less the old mean, so the sample follows
  * from two successive values. A sample that equals the mean moves nothing, but an ACK of data
  * that were not retransmitted always gives one. There is at most one per segment.
- * net/ipv4/tcp_input.c: tcp_rtt_estimator(), tcp_clean_rtx_queue()
+ * A peer may delay an ACK until it has data to send with it (40 ms at most on Linux): samples whose
+ * ACK came with data have rx_bytes, and are counted. net/ipv4/tcp_input.c: tcp_rtt_estimator(),
+ * tcp_clean_rtx_queue()
  */
 static __always_inline void rtt_sample(struct batch *batch, struct exchange *ex,
 				       struct tcp_sock *tp, enum access how)
 {
 	__u32 srtt, mdev, una, before = ex->srtt, sample;
-	bool moved, equal;
+	/* of the segment that brought the sample: the one before this */
+	bool moved, equal, data = ex->flags & EXCHANGE_DATA;
 
 	if (!measures(LATENCY_RTT))
 		return;
@@ -32,5 +35,5 @@ static __always_inline void rtt_sample(struct batch *batch, struct exchange *ex,
 	if (!srtt || (!moved && !equal))
 		return;
 	sample = before ? srtt - before + (before >> 3) : srtt >> 3;
-	exchange_measured(batch, ex, LATENCY_RTT, (__u64)sample * 1000, 0, 0, 0);
+	exchange_measured(batch, ex, LATENCY_RTT, (__u64)sample * 1000, 0, data, 0);
 }

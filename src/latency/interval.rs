@@ -25,6 +25,8 @@ pub struct LatencySums {
     pub retrans: u64,
     /// Exchanges whose beginning was not seen.
     pub untimed: u64,
+    /// Round trips whose acknowledgement came with data.
+    pub acks_with_data: u64,
 }
 
 impl LatencySums {
@@ -37,6 +39,7 @@ impl LatencySums {
         self.syn_retries += other.syn_retries;
         self.retrans += other.retrans;
         self.untimed += other.untimed;
+        self.acks_with_data += other.acks_with_data;
     }
 
     /// Everything that happened, measured or not.
@@ -62,6 +65,7 @@ impl LatencySums {
         self.syn_retries += head.syn_retries;
         self.retrans += head.retrans;
         self.untimed += head.untimed;
+        self.acks_with_data += head.acks_with_data;
     }
 }
 

@@ -25,6 +25,15 @@ impl LatencyKind {
         }
     }
 
+    /// The same for people: where the role is unknown, one of the two may be the client's think time.
+    pub fn marked(self, role: Option<Role>) -> &'static str {
+        match (self, role) {
+            (Self::Response, None) => "response?",
+            (Self::Service, None) => "service?",
+            _ => self.name(),
+        }
+    }
+
     /// Its bit in [`Kinds`].
     pub const fn bit(self) -> u32 {
         1 << self as u32

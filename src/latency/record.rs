@@ -63,6 +63,8 @@ record! {
         retrans,
         /// exchanges without a seen start; not part of `count`. null for other kinds than response and service
         untimed: Option<u64>,
+        /// round trips whose acknowledgement came with data: the peer may have delayed it until then, so they can include its time. null for other kinds than rtt
+        acks_with_data: Option<u64>,
         /// with `--buckets`, `--hist` or `--heatmap`: `[first ns, ns after the last, count]` of every non-empty slot; the sum is `count`
         buckets: Option<Box<[[u64; 3]]>>,
         remote_net,
@@ -90,6 +92,7 @@ impl Latency {
             syn_retries: of_connect(sums.syn_retries),
             retrans: (kind == LatencyKind::Response).then_some(sums.retrans),
             untimed: exchange.then_some(sums.untimed),
+            acks_with_data: (kind == LatencyKind::Rtt).then_some(sums.acks_with_data),
             ..self.distributed(hist, buckets)
         }
     }
@@ -144,6 +147,9 @@ impl Latency {
         if rows.iter().all(|row| row.untimed.unwrap_or(0) == 0) {
             hidden.push(key!(Latency::untimed));
         }
+        if rows.iter().all(|row| row.acks_with_data.unwrap_or(0) == 0) {
+            hidden.push(key!(Latency::acks_with_data));
+        }
         if rows.iter().all(|row| row.retrans.unwrap_or(0) == 0) {
             hidden.push(key!(Latency::retrans));
         }
@@ -184,7 +190,7 @@ table! { "latency" Latency {
     right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
     local 21;
     remote 21;
-    left latency_kind, "KIND", 8, |r| Cell::word(r.latency_kind.map(LatencyKind::name));
+    left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
     left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
     right count, "COUNT", 7, |r| Cell::count(r.count);
     right min_ns, "MIN", 6, |r| Cell::nanos(r.min_ns);
@@ -199,6 +205,7 @@ table! { "latency" Latency {
     right syn_retries, "SYN RETRIES", 11, |r| Cell::count(r.syn_retries);
     right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
     right untimed, "UNTIMED", 7, |r| Cell::count(r.untimed);
+    right acks_with_data, "ACK+DATA", 8, |r| Cell::count(r.acks_with_data);
 } }
 
 spell! { "" LatencyOutcome {
@@ -278,7 +285,7 @@ table! { "exchange" Exchange {
     comm 15;
     local 21;
     remote 20;
-    left latency_kind, "KIND", 8, |r| Cell::word(r.latency_kind.map(LatencyKind::name));
+    left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
     left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
     right tx_bytes, "TX", 6, |r| Cell::bytes(r.tx_bytes);
     right rx_bytes, "RX", 6, |r| Cell::bytes(r.rx_bytes);

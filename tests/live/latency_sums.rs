@@ -1,6 +1,10 @@
 //! tcplatency's sums against its own events and the true number of exchanges.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,6 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("groupings_add_up", groupings),
     ("no_interval_loses_or_repeats_anything", intervals),
     ("quantiles_are_those_of_the_events", quantiles),
+    ("round_trips_that_end_with_data_are_counted", acks_with_data),
 ];
 
 pub const ALONE: &[(&str, Test)] = &[
@@ -146,6 +151,55 @@ fn groupings() -> Result<()> {
             ensure!(keyed && mine.count() == expected, "by {by}, {what}: {rows:#?}");
         }
         ended.complete()?;
+    }
+    Ok(())
+}
+
+/// Asks `times` times on a connection in a namespace; a slow peer answers, or is silent.
+fn talk(netns: &Netns, times: usize, answered: bool) -> Result<()> {
+    let (mut ours, mut theirs) = netns.within(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let client = TcpStream::connect(listener.local_addr()?)?;
+        Ok((client, listener.accept()?.0))
+    })?;
+    for _ in 0..times {
+        ours.write_all(b"ask")?;
+        theirs.read_exact(&mut [0; 3])?;
+        // Less than the 40 ms for which an acknowledgement is delayed.
+        thread::sleep(Duration::from_millis(15));
+        if answered {
+            theirs.write_all(b"answer")?;
+            ours.read_exact(&mut [0; 6])?;
+        }
+    }
+    Ok(())
+}
+
+/// On loopback a round trip takes microseconds; what takes 15 ms came with the answer of a slow peer.
+fn acks_with_data() -> Result<()> {
+    const TIMES: usize = 60;
+    const SLOW: u64 = 10 * MS;
+    for answered in [true, false] {
+        let netns = Netns::new("acks")?;
+        let flags = format!("--kind rtt --by total --buckets {ONE_INTERVAL}");
+        let tool = start(&netns, &flags)?;
+        talk(&netns, TIMES, answered)?;
+        let (rows, ended) = rows(tool)?;
+        ended.complete()?;
+        let marked = sum(&rows, "rtt", "client", "acks_with_data");
+        if !answered {
+            ensure!(sum(&rows, "rtt", "client", "count") > 0 && marked == 0, "{rows:#?}");
+            continue;
+        }
+        let slots = rows.iter().filter(|row| row["role"] == "client");
+        let slots = slots.flat_map(|row| row["buckets"].as_array().into_iter().flatten());
+        let slow: u64 = slots
+            .filter(|slot| (SLOW..30 * MS).contains(&number(&slot[0])))
+            .map(|slot| number(&slot[2]))
+            .sum();
+        ensure!(slow > 0 && marked >= slow, "{slow} slow samples, {marked} marked: {rows:#?}");
+        let all = sum(&rows, "rtt", "client", "count");
+        ensure!(marked < all, "the handshake's acknowledgement had no data: {rows:#?}");
     }
     Ok(())
 }

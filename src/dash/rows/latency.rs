@@ -19,7 +19,7 @@ pub struct LatencyRow {
 impl LatencyRow {
     /// response, service, rtt, connect, accept …
     pub fn kind(&self) -> &'static str {
-        self.row.latency_kind.map_or("-", LatencyKind::name)
+        self.row.latency_kind.map_or("-", |kind| kind.marked(self.row.role))
     }
 
     /// Kind and subject as text.
@@ -52,7 +52,7 @@ impl LatencyRow {
 }
 
 table! { "latency" LatencyRow.key {
-    left (Latency::latency_kind), "KIND", 8, |r| Cell::Word(r.kind());
+    left (Latency::latency_kind), "KIND", 9, |r| Cell::Word(r.kind());
     pid;
     left "subject", "OF", 15, LatencyRow::subject;
     right (Latency::count), "COUNT", 7, |r| Cell::id(r.row.count);
@@ -63,6 +63,7 @@ table! { "latency" LatencyRow.key {
     right (Latency::p999_ns), "P99.9", 6, |r| Cell::nanos(r.row.p999_ns);
     right (Latency::min_ns), "MIN", 6, |r| Cell::nanos(r.row.min_ns);
     left (Latency::role), "ROLE", 6, |r| Cell::word(r.row.role.and_then(Role::name));
+    right (Latency::acks_with_data), "ACK+DATA", 8, |r| Cell::count(r.row.acks_with_data);
 } }
 
 impl TableRow for LatencyRow {
