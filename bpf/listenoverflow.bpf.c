@@ -16,6 +16,7 @@
 #include "lib/accept_wait.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "lib/synack_hooks.bpf.h"
 #include "listen/listen.bpf.h"
 #include "listen/listener_hooks.bpf.h"
 #include "listen/options.h"
@@ -50,5 +51,10 @@ static __always_inline void on_accept(struct sock *listener, struct sock *child,
 /* these put the types into BTF */
 struct listener_entry listener_entry_type SEC(".types");
 struct listen_event listen_event_type SEC(".types");
+
+static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
+{
+	listen_on_synack_retransmit(sk, req);
+}
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

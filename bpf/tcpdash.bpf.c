@@ -20,6 +20,7 @@
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "lib/synack_hooks.bpf.h"
 #include "lib/track.h"
 #include "listen/listener_hooks.bpf.h"
 #include "listen/syn_hooks.bpf.h"
@@ -78,6 +79,11 @@ static __always_inline void on_destroy(struct sock *sk, enum access how)
 	count_on_destroy(sk, how);
 	if (options.use_hash)
 		exchange_forget(sk);
+}
+
+static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
+{
+	listen_on_synack_retransmit(sk, req);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

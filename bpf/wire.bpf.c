@@ -24,6 +24,8 @@ struct listener_entry listener_entry;
 struct listen_event listen_event;
 struct wait_key wait_key;
 struct wait_slots wait_slots;
+struct retrans_event retrans_event;
+struct retransmitted retransmitted;
 struct filter filter;
 struct wanted wanted;
 struct options options;
@@ -31,6 +33,7 @@ struct states_options states_options;
 struct count_options count_options;
 struct latency_options latency_options;
 struct listen_options listen_options;
+struct retrans_options retrans_options;
 
 enum limits limits;
 enum hist_limits hist_limits;
@@ -47,6 +50,8 @@ enum latency_kind latency_kind;
 enum socket_role socket_role;
 enum latency_outcome latency_outcome;
 enum listen_cause listen_cause;
+enum retrans_type retrans_type;
+enum retrans_limits retrans_limits;
 enum tcp_state tcp_state;
 
 const __u64 duration_unknown = DURATION_UNKNOWN;

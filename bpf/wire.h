@@ -341,6 +341,53 @@ struct wait_slots {
 	__u64 counts[HIST_SUBS];
 };
 
+/* Why a segment is sent again. */
+enum retrans_type {
+	RETRANS_UNKNOWN,
+	RETRANS_RTO,	    /* its timer expired */
+	RETRANS_FAST,	    /* acknowledgements showed a loss */
+	RETRANS_TLP,	    /* tail loss probe */
+	RETRANS_SYN,	    /* connect() waits */
+	RETRANS_SYNACK,	    /* a listener waits for the final ACK */
+	RETRANS_SLOW_START, /* after a timeout, as acknowledgements come */
+};
+
+/* One buffer of a socket was sent again. */
+struct retrans_event {
+	__u64 ts;
+	__u64 cookie;
+	__u64 cgroup;
+	__u64 rto;  /* ns; 0: a SYN-ACK has none of its own */
+	__u64 srtt; /* ns; 0 = no sample yet */
+	struct flow flow;
+	__u32 pid;
+	__u32 segs;	 /* of the buffer */
+	__u32 attempt;	 /* how often this segment has been sent again; 0 = not known */
+	__u32 cwnd;	 /* segments */
+	__u32 ssthresh;	 /* segments */
+	__u32 in_flight; /* segments, this one included */
+	__u8 comm[COMM_LEN];
+	__u8 why;   /* enum retrans_type */
+	__u8 state; /* of the socket */
+	__u8 reserved[6];
+};
+
+/* What is kept of a socket that has retransmitted. */
+enum retrans_limits {
+	RETRANS_SEGMENTS = 8, /* segments whose attempts are counted at a time */
+};
+
+struct retrans_segment {
+	__u32 seq;
+	__u32 times;
+};
+
+struct retransmitted {
+	struct retrans_segment segments[RETRANS_SEGMENTS];
+	__u32 unsure; /* of segments below this sequence number earlier attempts may be unknown */
+	__u32 begun;
+};
+
 struct port_range {
 	__u16 first;
 	__u16 last;
@@ -452,6 +499,12 @@ struct listen_options {
 	__u32 events;	     /* send each dropped connection; otherwise only count them */
 	__u32 child_storage; /* no function shows a child: its socket storage names its listener */
 	__u32 waits;	     /* accept() is watched */
+};
+
+struct retrans_options {
+	__u32 type_mask;   /* bit n: enum retrans_type n; 0 = all */
+	__u32 min_attempt; /* 0 = all, the unknown too */
+	__u32 tick_ns;	   /* of a jiffy */
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

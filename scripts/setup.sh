@@ -29,6 +29,7 @@ redis-server              | redis-server  | a real server to watch
 redis-benchmark           | redis-tools   | its load
 nginx                     | nginx-light   | a real server that uses sendfile
 wrk                       | wrk           | load on it
+nft                       | nftables      | loses packets between namespaces
 /usr/sbin/tcpstates       | libbpf-tools  | the peer to compare with
 bpftool                   | bpftool       | finds programs and maps left behind
 setcap                    | libcap2-bin   | runs the tools with few capabilities

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `kernel` finds out what the running kernel offers, plans which program serves which hook,
-//! and loads it. `wire` decodes records. The models (`states`, `count`, `latency`, `listen`) turn
+//! and loads it. `wire` decodes records. The models (`states`, `count`, `latency`, `listen`, `retrans`) turn
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli`, `clock` and `wait` are what all tools have in common.
 
@@ -31,6 +31,7 @@ pub mod nstat;
 pub mod record;
 pub mod registry;
 pub mod report;
+pub mod retrans;
 pub mod states;
 pub mod tcp_state;
 pub mod tool;

@@ -180,7 +180,7 @@ record! {
         /// `TcpOutSegs`: segments sent, without retransmits
         out_segs: Option<u64>,
         /// `TcpRetransSegs`: segments retransmitted
-        retrans_segs: Option<u64>,
+        retrans_segs,
         /// `TcpOutRsts`: resets sent
         out_rsts: Option<u64>,
         /// `TcpExtListenOverflows`

@@ -128,6 +128,7 @@ sections! {
     CountOptions = ".rodata.count",
     LatencyOptions = ".rodata.latency",
     ListenOptions = ".rodata.listen",
+    RetransOptions = ".rodata.retrans",
 }
 
 impl Stats {

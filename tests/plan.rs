@@ -13,6 +13,7 @@ use tcpscope::kernel::plan::PlanRequest;
 use tcpscope::latency::{Kinds, LatencyKind, TCPLATENCY, TCPLATENCY_EVENTS, spec_of};
 use tcpscope::listen::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::registry::modes;
+use tcpscope::retrans::TCPRETRANS;
 use tcpscope::states::{TCPSTATES, TCPSTATES_SUMMARY};
 use tcpscope::tool::Spec;
 
@@ -429,7 +430,8 @@ fn unselected_kinds_have_no_hooks() {
 /// holds in every tool and mode.
 #[test]
 fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
-    let tested = [&TCPSTATES, &TCPCOUNT, &TCPLATENCY, &LISTENOVERFLOW, &LISTENOVERFLOW_WAIT];
+    let tested =
+        [&TCPSTATES, &TCPCOUNT, &TCPLATENCY, &LISTENOVERFLOW, &LISTENOVERFLOW_WAIT, &TCPRETRANS];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
     let hooks = specs().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
@@ -438,6 +440,10 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         .map(|hook| hook.name)
         .collect();
     assert_eq!(other, BTreeSet::from(["sockets"]));
+    for kernel in DEBIAN.into_iter().chain([HARDENED]) {
+        let plan = auto(&TCPRETRANS, &facts(kernel));
+        assert!(plan.contains("retransmit: segment_again_tracepoint\n"), "{kernel}: {plan}");
+    }
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));
         assert!(plan.contains("sockets: dump_sockets\n"), "{kernel}: {plan}");

@@ -104,11 +104,6 @@ static __always_inline void exchange_forget(struct sock *sk)
 	bpf_map_delete_elem(&exchanges_hash, &key);
 }
 
-static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
-{
-	return how == BTF_PTR ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
-}
-
 /* write_seq without our FIN. */
 static __always_inline __u32 written(const struct exchange *ex, struct tcp_sock *tp,
 				     enum access how)

@@ -12,6 +12,11 @@
 
 #define SHUTDOWN_MASK 3
 
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
+{
+	return how == BTF_PTR ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
+}
+
 static __always_inline bool is_tcp(const struct sock *sk, enum access how)
 {
 	__u16 family = READ(how, sk, __sk_common.skc_family);

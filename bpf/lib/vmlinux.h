@@ -240,11 +240,19 @@ struct request_sock_queue {
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	struct request_sock_queue icsk_accept_queue;
+	__u32 icsk_rto;
+	__u8 icsk_ca_state : 5;
+	__u8 icsk_pending;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u32 write_seq;
+	u32 packets_out;
+	u32 sacked_out;
+	u32 snd_cwnd;
+	u32 snd_nxt;
+	u32 snd_ssthresh;
 	u32 lost_out;
 	u32 mdev_us;
 	u32 rcv_nxt;
@@ -293,6 +301,12 @@ struct msghdr {
 
 struct request_sock {
 	struct sock_common __req_common;
+	u8 num_retrans;
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
+	u16 tcp_gso_segs;
 };
 
 /* The numbers differ between kernels, and older ones lack some. */

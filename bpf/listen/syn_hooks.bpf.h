@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Attach points of SYN handling, of discarded segments and of SYN-ACK retransmits. */
+/* Attach points of SYN handling and of discarded segments. */
 #pragma once
 
 #include "listen/drop_cause.bpf.h"
@@ -86,12 +86,5 @@ int BPF_PROG(discard_tracepoint, struct sk_buff *skb, void *location, __u32 reas
 {
 	if (rx_sk)
 		listen_on_discard(skb, rx_sk, reason);
-	return 0;
-}
-
-SEC("tp_btf/tcp_retransmit_synack")
-int BPF_PROG(retransmit_tracepoint, struct sock *sk, struct request_sock *req)
-{
-	listen_on_synack_retransmit(sk, req);
 	return 0;
 }

@@ -28,6 +28,7 @@ fn without_loading_it_is_a_plan_only() {
         "tcplatency --events",
         "listenoverflow",
         "listenoverflow --wait",
+        "tcpretrans",
         "tcpdash",
     ];
     assert_eq!(titles, all);

@@ -11,8 +11,7 @@ record! {
         pid,
         by,
         other,
-        /// everything of the interval
-        total: bool,
+        total,
         /// with `--by process` and `--by connection`
         comm,
         /// with `--by connection`

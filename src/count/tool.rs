@@ -15,7 +15,6 @@ use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Cgroup;
 use crate::hooks::maps;
 use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, SPLICE, STATE};
-use crate::kernel::facts::Facts;
 use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
@@ -60,7 +59,7 @@ impl Measurement for Asked<Args> {
         &TCPCOUNT
     }
 
-    fn setup(&self, _: &Plan, _: &Facts, _: &MeasureArgs) -> Result<Setup> {
+    fn setup(&self, _: &Plan, _: &MeasureArgs) -> Result<Setup> {
         let Self { args, filter } = self;
         let cpus = possible_cpus()?;
         let mut options = Options::default();

@@ -5,7 +5,8 @@ mod key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{self, Options};
+use crate::flow::ip;
+use crate::wire::{self, ADDR_LEN, Flow, GroupKey, Options};
 
 pub use key::{Keyed, RowPart, hidden, label, remote};
 
@@ -58,6 +59,13 @@ impl Grouping {
     }
 }
 
+/// The first bits of an address of the wire, by its family.
+fn prefix(addr: [u8; ADDR_LEN], v4: u8, v6: u8) -> [u8; ADDR_LEN] {
+    let bits = if ip(&addr).is_ipv4() { 96 + u32::from(v4) } else { u32::from(v6) };
+    let host = u128::MAX.checked_shr(bits).unwrap_or(0);
+    (u128::from_be_bytes(addr) & !host).to_be_bytes()
+}
+
 /// How tools group that sum up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupBy {
@@ -100,6 +108,21 @@ impl GroupBy {
         if let Self::Remote(v4, v6) = self {
             (options.remote_prefix4, options.remote_prefix6) = (v4.into(), v6.into());
         }
+    }
+
+    /// The key of an event, as programs that sum up make it (`bpf/lib/group.h`).
+    pub fn key_of(self, flow: &Flow, pid: u32, cgroup: u64) -> GroupKey {
+        let mut key = GroupKey::default();
+        match self {
+            Self::Process => key.pid = pid,
+            Self::Connection => key.flow = *flow,
+            Self::Remote(v4, v6) => key.flow.raddr = prefix(flow.raddr, v4, v6),
+            Self::Port => key.flow.lport = flow.lport,
+            Self::Cgroup => key.cgroup = cgroup,
+            Self::Netns => key.flow.netns = flow.netns,
+            Self::Total => {}
+        }
+        key
     }
 
     /// As records say it.

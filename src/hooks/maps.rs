@@ -21,6 +21,8 @@ maps! {
     CALLS = "calls";
     /// Owners of sockets, where they are not kept in socket storage.
     TRACKED_HASH = "tracked_hash";
+    /// Attempts of retransmitted segments, where they are not kept in socket storage.
+    RETRANSMITTED_HASH = "retransmitted_hash";
     /// Exchanges in progress, where they are not kept in socket storage.
     EXCHANGES_HASH = "exchanges_hash";
     /// When sockets that wait for `accept()` were queued.

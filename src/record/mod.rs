@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
-use crate::{check, count, latency, listen, nstat, states};
+use crate::{check, count, latency, listen, nstat, retrans, states};
 
 /// Makes the type of any kind out of the list of kinds.
 macro_rules! kinds {
@@ -76,6 +76,10 @@ kinds! {
     ListenClient: listen::DropClient,
     /// What to do about a listener's drops.
     Advice: listen::Advice,
+    /// A buffer was sent again.
+    Retransmit: retrans::Retransmit,
+    /// What one key sent again in an interval.
+    RetransSum: retrans::RetransSum,
     /// Status of a tool.
     Status: Status,
     /// A note.

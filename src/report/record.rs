@@ -139,6 +139,8 @@ shared! { $
     by: Option<crate::group::Grouping>,
     /// the row `(other)`: keys that did not fit, or are hidden by `--top`
     other: bool,
+    /// everything of the interval
+    total: bool,
     /// remote network, with `--by remote:PREFIX`; not in JSON
     #[serde(skip)]
     remote_net: Option<ipnet::IpNet>,
@@ -146,6 +148,9 @@ shared! { $
     count: Option<u64>,
     /// duration; null if its start was not seen
     duration_ns: Option<u64>,
+    /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It identifies one socket for its whole life, including `TIME_WAIT`
+    #[schemars(range(min = 1))]
+    cookie: Option<u64>,
     /// bytes sent
     tx_bytes: Option<u64>,
     /// bytes received
@@ -164,6 +169,8 @@ shared! { $
     role: Option<crate::wire::SocketRole>,
     /// retransmitted segments
     retrans: Option<u64>,
+    /// retransmitted segments, SYNs and SYN-ACKs included
+    retrans_segs: Option<u64>,
     /// limit of the accept queue; the kernel accepts one more
     accept_limit: Option<u64>,
     /// SYNs dropped because the accept queue was full

@@ -38,9 +38,7 @@ record! {
         new: Option<TcpState>,
         /// time in `old`; null if its start was not seen. With `polled` as exact as `ts`
         duration_ns,
-        /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It identifies one socket for its whole life, including `TIME_WAIT`
-        #[schemars(range(min = 1))]
-        cookie: Option<u64>,
+        cookie,
         /// the kernel did not report the change; it was found by polling, every `--interval`. The line comes up to one interval late. `ts` of `new` = `TIME_WAIT` is exact to a millisecond from Linux 6.14 on and on connections with TCP timestamps, else at most one interval late, as it is of `old` = `TIME_WAIT`. See [tcpstates](tcpstates.md#time_wait)
         polled: bool,
         /// what ended `TIME_WAIT`: `expired`, `reused_connect` (our connect took its ports), `reused_syn` (the peer's), `reset`; null: unknown, or another change

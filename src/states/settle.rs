@@ -2,25 +2,18 @@
 
 use crate::clock::tick_ns;
 use crate::hooks::maps;
-use crate::hooks::{STATE, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::hooks::{TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::attach::AttachMethod;
-use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
-use crate::wire::{CookieSource, StatesOptions};
+use crate::wire::StatesOptions;
 
 /// Timewait sockets whose closing process is stored for a summary.
 pub const CLOSERS: u32 = 65_536;
 
-/// Sets how the programs get `TIME_WAIT` and cookies. `track_max` timewait sockets are
+/// Sets how the programs get `TIME_WAIT`. `track_max` timewait sockets are
 /// stored where functions are hooked.
-pub fn settle(
-    setup: &mut Setup,
-    options: StatesOptions,
-    plan: &Plan,
-    facts: &Facts,
-    track_max: u32,
-) {
+pub fn settle(setup: &mut Setup, options: StatesOptions, plan: &Plan, track_max: u32) {
     // If TIME_WAIT is polled, the closes that may lead there are marked, the summary is of timewait
     // sockets alone, and those of different namespaces must not be mixed up.
     let polls = u32::from(plan.method_of(&TIME_WAIT) == Some(AttachMethod::Iterator));
@@ -31,13 +24,7 @@ pub fn settle(
         tick_ns: tick_ns(),
         ..options
     });
-    let options = &mut setup.options;
-    options.want_netns |= polls;
-    let helper =
-        facts.socket_cookie() && plan.method_of(&STATE) != Some(AttachMethod::RawTracepoint);
-    if options.cookie == CookieSource::Helper as u32 && !helper {
-        options.cookie = CookieSource::Field as u32;
-    }
+    setup.options.want_netns |= polls;
     let functions = [AttachMethod::Fentry, AttachMethod::Kprobe].map(Some);
     setup.size_if(functions.contains(&plan.method_of(&TIME_WAIT)), maps::TIMEWAITS, track_max);
 }

@@ -5,11 +5,13 @@ use anyhow::{Result, bail};
 use super::Measurement;
 use crate::cli::MeasureArgs;
 use crate::hooks::maps;
+use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::LoadError;
 use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::pid_namespace;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
+use crate::wire::CookieSource;
 
 /// Threads that may be inside of paired functions at a time.
 const CALLS: u32 = 32_768;
@@ -24,7 +26,7 @@ pub fn setup(
     facts: &Facts,
     measure: &MeasureArgs,
 ) -> Result<Setup> {
-    let mut setup = measurement.setup(plan, facts, measure)?;
+    let mut setup = measurement.setup(plan, measure)?;
     let options = &mut setup.options;
     options.use_hash = u32::from(plan.use_hash);
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
@@ -36,6 +38,10 @@ pub fn setup(
         );
     }
     options.task_by_helpers = u32::from(!facts.current_task());
+    let helper = facts.socket_cookie() && !plan.uses(AttachMethod::RawTracepoint);
+    if options.cookie == CookieSource::Helper as u32 && !helper {
+        options.cookie = CookieSource::Field as u32;
+    }
     options.pair_fexit = u32::from(plan.pairs_fexit());
     setup.size_if(plan.use_hash, maps::TRACKED_HASH, measure.track_max);
     setup.size_if(plan.pairs_calls(), maps::CALLS, CALLS);

@@ -16,7 +16,6 @@ use outcome::conclude;
 
 use crate::cli::MeasureArgs;
 use crate::filter::Filter;
-use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::escape;
@@ -58,7 +57,7 @@ pub trait Measurement {
     ///
     /// # Errors
     /// The number of CPUs cannot be read.
-    fn setup(&self, plan: &Plan, facts: &Facts, measure: &MeasureArgs) -> Result<Setup>;
+    fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup>;
     /// Whether single events are what it is about: then the last line says how many there were.
     fn shows_events(&self) -> bool {
         true

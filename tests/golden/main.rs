@@ -6,6 +6,7 @@ mod check;
 mod count;
 mod latency;
 mod listen;
+mod retrans;
 mod states;
 mod status;
 mod summary;

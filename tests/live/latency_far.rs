@@ -11,18 +11,16 @@ use serde_json::Value;
 use crate::Test;
 use crate::latency::{MS, ONE_INTERVAL, row, rows};
 use crate::load;
-use crate::netns::Netns;
+use crate::netns::{FAR, Netns};
 use crate::setting::{delay_ns, emulated};
 use crate::tool::{Tool, number, output};
 
 /// The tool needs two namespaces, so it watches all; its times and those of the path are compared.
 pub const ALONE: &[(&str, Test)] = &[("a_path_of_50_ms_each_way", path)];
 
-/// What netem adds to each packet, in ms, and the addresses of both ends.
+/// What netem adds to each packet, in ms.
 const DELAY_MS: u64 = 50;
 const ROUND_TRIP: u64 = 2 * DELAY_MS * MS;
-const CLIENT: &str = "10.117.0.1";
-const SERVER: &str = "10.117.0.2";
 /// What the server takes to answer the second time, in ms.
 const SERVICE_MS: u64 = 60;
 /// What the path of a segment through two stacks may add.
@@ -40,40 +38,22 @@ pub fn missing() -> Option<String> {
     (!out.status.success()).then(|| said.lines().next().unwrap_or("no netem").to_owned())
 }
 
-/// An end of the link: its namespace, address and hardware address.
-struct End<'a>(&'a Netns, &'a str, &'a str);
-
-impl End<'_> {
-    /// Addressed, delayed, and without the need to ask who `peer` is, which would be delayed too.
-    fn set_up(&self, peer: &End) -> Result<()> {
-        let Self(netns, address, hardware) = self;
-        netns.ip(&["link", "set", "far", "address", hardware, "up"])?;
-        netns.ip(&["address", "add", &format!("{address}/24"), "dev", "far"])?;
-        netns.ip(&["neighbour", "replace", peer.1, "lladdr", peer.2, "dev", "far"])?;
-        let delay = format!("{DELAY_MS}ms");
+/// Two namespaces with a link between them that delays every packet.
+fn ends() -> Result<(Netns, Netns)> {
+    let ends = Netns::pair()?;
+    let delay = format!("{DELAY_MS}ms");
+    for netns in [&ends.0, &ends.1] {
         let netem = ["qdisc", "add", "dev", "far", "root", "netem", "delay", &delay];
         output(netns.command("tc").args(netem))?;
-        Ok(())
     }
-}
-
-/// Two namespaces with a link between them.
-fn ends() -> Result<(Netns, Netns)> {
-    let (client, server) = (Netns::new("near")?, Netns::new("far")?);
-    let link = ["link", "add", "far", "type", "veth", "peer", "name", "far", "netns"];
-    client.ip(&[&link[..], &[server.name()]].concat())?;
-    let near = End(&client, CLIENT, "02:00:00:00:00:01");
-    let far = End(&server, SERVER, "02:00:00:00:00:02");
-    near.set_up(&far)?;
-    far.set_up(&near)?;
-    Ok((client, server))
+    Ok(ends)
 }
 
 /// Requests with a service time of `service_ms`; the server is in the other namespace.
 fn ask(client: &Netns, server: &Netns, service_ms: u64) -> Result<Value> {
     let there = server.name();
     let load = format!("ask --requests 12 --conns 4 --sleep-ms {service_ms}");
-    load::run(client, &format!("{load} --server-netns {there} --addr {SERVER}"))
+    load::run(client, &format!("{load} --server-netns {there} --addr {FAR}"))
 }
 
 /// A quantile that is `least`, and not much more.

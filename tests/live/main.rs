@@ -25,6 +25,7 @@ mod listen_views;
 mod load;
 mod netns;
 mod peers;
+mod retrans;
 mod scope;
 mod script;
 mod setting;
@@ -59,6 +60,7 @@ const TESTS: &[Group] = &[
     ("listen_close", listen_close::TESTS),
     ("listen_views", listen_views::TESTS),
     ("peers", peers::TESTS),
+    ("retrans", retrans::TESTS),
     ("scope", scope::TESTS),
 ];
 

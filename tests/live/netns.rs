@@ -10,6 +10,11 @@ use tcpscope::kernel;
 
 use crate::tool::output;
 
+/// The network of a pair, and the addresses of both ends.
+pub const PREFIX: &str = "10.117.0.";
+pub const NEAR: &str = "10.117.0.1";
+pub const FAR: &str = "10.117.0.2";
+
 /// A namespace with its loopback up, removed when dropped.
 pub struct Netns {
     name: String,
@@ -25,6 +30,25 @@ impl Netns {
         let netns = Self { name };
         output(Command::new("ip").args(["-n", &netns.name, "link", "set", "lo", "up"]))?;
         Ok(netns)
+    }
+
+    /// Two of them with a link between, which both call `far`, and addresses [`NEAR`] and [`FAR`]. Nobody
+    /// asks who the other is.
+    pub fn pair() -> Result<(Self, Self)> {
+        let ends = (Self::new("near")?, Self::new("far")?);
+        let (near, far) = &ends;
+        let link = ["link", "add", "far", "type", "veth", "peer", "name", "far", "netns"];
+        near.ip(&[&link[..], &[far.name()]].concat())?;
+        let hardware = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
+        for (netns, own, other) in [
+            (near, (NEAR, hardware[0]), (FAR, hardware[1])),
+            (far, (FAR, hardware[1]), (NEAR, hardware[0])),
+        ] {
+            netns.ip(&["link", "set", "far", "address", own.1, "up"])?;
+            netns.ip(&["address", "add", &format!("{}/24", own.0), "dev", "far"])?;
+            netns.ip(&["neighbour", "replace", other.0, "lladdr", other.1, "dev", "far"])?;
+        }
+        Ok(ends)
     }
 
     /// Its name.

@@ -12,7 +12,6 @@ use crate::hooks::{
     LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, SEGMENT, SEND, SEND_BEGIN, SOCKETS,
     SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
 };
-use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
@@ -79,7 +78,7 @@ impl Measurement for Everything {
         &TCPDASH
     }
 
-    fn setup(&self, plan: &Plan, facts: &Facts, measure: &MeasureArgs) -> Result<Setup> {
+    fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {
         let cpus = possible_cpus()?;
         let mut options = Options::default();
         options.nr_cpus = u32::try_from(cpus)?;
@@ -109,7 +108,7 @@ impl Measurement for Everything {
         let by = GroupBy::Connection.as_wire() as u32;
         setup.set_options(&CountOptions { by });
         let states_options = StatesOptions::default();
-        states::settle::settle(&mut setup, states_options, plan, facts, measure.track_max);
+        states::settle::settle(&mut setup, states_options, plan, measure.track_max);
         latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);
         listen::settle::settle(&mut setup, plan, false);
         Ok(setup)

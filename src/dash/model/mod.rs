@@ -134,7 +134,12 @@ impl Model {
                 let note = Note { ts: advice.ts, text: advice.text };
                 remember(&mut self.notes, NOTES, note);
             }
-            AnyRecord::Facts(_) | AnyRecord::Hook(_) | AnyRecord::Tool(_) => {}
+            // No view shows them.
+            AnyRecord::Facts(_)
+            | AnyRecord::Hook(_)
+            | AnyRecord::Tool(_)
+            | AnyRecord::Retransmit(_)
+            | AnyRecord::RetransSum(_) => {}
         }
     }
 

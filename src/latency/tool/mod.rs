@@ -20,7 +20,6 @@ use crate::hooks::{
     STATE,
 };
 use crate::kernel::attach::Hook;
-use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
@@ -100,7 +99,7 @@ impl Measurement for Asked<Args> {
         spec_of(self.args.kinds(), !self.args.kinds.is_empty(), self.args.events)
     }
 
-    fn setup(&self, plan: &Plan, _: &Facts, measure: &MeasureArgs) -> Result<Setup> {
+    fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {
         let Self { args, filter } = self;
         let cpus = possible_cpus()?;
         let rows = args.max_keys.unwrap_or_else(|| max_rows(args.grouping(), cpus));

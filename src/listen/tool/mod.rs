@@ -14,7 +14,6 @@ use crate::hooks::{
     ACCEPT_RETURN, ACCEPT_RETURN_ASKED, CHILD, FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES,
     LISTENERS, STATE, SYN, SYNACK_RETRANS, WAITS, keep_accept_waits,
 };
-use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::Record;
@@ -91,7 +90,7 @@ impl Measurement for Asked<Args> {
         if self.args.wait { &LISTENOVERFLOW_WAIT } else { &LISTENOVERFLOW }
     }
 
-    fn setup(&self, plan: &Plan, _: &Facts, _: &MeasureArgs) -> Result<Setup> {
+    fn setup(&self, plan: &Plan, _: &MeasureArgs) -> Result<Setup> {
         let mut setup = Setup {
             object: OBJECT,
             filter: self.filter.to_wire(),

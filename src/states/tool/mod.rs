@@ -15,7 +15,6 @@ use super::{Args, StateChange, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::hooks::maps;
 use crate::hooks::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE};
-use crate::kernel::facts::Facts;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::Record;
@@ -72,7 +71,7 @@ impl Measurement for Asked<Args> {
         if self.args.summary { &TCPSTATES_SUMMARY } else { &TCPSTATES }
     }
 
-    fn setup(&self, plan: &Plan, facts: &Facts, measure: &MeasureArgs) -> Result<Setup> {
+    fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {
         let args = &self.args;
         let (events, closers) =
             if args.summary { (NO_EVENTS, settle::CLOSERS) } else { (args.buffer, 1) };
@@ -85,7 +84,7 @@ impl Measurement for Asked<Args> {
             map_sizes: vec![(maps::EVENTS, events), (maps::CLOSERS, closers)],
             verbose: args.common.output.verbose,
         };
-        settle::settle(&mut setup, args.states_options(), plan, facts, measure.track_max);
+        settle::settle(&mut setup, args.states_options(), plan, measure.track_max);
         Ok(setup)
     }
 

@@ -1,0 +1,5 @@
+# shellcheck shell=bash
+# Part of the demo: demo.sh sources it.
+
+tcpload connects --refused 1 --full
+show 12 'Who sends segments again, and why' '' tcpretrans -d 4

@@ -1,0 +1,194 @@
+//! tcpretrans: what was sent again is what the counters of the namespace say, to the segment.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::net::sockopt::set_socket_linger;
+use serde_json::Value;
+
+use crate::Test;
+use crate::netns::{FAR, NEAR, Netns, PREFIX};
+use crate::setting::{emulated, scaled};
+use crate::tool::{Ended, Tool, number, output, until};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("every_type_as_nstat_counts_it", lossy),
+    ("a_lost_peer_shows_attempts_and_timeouts", vanished),
+    ("a_connect_into_the_void", void),
+    ("syn_acks_belong_to_the_listener", syn_acks),
+];
+
+/// Where nobody answers, and the hardware address of nobody.
+const NOBODY: &str = "10.117.0.9";
+const NO_HARDWARE: &str = "02:00:00:00:00:09";
+
+/// Loses one of 30 packets that `from` sends to `to`.
+fn lose(from: &Netns, to: &Netns) -> Result<()> {
+    if emulated() {
+        let netem = ["qdisc", "add", "dev", "far", "root", "netem", "loss", "3.3%"];
+        return output(from.command("tc").args(netem)).map(drop);
+    }
+    let rules = "add table inet t
+        add chain inet t in { type filter hook input priority 0; }
+        add rule inet t in meta l4proto tcp numgen random mod 30 == 0 drop";
+    output(to.command("nft").arg(rules)).map(drop)
+}
+
+fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
+    Tool::start("tcpretrans", &format!("--netns {} {flags}", netns.path()))
+}
+
+/// Sums of segments by type; a type that is unknown is called "-".
+fn segments(lines: &[Value], kind: Option<&str>) -> u64 {
+    let wanted = |line: &&Value| kind.is_none_or(|kind| line["type"].as_str() == Some(kind));
+    lines.iter().filter(wanted).map(|line| number(&line["segs"])).sum()
+}
+
+/// Each type against the counters of the namespace.
+fn agree(netns: &Netns, ended: &Ended) -> Result<Vec<Value>> {
+    ended.complete()?;
+    let lines = ended.of_kind("retrans")?;
+    let of = |kind| segments(&lines, Some(kind));
+    let counter = |name| netns.counter(name);
+    let typed: u64 = ["rto", "fast", "tlp", "syn", "synack", "slow_start"].map(of).iter().sum();
+    ensure!(typed == segments(&lines, None), "some have no type: {lines:#?}");
+    for (name, seen) in [
+        ("TcpRetransSegs", typed),
+        ("TcpExtTCPFastRetrans", of("fast")),
+        ("TcpExtTCPSlowStartRetrans", of("slow_start")),
+        ("TcpExtTCPSynRetrans", of("syn") + of("synack")),
+    ] {
+        let truth = counter(name)?;
+        ensure!(seen == truth, "{name} is {truth}, shown are {seen}: {lines:#?}");
+    }
+    // A probe with new data is no retransmit.
+    ensure!(of("tlp") <= counter("TcpExtTCPLossProbes")?, "{lines:#?}");
+    let own = u64::from(std::process::id());
+    let other = lines.iter().find(|line| number(&line["pid"]) != own);
+    ensure!(other.is_none(), "not by this process: {other:?}");
+    Ok(lines)
+}
+
+fn lossy() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    lose(&near, &far)?;
+    let tool = watch(&near, "")?;
+    let sums = watch(&near, "--summary --by remote:24")?;
+    let reader = thread::spawn(move || -> Result<u64> {
+        let mut server = listener.accept()?.0;
+        Ok(std::io::copy(&mut server, &mut std::io::sink())?)
+    });
+    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    let bytes = scaled(30_000_000, 3_000_000);
+    for _ in 0..bytes / 100_000 {
+        client.write_all(&vec![7; 100_000])?;
+    }
+    client.shutdown(Shutdown::Write)?;
+    let read = reader.join().expect("no panic")?;
+    ensure!(read == bytes, "{read} of {bytes} bytes came");
+    // The server has closed: everything is acknowledged.
+    ensure!(client.read(&mut [0; 1])? == 0, "the server sent something");
+    let ended = tool.finish()?;
+    let lines = agree(&near, &ended)?;
+    let timeouts = near.counter("TcpExtTCPTimeouts")?;
+    let (rto, syn) = (segments(&lines, Some("rto")), segments(&lines, Some("syn")));
+    ensure!(rto + syn == timeouts, "{timeouts} timeouts: {lines:#?}");
+    ensure!(segments(&lines, Some("fast")) > 0, "the script lost too little: {lines:#?}");
+    let sums = sums.finish()?;
+    sums.complete()?;
+    let rows = sums.of_kind("retrans_sum")?;
+    for (total, who) in [(true, "the total"), (false, "the network")] {
+        let rows = rows.iter().filter(|row| row["total"] == total);
+        let sum: u64 = rows.map(|row| number(&row["retrans_segs"])).sum();
+        ensure!(sum == segments(&lines, None), "{who} has {sum} segments: {lines:#?}");
+    }
+    let network = rows.iter().find(|row| row["total"] == false).context("no network")?;
+    ensure!(network["raddr"] == format!("{PREFIX}0"), "{network}");
+    Ok(())
+}
+
+fn vanished() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    let _server = listener.accept()?;
+    near.ip(&["neighbour", "replace", FAR, "lladdr", NO_HARDWARE, "dev", "far"])?;
+    let tool = watch(&near, "")?;
+    client.write_all(b"anybody?")?;
+    tool.wait_for("four timeouts", |lines| {
+        lines.iter().filter(|line| line.contains("\"type\":\"rto\"")).count() >= 4
+    })?;
+    let port = u64::from(client.local_addr()?.port());
+    // A reset ends the connection: nothing more is sent again.
+    set_socket_linger(&client, Some(Duration::ZERO))?;
+    drop(client);
+    let ended = tool.finish()?;
+    let lines = agree(&near, &ended)?;
+    ensure!(segments(&lines, Some("rto")) == near.counter("TcpExtTCPTimeouts")?, "{lines:#?}");
+    let attempts: Vec<_> = lines.iter().map(|line| number(&line["attempt"])).collect();
+    ensure!(attempts.iter().copied().eq(1..=lines.len() as u64), "{attempts:?}");
+    let timeouts: Vec<_> = lines
+        .iter()
+        .filter(|line| line["type"] == "rto")
+        .map(|line| number(&line["rto_ns"]))
+        .collect();
+    ensure!(timeouts.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{timeouts:?}");
+    let wrong = lines.iter().find(|line| line["raddr"] != FAR || number(&line["lport"]) != port);
+    ensure!(wrong.is_none(), "another connection: {wrong:?}");
+    Ok(())
+}
+
+fn void() -> Result<()> {
+    let (near, _far) = Netns::pair()?;
+    near.sysctl(&["net.ipv4.tcp_syn_retries=1"])?;
+    near.ip(&["neighbour", "replace", NOBODY, "lladdr", NO_HARDWARE, "dev", "far"])?;
+    let tool = watch(&near, "")?;
+    let late = watch(&near, "--attempt 2 --type syn")?;
+    let error = near.within(|| Ok(TcpStream::connect((NOBODY, 80)).err()))?;
+    ensure!(error.is_some_and(|error| error.kind() == ErrorKind::TimedOut), "connected");
+    let lines = agree(&near, &tool.finish()?)?;
+    let attempts: Vec<_> = lines.iter().map(|line| number(&line["attempt"])).collect();
+    ensure!(attempts.iter().copied().eq(1..=lines.len() as u64), "{lines:#?}");
+    ensure!(
+        lines.iter().all(|line| line["state"] == "SYN_SENT" && line["type"] == "syn"),
+        "{lines:#?}"
+    );
+    let late = late.finish()?;
+    late.complete()?;
+    let shown: Vec<_> =
+        late.of_kind("retrans")?.iter().map(|line| number(&line["attempt"])).collect();
+    ensure!(shown == attempts[1..], "{shown:?} of {attempts:?}");
+    Ok(())
+}
+
+fn syn_acks() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    far.sysctl(&["net.ipv4.tcp_synack_retries=1"])?;
+    near.sysctl(&["net.ipv4.tcp_syn_retries=1"])?;
+    far.ip(&["neighbour", "replace", NEAR, "lladdr", NO_HARDWARE, "dev", "far"])?;
+    let tool = watch(&far, "")?;
+    let error = near.within(|| Ok(TcpStream::connect(address).err()))?;
+    ensure!(error.is_some(), "connected");
+    // The half-open connection ends after its last SYN-ACK.
+    until("no half-open connection", || {
+        let mut ss = far.command("ss");
+        let left = output(ss.args(["-Htn", "state", "syn-recv"]))?;
+        Ok(left.trim().is_empty().then_some(()))
+    })?;
+    let lines = agree(&far, &tool.finish()?)?;
+    ensure!(!lines.is_empty(), "none was sent again");
+    let port = u64::from(address.port());
+    for line in &lines {
+        ensure!(line["type"] == "synack" && line["state"] == "NEW_SYN_RECV", "{line}");
+        ensure!(number(&line["lport"]) == port && line["raddr"] == NEAR, "{line}");
+    }
+    Ok(())
+}
