@@ -95,8 +95,10 @@ macro_rules! choices {
 
             /// The one that a record has as `number`.
             pub fn from_number(number: impl Into<u32>) -> Option<Self> {
-                let number = number.into();
-                Self::ALL.into_iter().find(|one| *one as u32 == number)
+                match number.into() {
+                    $(number if number == Self::$variant as u32 => Some(Self::$variant),)*
+                    _ => None,
+                }
             }
         }
     )*};

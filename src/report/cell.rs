@@ -174,6 +174,19 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Columns that `text`, as [`text`](Self::text) wrote it, takes on a terminal. Only names from the kernel
+    /// have characters of other widths than one; looking them up costs more than the rest of a cell.
+    pub fn width(&self, text: &[u8]) -> usize {
+        match self {
+            Self::Text(_) => escape::width(text),
+            Self::Word(_) | Self::Nanos(_) | Self::AtLeast(_) | Self::CountAtLeast(_) => {
+                let continues = |byte: u8| byte & 0xc0 == 0x80;
+                text.iter().filter(|&&byte| !continues(byte)).count()
+            }
+            _ => text.len(),
+        }
+    }
+
     /// The order of a sorted table: large numbers first, text and addresses ascending, what is
     /// missing last.
     pub fn order(&self, other: &Self) -> Ordering {
@@ -220,7 +233,14 @@ fn addr(ip: IpAddr, out: &mut Vec<u8>) {
                 if i > 0 {
                     out.push(b'.');
                 }
-                human::integer(octet.into(), out);
+                // A number of at most three digits: cheaper than what serves any.
+                if octet >= 100 {
+                    out.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    out.push(b'0' + octet / 10 % 10);
+                }
+                out.push(b'0' + octet % 10);
             }
         }
         IpAddr::V6(ip) => {
@@ -279,6 +299,10 @@ mod tests {
             (Cell::Port(80), "80"),
             (Cell::Text(b"\x1b\""), "\\x1b\""),
             (Cell::Word("LISTEN"), "LISTEN"),
+            (Cell::Word("→"), "→"),
+            (Cell::Text("漢".as_bytes()), "漢"),
+            (Cell::Addr(v6), "::1"),
+            (Cell::Addr("10.99.100.255".parse().unwrap()), "10.99.100.255"),
             (Cell::Addr(mapped), "10.0.0.255"),
             (Cell::Endpoint(Some(v4), Some(80)), "127.0.0.1:80"),
             (Cell::Endpoint(Some(v6), Some(80)), "[::1]:80"),
@@ -290,6 +314,7 @@ mod tests {
             (Cell::Time(1_000_000), "00:00:00.001"),
         ] {
             assert_eq!(text(cell), expected);
+            assert_eq!(cell.width(expected.as_bytes()), escape::width(expected.as_bytes()));
         }
     }
 

@@ -57,7 +57,8 @@ impl Table {
         self.rows += 1;
         let mut line = Line::default();
         for (column, &width) in view.columns::<R>().zip(&self.widths) {
-            line.put(width, column.align, out, |out| (column.cell)(row).text(ctx, out));
+            let cell = (column.cell)(row);
+            line.put(width, column.align, out, |out| cell.text(ctx, out), |text| cell.width(text));
         }
         trim(out);
         out.push(b'\n');
@@ -85,8 +86,9 @@ impl Table {
             let mut width = escape::width(heading(column, ctx).as_bytes());
             for row in rows {
                 self.scratch.clear();
-                (column.cell)(row).text(ctx, &mut self.scratch);
-                width = width.max(escape::width(&self.scratch));
+                let cell = (column.cell)(row);
+                cell.text(ctx, &mut self.scratch);
+                width = width.max(cell.width(&self.scratch));
             }
             self.widths.push(width);
         }
@@ -94,7 +96,14 @@ impl Table {
         for row in rows {
             let mut line = Line::default();
             for (column, &width) in view.columns::<R>().zip(&self.widths) {
-                line.put(width, column.align, out, |out| (column.cell)(row).text(ctx, out));
+                let cell = (column.cell)(row);
+                line.put(
+                    width,
+                    column.align,
+                    out,
+                    |out| cell.text(ctx, out),
+                    |text| cell.width(text),
+                );
             }
             trim(out);
             out.push(b'\n');
@@ -128,7 +137,8 @@ impl Table {
         let mut line = Line::default();
         for (column, &width) in view.columns::<R>().zip(&self.widths) {
             let heading = heading(column, ctx).as_bytes();
-            line.put(width, column.align, out, |out| out.extend_from_slice(heading));
+            let write = |out: &mut Vec<u8>| out.extend_from_slice(heading);
+            line.put(width, column.align, out, write, escape::width);
         }
         trim(out);
         out.extend_from_slice(plain.as_bytes());
@@ -161,6 +171,7 @@ impl Line {
         align: Align,
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>),
+        measure: impl FnOnce(&[u8]) -> usize,
     ) {
         if self.due > 0 {
             // One space separates two values of any width.
@@ -172,16 +183,15 @@ impl Line {
         let start = out.len();
         self.due += width;
         write(out);
-        let used = escape::width(&out[start..]);
-        if align == Align::Right {
+        self.at += measure(&out[start..]);
+        let shift = self.due.saturating_sub(self.at);
+        if align == Align::Right && shift > 0 {
             let end = out.len();
-            let shift = self.due.saturating_sub(self.at + used);
             spaces(out, shift);
             out.copy_within(start..end, start + shift);
             out[start..start + shift].fill(b' ');
             self.at += shift;
         }
-        self.at += used;
     }
 }
 
