@@ -177,13 +177,11 @@ impl<'a> Cell<'a> {
     /// Columns that `text`, as [`text`](Self::text) wrote it, takes on a terminal. Only names from the kernel
     /// have characters of other widths than one; looking them up costs more than the rest of a cell.
     pub fn width(&self, text: &[u8]) -> usize {
+        let continues = |byte: u8| byte & 0xc0 == 0x80;
         match self {
+            _ if text.is_ascii() => text.len(),
             Self::Text(_) => escape::width(text),
-            Self::Word(_) | Self::Nanos(_) | Self::AtLeast(_) | Self::CountAtLeast(_) => {
-                let continues = |byte: u8| byte & 0xc0 == 0x80;
-                text.iter().filter(|&&byte| !continues(byte)).count()
-            }
-            _ => text.len(),
+            _ => text.iter().filter(|&&byte| !continues(byte)).count(),
         }
     }
 
