@@ -7,12 +7,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::Signal;
-use tcpscope::registry::{TOOLS, modes};
+use tcpscope::registry::TOOLS;
 use tcpscope::tool::Tool as TheTool;
 
 use crate::Test;
-use crate::load;
+use crate::load::{self, Running};
 use crate::netns::Netns;
+use crate::shared::{every_mode, every_table};
 use crate::tool::{Tool, output, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -110,10 +111,13 @@ pub fn public_copy(tool: &str) -> Result<tempfile::TempDir> {
     Ok(folder)
 }
 
-/// A command as the user nobody, without any group.
+/// The user nobody, without any group, for setpriv.
+const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+
+/// A command as the user nobody.
 pub fn as_nobody(program: &std::path::Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
+    command.args(NOBODY).arg(program);
     command
 }
 
@@ -132,21 +136,30 @@ fn ordinary_user() -> Result<()> {
 
 fn file_capabilities() -> Result<()> {
     let netns = Netns::new("caps")?;
-    for (tool, kind, flags) in [
-        ("tcpstates", "state", &[][..]),
-        ("tcpcount", "count", &["-i", "0.2"]),
-        ("tcplatency", "latency", &["-i", "0.2"]),
-    ] {
-        let folder = public_copy(tool)?;
-        let program = folder.path().join(tool);
+    let inode = netns.inode()?.to_string();
+    let _listener = Running::listen(&netns, "--backlog 4")?;
+    for (tool, flags) in every_mode("0.2") {
+        let folder = public_copy(tool.name)?;
+        let program = folder.path().join(tool.name);
         output(Command::new("setcap").arg("cap_bpf,cap_perfmon+ep").arg(&program))?;
-        let mut command = as_nobody(&program);
-        command.args(["--json", "--netns", &netns.inode()?.to_string()]).args(flags);
-        let tool = Tool::spawn(&mut command)?;
-        tool.wait_for("first status line", |lines| !lines.is_empty())?;
+        // Started inside the namespace: entering another takes a capability more.
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net={}", netns.path()))
+            .arg("setpriv")
+            .args(NOBODY)
+            .arg(&program)
+            .args(["--json", "--netns", &inode]);
+        let run = Tool::spawn(command.args(flags.split_whitespace()))?;
+        run.wait_for("first status line", |lines| !lines.is_empty())
+            .with_context(|| format!("{} {flags}", tool.name))?;
         load::run(&netns, "life --conns 20")?;
-        tool.wait_for_kind(kind, 1)?;
-        tool.finish()?.complete()?;
+        run.wait_for("a line of its own", |lines| {
+            let own = |line: &String, kind| line.contains(&format!("\"kind\":\"{kind}\""));
+            lines.iter().any(|line| tool.kinds.iter().any(|kind| own(line, kind)))
+        })
+        .with_context(|| format!("{} {flags}", tool.name))?;
+        run.finish()?.complete()?;
     }
     Ok(())
 }
@@ -217,14 +230,14 @@ fn forced_method() -> Result<()> {
 }
 
 fn full_disk() -> Result<()> {
-    let tables =
-        [("tcpstates", "--summary"), ("tcpcount", "--by total"), ("tcplatency", "--by total")];
-    let json = modes()
-        .map(|(tool, mode)| (tool.name, format!("--json {}", mode.flag.unwrap_or_default())));
-    for (tool, flags) in json.chain(tables.map(|(tool, flags)| (tool, flags.to_owned()))) {
+    let netns = Netns::new("full")?;
+    let _hold = Running::hold(&netns, "--conns 3")?;
+    let _traffic = Running::start(&netns, "reqresp --seconds 600")?;
+    let json = every_mode("0.2").map(|(tool, flags)| (tool, format!("--json {flags}")));
+    for (tool, flags) in json.chain(every_table("0.2")) {
         let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
-        let mut command = Command::new(path_of(tool));
-        command.args(["-i", "0.2", "-d", "5"]).args(flags.split_whitespace());
+        let mut command = Command::new(path_of(tool.name));
+        command.args(["-d", "5", "--netns", &netns.path()]).args(flags.split_whitespace());
         let out = command.stdout(full).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
         let message = String::from_utf8_lossy(&out.stderr);
         ensure!(out.status.code() == Some(10), "{command:?}: {}: {message}", out.status);

@@ -42,6 +42,11 @@ impl Running {
         Self::actor(netns, "listen", arguments)
     }
 
+    /// Starts `tcpload named` the same way.
+    pub fn named(netns: &Netns, arguments: &str) -> Result<Self> {
+        Self::actor(netns, "named", arguments)
+    }
+
     /// Starts the generator, which runs until dropped.
     pub fn start(netns: &Netns, arguments: &str) -> Result<Self> {
         let mut command = netns.command(tcpload()?);

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 use tcpscope::registry::modes;
+use tcpscope::tool::Tool as TheTool;
 
 use crate::Test;
 use crate::errors::has_flag;
@@ -30,31 +31,34 @@ pub const TESTS: &[(&str, Test)] = &[
     ("hostile_names_stay_harmless", hostile_names),
 ];
 
-/// Tools and flags whose tables print within an interval without any traffic.
-const TABLES: [(&str, &str); 3] =
-    [("tcpstates", ""), ("tcpstates", "--summary -i 0.2"), ("tcpcount", "-i 0.2")];
-
 /// Every mode of every tool, as it prints JSON each `interval` seconds whatever the traffic.
-fn every_mode(interval: &str) -> impl Iterator<Item = (&'static str, String)> {
+pub fn every_mode(interval: &str) -> impl Iterator<Item = (&'static TheTool, String)> {
     modes().map(move |(tool, mode)| {
         // It leaves out idle listeners otherwise.
         let all = if has_flag(tool, "--all") { "--all" } else { "" };
-        (tool.name, format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
+        (tool, format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
     })
+}
+
+/// Those that print tables; the others draw on a screen.
+pub fn every_table(interval: &str) -> impl Iterator<Item = (&'static TheTool, String)> {
+    every_mode(interval).filter(|(tool, _)| !has_flag(tool, "--snapshot"))
 }
 
 /// An interval whose end no test will live to see.
 const LONG: &str = "10000";
 
 fn head() -> Result<()> {
-    let json =
-        every_mode("0.2").chain(every_mode(LONG)).map(|(tool, flags)| (tool, flags, "--json"));
+    let netns = Netns::new("head")?;
+    let _hold = Running::hold(&netns, "--conns 3")?;
+    let _traffic = Running::start(&netns, "reqresp --seconds 600")?;
+    let json = every_mode("0.2").chain(every_mode(LONG));
+    let json = json.map(|(tool, flags)| (tool, format!("--json {flags}")));
     // A table says nothing before its first interval.
-    let tables = TABLES.map(|(tool, flags)| (tool, flags.to_owned(), ""));
-    for (tool, flags, format) in json.chain(tables) {
-        let mut command = Command::new(path_of(tool));
-        let arguments = flags.split_whitespace().chain(format.split_whitespace());
-        command.args(arguments).stderr(Stdio::piped());
+    for (tool, flags) in json.chain(every_table("0.2")) {
+        let mut command = Command::new(path_of(tool.name));
+        command.args(["--netns", &netns.path()]).args(flags.split_whitespace());
+        command.stderr(Stdio::piped());
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let mut reader = BufReader::new(child.stdout.take().context("no standard output")?);
         let mut line = String::new();
@@ -71,7 +75,7 @@ fn head() -> Result<()> {
 }
 
 fn signals() -> Result<()> {
-    for (tool, flags) in every_mode(LONG) {
+    for (tool, flags) in every_mode(LONG).map(|(tool, flags)| (tool.name, flags)) {
         for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
             let running = Tool::start(tool, &flags)?;
             running.signal(signal)?;
@@ -102,7 +106,7 @@ pub fn bpf_objects() -> Result<BpfObjects> {
 }
 
 fn kill_9() -> Result<()> {
-    for (tool, flags) in every_mode("0.2") {
+    for (tool, flags) in every_mode("0.2").map(|(tool, flags)| (tool.name, flags)) {
         let running = Tool::start(tool, &flags)?;
         let during = running.bpf_objects()?;
         ensure!(during.is_subset(&bpf_objects()?), "bpftool does not list {during:?}");
@@ -196,7 +200,7 @@ fn jq() -> Result<()> {
     let netns = Netns::new("jq")?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("out");
-    for (tool, flags) in every_mode("0.2") {
+    for (tool, flags) in every_mode("0.2").map(|(tool, flags)| (tool.name, flags)) {
         for signal in [Signal::INT, Signal::KILL] {
             let mut command = Command::new(path_of(tool));
             command.args(["--json", "--netns", &netns.path()]).args(flags.split_whitespace());
@@ -223,6 +227,9 @@ fn jq() -> Result<()> {
                 copy.join().map_err(|_| anyhow::anyhow!("copy"))??;
             }
             output(Command::new("jq").args(["-e", ".kind"]).arg(&path))
+                .with_context(|| format!("{tool} {flags} {signal:?}"))?;
+            // The first ones are of every kind that it has.
+            fit_the_schema(fs::read_to_string(&path)?.lines().take(1000))
                 .with_context(|| format!("{tool} {flags} {signal:?}"))?;
         }
     }
@@ -308,27 +315,29 @@ fn hostile_names() -> Result<()> {
     let netns = Netns::new("names")?;
     for name in names {
         let hex = name.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        for (tool, kind, flags) in [
-            ("tcpstates", "state", ""),
-            ("tcpcount", "count", "-i 0.2 --by process"),
-            ("tcplatency", "latency", "-i 0.2"),
-        ] {
-            let flags = format!("--netns {} {flags}", netns.path());
-            let json = Tool::start(tool, &flags)?;
+        for (tool, flags) in every_table("0.2") {
+            let by = if has_flag(tool, "--by") { "--by process" } else { "" };
+            let flags = format!("--netns {} {flags} {by}", netns.path());
+            let json = Tool::start(tool.name, &flags)?;
             let links = json.links()?;
-            let mut command = Command::new(path_of(tool));
+            let mut command = Command::new(path_of(tool.name));
             let table = Tool::spawn(command.args(flags.split_whitespace()))?;
             // A table says nothing before its first row, but it has as many links as the other.
             until("both are attached", || Ok((table.links()? == links).then_some(())))?;
-            let report = load::run(&netns, &format!("named --comm-hex {hex}"))?;
-            let own = |line: &&Value| line["pid"] == report["pid"];
-            json.wait_for_kind(kind, 1)?;
-            table.wait_for("rows", |lines| {
-                lines.iter().any(|line| line.contains(&report["pid"].to_string()))
-            })?;
-            let rows = json.finish()?.of_kind(kind)?;
-            let row = rows.iter().find(own).with_context(|| format!("no row of {name:?}"))?;
-            ensure!(row["comm"].is_string(), "{row}");
+            let process = Running::named(&netns, &format!("--hold --comm-hex {hex}"))?;
+            let pid = process.ready["pid"].clone();
+            json.wait_for("line of it", |lines| {
+                let all = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                all.into_iter().any(|line| line["pid"] == pid && line["comm"].is_string())
+            })
+            .with_context(|| format!("{} {flags}", tool.name))?;
+            table
+                .wait_for("row of it", |lines| {
+                    lines.iter().any(|line| line.contains(&pid.to_string()))
+                })
+                .with_context(|| format!("{} {flags}", tool.name))?;
+            fit_the_schema(json.finish()?.lines.iter().map(String::as_str))?;
+            process.release()?;
             let text = table.finish()?.lines.join("\n");
             let control = text
                 .chars()

@@ -1,6 +1,6 @@
 //! A process with any name that makes a few connections.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +17,9 @@ pub struct Named {
     comm_hex: Name,
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     conns: u32,
+    /// Keep the listener and a last connection until standard input ends
+    #[arg(long)]
+    hold: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -57,12 +60,18 @@ impl Named {
             drop(client);
             sock::drain(&server)?;
         }
+        let held = self.hold.then(|| anyhow::Ok((TcpStream::connect(to)?, listener.accept()?)));
+        let held = held.transpose()?;
         actor::say(&Report {
             kind: "named",
             pid: std::process::id(),
             port: to.port(),
             connections: self.conns,
             bytes: 2 * self.conns,
-        })
+        })?;
+        if held.is_some() {
+            io::copy(&mut io::stdin(), &mut io::sink())?;
+        }
+        Ok(())
     }
 }
