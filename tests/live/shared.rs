@@ -316,7 +316,8 @@ fn hostile_names() -> Result<()> {
     for name in names {
         let hex = name.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         for (tool, flags) in every_table("0.2") {
-            let by = if has_flag(tool, "--by") { "--by process" } else { "" };
+            // It counts by state alone otherwise.
+            let by = if flags.contains("--summary") { "--by process" } else { "" };
             let flags = format!("--netns {} {flags} {by}", netns.path());
             let json = Tool::start(tool.name, &flags)?;
             let links = json.links()?;
