@@ -149,7 +149,7 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
         let last = nth == intervals || wake != Wake::Work || running.is_over();
         if last {
             // Nothing may be counted that the last interval does not show.
-            running.session.detach();
+            running.detach()?;
         }
         let now = monotonic_now();
         let interval =

@@ -32,15 +32,66 @@ impl Calls {
             return Ok(self.gone);
         }
         for key in self.map.keys() {
-            // The kernel's pid is the thread, its tgid the process.
-            let Some(thread) = key.first_chunk().map(|low| u32::from_ne_bytes(*low)) else {
-                continue;
-            };
+            let Some(thread) = thread_of(&key) else { continue };
             if !fs::exists(format!("/proc/{thread}")).unwrap_or(true) {
                 self.map.delete(&key)?;
                 self.gone += 1;
             }
         }
         Ok(self.gone)
+    }
+
+    /// The same, with calls of sleeping threads whose kernel stack has none of the `functions` any
+    /// more. Only root may read stacks. It takes longer, and must come before programs are detached.
+    ///
+    /// # Errors
+    /// Those of [`Calls::gone`].
+    pub fn gone_or_over(&mut self, functions: &[&str]) -> Result<u64> {
+        self.gone()?;
+        for key in self.map.keys().filter(|_| self.sees_threads) {
+            let over = thread_of(&key).is_some_and(|thread| sleeps_outside(thread, functions));
+            // A call that returns meanwhile has left.
+            if over && self.map.delete(&key).is_ok() {
+                self.gone += 1;
+            }
+        }
+        Ok(self.gone)
+    }
+}
+
+/// The kernel's pid is the thread, its tgid the process.
+fn thread_of(key: &[u8]) -> Option<u32> {
+    key.first_chunk().map(|low| u32::from_ne_bytes(*low))
+}
+
+/// The stack of a running thread tells nothing.
+fn sleeps_outside(thread: u32, functions: &[&str]) -> bool {
+    let read = |name| fs::read_to_string(format!("/proc/{thread}/{name}")).unwrap_or_default();
+    // The name before the state may have any characters.
+    read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+        && is_outside(&read("stack"), functions)
+}
+
+/// Whether a stack, as in /proc/PID/stack, is readable and has none of the functions.
+fn is_outside(stack: &str, functions: &[&str]) -> bool {
+    // [<0>] tcp_recvmsg+0x5c/0x1c0
+    let names = stack.lines().filter_map(|line| line.split_once("] ")?.1.split('+').next());
+    !stack.is_empty() && !names.into_iter().any(|name| functions.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_shows_whether_a_call_is_over() {
+        let waiting = "[<0>] sk_wait_data+0x15a/0x190\n[<0>] tcp_recvmsg_locked+0x2f4/0x9a0\n\
+                       [<0>] tcp_recvmsg+0x5c/0x1c0\n[<0>] do_syscall_64+0x3c/0x90\n";
+        let polling = "[<0>] ep_poll+0x2c8/0x3a0\n[<0>] do_syscall_64+0x3c/0x90\n";
+        let functions = ["tcp_sendmsg", "tcp_recvmsg"];
+        assert!(!is_outside(waiting, &functions));
+        assert!(is_outside(polling, &functions));
+        // Not readable, which says nothing.
+        assert!(!is_outside("", &functions));
     }
 }

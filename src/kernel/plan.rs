@@ -134,6 +134,12 @@ impl Plan {
         self.pairs_fexit() || self.uses(AttachMethod::Kprobe)
     }
 
+    /// The functions whose calls may be remembered.
+    pub fn functions(&self) -> Vec<&'static str> {
+        let hooked = |kind| matches!(kind, AttachMethod::Fentry | AttachMethod::Kprobe);
+        self.programs().filter(|(kind, _)| hooked(*kind)).map(|(_, one)| one.target).collect()
+    }
+
     /// How a hook is served; `None`: it is not.
     pub fn method_of(&self, hook: &Hook) -> Option<AttachMethod> {
         self.served_by(hook).map(|served| served.kind)

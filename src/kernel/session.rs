@@ -231,6 +231,11 @@ impl Session {
         Some(sums)
     }
 
+    /// Whether programs are on their hooks.
+    pub fn is_attached(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// Takes the programs off their hooks; maps stay readable.
     pub fn detach(&mut self) {
         drop(mem::take(&mut self.links));

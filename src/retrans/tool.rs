@@ -198,7 +198,7 @@ fn summarize(running: &mut Running, events: &mut Events, args: &Args) -> Result<
         let last = nth == intervals || wake != Wake::Work || running.is_over();
         if last {
             // Nothing may be counted that the last interval does not show.
-            running.session.detach();
+            running.detach()?;
             events.take(running, true)?;
         }
         let now = monotonic_now();

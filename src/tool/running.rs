@@ -300,6 +300,19 @@ impl Running {
         Ok(())
     }
 
+    /// Takes the programs off their hooks, if they are there. What began after that can no longer be told
+    /// from what is over.
+    ///
+    /// # Errors
+    /// The calls in progress cannot be read.
+    pub fn detach(&mut self) -> Result<()> {
+        if let Some(calls) = self.calls.as_mut().filter(|_| self.session.is_attached()) {
+            self.unreturned = calls.gone_or_over(&self.session.plan().functions())?;
+        }
+        self.session.detach();
+        Ok(())
+    }
+
     /// Takes the programs off their hooks, lets `drain` take what is left, and ends with the
     /// final status. A reader that went away in the middle of the tool's `work` is no failure.
     ///
@@ -311,7 +324,7 @@ impl Running {
         mut drain: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<ExitCode> {
         unless_closed(work)?;
-        self.session.detach();
+        self.detach()?;
         let deadline = Instant::now() + SETTLE;
         let status = loop {
             unless_closed(drain(&mut self))?;

@@ -40,13 +40,17 @@ impl<T: Send + 'static> Waiting<T> {
             ready.send(gettid().as_raw_nonzero().get())?;
             call()
         });
-        let id = begins.recv()?;
-        until("a thread waits in its call", || {
-            let stat = fs::read_to_string(format!("/proc/self/task/{id}/stat"))?;
+        let waiting = Self { thread, id: begins.recv()? };
+        waiting.sleeps()?;
+        Ok(waiting)
+    }
+
+    fn sleeps(&self) -> Result<()> {
+        until("a thread waits", || {
+            let stat = fs::read_to_string(format!("/proc/self/task/{}/stat", self.id))?;
             let (_, state) = stat.rsplit_once(") ").context("no state")?;
             Ok(state.starts_with('S').then_some(()))
-        })?;
-        Ok(Self { thread, id })
+        })
     }
 
     /// What the call gave; the kernel has no such thread any more.
@@ -135,7 +139,20 @@ fn traffic() -> Result<()> {
         server.shutdown(Shutdown::Write)?;
         Ok(sent)
     })?;
+    // It reads once and never calls again.
+    let (read, has_read) = mpsc::channel();
+    let (end, ends) = mpsc::channel::<()>();
+    let mut asks = connect(&netns, address)?;
+    let (mut answers, _) = listener.accept()?;
+    let silent = Waiting::start(move || {
+        read.send(answers.read(&mut [0; REQUEST.len()])?)?;
+        // Until the other end of the channel is gone.
+        Ok(ends.recv().is_err())
+    })?;
     visit("tcpcount")?;
+    asks.write_all(REQUEST)?;
+    ensure!(has_read.recv()? == REQUEST.len(), "a request came in parts");
+    silent.sleeps()?;
     for client in &mut clients {
         client.write_all(REQUEST)?;
     }
@@ -147,12 +164,15 @@ fn traffic() -> Result<()> {
     }
     let (drains, bytes) = drain(&mut slow)?;
     ensure!(sender.join()? == size && bytes == size, "{bytes} of {size} bytes");
-    // Each client and each reader has sent once and received once.
-    let made = 4 * WAITING as u64 + 1 + drains;
+    // Each client and each reader has sent once and received once; the silent pair one each.
+    let made = 4 * WAITING as u64 + 2 + 1 + drains;
     let calls = |row: &Value| number(&row["tx_calls"]) + number(&row["rx_calls"]);
     let total =
         |rows: &[Value]| Some(rows.iter().filter(|row| row["total"] == true).map(calls).sum());
-    judge(tool, made, total, "count")
+    judge(tool, made, total, "count")?;
+    drop(end);
+    silent.join()?;
+    Ok(())
 }
 
 fn accepts() -> Result<()> {

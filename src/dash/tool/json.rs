@@ -34,7 +34,7 @@ fn watch(running: &mut Running, sampler: &mut Sampler, args: &Args) -> Result<()
         let last = wake != Wake::Work || running.is_over();
         if last {
             // Nothing may be counted that the last interval does not show.
-            running.session.detach();
+            running.detach()?;
         }
         lines.clear();
         sampler.sample(running, Some(&mut lines))?;

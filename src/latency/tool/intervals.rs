@@ -39,7 +39,7 @@ pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
         let last = nth == intervals || wake != Wake::Work || running.is_over();
         if last {
             // Nothing may be counted that the last interval does not show.
-            running.session.detach();
+            running.detach()?;
         }
         let now = monotonic_now();
         source.take(&running.session, &mut latencies)?;
