@@ -22,7 +22,7 @@ use crate::kernel::session::Setup;
 use crate::report::{Printer, Record, SinkError};
 use crate::tool::{Asked, Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
-use crate::wire::{CountOptions, Options};
+use crate::wire::CountOptions;
 
 const NAME: &str = "tcpcount";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"));
@@ -62,20 +62,14 @@ impl Measurement for Asked<Args> {
     fn setup(&self, _: &Plan, _: &MeasureArgs) -> Result<Setup> {
         let Self { args, filter } = self;
         let cpus = possible_cpus()?;
-        let mut options = Options::default();
+        let mut setup =
+            Setup::new(OBJECT, (filter.to_wire(), filter.wanted()), args.common.output.verbose);
+        let options = &mut setup.options;
         options.nr_cpus = u32::try_from(cpus)?;
         options.want_netns = u32::from(filter.netns.is_some());
-        args.by.configure(&mut options);
+        args.by.configure(options);
         let keys = args.max_keys.unwrap_or_else(|| max_keys(args.by, cpus));
-        let mut setup = Setup {
-            object: OBJECT,
-            filter: filter.to_wire(),
-            wanted: filter.wanted(),
-            options,
-            subjects: Vec::new(),
-            map_sizes: vec![(maps::COUNTS, keys)],
-            verbose: args.common.output.verbose,
-        };
+        setup.map_sizes.extend([(maps::COUNTS, keys)]);
         setup.set_options(&CountOptions { by: args.by.as_wire() as u32 });
         Ok(setup)
     }

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
-use super::keys::{self, Browse};
+use super::keys;
 use super::layout::Layout;
 use super::model::{Finding, Model, findings};
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
     listeners, processes,
 };
-use super::table::TableState;
+use super::table::{Browse, TableState};
 use super::views::View;
 use crate::filter::{Filter, passes};
 
@@ -39,6 +39,18 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// The table of a view, if it has one.
+    fn of(&self, view: View) -> Option<&dyn Browse> {
+        Some(match view {
+            View::Processes => &self.processes,
+            View::Connections => &self.connections,
+            View::Latency => &self.latencies,
+            View::States => &self.close_wait,
+            View::Listeners => &self.listeners,
+            View::Overview | View::Tool => return None,
+        })
+    }
+
     /// Does something to the table of a view, if it has one.
     pub(super) fn with<T>(
         &mut self,
@@ -194,26 +206,12 @@ impl Dash {
 
     /// Whether details are open in this view.
     pub fn has_detail(&self) -> bool {
-        match self.view {
-            View::Processes => self.tables.processes.detail().is_some(),
-            View::Connections => self.tables.connections.detail().is_some(),
-            View::Latency => self.tables.latencies.detail().is_some(),
-            View::States => self.tables.close_wait.detail().is_some(),
-            View::Listeners => self.tables.listeners.detail().is_some(),
-            View::Overview | View::Tool => false,
-        }
+        self.tables.of(self.view).is_some_and(Browse::has_detail)
     }
 
     /// The selected row of this view, from 1 on, and how many there are; `None` without any.
     pub fn place(&self) -> Option<(usize, usize)> {
-        let (row, rows) = match self.view {
-            View::Processes => self.tables.processes.place(),
-            View::Connections => self.tables.connections.place(),
-            View::Latency => self.tables.latencies.place(),
-            View::States => self.tables.close_wait.place(),
-            View::Listeners => self.tables.listeners.place(),
-            View::Overview | View::Tool => return None,
-        };
+        let (row, rows) = self.tables.of(self.view)?.place();
         (rows > 0).then_some((row + 1, rows))
     }
 

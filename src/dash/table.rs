@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::layout::columns;
 use super::rows::TableRow;
 use crate::report::{Cell, Column};
 
@@ -72,11 +73,6 @@ impl<R: TableRow> TableState<R> {
         self.cursor
     }
 
-    /// Index of the selected row, and how many there are.
-    pub fn place(&self) -> (usize, usize) {
-        (self.cursor, self.rows.len())
-    }
-
     /// The selected row; `None` of an empty table.
     pub fn selected(&self) -> Option<&R> {
         self.rows.get(self.cursor)
@@ -90,25 +86,12 @@ impl<R: TableRow> TableState<R> {
         self.top.clamp(lowest, self.cursor.max(lowest)).min(end.max(lowest))
     }
 
-    /// Moves the selection by this many rows.
-    pub fn step(&mut self, rows: isize, page: usize) {
-        let last = self.rows.len().saturating_sub(1);
-        self.select(self.cursor.saturating_add_signed(rows).min(last), page);
-    }
-
     /// Selects a row by index.
     pub fn select(&mut self, index: usize, page: usize) {
         self.top = self.top(page);
         self.cursor = index.min(self.rows.len().saturating_sub(1));
         self.top = self.top(page);
         self.followed = self.selected().map(TableRow::id);
-    }
-
-    /// Sorts by another column: the next or the one before.
-    pub fn sort_beside(&mut self, step: isize) {
-        let columns = R::columns().len().cast_signed();
-        let next = (self.sort.cast_signed() + step).rem_euclid(columns);
-        self.sort_by(next.unsigned_abs());
     }
 
     /// Sorts by a column; the same column again reverses.
@@ -121,18 +104,6 @@ impl<R: TableRow> TableState<R> {
         self.arrange();
     }
 
-    /// Turns the order round.
-    pub fn turn(&mut self) {
-        self.reverse = !self.reverse;
-        self.arrange();
-    }
-
-    /// Shows columns further to the right, or to the left.
-    pub fn scroll(&mut self, step: isize) {
-        let most = R::columns().len() - R::PINNED - 1;
-        self.shift = self.shift.saturating_add_signed(step).min(most);
-    }
-
     /// Index of the sort column, and whether ascending.
     pub fn order(&self) -> (usize, bool) {
         (self.sort, self.reverse)
@@ -143,17 +114,6 @@ impl<R: TableRow> TableState<R> {
         self.shift
     }
 
-    /// Opens the details of the selected row.
-    pub fn open(&mut self) {
-        self.detail = self.selected().cloned();
-        self.followed = self.selected().map(TableRow::id);
-    }
-
-    /// Closes the details; `false` if none were open.
-    pub fn close(&mut self) -> bool {
-        self.detail.take().is_some()
-    }
-
     /// The row with open details.
     pub fn detail(&self) -> Option<&R> {
         self.detail.as_ref()
@@ -162,6 +122,85 @@ impl<R: TableRow> TableState<R> {
     /// The length of the interval that rates were counted in, ns; 0 without any.
     pub fn interval_ns(&self) -> u64 {
         self.rows.iter().map(R::interval_ns).find(|ns| *ns > 0).unwrap_or(0)
+    }
+}
+
+/// What every table can do, whatever its rows.
+pub trait Browse {
+    /// Moves the selection by this many rows.
+    fn step(&mut self, rows: isize, page: usize);
+    /// Sorts by another column: the next or the one before.
+    fn sort_beside(&mut self, step: isize);
+    /// Turns the order round.
+    fn turn(&mut self);
+    /// Shows columns further to the right, or to the left.
+    fn scroll(&mut self, step: isize);
+    /// Opens the details of the selected row.
+    fn open(&mut self);
+    /// Closes the details; `false` if none were open.
+    fn close(&mut self) -> bool;
+    /// Index of the selected row, and how many there are.
+    fn place(&self) -> (usize, usize);
+    /// Whether details are open.
+    fn has_detail(&self) -> bool;
+    /// A click into a heading, at `x` of a table of this width.
+    fn click_heading(&mut self, width: u16, x: u16);
+    /// A click into a line below the headings.
+    fn click_row(&mut self, line: usize, page: usize);
+}
+
+impl<R: TableRow> Browse for TableState<R> {
+    fn step(&mut self, rows: isize, page: usize) {
+        let last = self.rows.len().saturating_sub(1);
+        self.select(self.cursor.saturating_add_signed(rows).min(last), page);
+    }
+
+    fn sort_beside(&mut self, step: isize) {
+        let columns = R::columns().len().cast_signed();
+        let next = (self.sort.cast_signed() + step).rem_euclid(columns);
+        self.sort_by(next.unsigned_abs());
+    }
+
+    fn turn(&mut self) {
+        self.reverse = !self.reverse;
+        self.arrange();
+    }
+
+    fn scroll(&mut self, step: isize) {
+        let most = R::columns().len() - R::PINNED - 1;
+        self.shift = self.shift.saturating_add_signed(step).min(most);
+    }
+
+    fn open(&mut self) {
+        self.detail = self.selected().cloned();
+        self.followed = self.selected().map(TableRow::id);
+    }
+
+    fn close(&mut self) -> bool {
+        self.detail.take().is_some()
+    }
+
+    fn place(&self) -> (usize, usize) {
+        (self.cursor, self.rows.len())
+    }
+
+    fn has_detail(&self) -> bool {
+        self.detail.is_some()
+    }
+
+    fn click_heading(&mut self, width: u16, x: u16) {
+        let places = columns::<R>(width, self.shift);
+        let hit = places.iter().find(|place| (place.x..=place.x + place.width).contains(&x));
+        if let Some(place) = hit {
+            self.sort_by(place.index);
+        }
+    }
+
+    fn click_row(&mut self, line: usize, page: usize) {
+        let index = self.top(page) + line;
+        if index < self.rows.len() {
+            self.select(index, page);
+        }
     }
 }
 

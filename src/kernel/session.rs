@@ -40,6 +40,17 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// An object with the filter of its programs, and nothing else set.
+    pub fn new(
+        object: &'static [u8],
+        (filter, wanted): (wire::Filter, wire::Wanted),
+        verbose: bool,
+    ) -> Self {
+        let options = wire::Options::default();
+        let (subjects, map_sizes) = (Vec::new(), Vec::new());
+        Self { object, filter, wanted, options, subjects, map_sizes, verbose }
+    }
+
     /// Gives a map that some plans need these entries, or one where nothing uses it.
     pub fn size_if(&mut self, used: bool, map: MapDef, entries: u32) {
         self.map_sizes.push((map, if used { entries } else { 1 }));

@@ -65,15 +65,10 @@ impl Measurement for Asked<Args> {
 
     fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {
         let Self { args, filter } = self;
-        let mut setup = Setup {
-            object: OBJECT,
-            filter: filter.to_wire(),
-            wanted: filter.wanted(),
-            options: args.options(filter),
-            subjects: Vec::new(),
-            map_sizes: vec![(maps::EVENTS, args.buffer)],
-            verbose: args.common.output.verbose,
-        };
+        let mut setup =
+            Setup::new(OBJECT, (filter.to_wire(), filter.wanted()), args.common.output.verbose);
+        setup.options = args.options(filter);
+        setup.map_sizes.extend([(maps::EVENTS, args.buffer)]);
         setup.set_options(&args.retrans_options());
         setup.size_if(plan.use_hash, maps::RETRANSMITTED_HASH, measure.track_max);
         Ok(setup)

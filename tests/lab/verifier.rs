@@ -37,8 +37,8 @@ fn keep(level: PrintLevel, text: String) {
     }
 }
 
-/// What the programs are reported.
-struct Told {
+/// What is written into an object before it is loaded.
+struct Sections {
     use_hash: bool,
     sections: Vec<(&'static str, Vec<u8>)>,
 }
@@ -48,7 +48,7 @@ fn section<S: Section>(options: &S) -> (&'static str, Vec<u8>) {
 }
 
 /// Options that make programs longest.
-fn options(facts: &Facts, use_hash: bool) -> Told {
+fn options(facts: &Facts, use_hash: bool) -> Sections {
     let by = GroupBy::Connection;
     let mut options = Options {
         use_hash: u32::from(use_hash),
@@ -74,11 +74,11 @@ fn options(facts: &Facts, use_hash: bool) -> Told {
         section(&latency),
         section(&ListenOptions { events: 1, child_storage, waits: 1 }),
     ];
-    Told { use_hash, sections }
+    Sections { use_hash, sections }
 }
 
 /// The object with some of its programs to load.
-fn open(object: &[u8], programs: &[String], reported: &Told) -> Result<OpenObject> {
+fn open(object: &[u8], programs: &[String], given: &Sections) -> Result<OpenObject> {
     let mut open =
         ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
@@ -88,11 +88,11 @@ fn open(object: &[u8], programs: &[String], reported: &Told) -> Result<OpenObjec
     }
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        if let Some((_, options)) = reported.sections.iter().find(|(section, _)| *section == name) {
+        if let Some((_, options)) = given.sections.iter().find(|(section, _)| *section == name) {
             map.set_initial_value(options)?;
         } else if map.map_type() == MapType::SkStorage {
             // Kernels that refuse socket storage must not be asked for the map either.
-            map.set_autocreate(!reported.use_hash)?;
+            map.set_autocreate(!given.use_hash)?;
         }
     }
     Ok(open)
@@ -100,11 +100,11 @@ fn open(object: &[u8], programs: &[String], reported: &Told) -> Result<OpenObjec
 
 /// Of each program: instructions processed, or why the kernel refused it. libbpf loads them in their
 /// order and stops at the first that is refused; it goes on with those behind it.
-fn verify(object: &[u8], programs: &[String], reported: &Told) -> Result<Vec<Verdict>> {
+fn verify(object: &[u8], programs: &[String], given: &Sections) -> Result<Vec<Verdict>> {
     let mut found = Vec::new();
     while found.len() < programs.len() {
         let left = &programs[found.len()..];
-        let open = open(object, left, reported)?;
+        let open = open(object, left, given)?;
         SAID.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let loaded = open.load();
         let said = mem::take(&mut *SAID.lock().unwrap_or_else(PoisonError::into_inner));

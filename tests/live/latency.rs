@@ -88,7 +88,8 @@ fn sleeping_server() -> Result<()> {
     }
     ensure!(emulated() || close(number(&response["p50_ns"]), seen), "{seen}: {response}");
     ensure!(sum(&rows, "connect", "client", "count") == requests / 20, "connects: {rows:#?}");
-    // Every request and every answer was acknowledged.
+    // Every request and every answer was acknowledged. What is sent again gives no sample (Karn), and on a
+    // busy machine tail loss probes send some again.
     for role in ["client", "server"] {
         let samples = sum(&rows, "rtt", role, "count");
         ensure!(samples >= requests * 9 / 10, "{samples} samples of {role}s: {rows:#?}");

@@ -17,7 +17,7 @@ use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
 use crate::listen::WAIT_OCTAVES;
 use crate::tool::{Measurement, Spec};
-use crate::wire::{CountOptions, Options, StatesOptions};
+use crate::wire::{CountOptions, StatesOptions};
 use crate::{count, latency, listen, states};
 
 /// The tool's name.
@@ -80,31 +80,25 @@ impl Measurement for Everything {
 
     fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {
         let cpus = possible_cpus()?;
-        let mut options = Options::default();
+        let mut setup =
+            Setup::new(OBJECT, (self.filter.to_wire(), self.filter.wanted()), self.verbose);
+        let options = &mut setup.options;
         options.nr_cpus = u32::try_from(cpus)?;
         options.want_netns = 1;
         options.wake_bytes = u64::from(RING);
-        GroupBy::Connection.configure(&mut options);
+        GroupBy::Connection.configure(options);
         let latency_options = latencies::options(cpus);
         let latencies = latency::entries_for(latency_options.max_keys);
         let keys = self.max_keys.unwrap_or_else(|| count::max_keys(GroupBy::Connection, cpus));
-        let mut setup = Setup {
-            object: OBJECT,
-            filter: self.filter.to_wire(),
-            wanted: self.filter.wanted(),
-            options,
-            subjects: Vec::new(),
-            map_sizes: vec![
-                (maps::COUNTS, keys),
-                (maps::EVENTS, RING),
-                (maps::CLOSERS, states::settle::CLOSERS),
-                (maps::LATENCIES_EVEN, latencies),
-                (maps::LATENCIES_ODD, latencies),
-                (maps::LISTENERS, LISTENERS),
-                (maps::WAITS, LISTENERS * WAIT_OCTAVES),
-            ],
-            verbose: self.verbose,
-        };
+        setup.map_sizes.extend([
+            (maps::COUNTS, keys),
+            (maps::EVENTS, RING),
+            (maps::CLOSERS, states::settle::CLOSERS),
+            (maps::LATENCIES_EVEN, latencies),
+            (maps::LATENCIES_ODD, latencies),
+            (maps::LISTENERS, LISTENERS),
+            (maps::WAITS, LISTENERS * WAIT_OCTAVES),
+        ]);
         let by = GroupBy::Connection.as_wire() as u32;
         setup.set_options(&CountOptions { by });
         let states_options = StatesOptions::default();

@@ -103,23 +103,17 @@ impl Measurement for Asked<Args> {
         let Self { args, filter } = self;
         let cpus = possible_cpus()?;
         let rows = args.max_keys.unwrap_or_else(|| max_rows(args.grouping(), cpus));
-        let mut options = args.options(filter);
-        options.nr_cpus = u32::try_from(cpus)?;
+        let mut setup =
+            Setup::new(OBJECT, (filter.to_wire(), filter.wanted()), args.common.output.verbose);
+        setup.options = args.options(filter);
+        setup.options.nr_cpus = u32::try_from(cpus)?;
         let (entries, buffer) =
             if args.events { (1, args.buffer) } else { (entries_for(rows), NO_EVENTS) };
-        let mut setup = Setup {
-            object: OBJECT,
-            filter: filter.to_wire(),
-            wanted: filter.wanted(),
-            options,
-            subjects: Vec::new(),
-            map_sizes: vec![
-                (maps::LATENCIES_EVEN, entries),
-                (maps::LATENCIES_ODD, entries),
-                (maps::EVENTS, buffer),
-            ],
-            verbose: args.common.output.verbose,
-        };
+        setup.map_sizes.extend([
+            (maps::LATENCIES_EVEN, entries),
+            (maps::LATENCIES_ODD, entries),
+            (maps::EVENTS, buffer),
+        ]);
         settle::settle(&mut setup, args.latency_options(rows), plan, measure.track_max);
         Ok(setup)
     }

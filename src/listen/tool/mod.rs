@@ -91,15 +91,13 @@ impl Measurement for Asked<Args> {
     }
 
     fn setup(&self, plan: &Plan, _: &MeasureArgs) -> Result<Setup> {
-        let mut setup = Setup {
-            object: OBJECT,
-            filter: self.filter.to_wire(),
-            wanted: self.filter.wanted(),
-            options: self.args.options(),
-            subjects: Vec::new(),
-            map_sizes: self.args.map_sizes(),
-            verbose: self.args.common.output.verbose,
-        };
+        let mut setup = Setup::new(
+            OBJECT,
+            (self.filter.to_wire(), self.filter.wanted()),
+            self.args.common.output.verbose,
+        );
+        setup.options = self.args.options();
+        setup.map_sizes.extend(self.args.map_sizes());
         settle::settle(&mut setup, plan, self.shows_events());
         keep_accept_waits(&mut setup, plan);
         Ok(setup)

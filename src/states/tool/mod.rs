@@ -75,15 +75,13 @@ impl Measurement for Asked<Args> {
         let args = &self.args;
         let (events, closers) =
             if args.summary { (NO_EVENTS, settle::CLOSERS) } else { (args.buffer, 1) };
-        let mut setup = Setup {
-            object: OBJECT,
-            filter: self.filter.to_wire(),
-            wanted: self.filter.wanted(),
-            options: args.options(&self.filter),
-            subjects: Vec::new(),
-            map_sizes: vec![(maps::EVENTS, events), (maps::CLOSERS, closers)],
-            verbose: args.common.output.verbose,
-        };
+        let mut setup = Setup::new(
+            OBJECT,
+            (self.filter.to_wire(), self.filter.wanted()),
+            args.common.output.verbose,
+        );
+        setup.options = args.options(&self.filter);
+        setup.map_sizes.extend([(maps::EVENTS, events), (maps::CLOSERS, closers)]);
         settle::settle(&mut setup, args.states_options(), plan, measure.track_max);
         Ok(setup)
     }
