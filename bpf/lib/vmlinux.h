@@ -304,6 +304,11 @@ struct request_sock {
 	u8 num_retrans;
 };
 
+/* include/trace/events/tcp.h */
+struct trace_event_raw_tcp_retransmit_skb {
+	int err;
+};
+
 struct tcp_skb_cb {
 	__u32 seq;
 	u16 tcp_gso_segs;

@@ -163,8 +163,12 @@ fn forcible(choices: &[Choice], forced: Option<AttachMethod>) -> Result<(), Star
         choices.iter().partition(|choice| choice.hook.has(kind));
     let missing = if having.is_empty() {
         let required = lacking.into_iter().filter(|choice| choice.hook.required);
-        required
-            .map(|choice| (choice.hook.name, format!("this tool cannot attach it by {kind}")))
+        let instead =
+            required.filter_map(|one| Some((one.hook.name, one.method.as_ref().ok()?.kind)));
+        instead
+            .map(|(hook, by)| {
+                (hook, format!("this tool cannot attach it by {kind} (available: {by})"))
+            })
             .collect()
     } else {
         let refused =

@@ -110,7 +110,12 @@ fn an_unavailable_forced_method_lists_the_available_ones() {
     let refusal = forced(&facts(), AttachMethod::RawTracepoint).unwrap_err();
     assert_eq!(refusal.exit_code(), 8);
     let text = refusal.to_string();
-    assert!(text.ends_with("send: this tool cannot attach it by raw-tracepoint"), "{text}");
+    assert!(
+        text.ends_with(
+            "send: this tool cannot attach it by raw-tracepoint (available: tracepoint)"
+        ),
+        "{text}"
+    );
     let hardened = Facts { fentry_refused: Some("EPERM".to_owned()), ..facts() };
     let text = forced(&hardened, AttachMethod::Fentry).unwrap_err().to_string();
     assert!(text.ends_with("send: EPERM (available: tracepoint, kprobe)"), "{text}");

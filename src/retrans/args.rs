@@ -98,9 +98,6 @@ impl Args {
         if ordered && one_row {
             return Err("--top and --sort have no effect with --by total".into());
         }
-        if self.interval.interval.is_some() && !self.summary {
-            return Err("--interval needs --summary: lines are printed as segments are sent".into());
-        }
         Ok(())
     }
 }

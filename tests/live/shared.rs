@@ -2,11 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType};
 use rustix::process::Signal;
 use serde_json::Value;
 use tcpscope::registry::modes;
@@ -196,6 +199,25 @@ fn slow_pipe() -> Result<()> {
     Ok(())
 }
 
+/// A listener with a full queue, and connections to it of which the last sends its SYN again and again.
+fn full_listener(netns: &Netns) -> Result<(TcpListener, Vec<TcpStream>)> {
+    netns.within(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        rustix::net::listen(&listener, 0)?;
+        let address = listener.local_addr()?;
+        let connect = |_| {
+            let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+            rustix::io::ioctl_fionbio(&socket, true)?;
+            match rustix::net::connect(&socket, &address) {
+                Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let connections = (0..2).map(connect).collect::<Result<_>>()?;
+        Ok((listener, connections))
+    })
+}
+
 fn jq() -> Result<()> {
     let netns = Netns::new("jq")?;
     let folder = tempfile::tempdir()?;
@@ -215,6 +237,7 @@ fn jq() -> Result<()> {
             until("the first line is there", || longer(0))?;
             let opened = Running::start(&netns, "churn --seconds 600")?;
             let exchanged = Running::start(&netns, "reqresp --seconds 600")?;
+            let _retransmits = full_listener(&netns)?;
             // In the middle of its work.
             let before = fs::metadata(&path)?.len();
             let printed = until("it prints", || longer(before));

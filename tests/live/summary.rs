@@ -27,7 +27,7 @@ fn watched() -> Result<()> {
     until("a connection is there", || {
         Ok((ss(&netns)?.get("ESTABLISHED").is_some_and(|&count| count == 2)).then_some(()))
     })?;
-    let tool = Tool::start_in(&netns, "tcpstates", "--summary -i 0.2")?;
+    let tool = Tool::start("tcpstates", &format!("--summary -i 0.2 --netns {}", netns.path()))?;
     tool.wait_for("a bound of 2 s", |lines| {
         lines
             .iter()
