@@ -45,6 +45,7 @@ enum listener_flags listener_flags;
 enum family_flags family_flags;
 enum end_cause end_cause;
 enum cookie_source cookie_source;
+enum cgroup_source cgroup_source;
 enum group_by group_by;
 enum latency_kind latency_kind;
 enum socket_role socket_role;

@@ -142,6 +142,15 @@ enum cookie_source {
 	COOKIE_FIELD,  /* for programs that may not call the helper; often there is none yet */
 };
 
+/* Which hierarchy cgroups are of: the unified one, or where it is not mounted that of a controller.
+ */
+enum cgroup_source {
+	CGROUP_UNIFIED,
+	CGROUP_MEMORY,
+	CGROUP_CPU,
+	CGROUP_PIDS,
+};
+
 /* How tools group that sum up. */
 enum group_by {
 	BY_PROCESS,
@@ -464,7 +473,7 @@ struct options {
 	__u32 pair_fexit; /* fexit programs can be skipped: see lib/calls.h */
 	/* inode of the PID namespace whose numbers are shown; 0: the initial one */
 	__u32 pidns;
-	__u32 reserved;
+	__u32 cgroup_source; /* enum cgroup_source */
 };
 
 struct states_options {

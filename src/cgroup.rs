@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::filter::CgroupTree;
 use crate::wire::MAX_CGROUP_DEPTH;
 
 /// An unknown id makes us read the tree again, but not more often than this.
 const REREAD: Duration = Duration::from_secs(1);
-/// cgroup2 ids to paths below the mount, read from the tree when an id is new.
+/// Ids of cgroups to paths below the mount, read from the tree when an id is new.
 #[derive(Debug, Default)]
 pub struct CgroupNames {
     mount: Option<PathBuf>,
@@ -20,7 +21,12 @@ pub struct CgroupNames {
 }
 
 impl CgroupNames {
-    /// Names below the given cgroup2 mount; without one every name is unknown.
+    /// Names in the hierarchy that is used here.
+    pub fn of_machine() -> Self {
+        Self::new(CgroupTree::find().map(|tree| tree.mount))
+    }
+
+    /// Names below the given mount; without one every name is unknown.
     pub fn new(mount: Option<PathBuf>) -> Self {
         Self { mount, names: HashMap::new(), read: None }
     }

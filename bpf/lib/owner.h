@@ -45,6 +45,32 @@ static __always_inline __u32 current_number(void)
 	return bpf_get_current_pid_tgid() >> 32;
 }
 
+#define SUBSYS(name)                                                                               \
+	(bpf_core_enum_value_exists(enum cgroup_subsys_id, name)                                   \
+		 ? (int)bpf_core_enum_value(enum cgroup_subsys_id, name)                           \
+		 : -1)
+
+/* The cgroup's number in the hierarchy of a controller (cgroup v1); 0: the kernel lacks it. */
+static __always_inline __u64 legacy_cgroup(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *state = NULL;
+	int subsys = -1;
+
+	if (options.cgroup_source == CGROUP_MEMORY)
+		subsys = SUBSYS(memory_cgrp_id);
+	else if (options.cgroup_source == CGROUP_CPU)
+		subsys = SUBSYS(cpu_cgrp_id);
+	else if (options.cgroup_source == CGROUP_PIDS)
+		subsys = SUBSYS(pids_cgrp_id);
+	if (subsys < 0)
+		return 0;
+	bpf_probe_read_kernel(&state, sizeof(state),
+			      (void *)set + bpf_core_field_offset(set->subsys) +
+				      subsys * sizeof(state));
+	return BPF_CORE_READ(state, cgroup, kn, id);
+}
+
 static __always_inline void owner_learn(struct owner *owner, struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
@@ -56,7 +82,7 @@ static __always_inline void owner_learn(struct owner *owner, struct task_struct 
 	comm[1] = name[1];
 	if (options.want_cgroup || filter.by_cgroup) {
 		cgrp = task->cgroups->dfl_cgrp;
-		owner->cgroup = cgrp->kn->id;
+		owner->cgroup = options.cgroup_source ? legacy_cgroup(task) : cgrp->kn->id;
 	}
 	owner->pid = number_of(task);
 	owner->flags = owner_matches(owner, cgrp) ? OWNER_MATCHES : 0;
@@ -70,7 +96,9 @@ static __always_inline void owner_learn_by_helpers(struct owner *owner)
 {
 	bpf_get_current_comm(owner->comm, COMM_LEN);
 	if (options.want_cgroup || filter.by_cgroup)
-		owner->cgroup = bpf_get_current_cgroup_id();
+		owner->cgroup = options.cgroup_source
+					? legacy_cgroup((void *)bpf_get_current_task())
+					: bpf_get_current_cgroup_id();
 	owner->pid = current_number();
 	owner->flags = owner_matches_by_helpers(owner) ? OWNER_MATCHES : 0;
 }

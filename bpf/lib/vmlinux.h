@@ -125,8 +125,16 @@ struct cgroup {
 	int level;
 };
 
+/* The numbers differ between kernels, by their configuration. */
+enum cgroup_subsys_id {
+	cpu_cgrp_id,
+	memory_cgrp_id,
+	pids_cgrp_id,
+};
+
 struct css_set {
 	struct cgroup *dfl_cgrp;
+	struct cgroup_subsys_state *subsys[3]; /* by enum cgroup_subsys_id */
 };
 
 struct fdtable {

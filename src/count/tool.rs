@@ -12,7 +12,6 @@ use super::{Args, Count, CountInterval, CountRowOptions, CountSource, Counts, Gr
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
-use crate::filter::Cgroup;
 use crate::hooks::maps;
 use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, SPLICE, STATE};
 use crate::kernel::netns_names::NetnsNames;
@@ -130,8 +129,11 @@ pub fn print(
 
 fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()> {
     let mut model = Counts::new(args.cumulative);
-    let mut cgroups = CgroupNames::new(Cgroup::mount());
+    let mut cgroups = CgroupNames::of_machine();
     let mut names = NetnsNames::default();
+    if args.by == GroupBy::Cgroup {
+        running.note_cgroups()?;
+    }
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
     if args.by == GroupBy::Total {

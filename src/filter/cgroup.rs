@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::wire::CgroupSource;
+
 /// A cgroup of the unified hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
@@ -23,12 +25,7 @@ impl Cgroup {
     /// Finds a cgroup by its directory (`/sys/fs/cgroup/a/b`) or by its path in the hierarchy as
     /// in /proc/PID/cgroup (`/a/b`, `a/b`).
     pub fn find(text: &str) -> Result<Self, String> {
-        Self::find_in(&mounts(), text)
-    }
-
-    /// Where the unified hierarchy is mounted; `None` where it is not or /proc is missing.
-    pub fn mount() -> Option<PathBuf> {
-        mounts().into_iter().next()
+        Self::find_in(&mounts_in(&mountinfo()), text)
     }
 
     fn find_in(mounts: &[PathBuf], text: &str) -> Result<Self, String> {
@@ -63,21 +60,73 @@ impl Cgroup {
     }
 }
 
-/// The cgroup2 mounts that this process sees.
-fn mounts() -> Vec<PathBuf> {
-    fs::read("/proc/self/mountinfo").map(|mountinfo| mounts_in(&mountinfo)).unwrap_or_default()
+/// The hierarchy that cgroups are named by: the unified one, else that of a controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupTree {
+    /// Where it is mounted.
+    pub mount: PathBuf,
+    /// Which it is, for the programs.
+    pub source: CgroupSource,
 }
 
-/// Where cgroup2 is mounted, according to a mountinfo file (`proc_pid_mountinfo(5)`).
+/// Controllers whose hierarchy (cgroup v1) container managers use, best first.
+const LEGACY: [(CgroupSource, &str); 3] =
+    [(CgroupSource::Memory, "memory"), (CgroupSource::Cpu, "cpu"), (CgroupSource::Pids, "pids")];
+
+impl CgroupTree {
+    /// The one to use here; `None` where none is mounted or /proc is missing.
+    pub fn find() -> Option<Self> {
+        Self::find_in(&mountinfo())
+    }
+
+    fn find_in(mountinfo: &[u8]) -> Option<Self> {
+        if let Some(mount) = mounts_in(mountinfo).into_iter().next() {
+            return Some(Self { mount, source: CgroupSource::Unified });
+        }
+        LEGACY.into_iter().find_map(|(source, controller)| {
+            let has = |options: &[u8]| {
+                options.split(|&byte| byte == b',').any(|word| word == controller.as_bytes())
+            };
+            let mut legacy = mounted(mountinfo, b"cgroup").filter(|(_, options)| has(options));
+            legacy.next().map(|(mount, _)| Self { mount, source })
+        })
+    }
+
+    /// A note on names that are missing or of another hierarchy than usual.
+    pub fn remark(found: Option<&Self>) -> Option<String> {
+        let none = "no cgroup2 file system is mounted";
+        match found {
+            None => Some(format!("{none}: cgroups have no names")),
+            Some(tree) => {
+                let (_, name) = LEGACY.iter().find(|(source, _)| *source == tree.source)?;
+                Some(format!("{none}: cgroups are those of the {name} hierarchy (cgroup v1)"))
+            }
+        }
+    }
+}
+
+fn mountinfo() -> Vec<u8> {
+    fs::read("/proc/self/mountinfo").unwrap_or_default()
+}
+
+/// Where cgroup2 is mounted, according to a mountinfo file.
 fn mounts_in(mountinfo: &[u8]) -> Vec<PathBuf> {
-    let mount = |line: &[u8]| {
+    mounted(mountinfo, b"cgroup2").map(|(mount, _)| mount).collect()
+}
+
+/// Mounts of a type with their options, according to a mountinfo file (`proc_pid_mountinfo(5)`).
+fn mounted<'a>(
+    mountinfo: &'a [u8],
+    file_system: &'a [u8],
+) -> impl Iterator<Item = (PathBuf, &'a [u8])> {
+    mountinfo.split(|&byte| byte == b'\n').filter_map(move |line| {
         let mut fields = line.split(|&byte| byte == b' ');
         let point = unescape(fields.nth(4)?);
         // A varying number of optional fields ends with a lone dash.
         fields.find(|field| *field == b"-")?;
-        (fields.next()? == b"cgroup2").then(|| OsString::from_vec(point).into())
-    };
-    mountinfo.split(|&byte| byte == b'\n').filter_map(mount).collect()
+        let is = fields.next()? == file_system;
+        is.then(|| (OsString::from_vec(point).into(), fields.nth(1).unwrap_or_default()))
+    })
 }
 
 /// Undoes the octal escapes of space, tab, newline and backslash.
@@ -113,6 +162,23 @@ mod tests {
         let expected = ["/sys/fs/cgroup/my own", "/mnt"].map(PathBuf::from);
         assert_eq!(mounts_in(MOUNTINFO), expected);
         assert_eq!(unescape(br"a\\b\134"), br"a\\b\");
+    }
+
+    #[test]
+    fn a_controllers_hierarchy_is_used_where_the_unified_one_is_not_mounted() {
+        let unified = CgroupTree::find_in(MOUNTINFO).unwrap();
+        assert_eq!(unified.source, CgroupSource::Unified);
+        assert_eq!(CgroupTree::remark(Some(&unified)), None);
+        let line = |point: &str, options: &str| {
+            format!("30 24 0:26 / {point} rw shared:9 - cgroup cgroup rw,{options}\n")
+        };
+        let both = line("/cg/cpu", "cpu,cpuacct") + &line("/cg/memory", "memory");
+        let found = CgroupTree::find_in(both.as_bytes()).unwrap();
+        assert_eq!((found.mount, found.source), ("/cg/memory".into(), CgroupSource::Memory));
+        let found = CgroupTree::find_in(line("/cg/cpu", "cpu,cpuacct").as_bytes()).unwrap();
+        assert!(CgroupTree::remark(Some(&found)).unwrap().contains("cpu hierarchy"));
+        assert_eq!(CgroupTree::find_in(line("/cg/systemd", "name=systemd").as_bytes()), None);
+        assert!(CgroupTree::remark(None).unwrap().contains("no names"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::Ipv6Net;
 
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, CgroupTree};
 pub use glob::CommGlob;
 pub use netns::NetnsChoice;
 pub use rows::{passes, passes_listener, passes_owner};

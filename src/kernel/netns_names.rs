@@ -8,18 +8,37 @@ use std::time::{Duration, Instant};
 
 use super::netns::{inode_at, named, processes};
 
-/// Names are read anew at most this often where one is missing, and after this time in any case: an
-/// inode is soon given to another namespace.
+/// Names are read anew at most this often where one is missing.
 const RETRY: Duration = Duration::from_secs(1);
-const KEEP: Duration = Duration::from_secs(10);
+/// After this time it is checked that what gave the name still leads to the namespace: the inode is
+/// soon given to another one.
+const TRUST: Duration = Duration::from_millis(100);
 /// Hexadecimal digits of a container's id, and those that are shown of it.
 const ID: usize = 64;
 const SHOWN: usize = 12;
 
+/// A name, the file that leads to its namespace, and when it last did.
+#[derive(Debug)]
+struct Named {
+    name: Arc<str>,
+    path: PathBuf,
+    checked: Instant,
+}
+
+impl Named {
+    fn is_of(&mut self, inode: u32) -> bool {
+        if self.checked.elapsed() >= TRUST {
+            self.checked = Instant::now();
+            return inode_at(&self.path) == Some(inode);
+        }
+        true
+    }
+}
+
 /// Names by inode.
 #[derive(Debug, Default)]
 pub struct NetnsNames {
-    names: HashMap<u32, Arc<str>>,
+    names: HashMap<u32, Named>,
     read: Option<Instant>,
 }
 
@@ -27,12 +46,16 @@ impl NetnsNames {
     /// The name that `ip netns` gave it, or the pod or container in it, else its oldest process;
     /// `None` where nothing leads to it.
     pub fn name(&mut self, inode: u32) -> Option<Arc<str>> {
-        let keep = if self.names.contains_key(&inode) { KEEP } else { RETRY };
-        if self.read.is_none_or(|read| read.elapsed() >= keep) {
+        if self.names.get_mut(&inode).is_some_and(|named| !named.is_of(inode)) {
+            self.names.remove(&inode);
+            self.read = None;
+        }
+        let missing = !self.names.contains_key(&inode);
+        if missing && self.read.is_none_or(|read| read.elapsed() >= RETRY) {
             self.names = read();
             self.read = Some(Instant::now());
         }
-        self.names.get(&inode).cloned()
+        self.names.get(&inode).map(|named| Arc::clone(&named.name))
     }
 
     /// The namespace with a name as shown, or of a container by the beginning of its id.
@@ -41,23 +64,26 @@ impl NetnsNames {
             let id = shown.strip_prefix("container/");
             shown == name || id.is_some_and(|id| name.starts_with(id))
         };
-        read().into_iter().find(|(_, shown)| is(shown)).map(|(inode, _)| inode)
+        read().into_iter().find(|(_, named)| is(&named.name)).map(|(inode, _)| inode)
     }
 }
 
-fn read() -> HashMap<u32, Arc<str>> {
-    let mut names: HashMap<u32, Arc<str>> = HashMap::new();
+fn read() -> HashMap<u32, Named> {
+    let checked = Instant::now();
+    let mut names: HashMap<u32, Named> = HashMap::new();
     for path in named() {
-        let name = path.file_name().map(|name| name.to_string_lossy());
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         if let Some((inode, name)) = inode_at(&path).zip(name)
             && !is_generated(&name)
         {
-            names.insert(inode, name.into());
+            let name = name.into();
+            names.insert(inode, Named { name, path, checked });
         }
     }
     for pid in processes() {
         let folder = PathBuf::from(format!("/proc/{pid}"));
-        let Some(inode) = inode_at(&folder.join("ns/net")) else { continue };
+        let path = folder.join("ns/net");
+        let Some(inode) = inode_at(&path) else { continue };
         names.entry(inode).or_insert_with(|| {
             let cgroups = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
             let host = || fs::read_to_string(folder.join("root/etc/hostname")).ok();
@@ -65,7 +91,8 @@ fn read() -> HashMap<u32, Arc<str>> {
                 let comm = fs::read_to_string(folder.join("comm")).unwrap_or_default();
                 format!("{}[{pid}]", comm.trim_end_matches('\n'))
             };
-            container(&cgroups, host).unwrap_or_else(process).into()
+            let name = container(&cgroups, host).unwrap_or_else(process).into();
+            Named { name, path, checked }
         });
     }
     names

@@ -120,7 +120,7 @@ shared! { $
         /// inode of the network namespace, as in `lsns -t net`
         #[schemars(range(min = 1, max = 4_294_967_295_u32))]
         netns: Option<u32>,
-        /// path below the cgroup2 mount, `/` for the root; null if it does not exist (any more)
+        /// path below the cgroup2 mount, or without one in a hierarchy of cgroup v1, `/` for the root; null if it does not exist (any more)
         #[schemars(regex(pattern = "^/"))]
         cgroup: Option<std::sync::Arc<str>>,
     }

@@ -13,7 +13,6 @@ use super::{Args, RetransRowOptions, RetransSum, Retransmit, Retransmits};
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, WallClock, monotonic_now, wall_now};
-use crate::filter::Cgroup;
 use crate::group::GroupBy;
 use crate::hooks::{CHILD, DESTROY, OWNERS, STATE, SYNACK_RETRANS, maps};
 use crate::kernel::netns_names::NetnsNames;
@@ -114,7 +113,7 @@ impl Events {
         let named = args.common.output.json || args.summary;
         Ok(Self {
             ring: Ring::new(&map, RetransEvent::read)?,
-            cgroups: CgroupNames::new(named.then(Cgroup::mount).flatten()),
+            cgroups: if named { CgroupNames::of_machine() } else { CgroupNames::default() },
             namespaces: NetnsNames::default(),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
             sums: args.summary.then(|| Retransmits::new(args.by)),

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use super::Measurement;
 use crate::cli::MeasureArgs;
+use crate::filter::CgroupTree;
 use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::error::LoadError;
@@ -11,7 +12,7 @@ use crate::kernel::facts::{Facts, Lockdown};
 use crate::kernel::pid_namespace;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::{Session, Setup};
-use crate::wire::CookieSource;
+use crate::wire::{CgroupSource, CookieSource};
 
 /// Threads that may be inside of paired functions at a time.
 const CALLS: u32 = 32_768;
@@ -36,6 +37,12 @@ pub fn setup(
             "under lockdown=confidentiality the kernel does not show the PIDs of this PID namespace; \
              run it in the initial PID namespace"
         );
+    }
+    if options.want_cgroup != 0 {
+        let source = CgroupTree::find().map_or(CgroupSource::Unified, |tree| tree.source);
+        options.cgroup_source = source as u32;
+        // The way to a controller's hierarchy is copied.
+        options.want_cgroup &= u32::from(source == CgroupSource::Unified) | options.may_copy;
     }
     options.task_by_helpers = u32::from(!facts.current_task());
     let helper = facts.socket_cookie() && !plan.uses(AttachMethod::RawTracepoint);

@@ -11,6 +11,7 @@ use super::owners::OwnerSearch;
 use super::{Measurement, Spec};
 use crate::cli::Common;
 use crate::clock::{own_cpu_ns, wall_now};
+use crate::filter::CgroupTree;
 use crate::hooks::maps;
 use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
@@ -154,6 +155,17 @@ impl Running {
     pub fn netns(&self) -> Option<Option<u32>> {
         let asked = self.follower.as_ref().filter(|follower| follower.by_netns());
         asked.map(Follower::netns)
+    }
+
+    /// Says where cgroups have no names, or are those of a controller.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn note_cgroups(&mut self) -> Result<()> {
+        if let Some(remark) = CgroupTree::remark(CgroupTree::find().as_ref()) {
+            self.printer.note(&format!("{}: {remark}", self.spec.name))?;
+        }
+        Ok(())
     }
 
     /// What was said of the filters since the last time.

@@ -8,11 +8,13 @@ use anyhow::{Context, Result, ensure};
 use rustix::net::sockopt::set_ipv6_v6only;
 use rustix::net::{AddressFamily, SocketAddrV6, SocketType, bind, listen, socket};
 
-use tcpscope::filter::Cgroup;
+use tcpscope::filter::CgroupTree;
+use tcpscope::wire::CgroupSource;
 
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
+use crate::setting::tool_command;
 use crate::tool::{Ended, Tool, number, output, path_of, until};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -20,6 +22,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_later_namespace_of_the_same_inode_is_another", reused),
     ("a_namespace_is_followed_by_its_name", followed),
     ("a_cgroup_is_followed_by_its_path", cgroup),
+    ("without_cgroup2_a_controller_names_cgroups", legacy_cgroups),
     ("all_namespaces_are_counted", everywhere),
     ("a_namespace_ends_while_it_is_watched", let_go),
     ("pids_are_those_of_the_tools_own_pid_namespace", pid_namespace),
@@ -174,7 +177,9 @@ impl Drop for Service {
 
 fn cgroup() -> Result<()> {
     // Without the unified hierarchy there is nothing to filter by.
-    let Some(mount) = Cgroup::mount() else { return Ok(()) };
+    let Some(CgroupTree { mount, source: CgroupSource::Unified }) = CgroupTree::find() else {
+        return Ok(());
+    };
     let name = format!("tcpscope-test-{}", std::process::id());
     let service = Service(mount.join(&name));
     let netns = Netns::new("cgroup")?;
@@ -192,6 +197,39 @@ fn cgroup() -> Result<()> {
     let ended = tool.finish()?;
     let found = sent(&ended)?;
     ensure!(found == truth, "{found} bytes instead of {truth}: {:#?}", ended.lines);
+    Ok(())
+}
+
+/// The tool where no cgroup2 is mounted, and processes in a cgroup of the memory controller, if there
+/// is such a hierarchy.
+fn legacy_cgroups() -> Result<()> {
+    const UNMOUNT: &str = r#"
+        while m=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts) && [ -n "$m" ]; do
+            umount -l "$m"
+        done
+        exec "$@"
+    "#;
+    let netns = Netns::new("legacy")?;
+    let mut command = tool_command(&["unshare", "-m", "sh", "-c", UNMOUNT, "sh"], "tcpcount");
+    command.args(["--json", "--by", "cgroup", "-i", "0.2", "--netns", &netns.path()]);
+    let tool = Tool::spawn(&mut command)?;
+    tool.wait_for_kind("note", 1)?;
+    let memory = std::path::Path::new("/sys/fs/cgroup/memory");
+    let name = format!("tcpscope-test-legacy-{}", std::process::id());
+    let service = Service(memory.join(&name));
+    let named = memory.join("cgroup.procs").exists();
+    if named {
+        service.begin()?;
+        service.traffic(&netns)?;
+    }
+    let ended = tool.finish()?;
+    let notes = ended.of_kind("note")?;
+    let text = notes[0]["text"].as_str().unwrap_or_default();
+    ensure!(text.contains("no cgroup2 file system is mounted"), "{notes:#?}");
+    let rows = ended.of_kind("count")?;
+    let path = format!("/{name}");
+    let found = rows.iter().any(|row| row["cgroup"] == path.as_str());
+    ensure!(found == named, "{path}: {rows:#?}");
     Ok(())
 }
 

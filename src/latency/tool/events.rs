@@ -8,7 +8,6 @@ use anyhow::Result;
 
 use crate::cgroup::CgroupNames;
 use crate::clock::WallClock;
-use crate::filter::Cgroup;
 use crate::hooks::maps;
 use crate::kernel::ring::Ring;
 use crate::latency::Args;
@@ -35,7 +34,11 @@ impl Events {
         running.waiter.watch_ring(map.as_fd())?;
         Ok(Self {
             ring: Ring::new(&map, LatencyEvent::read)?,
-            cgroups: CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten()),
+            cgroups: if args.common.output.json {
+                CgroupNames::of_machine()
+            } else {
+                CgroupNames::default()
+            },
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
         })
     }

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::cgroup::CgroupNames;
 use crate::clock::{Ticker, monotonic_now, wall_now};
-use crate::filter::Cgroup;
+use crate::group::GroupBy;
 use crate::latency::{
     Args, Heatmap, Latencies, Latency, LatencyInterval, LatencyRowOptions, LatencySource, bars,
 };
@@ -23,7 +23,10 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub fn watch(running: &mut Running, args: &Args, cpus: usize) -> Result<()> {
     let mut source = LatencySource::new(&running.session, cpus)?;
     let mut latencies = Latencies::default();
-    let mut cgroups = CgroupNames::new(Cgroup::mount());
+    let mut cgroups = CgroupNames::of_machine();
+    if args.grouping() == GroupBy::Cgroup {
+        running.note_cgroups()?;
+    }
     let mut shades = Heatmap::default();
     let mut ctx = Ctx::new(0, args.common.output.utc);
     let mut ticker = Ticker::new(args.interval.interval());

@@ -10,7 +10,6 @@ use anyhow::Result;
 use super::NAME;
 use crate::cgroup::CgroupNames;
 use crate::clock::{WallClock, monotonic_now};
-use crate::filter::Cgroup;
 use crate::hooks::TIME_WAIT;
 use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
@@ -50,7 +49,11 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         waits: TimeWaits::new(wanted, polls, started),
         polls: Poller::every(interval),
         ready: Vec::new(),
-        cgroups: CgroupNames::new(args.common.output.json.then(Cgroup::mount).flatten()),
+        cgroups: if args.common.output.json {
+            CgroupNames::of_machine()
+        } else {
+            CgroupNames::default()
+        },
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
     };
     let mut work = || -> Result<()> {
