@@ -307,6 +307,12 @@ struct listener {
 	__u64 established;	  /* children whose handshake was done */
 	__u64 ended;		  /* CLOCK_MONOTONIC ns when it closed; 0 */
 	__u64 accepted;		  /* children that accept() returned */
+	__u64 waiting_ns;	  /* time in which connections waited for accept() all along ... */
+	__u64 waiting_accepts;	  /* ... and those that accept() took in it */
+	__u64 emptied_ns;	  /* time in which accept() emptied the queue, and maybe more ... */
+	__u64 emptied_accepts;	  /* ... and those that it took in it */
+	__u64 looked;		  /* when the accept queue was last looked at ... */
+	__u64 taken;		  /* ... and the connections taken from it until then */
 	__u32 drops_before;	  /* sk_drops when it was found ... */
 	__u32 drops;		  /* ... and when last read */
 	__u32 accept_before;
@@ -316,8 +322,8 @@ struct listener {
 	__u32 peak_epoch[2];
 	__u32 accept_peak[2];
 	__u32 syn_peak[2];
-	__u32 flags; /* enum listener_flags */
-	__u32 reserved;
+	__u32 flags;   /* enum listener_flags */
+	__u32 waiting; /* connections in the accept queue when it was last looked at */
 };
 
 /* As it is read. */
@@ -436,6 +442,8 @@ struct filter {
 	__u32 comm_stay; /* automaton of src/filter.rs: bit i = first i tokens matched */
 	__u32 comm_accept;
 	__u32 comm_step[256];
+	__u32 comm_negated; /* names that do not match */
+	__u32 reserved;
 	__u32 by_netns; /* which one is in struct wanted */
 	__u32 by_cgroup;
 	__u32 family; /* 4 or 6 */
@@ -478,11 +486,13 @@ struct options {
 
 struct states_options {
 	__u64 slower;	     /* ns in the old state */
-	__u32 state_mask;    /* bit n: state n; 0 = all */
+	__u32 state_mask;    /* transitions from or to state n: bit n; 0 = all */
+	__u32 from_mask;     /* from state n, as above */
+	__u32 to_mask;	     /* to state n, as above */
 	__u32 events;	     /* send each transition; otherwise only remember sockets */
 	__u32 timewait_only; /* the summary is of timewait sockets alone */
 	/*
-	 * Set STATE_MAY_TIMEWAIT: user space reads the summary, and applies slower and state_mask
+	 * Set STATE_MAY_TIMEWAIT: user space reads the summary, and applies slower and the masks
 	 * when it knows whether a timewait socket took over.
 	 */
 	__u32 mark_closing;

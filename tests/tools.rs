@@ -230,3 +230,21 @@ fn arguments_do_not_reach_a_terminal_unescaped() {
         }
     }
 }
+
+/// What vmstat, iostat and many others take.
+#[test]
+fn arguments_of_other_programs_get_a_tip() {
+    let here = Path::new(env!("CARGO_BIN_EXE_tcpcount"));
+    let tip = |tool: &str, arguments: &[&str]| {
+        let output = Command::new(here.with_file_name(tool)).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{tool} {arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for tool in tools() {
+        assert!(tip(tool, &["--format", "json"]).contains("--json prints JSON"), "{tool}");
+        assert!(tip(tool, &["--output=json"]).contains("--json prints JSON"), "{tool}");
+        let tip = tip(tool, &["1", "5"]);
+        let count = ["tcpdash", "tcpscope-check"].contains(&tool);
+        assert_eq!(tip.contains("-i 1 -n 5"), !count, "{tool}: {tip}");
+    }
+}

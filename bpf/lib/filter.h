@@ -116,7 +116,7 @@ static __always_inline bool comm_matches(const __u8 *comm)
 			break;
 		reached = ((reached & filter.comm_step[c]) << 1) | (reached & filter.comm_stay);
 	}
-	return reached & filter.comm_accept;
+	return !(reached & filter.comm_accept) == !!filter.comm_negated;
 }
 
 static __always_inline bool pids_match(__u32 pid)

@@ -94,6 +94,7 @@ static __always_inline void listen_on_child(struct sock *sk, enum access how)
 		return;
 	listener_sample(l, &q);
 	peak_note(l, q.accept + 1, q.syn);
+	accept_queue_look(l, q.accept + 1, q.accept);
 }
 
 /* Whether this kernel knows a drop reason, and it is this one. */
@@ -179,8 +180,11 @@ static __always_inline void listener_established(struct sock *sk)
 		return;
 	__sync_fetch_and_add(&l->established, 1);
 	/* the CPU that completes the handshake has a reference to the listener */
-	if (options.may_copy && queues_read(&q, (struct sock *)link->listener, PROBE_READ))
-		listener_sample(l, &q);
+	if (!options.may_copy || !queues_read(&q, (struct sock *)link->listener, PROBE_READ))
+		return;
+	listener_sample(l, &q);
+	/* this child is among those that wait, if it was not accepted since */
+	accept_queue_look(l, q.accept, q.accept ? q.accept - 1 : 0);
 }
 
 /* The final row of a listener goes through the ring buffer: its address is reused soon. */
@@ -194,8 +198,10 @@ static __always_inline void listener_end(struct sock *sk, struct stats *st, enum
 	set_child_listener(sk, 0);
 	if (!l)
 		return;
-	if (queues_read(&q, sk, how))
+	if (queues_read(&q, sk, how)) {
 		listener_sample(l, &q);
+		accept_queue_look(l, q.accept, q.accept);
+	}
 	l->flags |= LISTENER_GONE;
 	if (listener_matches(l, &l->flow))
 		l->flags |= LISTENER_MATCHES;

@@ -30,6 +30,7 @@ int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
 		if (is_listening(sk, PROBE_READ)) {
 			queues_read(&q, sk, PROBE_READ);
 			listener_sample(l, &q);
+			accept_queue_look(l, q.accept, q.accept);
 			/* listen() may choose a port only after the transition */
 			if (!l->flow.lport)
 				listener_name(l, sk, PROBE_READ);

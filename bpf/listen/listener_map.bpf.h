@@ -99,6 +99,40 @@ static __always_inline void listener_sample(struct listener *l, const struct que
 	peak_note(l, q->accept, q->syn);
 }
 
+/*
+ * The accept queue now holds accept connections, and held some before this event. Each
+ * arrival is a look: so if it was not empty right before one, it was not since the last one, and
+ * accept() needed all that time for those that it took. If it was, accept() needed that or less.
+ * CPUs that do this at the same time may lose one look.
+ */
+static __always_inline void accept_queue_note(struct listener *l, __u64 taken, __u32 accept,
+					      __u32 held)
+{
+	__u64 now = bpf_ktime_get_ns(), passed = l->looked ? now - l->looked : 0;
+
+	if (held) {
+		l->waiting_ns += passed;
+		l->waiting_accepts += taken - l->taken;
+	} else if (l->waiting) {
+		l->emptied_ns += passed;
+		l->emptied_accepts += taken - l->taken;
+	}
+	l->looked = now;
+	l->taken = taken;
+	l->waiting = accept;
+}
+
+static __always_inline void accept_queue_look(struct listener *l, __u32 accept, __u32 held)
+{
+	__u64 taken = l->accepted;
+
+	if (listen_options.child_storage)
+		taken = l->accept_before + l->established - accept;
+	else if (!listen_options.waits)
+		return;
+	accept_queue_note(l, taken, accept, held);
+}
+
 static __always_inline void listener_name(struct listener *l, struct sock *sk, enum access how)
 {
 	flow_read(&l->flow, &sk->__sk_common, how);
@@ -145,6 +179,7 @@ static __always_inline struct listener *listener_add(struct sock *sk, struct sta
 	l->drops_before = q.drops;
 	l->accept_before = q.accept;
 	listener_sample(l, &q);
+	accept_queue_look(l, q.accept, 0);
 	l->born = now;
 	set_child_listener(sk, now);
 	return l;

@@ -43,6 +43,8 @@ static __always_inline void listen_on_accept(struct sock *listener, __u64 wait)
 	if (!l || !st)
 		return;
 	__sync_fetch_and_add(&l->accepted, 1);
+	/* the queue held this one; others are seen when the next arrives */
+	accept_queue_note(l, l->taken + 1, 0, 1);
 	if (wait != DURATION_UNKNOWN)
 		wait_add(key, l->born, wait, st);
 }

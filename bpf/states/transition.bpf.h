@@ -21,17 +21,28 @@ struct transition {
 	__u8 end_cause;
 };
 
-/* Of a marked transition user space finds out the new state and the duration, and filters it. */
+static __always_inline bool mask_has(__u32 mask, __u32 states)
+{
+	return !mask || mask & states;
+}
+
+/*
+ * Of a marked transition user space finds out the new state and the duration, and filters it; it
+ * also needs it for the end of TIME_WAIT.
+ */
 static __always_inline bool transition_wanted(const struct transition *tr)
 {
-	__u32 states = 1 << tr->old_state | 1 << tr->new_state;
+	__u32 from = 1 << tr->old_state, to = 1 << tr->new_state;
 	bool marked = tr->flags & STATE_MAY_TIMEWAIT;
 
 	if (owner_filtered() && !(tr->owner && tr->owner->flags & OWNER_MATCHES))
 		return false;
-	if (marked)
-		states |= 1 << TCP_TIME_WAIT;
-	if (states_options.state_mask && !(states_options.state_mask & states))
+	if (marked) {
+		from |= 1 << TCP_TIME_WAIT;
+		to |= 1 << TCP_TIME_WAIT;
+	}
+	if (!mask_has(states_options.state_mask, from | to) ||
+	    !mask_has(states_options.from_mask, from) || !mask_has(states_options.to_mask, to))
 		return false;
 	/* an unknown duration is not known to be slower */
 	if (states_options.slower && !marked &&

@@ -1,5 +1,6 @@
 //! The flags that mean the same in every tool.
 
+pub mod hint;
 pub mod parse;
 
 use std::fmt::Display;
@@ -150,7 +151,7 @@ pub struct FilterArgs {
     #[arg(short, long = "pid", value_name = "PID[,…]", value_delimiter = ',',
         value_parser = parse::pid)]
     pids: Vec<u32>,
-    /// Match the process name; glob with * ? [a-z] [!a-z]
+    /// Match the process name; glob with * ? [a-z] [!a-z], ! in front negates
     #[arg(short, long, value_name = "GLOB")]
     comm: Option<CommGlob>,
     /// Match local ports

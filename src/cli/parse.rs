@@ -10,6 +10,8 @@ use jiff::SignedDuration;
 
 /// Bits before an IPv4 address where it is mapped into IPv6.
 const V4_OFFSET: u8 = 96;
+/// Times are added to those of clocks, which end some day.
+const MAX_TIME: Duration = Duration::from_hours(24 * 365 * 100);
 /// Shorter intervals would measure the tool itself.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// Sizes that the kernel takes for a ring buffer and this kit thinks sane, in bytes.
@@ -19,17 +21,21 @@ const SMALLEST_FILE: u64 = 64 << 10;
 
 /// A time above 0: `200us`, `10ms`, `1.5s`, `2m`, `1h`, or seconds without a unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let hint = "write a time above 0, e.g. 200us, 10ms, 1.5s, 2m or 1h";
+    time(text, "write a time above 0, e.g. 200us, 10ms, 1.5s, 2m or 1h")
+}
+
+fn time(text: &str, hint: &str) -> Result<Duration, String> {
     let time = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => text.parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()),
     };
-    time.filter(|time| !time.is_zero()).ok_or_else(|| hint.to_owned())
+    let time = time.filter(|time| !time.is_zero()).ok_or_else(|| hint.to_owned())?;
+    if time > MAX_TIME { Err("the longest time is a century".to_owned()) } else { Ok(time) }
 }
 
 /// An interval: a time of at least a millisecond.
 pub fn interval(text: &str) -> Result<Duration, String> {
-    let time = duration(text).map_err(|_| "write seconds above 0, e.g. 1, 0.5 or 10".to_owned())?;
+    let time = time(text, "write seconds above 0, e.g. 1, 0.5 or 10")?;
     if time < MIN_INTERVAL {
         return Err("the shortest interval is 1ms".to_owned());
     }
@@ -151,6 +157,10 @@ mod tests {
         for text in ["", "0", "0s", "-1", "-1s", "NaN", "inf", "1e30", "10 parsecs", "ms"] {
             assert!(duration(text).unwrap_err().contains("10ms"), "{text}");
             assert!(interval(text).unwrap_err().contains("0.5"), "{text}");
+        }
+        for text in ["9223372036854775808", "9223372036854775807", "4000000000"] {
+            assert!(duration(text).unwrap_err().contains("century"), "{text}");
+            assert!(interval(text).unwrap_err().contains("century"), "{text}");
         }
         assert!(interval("10us").unwrap_err().contains("1ms"));
         assert_eq!(interval("0.001").unwrap(), MIN_INTERVAL);

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-/// A glob (`*`, `?`, `[a-z]`, `[!a-z]`, `\` before a literal) as a bit-parallel automaton.
+/// A glob (`*`, `?`, `[a-z]`, `[!a-z]`, `\` before a literal; `!` in front negates it) as a bit-parallel automaton.
 ///
 /// Bit i of a set of states stands for "the first i tokens have matched". A name is run through
 /// it a byte at a time: `D = ((D & step[byte]) << 1) | (D & stay)`, starting with `D = 1`; it
@@ -15,6 +15,8 @@ pub struct CommGlob {
     pub stay: u32,
     /// The one state in which everything has matched.
     pub accept: u32,
+    /// It is for the names that do not match.
+    pub negated: bool,
 }
 
 /// Tokens a pattern may have: one less than the bits of a set. Names have at most 15 bytes.
@@ -46,7 +48,7 @@ impl CommGlob {
         let run = |states, &byte: &u8| {
             ((states & self.step[usize::from(byte)]) << 1) | (states & self.stay)
         };
-        name.iter().fold(1, run) & self.accept != 0
+        (name.iter().fold(1, run) & self.accept != 0) != self.negated
     }
 
     /// Lets the next token match each of `bytes`.
@@ -66,10 +68,14 @@ impl FromStr for CommGlob {
     type Err = GlobError;
 
     fn from_str(pattern: &str) -> Result<Self, GlobError> {
+        let (negated, pattern) = match pattern.strip_prefix('!') {
+            Some(pattern) => (true, pattern),
+            None => (false, pattern),
+        };
         if pattern.is_empty() {
             return Err(GlobError::Empty);
         }
-        let mut glob = Self { step: [0; 256], stay: 0, accept: 1 };
+        let mut glob = Self { step: [0; 256], stay: 0, accept: 1, negated };
         let mut rest = pattern.as_bytes();
         while let Some((&first, after)) = rest.split_first() {
             rest = after;
@@ -127,6 +133,15 @@ mod tests {
     use globset::GlobBuilder;
 
     use super::*;
+
+    #[test]
+    fn an_exclamation_mark_negates() {
+        let glob: CommGlob = "!ssh*".parse().unwrap();
+        assert!(glob.matches(b"nginx") && !glob.matches(b"sshd"));
+        let literal: CommGlob = "\\!x".parse().unwrap();
+        assert!(literal.matches(b"!x"));
+        assert_eq!("!".parse::<CommGlob>(), Err(GlobError::Empty));
+    }
 
     #[test]
     fn agrees_with_globset() {

@@ -17,6 +17,7 @@ pub fn record(filter: &Filter) -> wire::Filter {
         to.comm_stay = glob.stay;
         to.comm_accept = glob.accept;
         to.comm_step = glob.step;
+        to.comm_negated = u32::from(glob.negated);
     }
     to.by_netns = u32::from(filter.netns.is_some());
     to.by_cgroup = u32::from(filter.cgroup.is_some());

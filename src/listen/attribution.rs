@@ -113,6 +113,13 @@ impl Drops {
         add(self.total, self.closed)
     }
 
+    /// The accept queue was never full: so it caused none of them.
+    #[must_use]
+    pub fn without_accept_queue(self) -> Self {
+        let (accept_syn, accept_ack) = (self.accept_syn.or(Some(0)), self.accept_ack.or(Some(0)));
+        Self { accept: add(accept_syn, accept_ack), accept_syn, accept_ack, ..self }
+    }
+
     /// Of two listeners together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

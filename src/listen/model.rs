@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::attribution::{Counted, add};
 use super::moved::{Moved, moved};
 use super::reconcile::{Reading, Reconciliation};
-use super::{Coverage, Drops, ListenerId, Sysctls, split};
+use super::{Coverage, Drops, ListenerId, Pace, Sysctls, split};
 use crate::hist::{Histogram, SUBS};
 use crate::wire::{
     LISTENER_GONE, LISTENER_KNOWS_ACK, ListenCause as Cause, Listener, ListenerEntry, WaitKey,
@@ -29,6 +29,8 @@ pub struct Numbers {
     pub syn_limit: Option<u64>,
     /// Connections taken out of the accept queue.
     pub accepts: Option<u64>,
+    /// How fast they were taken.
+    pub pace: Pace,
     /// What was lost.
     pub drops: Drops,
     /// SYN-ACKs retransmitted.
@@ -198,15 +200,22 @@ impl Listeners {
             u64::from(in_time.max(now).max(last))
         };
         let (accept_last, syn_last) = last.map_or((0, 0), |last| (last.accept_now, last.syn_now));
+        let accept_peak = peak(now.accept_peak, now.accept_now, accept_last);
+        let never_full = self.coverage.children && accept_peak < now.accept_limit.into();
+        let drops = match drops.accept {
+            None if never_full => drops.without_accept_queue(),
+            _ => drops,
+        };
         Numbers {
             // Those that waited when it closed were reset, or are another listener's.
             accept_now: if gone { 0 } else { now.accept_now.into() },
-            accept_peak: peak(now.accept_peak, now.accept_now, accept_last),
+            accept_peak,
             accept_limit: now.accept_limit.into(),
             syn_now: now.syn_now.into(),
             syn_peak: peak(now.syn_peak, now.syn_now, syn_last),
             syn_limit: sysctls.map(|sysctls| sysctls.syn_limit(now.accept_limit).into()),
             accepts,
+            pace: last.map_or_else(Pace::default, |last| Pace::between(last, now, self.coverage)),
             drops,
             synack_retrans: self.retransmits.then_some(counted.dropped[Cause::Retrans as usize]),
             waits: self.coverage.accepts.then(|| waits.unwrap_or_default()),

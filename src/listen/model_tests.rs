@@ -66,6 +66,23 @@ fn a_peak_is_that_of_its_interval_or_what_was_there_at_its_ends() {
     assert_eq!(peak(&mut model, 4, 5, [2, 99], [4, 1]), 5, "it is full now");
 }
 
+#[test]
+fn a_queue_that_was_never_full_is_no_cause() {
+    let mut model = Listeners::new(SAMPLING, true);
+    model.begin(&[], &BTreeMap::new());
+    // The counters of its namespace cannot be read.
+    let mut accept = |peak| {
+        let entry = entry(1, |one| {
+            (one.drops, one.accept_limit, one.accept_peak[0]) = (6, 64, peak);
+        });
+        model = Listeners::new(SAMPLING, true);
+        let drops = only(&model.interval(0, &[entry], &[], &BTreeMap::new())).drops;
+        (drops.accept, drops.total)
+    };
+    assert_eq!(accept(0).0, Some(0));
+    assert_eq!(accept(64).0, None);
+}
+
 /// A child is in the queue a moment before its handshake counts as done.
 #[test]
 fn accepts_are_new_connections_minus_queue_growth() {

@@ -270,14 +270,20 @@ words! {
 }
 
 words! {
-    /// Why the accept queue was full.
+    /// Why connections were dropped.
     Diagnosis {
         /// `accept()` was not called.
         NoAccept = "no_accept",
-        /// Connections come faster than they are accepted.
+        /// Even in a queue that holds all of them, connections would wait for a second.
         SlowAccept = "slow_accept",
         /// A longer queue would have held all.
         ShortQueue = "short_queue",
+        /// The SYN queue was full, and not because the accept queue was.
+        SynQueue = "syn_queue",
+        /// No queue was full.
+        OtherCause = "other_cause",
+        /// Connections that waited were reset because the listener closed.
+        ListenerClosed = "listener_closed",
     }
 }
 
@@ -295,7 +301,9 @@ record! {
         bound_by: Option<Bound>,
         /// a limit that would have been enough; an upper bound
         needed: Option<u64>,
-        /// `no_accept`, `slow_accept` or `short_queue`; null: unknown, or the accept queue was not full
+        /// mean time of an `accept()` while connections waited for it
+        accept_ns: Option<u64>,
+        /// `no_accept`, `slow_accept`, `short_queue`, `syn_queue` (full, and not because the accept queue was), `listener_closed` (before `accept()`) or `other_cause` (no queue was full); null: unknown
         #[serde(deserialize_with = "word")]
         verdict: Option<Diagnosis>,
         /// `net.core.somaxconn` of the namespace; null if unreadable, as the following

@@ -16,8 +16,9 @@ const EXAMPLES: &str = "\
 Examples:
   tcpstates                              every state change of every TCP socket
   tcpstates -c 'nginx*' --lport 443      of nginx's connections on port 443
-  tcpstates --state SYN_SENT --slower 1s connects that took longer than a second
-  tcpstates --state CLOSE_WAIT -n 20     the next 20 changes to or from CLOSE_WAIT
+  tcpstates --from SYN_SENT --slower 1s  connects that took longer than a second
+  tcpstates --from CLOSE_WAIT --slower 10s  sockets closed long after their peer did
+  tcpstates --to CLOSE -n 20             the next 20 sockets that close
   tcpstates --summary                    sockets in each state, every second
   tcpstates --summary --by process       by owner; --by remote: by peer
   tcpstates --json | jq -c 'select(.new == \"CLOSE\")'
@@ -50,6 +51,24 @@ pub struct Args {
         conflicts_with = "summary"
     )]
     pub states: Vec<TcpState>,
+    /// Show only changes from these states
+    #[arg(
+        long,
+        value_name = "STATE[,…]",
+        value_delimiter = ',',
+        help_heading = "Filters",
+        conflicts_with = "summary"
+    )]
+    pub from: Vec<TcpState>,
+    /// Show only changes to these states
+    #[arg(
+        long,
+        value_name = "STATE[,…]",
+        value_delimiter = ',',
+        help_heading = "Filters",
+        conflicts_with = "summary"
+    )]
+    pub to: Vec<TcpState>,
     /// Show only changes after at least this time in the old state, e.g. 10ms
     #[arg(long, value_name = "TIME", value_parser = parse::duration,
         help_heading = "Filters", conflicts_with = "summary")]
@@ -89,7 +108,9 @@ impl Args {
             slower: self
                 .slower
                 .map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
-            state_mask: self.states.iter().fold(0, |mask, state| mask | 1 << state.number()),
+            state_mask: mask(&self.states),
+            from_mask: mask(&self.from),
+            to_mask: mask(&self.to),
             events: u32::from(!self.summary),
             ..StatesOptions::default()
         }
@@ -117,11 +138,19 @@ impl Args {
         if !self.summary && self.interval.top.is_some() {
             return Err("--top needs --summary; -n N stops after N state changes".into());
         }
-        if self.states.contains(&TcpState::NewSynRecv) {
-            return Err("--state NEW_SYN_RECV: the kernel does not report changes to or from it; \
-                 tcpstates --summary counts these sockets"
-                .into());
+        for (flag, states) in [("state", &self.states), ("from", &self.from), ("to", &self.to)] {
+            if states.contains(&TcpState::NewSynRecv) {
+                return Err(format!(
+                    "--{flag} NEW_SYN_RECV: the kernel does not report changes to or from it; \
+                     tcpstates --summary counts these sockets"
+                ));
+            }
         }
         Ok(())
     }
+}
+
+/// Bit n: state n; none for all.
+fn mask(states: &[TcpState]) -> u32 {
+    states.iter().fold(0, |mask, state| mask | 1 << state.number())
 }

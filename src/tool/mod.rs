@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow};
 use clap::{ArgMatches, Command};
 use outcome::conclude;
 
-use crate::cli::MeasureArgs;
+use crate::cli::{MeasureArgs, hint};
 use crate::filter::Filter;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
@@ -90,7 +90,10 @@ pub struct Asked<A> {
 pub fn main(tool: &Tool) -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     let read = |words: &[OsString]| {
-        let matches = (tool.command)().try_get_matches_from(words)?;
+        let matches = (tool.command)().try_get_matches_from(words).map_err(|mut error| {
+            hint::add(&mut error, &(tool.command)(), words);
+            error
+        })?;
         (tool.task)(&matches)
     };
     let error = match read(&words) {

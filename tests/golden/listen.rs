@@ -51,6 +51,7 @@ fn entries() -> Vec<ListenerEntry> {
     web.dropped[Cause::Retrans as usize] = 55;
     (web.drops, web.established, web.accepted) = (1_100, 5_129, 5_000);
     (web.accept_peak, web.syn_peak) = ([129, 0], [77, 0]);
+    (web.waiting_ns, web.waiting_accepts) = (1_000_000_000, 4_000);
     let mut ssh = listener("[::]:22", (4_194_304, b"sshd\x1b[0m"), [0, 128, 0]);
     ssh.dropped[Cause::Syn as usize] = 3;
     ssh.dropped[Cause::Cookie as usize] = 12;

@@ -65,6 +65,7 @@ fn bad_values() -> Result<()> {
         ("--addr 10.0.0.0/33", "10.0.0.0/33"),
         ("-i 0", "0"),
         ("-i -1", "-1"),
+        ("-i 9223372036854775808", "century"),
         ("-n 0", "0"),
         ("-4 -6", "--ipv6"),
         ("-p abc", "abc"),
@@ -76,6 +77,10 @@ fn bad_values() -> Result<()> {
     let own = [
         ("tcpstates", "--state NO_STATE", "NO_STATE"),
         ("tcpstates", "--slower fast", "fast"),
+        ("tcpstates", "--slower 9223372036854775807", "century"),
+        ("tcpcount", "1 5", "-i 1 -n 5"),
+        ("tcpcount", "0.5", "-i 0.5"),
+        ("tcpcount", "--format json", "--json"),
         ("tcpstates", "--summary --sort nonsense", "nonsense"),
         ("tcpcount", "--sort nonsense", "nonsense"),
         ("tcpcount", "--by weather", "weather"),
@@ -234,14 +239,24 @@ fn full_disk() -> Result<()> {
     let _hold = Running::hold(&netns, "--conns 3")?;
     let _traffic = Running::start(&netns, "reqresp --seconds 600")?;
     let json = every_mode("0.2").map(|(tool, flags)| (tool, format!("--json {flags}")));
-    for (tool, flags) in json.chain(every_table("0.2")) {
-        let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
-        let mut command = Command::new(path_of(tool.name));
-        command.args(["-d", "5", "--netns", &netns.path()]).args(flags.split_whitespace());
-        let out = command.stdout(full).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+    let path = netns.path();
+    let measuring = json
+        .chain(every_table("0.2"))
+        .map(|(tool, flags)| (tool.name, format!("-d 5 --netns {path} {flags}")));
+    let asking = TOOLS.into_iter().filter(|tool| tool.modes.is_empty());
+    let asking = asking
+        .flat_map(|tool| ["", "--json"].map(|format| (tool.name, format!("--plan-only {format}"))));
+    for (tool, flags) in measuring.chain(asking) {
+        let full = || fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut command = Command::new(path_of(tool));
+        command.args(flags.split_whitespace());
+        let out = command.stdout(full()?).stderr(Stdio::piped()).spawn()?.wait_with_output()?;
         let message = String::from_utf8_lossy(&out.stderr);
         ensure!(out.status.code() == Some(10), "{command:?}: {}: {message}", out.status);
         ensure!(message.contains("No space left on device"), "{message}");
+        // Where the message cannot be written either, the code is the same.
+        let status = command.stdout(full()?).stderr(full()?).status()?;
+        ensure!(status.code() == Some(10), "{command:?} 2>&1: {status}");
     }
     Ok(())
 }

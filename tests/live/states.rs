@@ -131,7 +131,10 @@ fn listeners(life: &Value) -> Vec<u64> {
 type Case = (&'static str, fn(&Seen) -> bool);
 
 fn filters() -> Result<()> {
-    let cases: [Case; 11] = [
+    let cases: [Case; 14] = [
+        ("--from CLOSE_WAIT", |one| one.old == "CLOSE_WAIT"),
+        ("--to CLOSE_WAIT,CLOSE", |one| one.new == "CLOSE_WAIT" || one.new == "CLOSE"),
+        ("--from SYN_SENT --to close", |one| one.old == "SYN_SENT" && one.new == "CLOSE"),
         ("--lport 1-45000", |one| (1..=45_000).contains(&one.lport)),
         ("--rport 1-20000,45001-65535", |one| {
             (1..=20_000).contains(&one.rport) || one.rport > 45_000

@@ -121,7 +121,9 @@ fn as_ss_lists() -> Result<()> {
 
 fn filters() -> Result<()> {
     type Keep = fn(&Value) -> bool;
-    let cases: [(&str, Keep); 5] = [
+    let cases: [(&str, Keep); 7] = [
+        ("--from TIME_WAIT", |line| line["old"] == "TIME_WAIT"),
+        ("--to TIME_WAIT", |line| line["new"] == "TIME_WAIT"),
         ("--state TIME_WAIT", |line| line["old"] == "TIME_WAIT" || line["new"] == "TIME_WAIT"),
         ("--state CLOSING", |line| line["old"] == "CLOSING" || line["new"] == "CLOSING"),
         ("--state CLOSE", |line| line["old"] == "CLOSE" || line["new"] == "CLOSE"),

@@ -6,7 +6,7 @@ use crate::wire::{DURATION_UNKNOWN, Flow};
 
 const NETNS: u32 = 7;
 const MS: u64 = 1_000_000;
-const ALL: TimeWaitFilter = TimeWaitFilter { states: 0, slower: 0 };
+const ALL: TimeWaitFilter = TimeWaitFilter { states: 0, from: 0, to: 0, slower: 0 };
 
 fn at(seconds: u64) -> u64 {
     seconds * 1_000_000_000
@@ -232,9 +232,15 @@ type Case = (TimeWaitFilter, &'static [(TcpState, TcpState)], u64);
 
 #[test]
 fn filters_apply_to_the_outcome() {
-    let only = |state: TcpState| TimeWaitFilter { states: 1 << state.number(), slower: 0 };
-    let slower = TimeWaitFilter { states: 0, slower: at(1) };
-    let cases: [Case; 7] = [
+    let only = |state: TcpState| TimeWaitFilter { states: 1 << state.number(), ..ALL };
+    let from = |state: TcpState| TimeWaitFilter { from: 1 << state.number(), ..ALL };
+    let to = |state: TcpState| TimeWaitFilter { to: 1 << state.number(), ..ALL };
+    let slower = TimeWaitFilter { slower: at(1), ..ALL };
+    let cases: [Case; 11] = [
+        (from(TimeWait), &[(TimeWait, Close)], 2),
+        (from(FinWait2), &[(FinWait2, TimeWait), (FinWait2, Close)], 0),
+        (to(TimeWait), &[(FinWait2, TimeWait)], 1),
+        (to(Close), &[(FinWait2, Close), (TimeWait, Close)], 1),
         (only(TimeWait), &[(FinWait2, TimeWait), (TimeWait, Close)], 1),
         (only(Close), &[(FinWait2, Close), (TimeWait, Close)], 1),
         (only(FinWait2), &[(FinWait2, TimeWait), (FinWait2, Close)], 0),
@@ -258,7 +264,7 @@ fn filters_apply_to_the_outcome() {
 
 #[test]
 fn nothing_is_held_without_polling() {
-    let out_of_reach = TimeWaitFilter { states: 1 << CloseWait.number(), slower: 0 };
+    let out_of_reach = TimeWaitFilter { states: 1 << CloseWait.number(), ..ALL };
     for (wanted, polls) in [(ALL, false), (out_of_reach, true)] {
         let mut waits = TimeWaits::new(wanted, polls, at(1));
         waits.take(&closing(at(5), 1));

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod actor;
 mod ask;
+mod burst;
 mod churn;
 mod connects;
 mod hold;
@@ -47,6 +48,8 @@ enum Load {
     Life(life::Life),
     /// A listener with more clients than it takes
     Listen(listen::Listen),
+    /// Bursts of clients at a server that accepts at a known pace
+    Burst(burst::Burst),
     /// Many sockets in one state, until standard input ends
     Hold(hold::Hold),
     /// A few connections by a process with any name
@@ -114,6 +117,7 @@ fn main() -> Result<()> {
         Load::Life(load) => load.run(),
         Load::Hold(load) => load.run(),
         Load::Listen(load) => load.run(),
+        Load::Burst(load) => load.run(),
         Load::Named(load) => load.run(),
         Load::Nbsend(load) => load.run(),
         Load::ChurnServer(server) => server.run(),
