@@ -43,8 +43,8 @@ pub const HELP: [(&str, &str); 20] = [
     ("( )", "a minute back, ahead"),
     ("0 $", "go to the start, the end"),
     ("", ""),
-    ("h ?", "this help"),
-    ("q Esc Ctrl-C", "quit; Esc closes an open panel first. Ctrl-Z suspends"),
+    ("h ? F1", "this help"),
+    ("q Ctrl-C", "quit; Esc closes an open panel. Ctrl-Z suspends"),
 ];
 
 #[allow(clippy::cast_possible_truncation, reason = "a few lines")]
@@ -115,11 +115,8 @@ fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
 fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
     match key {
         KeyPress::Char('q') => return Some(Action::Quit),
-        KeyPress::Esc => {
-            if !dash.close() {
-                return Some(Action::Quit);
-            }
-        }
+        // It closes a panel; once too often it must not lose the history.
+        KeyPress::Esc => _ = dash.close(),
         KeyPress::Char(digit @ '1'..='7') => {
             dash.show(View::ALL[digit as usize - '1' as usize]);
         }
