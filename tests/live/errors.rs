@@ -13,7 +13,7 @@ use tcpscope::tool::Tool as TheTool;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
-use crate::shared::{every_mode, every_table};
+use crate::shared::{every_mode, every_table, full_listener};
 use crate::tool::{Tool, output, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -158,6 +158,7 @@ fn file_capabilities() -> Result<()> {
         let run = Tool::spawn(command.args(flags.split_whitespace()))?;
         run.wait_for("first status line", |lines| !lines.is_empty())
             .with_context(|| format!("{} {flags}", tool.name))?;
+        let _retransmits = full_listener(&netns)?;
         load::run(&netns, "life --conns 20")?;
         run.wait_for("a line of its own", |lines| {
             let own = |line: &String, kind| line.contains(&format!("\"kind\":\"{kind}\""));
