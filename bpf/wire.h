@@ -83,6 +83,7 @@ enum state_flags {
 	 * these hooks do not see: the socket summary shows it.
 	 */
 	STATE_MAY_TIMEWAIT = 1,
+	STATE_MPTCP = 2, /* a subflow of an MPTCP socket */
 };
 
 /* How a timewait socket ended. */
@@ -295,6 +296,8 @@ enum listener_flags {
 	LISTENER_MATCHES = 2,	/* passes the filters; set when read */
 	LISTENER_GONE = 4,	/* it listens no more */
 	LISTENER_KNOWS_ACK = 8, /* this kernel gives lost ACKs a drop reason of their own */
+	LISTENER_MPTCP = 16,	/* its children may be subflows */
+	LISTENER_UNLINKED = 32, /* its children are not counted: they do not know it yet */
 };
 
 /* One listening socket; of the peaks there are two, by the lowest bit of the epoch. */
@@ -482,6 +485,8 @@ struct options {
 	/* inode of the PID namespace whose numbers are shown; 0: the initial one */
 	__u32 pidns;
 	__u32 cgroup_source; /* enum cgroup_source */
+	__u32 mptcp;	     /* this kernel has it */
+	__u32 reserved;
 };
 
 struct states_options {

@@ -106,7 +106,9 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
     let oldest = before_5_11(&count(send, "recv_fexit_6 recv_fentry", with_page))
         + "child: child_fentry child_queued_fentry\n";
     assert_eq!(auto(&TCPCOUNT, &facts("debian-5.10")), oldest);
-    let old = count(send, "recv_fexit_5 recv_fentry", with_page);
+    let send = "send_fexit mptcp_send_fexit send_fentry mptcp_send_fentry";
+    let recv = "recv_fexit_5 mptcp_recv_fexit_5 recv_fentry mptcp_recv_fentry";
+    let old = count(send, recv, with_page);
     assert_eq!(auto(&TCPCOUNT, &facts("debian-6.1")), old);
     // Tracepoints see each return, and splice() out of a socket does not pass them.
     for (kernel, splice) in
@@ -133,8 +135,10 @@ fn fexit_is_paired_with_fentry_where_the_kernel_skips_it() {
         assert!(!plan(kernel, &TCPSTATES).pairs_fexit(), "{kernel}");
     }
     let forced = |kernel| forced(&TCPCOUNT, &facts(kernel), AttachMethod::Fentry);
-    assert!(forced("debian-6.12").contains("send: send_fexit send_fentry\n"));
-    assert!(forced("debian-7.2").contains("send: send_fexit\n"));
+    let paired = "send: send_fexit mptcp_send_fexit send_fentry mptcp_send_fentry\n";
+    assert!(forced("debian-6.12").contains(paired));
+    assert!(forced("debian-7.2").contains("send: send_fexit mptcp_send_fexit\n"));
+    assert!(forced("debian-7.2").contains("recv: recv_fexit_4 mptcp_recv_fexit_4\n"));
 }
 
 #[test]
@@ -180,11 +184,16 @@ fn every_debian_kernel_works_with_kprobes() {
         let flags = if kernel == "debian-5.10" { "recv_kprobe_5" } else { "recv_kprobe_4" };
         let page = if OLD.contains(&kernel) { " sendpage_kretprobe sendpage_kprobe" } else { "" };
         let owners = if kernel == "debian-5.10" { "learn_owners_by_inode" } else { "learn_owners" };
+        let mptcp = |call: &str| match kernel {
+            "debian-5.10" => String::new(),
+            _ => format!(" mptcp_{call}_kretprobe mptcp_{call}_kprobe"),
+        };
+        let (send, recv) = (mptcp("send"), mptcp("recv"));
         assert_eq!(
             forced(&TCPCOUNT, &facts, AttachMethod::Kprobe),
             format!(
-                "state: state_tracepoint\nsend: send_kretprobe send_kprobe\n\
-                 recv: recv_kretprobe {flags}\nsplice: splice_kretprobe splice_kprobe{page}\n\
+                "state: state_tracepoint\nsend: send_kretprobe send_kprobe{send}\n\
+                 recv: recv_kretprobe {flags}{recv}\nsplice: splice_kretprobe splice_kprobe{page}\n\
                  segment: segment_v4_kprobe segment_v6_kprobe\n\
                  destroy: destroy_tracepoint\nowners: {owners}\ncounts: dump_counts\n\
                  child: child_kprobe child_queued_kprobe\n"
@@ -274,7 +283,7 @@ fn a_kernel_with_fewer_methods_uses_the_next_best() {
     assert!(refusal.starts_with("5: "), "{refusal}");
     assert!(refusal.contains("this kernel has no tracepoint sock_send_length, EINVAL, no kprobes"));
     let no_kprobes = Facts { kprobe_refused: Some("no kprobes".to_owned()), ..open };
-    assert!(auto(&TCPCOUNT, &no_kprobes).contains("send: send_fexit send_fentry\n"));
+    assert!(auto(&TCPCOUNT, &no_kprobes).contains("send: send_fexit mptcp_send_fexit "));
 }
 
 /// fentry, BTF tracepoints and iterators follow pointers that the verifier knows; what copies

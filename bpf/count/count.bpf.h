@@ -60,29 +60,56 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 	return value;
 }
 
-/*
- * The counters for an event of a socket, NULL if it is filtered. by_process: the current process
- * uses the socket, and so owns it.
- */
-static __always_inline struct count_value *account(struct sock *sk, bool by_process,
+/* What an event says of the owner. */
+enum actor {
+	BY_NETWORK,	  /* nothing */
+	BY_USER,	  /* the current process uses the socket, and so owns it */
+	BY_USER_OF_MPTCP, /* the same, of an MPTCP socket */
+};
+
+/* Neither TCP nor MPTCP. */
+#define NO_ACTOR BY_NETWORK
+
+static __always_inline enum actor actor_of(const struct sock *sk, enum access how)
+{
+	if (is_tcp(sk, how))
+		return BY_USER;
+	return is_mptcp(sk, how) ? BY_USER_OF_MPTCP : NO_ACTOR;
+}
+
+static __always_inline struct owner *owner_for(struct sock *sk, enum actor actor,
+					       struct owner *unknown, struct stats *st,
+					       enum access how)
+{
+	struct owner *owner = unknown;
+	struct track *track;
+
+	if (actor == BY_USER_OF_MPTCP)
+		return mptcp_use(sk, st) ?: unknown;
+	track = actor == BY_USER ? track_make(sk) : track_find(sk);
+	if (track)
+		owner = &track->owner;
+	if (actor == BY_NETWORK)
+		owner_from_mptcp(owner, sk, st, how);
+	else if ((owner->pid != current_number() || owner->flags & OWNER_INHERITED) &&
+		 !kernel_thread_known())
+		owner_settle(owner, st);
+	return owner;
+}
+
+/* The counters for an event of a socket, NULL if it is filtered. */
+static __always_inline struct count_value *account(struct sock *sk, enum actor actor,
 						   enum access how)
 {
 	struct stats *st = stats_here();
 	struct owner local = {}, *owner = &local;
-	struct track *track = NULL;
 	struct flow flow = {};
 
 	if (!st)
 		return NULL;
 	st->attempted++;
-	if (reads_owner(count_options.by)) {
-		track = by_process ? track_make(sk) : track_find(sk);
-		if (track)
-			owner = &track->owner;
-		if (by_process &&
-		    (owner->pid != current_number() || owner->flags & OWNER_INHERITED))
-			owner_settle(owner, st);
-	}
+	if (reads_owner(count_options.by))
+		owner = owner_for(sk, actor, &local, st, how);
 	/* a socket that was reset may still be used, without its port */
 	if (reads_flow(count_options.by))
 		flow_read_closing(&flow, sk, how);
@@ -103,11 +130,12 @@ static __always_inline void count_error(struct count_value *value, int ret)
 
 static __always_inline void count_on_send(struct sock *sk, int ret, enum access how)
 {
+	enum actor actor = actor_of(sk, how);
 	struct count_value *value;
 
-	if (!is_tcp(sk, how))
+	if (actor == NO_ACTOR)
 		return;
-	value = account(sk, true, how);
+	value = account(sk, actor, how);
 	if (!value)
 		return;
 	if (ret < 0) {
@@ -121,11 +149,12 @@ static __always_inline void count_on_send(struct sock *sk, int ret, enum access 
 /* MSG_PEEK and MSG_ERRQUEUE take nothing from the stream. */
 static __always_inline void count_on_recv(struct sock *sk, int ret, int flags, enum access how)
 {
+	enum actor actor = actor_of(sk, how);
 	struct count_value *value;
 
-	if (!is_tcp(sk, how) || flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (actor == NO_ACTOR || flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return;
-	value = account(sk, true, how);
+	value = account(sk, actor, how);
 	if (!value)
 		return;
 	if (ret < 0) {
@@ -140,7 +169,7 @@ static __always_inline void count_on_recv(struct sock *sk, int ret, int flags, e
 
 static __always_inline void count_on_segment(struct sock *sk, enum access how)
 {
-	struct count_value *value = account(sk, false, how);
+	struct count_value *value = account(sk, BY_NETWORK, how);
 
 	if (value)
 		value->segs_in++;
@@ -184,6 +213,8 @@ static __always_inline void count_on_transition(struct sock *sk, int old_state, 
 	struct stats *st = stats_here();
 	struct track *track;
 
+	if (is_mptcp(sk, how))
+		count_on_end(sk, old_state, new_state, how);
 	if (!st || !is_tcp(sk, how))
 		return;
 	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);

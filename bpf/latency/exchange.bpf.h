@@ -168,7 +168,8 @@ static __always_inline void listening_learn(struct sock *sk, enum access how)
 	struct listening key = {};
 	__u8 there = 1;
 
-	if (!is_tcp(sk, how) || READ(how, sk, __sk_common.skc_state) != TCP_LISTEN)
+	if ((!is_tcp(sk, how) && !is_mptcp(sk, how)) ||
+	    READ(how, sk, __sk_common.skc_state) != TCP_LISTEN)
 		return;
 	key.netns = READ(how, sk, __sk_common.skc_net.net, ns.inum);
 	key.port = READ(how, sk, __sk_common.skc_num);

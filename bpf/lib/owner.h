@@ -138,3 +138,9 @@ static __always_inline bool in_kernel_thread(void)
 	task = (struct task_struct *)bpf_get_current_task();
 	return BPF_CORE_READ(task, flags) & PF_KTHREAD;
 }
+
+/* A kernel thread works for a process, and owns nothing. False also where this is unknown. */
+static __always_inline bool kernel_thread_known(void)
+{
+	return (options.may_copy || !options.task_by_helpers) && in_kernel_thread();
+}

@@ -21,7 +21,9 @@ int learn_owners(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	sk = sock_of_file(file, BTF_PTR);
-	if (sk && is_tcp(sk, BTF_PTR))
+	if (sk && is_mptcp(sk, BTF_PTR))
+		mptcp_from_file(sk, task);
+	else if (sk && is_tcp(sk, BTF_PTR))
 		owner_from_file(sk, task);
 	return 0;
 }
@@ -37,7 +39,9 @@ int learn_owners_by_inode(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	sk = sock_of_file(file, PROBE_READ);
-	if (sk && is_tcp(sk, PROBE_READ))
+	if (sk && is_mptcp(sk, PROBE_READ))
+		mptcp_from_file(sk, task);
+	else if (sk && is_tcp(sk, PROBE_READ))
 		owner_from_file(sk, task);
 	return 0;
 }

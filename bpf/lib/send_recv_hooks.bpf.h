@@ -163,3 +163,78 @@ int BPF_KRETPROBE(splice_kretprobe, int ret)
 		on_recv(call.sk, ret, 0, PROBE_READ);
 	return 0;
 }
+
+/* The socket of an application with MPTCP; on kernels before the tracepoints of sends and receives.
+ */
+SEC("fexit/mptcp_sendmsg")
+int BPF_PROG(mptcp_send_fexit, struct sock *sk, void *msg, unsigned long len, int ret)
+{
+	if (call_returns())
+		on_send(sk, ret, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/mptcp_sendmsg")
+int BPF_PROG(mptcp_send_fentry, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kprobe/mptcp_sendmsg")
+int BPF_KPROBE(mptcp_send_kprobe, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kretprobe/mptcp_sendmsg")
+int BPF_KRETPROBE(mptcp_send_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		on_send(call.sk, ret, PROBE_READ);
+	return 0;
+}
+
+SEC("fexit/mptcp_recvmsg")
+int BPF_PROG(mptcp_recv_fexit_5, struct sock *sk, void *msg, unsigned long len, int flags,
+	     void *addr_len, int ret)
+{
+	if (call_returns())
+		on_recv(sk, ret, flags, BTF_PTR);
+	return 0;
+}
+
+SEC("fexit/mptcp_recvmsg")
+int BPF_PROG(mptcp_recv_fexit_4, struct sock *sk, void *msg, unsigned long len, int flags, int ret)
+{
+	if (call_returns())
+		on_recv(sk, ret, flags, BTF_PTR);
+	return 0;
+}
+
+SEC("fentry/mptcp_recvmsg")
+int BPF_PROG(mptcp_recv_fentry, struct sock *sk)
+{
+	call_begin(sk, 0);
+	return 0;
+}
+
+SEC("kprobe/mptcp_recvmsg")
+int BPF_KPROBE(mptcp_recv_kprobe, struct sock *sk, void *msg, unsigned long len, int flags)
+{
+	call_begin(sk, flags);
+	return 0;
+}
+
+SEC("kretprobe/mptcp_recvmsg")
+int BPF_KRETPROBE(mptcp_recv_kretprobe, int ret)
+{
+	struct call call;
+
+	if (call_end(&call))
+		on_recv(call.sk, ret, call.flags, PROBE_READ);
+	return 0;
+}

@@ -2,6 +2,7 @@
 /* What is stored of each socket: its owner, its state and when it entered that. */
 #pragma once
 
+#include "lib/mptcp.h"
 #include "lib/owner.h"
 #include "lib/sock.h"
 
@@ -87,17 +88,19 @@ static __always_inline bool opened_by_process(int old_state, int new_state)
 }
 
 /* Learns the owner from a state transition. */
-static __always_inline void owner_on_transition(struct track *track, const struct sock *sk,
-						int old_state, int new_state, struct stats *st,
-						enum access how)
+static __always_inline void owner_on_transition(struct track *track, struct sock *sk, int old_state,
+						int new_state, struct stats *st, enum access how)
 {
 	struct owner *owner = &track->owner;
 
 	if (is_child(old_state, new_state)) {
 		owner->flags |= OWNER_INHERITED;
 		st->children++;
-	} else if (opened_by_process(old_state, new_state) ||
-		   (!owner_settled(owner) && closed_by_process(sk, old_state, new_state, how))) {
+		return;
+	}
+	owner_from_mptcp(owner, sk, st, how);
+	if (opened_by_process(old_state, new_state) ||
+	    (!owner_settled(owner) && closed_by_process(sk, old_state, new_state, how))) {
 		owner_settle(owner, st);
 	} else if (new_state == TCP_CLOSE && owner->flags & OWNER_INHERITED) {
 		owner->flags &= ~OWNER_INHERITED;

@@ -247,6 +247,7 @@ struct request_sock_queue {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	void *icsk_ulp_data;
 	struct request_sock_queue icsk_accept_queue;
 	__u32 icsk_rto;
 	__u8 icsk_ca_state : 5;
@@ -272,6 +273,16 @@ struct tcp_sock {
 	u64 bytes_received;
 	u32 rcv_wup;
 	u32 total_retrans;
+	bool is_mptcp;
+};
+
+struct mptcp_sock {
+	struct sock *first;
+};
+
+struct mptcp_subflow_context {
+	u32 mp_join : 1;
+	struct sock *conn;
 };
 
 struct inet_timewait_sock {

@@ -173,7 +173,7 @@ static __always_inline void listener_established(struct sock *sk)
 	if (!listen_options.child_storage)
 		return;
 	link = bpf_sk_storage_get(&child_listeners, sk, NULL, 0);
-	if (!link)
+	if (!link || joins(sk, BTF_PTR))
 		return;
 	l = bpf_map_lookup_elem(&listeners, &link->listener);
 	if (!l || l->born != link->born)

@@ -64,6 +64,11 @@ int look_at_listeners(struct bpf_iter__tcp *ctx)
 		return 0;
 	if (!l->flow.lport)
 		listener_name(l, sk, BTF_PTR);
+	if (l->flags & LISTENER_UNLINKED) {
+		l->flags &= ~LISTENER_UNLINKED;
+		l->accept_before = sk->sk_ack_backlog;
+		set_child_listener(sk, l->born);
+	}
 	if (queues_read(&q, sk, BTF_PTR))
 		listener_sample(l, &q);
 	return 0;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "listen/options.h"
+#include "lib/mptcp.h"
 #include "lib/owner.h"
 #include "lib/sock.h"
 
@@ -160,6 +161,7 @@ static __always_inline struct listener *listener_add(struct sock *sk, struct sta
 {
 	static const struct listener fresh;
 	__u64 key = (__u64)sk, now = bpf_ktime_get_ns();
+	struct owner *mptcp;
 	struct listener *l;
 	struct queues q;
 
@@ -176,12 +178,21 @@ static __always_inline struct listener *listener_add(struct sock *sk, struct sta
 	listener_name(l, sk, how);
 	if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_TCP_LISTEN_OVERFLOW))
 		l->flags |= LISTENER_KNOWS_ACK;
+	mptcp = mptcp_owner_of(sk, how);
+	if (mptcp)
+		l->owner = *mptcp;
 	l->drops_before = q.drops;
 	l->accept_before = q.accept;
 	listener_sample(l, &q);
 	accept_queue_look(l, q.accept, 0);
 	l->born = now;
-	set_child_listener(sk, now);
+	/* socket storage needs a pointer that the verifier knows */
+	if (how == BTF_PTR)
+		set_child_listener(sk, now);
+	else if (listen_options.child_storage)
+		l->flags |= LISTENER_UNLINKED;
+	if (is_subflow(sk, how))
+		l->flags |= LISTENER_MPTCP;
 	return l;
 }
 
@@ -225,6 +236,13 @@ static __always_inline void listener_from_file(struct sock *sk, struct task_stru
 	struct stats *st = stats_here();
 	struct listener *l;
 
+	if (st && is_mptcp(sk, how) && is_listening(sk, how)) {
+		mptcp_from_file(sk, task);
+		sk = first_subflow(sk);
+		if (sk && is_listening(sk, PROBE_READ))
+			listener_get(sk, st, PROBE_READ);
+		return;
+	}
 	if (!st || !is_tcp(sk, how) || !is_listening(sk, how))
 		return;
 	l = listener_get(sk, st, how);

@@ -70,15 +70,20 @@ static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_so
 {
 	struct track *track = track_find((struct sock *)tp);
 	__u32 last_ack = tp->rcv_tstamp;
+	struct owner *owner = NULL;
 
 	if (last_ack && ack_bounds_age(entry->state))
 		entry->at_least =
 			(__u64)((__u32)bpf_jiffies64() - last_ack) * states_options.tick_ns;
-	if (!track)
-		return !owner_filtered();
-	entry_owner(entry, &track->owner);
-	if (track->since)
+	if (track)
+		owner = &track->owner;
+	if (!owner || !owner_settled(owner))
+		owner = mptcp_owner_of((struct sock *)tp, BTF_PTR) ?: owner;
+	if (track && track->since)
 		entry->age = now - track->since;
-	entry->unchanged = !track->since;
-	return !owner_filtered() || track->owner.flags & OWNER_MATCHES;
+	entry->unchanged = track && !track->since;
+	if (!owner)
+		return !owner_filtered();
+	entry_owner(entry, owner);
+	return !owner_filtered() || owner->flags & OWNER_MATCHES;
 }

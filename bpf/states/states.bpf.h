@@ -25,15 +25,16 @@ static __always_inline bool handed_over(struct track *track, int new_state)
 }
 
 /*
- * On 6.12 and older a child has no addresses yet, and with a hash map no owner. Both are known at
- * its next transition, which emits this one first.
+ * On 6.12 and older a child has no addresses yet, and with a hash map no owner. That of an MPTCP
+ * listener is a subflow or an ordinary socket. All this is known at its next transition, which
+ * emits this one first.
  */
-static __always_inline bool defer_transition(struct track *track, const struct sock *sk,
-					     int old_state, int new_state, enum access how)
+static __always_inline bool defer_transition(struct track *track, struct sock *sk, int old_state,
+					     int new_state, enum access how)
 {
 	if (!track || !is_child(old_state, new_state))
 		return false;
-	if (!options.use_hash && READ(how, sk, __sk_common.skc_dport))
+	if (!options.use_hash && READ(how, sk, __sk_common.skc_dport) && !is_subflow(sk, how))
 		return false;
 	track->marks |= TRACK_UNNAMED;
 	return true;
@@ -52,7 +53,7 @@ static __always_inline void emit_deferred_transition(struct track *track, struct
 	child.duration = DURATION_UNKNOWN;
 	child.old_state = TCP_LISTEN;
 	child.new_state = TCP_SYN_RECV;
-	child.flags = 0;
+	child.flags &= STATE_MPTCP;
 	child.wildcard = 0;
 	transition_emit(&child, st);
 }
@@ -114,6 +115,8 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	tr.new_state = new_state;
 	if (states_options.mark_closing && may_timewait(sk, old_state, new_state, how))
 		tr.flags = STATE_MAY_TIMEWAIT;
+	if (is_subflow(sk, how))
+		tr.flags |= STATE_MPTCP;
 	emit_deferred_transition(track, &tr, since, st);
 	transition_emit(&tr, st);
 }
@@ -124,12 +127,18 @@ static __always_inline void states_on_use(struct sock *sk, enum access how)
 	struct track *track;
 	struct stats *st;
 
+	if (is_mptcp(sk, how)) {
+		st = stats_here();
+		if (st)
+			mptcp_use(sk, st);
+		return;
+	}
 	if (!is_tcp(sk, how))
 		return;
 	track = track_find(sk);
 	if (!track || owner_settled(&track->owner))
 		return;
 	st = stats_here();
-	if (st)
+	if (st && !kernel_thread_known())
 		owner_settle(&track->owner, st);
 }

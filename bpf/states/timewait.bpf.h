@@ -16,7 +16,7 @@ struct timewait {
 	__u64 since; /* in its substate; 0 = not seen */
 	__u64 cookie;
 	__u32 substate;
-	__u32 reserved;
+	__u32 flags; /* STATE_MPTCP */
 };
 
 /*
@@ -68,6 +68,7 @@ static __always_inline void timewait_on_begin(struct inet_timewait_sock *tw, str
 		.cookie = cookie_of(sk, how),
 		.old_state = READ(how, sk, __sk_common.skc_state),
 		.new_state = READ(how, tw, tw_substate),
+		.flags = is_subflow(sk, how) ? STATE_MPTCP : 0,
 	};
 
 	if (!st)
@@ -83,6 +84,7 @@ static __always_inline void timewait_on_begin(struct inet_timewait_sock *tw, str
 	}
 	begun.cookie = tr.cookie;
 	begun.substate = tr.new_state;
+	begun.flags = tr.flags;
 	if (tr.new_state == TCP_TIME_WAIT)
 		begun.since = now;
 	bpf_map_update_elem(&timewaits, &address, &begun, BPF_ANY);
@@ -113,6 +115,7 @@ static __always_inline void timewait_on_reschedule(struct inet_timewait_sock *tw
 		tr.duration = now - known->since;
 	tr.owner = &known->owner;
 	tr.cookie = known->cookie;
+	tr.flags = known->flags;
 	known->substate = TCP_TIME_WAIT;
 	known->since = now;
 	transition_emit(&tr, st);
@@ -155,6 +158,7 @@ static __always_inline void timewait_on_end(struct inet_timewait_sock *tw, enum 
 			tr.duration = now - known->since;
 		tr.owner = &known->owner;
 		tr.cookie = known->cookie;
+		tr.flags = known->flags;
 	}
 	transition_emit(&tr, st);
 	bpf_map_delete_elem(&timewaits, &address);

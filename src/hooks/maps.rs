@@ -23,6 +23,8 @@ maps! {
     TRACKED_HASH = "tracked_hash";
     /// Attempts of retransmitted segments, where they are not kept in socket storage.
     RETRANSMITTED_HASH = "retransmitted_hash";
+    /// Owners of MPTCP sockets.
+    MPTCP_OWNERS = "mptcp_owners";
     /// Exchanges in progress, where they are not kept in socket storage.
     EXCHANGES_HASH = "exchanges_hash";
     /// When sockets that wait for `accept()` were queued.

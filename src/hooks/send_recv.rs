@@ -12,11 +12,15 @@ pub static SEND: Hook = Hook {
         attach!(Tracepoint { Needed send_tracepoint: sock_send_length; }),
         attach!(Fentry {
             Needed send_fexit: tcp_sendmsg(sk, msg, size);
+            WherePresent mptcp_send_fexit: mptcp_sendmsg(sk, msg, len);
             Entry send_fentry: tcp_sendmsg(sk, ..);
+            Entry mptcp_send_fentry: mptcp_sendmsg(sk, ..);
         }),
         attach!(Kprobe {
             Needed send_kretprobe: tcp_sendmsg;
             Needed send_kprobe: tcp_sendmsg(sk, ..);
+            WherePresent mptcp_send_kretprobe: mptcp_sendmsg;
+            WherePresent mptcp_send_kprobe: mptcp_sendmsg(sk, ..);
         }),
     ],
     required: true,
@@ -31,12 +35,17 @@ pub static RECV: Hook = Hook {
             Needed recv_fexit_6: tcp_recvmsg(sk, msg, len, nonblock, flags, addr_len)
                 | recv_fexit_5: tcp_recvmsg(sk, msg, len, flags, addr_len)
                 | recv_fexit_4: tcp_recvmsg(sk, msg, len, flags);
+            WherePresent mptcp_recv_fexit_5: mptcp_recvmsg(sk, msg, len, flags, addr_len)
+                | mptcp_recv_fexit_4: mptcp_recvmsg(sk, msg, len, flags);
             Entry recv_fentry: tcp_recvmsg(sk, ..);
+            Entry mptcp_recv_fentry: mptcp_recvmsg(sk, ..);
         }),
         attach!(Kprobe {
             Needed recv_kretprobe: tcp_recvmsg;
             Needed recv_kprobe_5: tcp_recvmsg(sk, msg, len, nonblock, flags, ..)
                 | recv_kprobe_4: tcp_recvmsg(sk, msg, len, flags, ..);
+            WherePresent mptcp_recv_kretprobe: mptcp_recvmsg;
+            WherePresent mptcp_recv_kprobe: mptcp_recvmsg(sk, msg, len, flags, ..);
         }),
     ],
     required: true,

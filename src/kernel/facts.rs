@@ -81,7 +81,9 @@ mod marker {
     /// Skips one fexit program of a trampoline; without it the kernel skips those of all calls in
     /// progress when any program comes or goes (e21aa341785c). Seen on 7.2.
     pub const TRAMPOLINE_SKIP: &str = "arch_bpf_trampoline_skip";
-    pub const ALL: [&str; 9] = [
+    /// Sends on an MPTCP socket, where the kernel has that.
+    pub const MPTCP: &str = "mptcp_sendmsg";
+    pub const ALL: [&str; 10] = [
         SOCKET_STORAGE,
         SOCKET_COOKIE,
         SOCKET_FROM_FILE,
@@ -91,6 +93,7 @@ mod marker {
         SEVEN_PARAMETERS,
         LOCKED_MEMORY,
         TRAMPOLINE_SKIP,
+        MPTCP,
     ];
 }
 
@@ -182,6 +185,11 @@ impl Facts {
     /// Programs can follow a pointer to the current task (5.11).
     pub fn current_task(&self) -> bool {
         self.functions.contains_key(marker::CURRENT_TASK)
+    }
+
+    /// The kernel has MPTCP.
+    pub fn mptcp(&self) -> bool {
+        self.functions.contains_key(marker::MPTCP)
     }
 
     /// Maps and programs count as locked memory, which `RLIMIT_MEMLOCK` limits.

@@ -8,8 +8,8 @@ use super::reconcile::{Reading, Reconciliation};
 use super::{Coverage, Drops, ListenerId, Pace, Sysctls, split};
 use crate::hist::{Histogram, SUBS};
 use crate::wire::{
-    LISTENER_GONE, LISTENER_KNOWS_ACK, ListenCause as Cause, Listener, ListenerEntry, WaitKey,
-    WaitSlots,
+    LISTENER_GONE, LISTENER_KNOWS_ACK, LISTENER_UNLINKED, ListenCause as Cause, Listener,
+    ListenerEntry, WaitKey, WaitSlots,
 };
 
 /// The numbers of a listener in an interval; `None`: unknown.
@@ -114,6 +114,10 @@ impl Listeners {
             by_netns.entry(entry.listener.flow.netns).or_default().push((entry, counted));
         }
         let mut interval = ListenInterval { listeners: Vec::new(), unexplained: Some(0) };
+        // What is lost where no listener is known, none explains.
+        for (netns, reading) in readings.iter().filter(|(netns, _)| !by_netns.contains_key(netns)) {
+            self.namespaces.entry(*netns).or_default().hold(Some(reading), &[]);
+        }
         for (netns, members) in by_netns {
             let reading = readings.get(&netns);
             let check = self.namespaces.entry(netns).or_default();
@@ -229,7 +233,7 @@ impl Listeners {
         if self.coverage.all_accepts || (self.coverage.accepts && !self.coverage.children) {
             return Some(counted.accepted);
         }
-        if !self.coverage.children {
+        if !self.coverage.children || entry.listener.flags & LISTENER_UNLINKED != 0 {
             return None;
         }
         let now = &entry.listener;

@@ -135,3 +135,11 @@ fn connections_of_a_closed_listener_are_accepted_where_they_moved() {
     assert_eq!(numbers[0].drops.lost(), Some(0));
     assert_eq!(only(&model.interval(2, &[heir(5, 0)], &[], &moved)).accepts, Some(10));
 }
+
+#[test]
+fn drops_where_no_listener_is_known_are_unexplained() {
+    let mut model = Listeners::new(SAMPLING, true);
+    model.begin(&[], &readings(4));
+    assert_eq!(model.interval(0, &[], &[], &readings(40)).unexplained, Some(0), "they may come");
+    assert_eq!(model.interval(1, &[], &[], &readings(40)).unexplained, Some(36));
+}

@@ -13,8 +13,8 @@ use crate::kernel::map::Map;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::{RecordIter, Session};
 use crate::wire::{
-    LISTENER_GONE, ListenCause, ListenEvent, Listener, ListenerEntry, Record as _, WaitKey,
-    WaitSlots,
+    LISTENER_GONE, LISTENER_UNLINKED, ListenCause, ListenEvent, Listener, ListenerEntry,
+    Record as _, WaitKey, WaitSlots,
 };
 
 /// Counters of a namespace that move while its listeners are read say nothing exact: so often it
@@ -120,6 +120,21 @@ impl ListenSource {
         for hook in [&FIND_LISTENERS, &LISTENER_QUEUES] {
             session.iterate(hook, 1, |_| ()).context("cannot find listeners")?;
         }
+        self.link(session)
+    }
+
+    /// Shows the programs the listeners of MPTCP that they found by address alone. Those in a
+    /// namespace that cannot be entered have unknown accepts.
+    fn link(&mut self, session: &Session) -> Result<()> {
+        let mut unlinked = BTreeSet::new();
+        self.reader.read(size_of::<ListenerEntry>(), |bytes| {
+            let entry = ListenerEntry::read(bytes);
+            let entry = entry.filter(|one| one.listener.flags & LISTENER_UNLINKED != 0);
+            unlinked.extend(entry.map(|entry| entry.netns()));
+        })?;
+        for netns in unlinked {
+            let _ = self.namespaces.within(netns, || session.iterate(&LISTENER_QUEUES, 1, |_| ()));
+        }
         Ok(())
     }
 
@@ -214,7 +229,7 @@ impl ListenSource {
             (entries, readings) = self.read(session)?;
         }
         self.forget(&entries);
-        self.known = entries.iter().map(ListenerEntry::netns).collect();
+        self.known.retain(|netns| readings.contains_key(netns));
         let ended: Vec<_> = self.ended.drain().map(|(_, entry)| entry).collect();
         entries.retain(|entry| !ended.iter().any(|gone| gone.id() == entry.id()));
         entries.extend(ended);

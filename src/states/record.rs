@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::report::{Cell, Ts, record, spell, table, word};
 use crate::tcp_state::TcpState;
-use crate::wire::{DURATION_UNKNOWN, EndCause, StateEvent};
+use crate::wire::{DURATION_UNKNOWN, EndCause, STATE_MPTCP, StateEvent};
 
 spell! { "" EndCause {
     Expired = "expired",
@@ -15,7 +15,7 @@ spell! { "" EndCause {
 
 record! {
     /// tcpstates: one socket changed its state
-    "state" StateChange known(laddr family netns polled) {
+    "state" StateChange known(laddr family netns polled mptcp) {
         /// null if the owner is unknown: see [tcpstates](tcpstates.md#who-owns-a-socket)
         pid,
         comm,
@@ -41,6 +41,8 @@ record! {
         cookie,
         /// the kernel did not report the change; it was found by polling, every `--interval`. The line comes up to one interval late. `ts` of `new` = `TIME_WAIT` is exact to a millisecond from Linux 6.14 on and on connections with TCP timestamps, else at most one interval late, as it is of `old` = `TIME_WAIT`. See [tcpstates](tcpstates.md#time_wait)
         polled: bool,
+        /// a subflow of an MPTCP socket, which may have several; false also for timewait sockets older than the tool
+        mptcp: bool,
         /// what ended `TIME_WAIT`: `expired`, `reused_connect` (our connect took its ports), `reused_syn` (the peer's), `reset`; null: unknown, or another change
         #[serde(deserialize_with = "word")]
         ended_by: Option<EndCause>,
@@ -63,6 +65,7 @@ impl StateChange {
             duration_ns: known(event.duration),
             cookie: (event.cookie != 0).then_some(event.cookie),
             polled,
+            mptcp: u32::from(event.flags) & STATE_MPTCP != 0,
             ended_by,
             ..Self::about(event.flow.key().owned(event.pid, event.comm))
         }
@@ -75,6 +78,7 @@ impl StateChange {
             Some(EndCause::Expired) => "expired",
             Some(EndCause::Reset) => "reset",
             _ if self.polled => "polled",
+            _ if self.mptcp => "mptcp",
             _ => "",
         }
     }

@@ -17,6 +17,9 @@ use crate::wire::{CgroupSource, CookieSource};
 /// Threads that may be inside of paired functions at a time.
 const CALLS: u32 = 32_768;
 
+/// MPTCP sockets whose owners are remembered.
+const MPTCP_SOCKETS: u32 = 8192;
+
 /// What the programs have to know under a plan, and the sizes of its maps.
 ///
 /// # Errors
@@ -49,8 +52,10 @@ pub fn setup(
     if options.cookie == CookieSource::Helper as u32 && !helper {
         options.cookie = CookieSource::Field as u32;
     }
+    options.mptcp = u32::from(facts.mptcp());
     options.pair_fexit = u32::from(plan.pairs_fexit());
     setup.size_if(plan.use_hash, maps::TRACKED_HASH, measure.track_max);
+    setup.size_if(facts.mptcp(), maps::MPTCP_OWNERS, MPTCP_SOCKETS);
     setup.size_if(plan.pairs_calls(), maps::CALLS, CALLS);
     Ok(setup)
 }

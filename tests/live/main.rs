@@ -23,6 +23,7 @@ mod listen;
 mod listen_close;
 mod listen_views;
 mod load;
+mod mptcp;
 mod netns;
 mod peers;
 mod retrans;
@@ -58,6 +59,7 @@ const TESTS: &[Group] = &[
     ("check", check::TESTS),
     ("listen", listen::TESTS),
     ("listen_close", listen_close::TESTS),
+    ("mptcp", mptcp::TESTS),
     ("listen_views", listen_views::TESTS),
     ("peers", peers::TESTS),
     ("retrans", retrans::TESTS),

@@ -32,6 +32,8 @@ pub struct TimeWaitSocket {
     cgroup: u64,
     pid: u32,
     comm: [u8; COMM_LEN],
+    /// `STATE_MPTCP`.
+    flags: u8,
     /// The last poll that found it.
     pub seen: u64,
 }
@@ -86,8 +88,8 @@ impl Pending {
 impl TimeWaitSocket {
     /// The connection that `event` has put into `TIME_WAIT`.
     pub fn since(event: &StateEvent, poll: u64) -> Self {
-        let StateEvent { ts, cookie, cgroup, pid, comm, .. } = *event;
-        Self { since: ts, cookie, cgroup, pid, comm, seen: poll }
+        let StateEvent { ts, cookie, cgroup, pid, comm, flags, .. } = *event;
+        Self { since: ts, cookie, cgroup, pid, comm, flags, seen: poll }
     }
 
     /// Whether a poll entry is this one. A later socket of the same endpoints may be there, if the
@@ -112,6 +114,7 @@ impl TimeWaitSocket {
             flow,
             pid: self.pid,
             comm: self.comm,
+            flags: self.flags,
             old_state: TimeWait.number(),
             new_state: Close.number(),
             ..StateEvent::default()
