@@ -29,7 +29,11 @@ fn tip(unknown: &str, command: &Command, words: &[OsString]) -> Option<String> {
     }
     // As vmstat and iostat take them.
     unknown.parse::<f64>().ok().filter(|_| has("interval"))?;
-    let at = words.iter().position(|word| word == unknown)?;
+    // The same number may be the value of a flag.
+    let is = |at: &usize| words[*at] == *unknown;
+    let by_itself = |at: &usize| *at == 0 || !words[at - 1].as_encoded_bytes().starts_with(b"-");
+    let found = || (0..words.len()).filter(is);
+    let at = found().find(by_itself).or_else(|| found().next())?;
     let count = words.get(at + 1).and_then(|word| word.to_str()?.parse::<u64>().ok());
     let count = count.filter(|_| has("count")).map(|count| format!(" -n {count}"));
     Some(format!("intervals and counts are flags: -i {unknown}{}", count.unwrap_or_default()))

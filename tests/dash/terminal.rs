@@ -74,8 +74,9 @@ impl Screen {
     }
 
     fn demo() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
-        command.arg("--demo");
+        // Who runs the tests in the background has SIGINT and SIGQUIT ignored, which tcpdash keeps.
+        let mut command = Command::new("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_tcpdash"), "--demo"]);
         let screen = Self::start(command);
         screen.wait_for("retransmits");
         assert_ne!(settings(&screen.terminal), screen.before, "it is raw");

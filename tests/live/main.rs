@@ -78,6 +78,7 @@ const ALONE: &[Group] = &[
     ("facts", facts::ALONE),
     ("check", check::ALONE),
     ("listen", listen::ALONE),
+    ("mptcp", mptcp::ALONE),
     ("listen_views", listen_views::ALONE),
     ("peers", peers::ALONE),
 ];

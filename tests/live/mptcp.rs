@@ -12,8 +12,10 @@ use crate::listen::{self, explained, watch};
 use crate::netns::Netns;
 use crate::tool::{Tool, number};
 
+/// The listener is this process's own: whoever it starts holds it until its exec, and can be found as its owner.
+pub const ALONE: &[(&str, Test)] = &[("an_older_listener_has_its_owner_and_accepts", listener)];
+
 pub const TESTS: &[(&str, Test)] = &[
-    ("an_older_listener_has_its_owner_and_accepts", listener),
     ("bytes_and_calls_count_once_at_the_socket_of_the_application", counts),
     ("transitions_of_subflows_are_marked", transitions),
 ];
