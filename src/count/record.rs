@@ -53,11 +53,7 @@ record! {
 impl Count {
     /// The group.
     pub fn part(&self) -> RowPart {
-        match (self.other, self.total) {
-            (true, _) => RowPart::Other,
-            (_, true) => RowPart::Total,
-            _ => RowPart::Key,
-        }
+        RowPart::of(self.other, self.total)
     }
 
     /// The numbers.

@@ -21,6 +21,17 @@ pub enum RowPart {
     Total,
 }
 
+impl RowPart {
+    /// As records say it.
+    pub fn of(other: bool, total: bool) -> Self {
+        match (other, total) {
+            (true, _) => Self::Other,
+            (_, true) => Self::Total,
+            _ => Self::Key,
+        }
+    }
+}
+
 /// What a record says of one key; what is no part of it is unknown.
 #[derive(Debug, Default)]
 pub struct Keyed {

@@ -64,7 +64,7 @@ fn thread_of(key: &[u8]) -> Option<u32> {
     key.first_chunk().map(|low| u32::from_ne_bytes(*low))
 }
 
-/// The stack of a running thread tells nothing.
+/// A running thread has no stack to read.
 fn sleeps_outside(thread: u32, functions: &[&str]) -> bool {
     let read = |name| fs::read_to_string(format!("/proc/{thread}/{name}")).unwrap_or_default();
     // The name before the state may have any characters.

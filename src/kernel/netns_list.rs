@@ -95,7 +95,7 @@ impl Place {
         }
     }
 
-    /// What tells it from the others that are there.
+    /// What distinguishes it from the others.
     pub fn id(&self) -> u64 {
         let counters = self.process.as_ref().map_or(0, |(_, inode)| *inode);
         // Inodes of namespaces have 32 bits.

@@ -78,7 +78,7 @@ impl<'a> Overflow<'a> {
         let bound = one.sysctls.map(|sysctls| {
             if limit >= sysctls.somaxconn.into() { Bound::Somaxconn } else { Bound::Backlog }
         });
-        // Handshakes that cannot end for want of room fill the SYN queue too.
+        // Handshakes that cannot end because the queue is full fill the SYN queue too.
         let full = any(drops.accept) || drops.accept == Some(0) && numbers.accept_peak > limit;
         let needed = full.then(|| numbers.accept_peak + drops.accept.unwrap_or(0));
         let mut overflow = Self { one, drops, interval_ns, bound, needed, verdict: None };

@@ -106,7 +106,7 @@ table! { "retrans" Retransmit {
 
 record! {
     /// tcpretrans --summary: segments that one key, (other) or everything sent again
-    "retrans_sum" RetransSum known(by other total interval_ns retrans_segs rto fast tlp syn synack slow_start untyped max_attempt) {
+    "retrans_sum" RetransSum known(by other total interval_ns retrans_segs rto fast tlp syn synack slow_start untyped) {
         /// with `--by process` and `--by connection`
         pid,
         by,
@@ -146,19 +146,15 @@ record! {
         slow_start: u64,
         /// segments of unknown type
         untyped: u64,
-        /// the highest attempt of any of them; 0 if none is known
-        max_attempt: u32,
+        /// the highest attempt of any of them; null if none is known
+        max_attempt: Option<u32>,
         remote_net,
     }
 }
 
 impl RetransSum {
     fn part(&self) -> RowPart {
-        match (self.other, self.total) {
-            (true, _) => RowPart::Other,
-            (_, true) => RowPart::Total,
-            _ => RowPart::Key,
-        }
+        RowPart::of(self.other, self.total)
     }
 
     /// The numbers.
@@ -203,5 +199,5 @@ table! { "retrans_sum" RetransSum {
     right syn, "SYN", 6, |r| Cell::Count(r.syn);
     right synack, "SYN-ACK", 7, |r| Cell::Count(r.synack);
     right slow_start, "SLOW START", 10, |r| Cell::Count(r.slow_start);
-    right max_attempt, "ATTEMPTS", 8, |r| Cell::id((r.max_attempt != 0).then_some(r.max_attempt));
+    right max_attempt, "ATTEMPTS", 8, |r| Cell::id(r.max_attempt);
 } }

@@ -18,7 +18,7 @@ pub struct RetransSums {
     /// Segments by [`RetransType`].
     pub segs: [u64; RetransType::COUNT],
     /// The highest known attempt.
-    pub max_attempt: u32,
+    pub max_attempt: Option<u32>,
 }
 
 impl RetransSums {
@@ -67,7 +67,10 @@ impl Retransmits {
 
     /// Adds one event.
     pub fn add(&mut self, event: &RetransEvent) {
-        let mut sums = RetransSums { max_attempt: event.attempt, ..RetransSums::default() };
+        let mut sums = RetransSums {
+            max_attempt: (event.attempt != 0).then_some(event.attempt),
+            ..RetransSums::default()
+        };
         let kind = RetransType::from_number(event.why).unwrap_or(RetransType::Unknown);
         sums.segs[kind as usize] = u64::from(event.segs);
         let key = self.by.key_of(&event.flow, event.pid, event.cgroup);
@@ -180,7 +183,7 @@ mod tests {
         let rows = sums.rows(&shape(1), |_| None);
         let seen: Vec<_> = rows.iter().map(|row| (row.pid, row.retrans_segs, row.rto)).collect();
         assert_eq!(seen, [(Some(3), Some(13), 3), (None, Some(23), 3), (None, Some(36), 6)]);
-        assert_eq!((rows[1].other, rows[2].total, rows[2].max_attempt), (true, true, 10));
+        assert_eq!((rows[1].other, rows[2].total, rows[2].max_attempt), (true, true, Some(10)));
         assert_eq!(sums.rows(&shape(9), |_| None)[0].retrans_segs, Some(0));
     }
 

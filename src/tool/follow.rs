@@ -1,4 +1,4 @@
-//! What the filters by namespace and cgroup name may end and be made anew: programs are told.
+//! A namespace or cgroup that a filter names may end and be made anew: the programs get its new identity.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -312,8 +312,8 @@ impl Running {
         Ok(())
     }
 
-    /// Takes the programs off their hooks, if they are there. What began after that can no longer be told
-    /// from what is over.
+    /// Takes the programs off their hooks, if they are there. After that, new calls cannot be
+    /// distinguished from those that are over.
     ///
     /// # Errors
     /// The calls in progress cannot be read.

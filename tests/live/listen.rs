@@ -211,7 +211,7 @@ fn older() -> Result<()> {
     let drops = sum(&rows, "drops_total");
     // Clients try again while the tool starts.
     ensure!(drops.is_some_and(|drops| drops <= after - before), "{drops:?} of {before}..{after}");
-    // Closing drops those that nobody accepted.
+    // Closing drops those that were not accepted.
     let queued = |row: &Value| {
         if row["closed"] == true { &row["drops_closed"] } else { &row["accept_now"] }.clone()
     };

@@ -21,7 +21,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("syn_acks_belong_to_the_listener", syn_acks),
 ];
 
-/// Where nobody answers, and the hardware address of nobody.
+/// An address without a host, and a hardware address that no interface has.
 const NOBODY: &str = "10.117.0.9";
 const NO_HARDWARE: &str = "02:00:00:00:00:09";
 
