@@ -30,6 +30,8 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 	struct stats *st;
 
 	listen_on_transition(sk, old_state, new_state, how);
+	if (closed_by_process(sk, old_state, new_state, how))
+		serves_note(service_of(sk, how), current_program());
 	if (!listen_options.waits || !accept_wait_concerns(old_state, new_state) ||
 	    !is_tcp(sk, how))
 		return;
@@ -51,6 +53,7 @@ static __always_inline void on_accept(struct sock *listener, struct sock *child,
 /* these put the types into BTF */
 struct listener_entry listener_entry_type SEC(".types");
 struct listen_event listen_event_type SEC(".types");
+struct holder holder_type SEC(".types");
 
 static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
 {

@@ -31,7 +31,7 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 		return;
 	track = old_state == TCP_CLOSE || options.use_hash ? track_make(sk) : track_find(sk);
 	if (track)
-		owner_on_transition(track, sk, old_state, new_state, st, how);
+		owner_on_transition(track, sk, old_state, new_state, how);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
 	latency_wait_on_transition(sk, old_state, new_state, st, how);

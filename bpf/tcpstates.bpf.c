@@ -11,13 +11,12 @@
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
-#include "lib/send_recv_tracepoints.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "lib/track.h"
-#include "states/accept_hooks.bpf.h"
 #include "states/socket_summary_hooks.bpf.h"
 #include "states/states.bpf.h"
 #include "states/timewait_hooks.bpf.h"
+#include "states/use_hooks.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)
@@ -25,19 +24,9 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 	states_on_transition(sk, old_state, new_state, how);
 }
 
-static __always_inline void on_send(struct sock *sk, int ret, enum access how)
+static __always_inline void on_use(struct sock *sk, enum access how)
 {
 	states_on_use(sk, how);
-}
-
-static __always_inline void on_recv(struct sock *sk, int ret, int flags, enum access how)
-{
-	states_on_use(sk, how);
-}
-
-static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how)
-{
-	owner_on_accept(child);
 }
 
 static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)

@@ -9,6 +9,7 @@
 
 struct flow flow;
 struct owner owner;
+struct owner_search owner_search;
 struct state_event state_event;
 struct sock_entry sock_entry;
 struct stats stats;
@@ -21,6 +22,7 @@ struct latency_turn latency_turn;
 struct latency_event latency_event;
 struct listener listener;
 struct listener_entry listener_entry;
+struct holder holder;
 struct listen_event listen_event;
 struct wait_key wait_key;
 struct wait_slots wait_slots;

@@ -53,13 +53,30 @@ struct flow {
 /* Kept in owner.flags */
 #define OWNER_INHERITED 1 /* the listener's process: no use of the child was seen yet */
 #define OWNER_MATCHES	2 /* passes the pid, comm and cgroup filters */
+#define OWNER_CORRECTED 4 /* found among the holders by the last search */
+#define OWNER_OF_MPTCP	8 /* of a subflow: copied from its MPTCP socket */
 
-/* The process that opened, accepted or listens on a socket. */
+/* The process that uses a socket: last, as far as was seen. */
 struct owner {
 	__u64 cgroup; /* cgroup2 id */
-	__u32 pid;    /* thread group */
-	__u32 flags;
+	__u64 start;  /* CLOCK_MONOTONIC ns at which the process began; 0 = unknown */
+	__u64 since;  /* the same clock: when it was learned */
+	__u32 pid;    /* thread group, as it is shown */
+	__u32 execs;  /* counts exec(): another program in the same process */
+	__u16 flags;
+	__u8 rank;	/* what the last search has seen of it, and ... */
+	__u8 best_rank; /* ... of any holder: lib/owner.h */
+	__u32 search;	/* number of the last search that met a holder */
+	__u32 tgid;	/* pid in the initial PID namespace; 0 = none */
+	__u32 reserved;
 	__u8 comm[COMM_LEN]; /* of the thread group's leader */
+};
+
+/* The search among the open files; written by user space. */
+struct owner_search {
+	__u64 wrong;	/* sockets that a better holder than their owner was found for */
+	__u32 number;	/* of the search; 0: there was none */
+	__u32 replaces; /* second pass: the oldest of the best holders becomes the owner */
 };
 
 /* Kept in track.marks */
@@ -130,8 +147,6 @@ struct stats {
 	__u64 lost; /* no room in the ring buffer */
 	__u64 filtered;
 	__u64 untracked;  /* of a socket or key for which there was no memory or map entry */
-	__u64 children;	  /* sockets that began with their listener's owner ... */
-	__u64 settled;	  /* ... and of these, those whose own owner is known, or which ended */
 	__u64 unreturned; /* calls whose return was not seen (lib/calls.h) */
 	__u64 unseen;	  /* gaps in the transitions of a socket: no program ran */
 };
@@ -169,7 +184,7 @@ struct group_key {
 	__u64 cgroup;
 	struct flow flow;
 	__u32 pid;
-	__u32 reserved;
+	__u32 life; /* distinguishes processes and programs with the same pid */
 };
 
 enum count_flags {
@@ -178,15 +193,16 @@ enum count_flags {
 };
 
 struct count_value {
-	__u64 tx_calls; /* sends that succeeded ... */
-	__u64 tx_bytes; /* ... and bytes that TCP took */
-	__u64 rx_calls; /* receives that returned data ... */
-	__u64 rx_bytes; /* ... and how much */
-	__u64 segs_in;	/* segments that reached an established socket */
-	__u64 errors;	/* sends and receives that failed, but for EAGAIN ... */
-	__u64 eagain;	/* ... of which there were so many */
-	__u32 pid;	/* the last owner this CPU saw */
-	__u32 flags;	/* enum count_flags */
+	__u64 tx_calls;	   /* sends that succeeded ... */
+	__u64 tx_bytes;	   /* ... and bytes that TCP took */
+	__u64 rx_calls;	   /* receives that returned data ... */
+	__u64 rx_bytes;	   /* ... and how much */
+	__u64 segs_in;	   /* segments that reached an established socket */
+	__u64 errors;	   /* sends and receives that failed, but for EAGAIN ... */
+	__u64 eagain;	   /* ... of which there were so many */
+	__u64 owner_since; /* when the last owner this CPU saw was learned */
+	__u32 pid;
+	__u32 flags; /* enum count_flags */
 	__u8 comm[COMM_LEN];
 };
 
@@ -333,6 +349,15 @@ struct listener {
 struct listener_entry {
 	__u64 sk;
 	struct listener listener;
+};
+
+/* A process that has a listener open. */
+struct holder {
+	__u64 sk; /* the listener, and ... */
+	__u64 born;
+	__u32 pid;
+	__u32 reserved;
+	__u8 comm[COMM_LEN];
 };
 
 /* A connection was lost, or nearly. */

@@ -141,8 +141,6 @@ impl Stats {
             lost: a.lost + b.lost,
             filtered: a.filtered + b.filtered,
             untracked: a.untracked + b.untracked,
-            children: a.children + b.children,
-            settled: a.settled + b.settled,
             unreturned: a.unreturned + b.unreturned,
             unseen: a.unseen + b.unseen,
         })

@@ -63,7 +63,7 @@ fn every_object_has_the_layout_of_wire_h() {
 fn records_of_one_size_are_told_apart() {
     let wire = btf("wire", WIRE);
     let [count, latency] =
-        ["count_value", "latency_head"].map(|name| named(&wire, name).expect(name));
+        ["latency_value", "latency_head"].map(|name| named(&wire, name).expect(name));
     assert_eq!(count.size(), latency.size());
     assert_ne!(fields(&wire, &count)[1..], fields(&wire, &latency)[1..]);
 }

@@ -64,7 +64,7 @@ fn forced(spec: &Spec, facts: &Facts, kind: AttachMethod) -> String {
 
 const STATES_FENTRY_NEW: &str = "\
 state: state_tracepoint
-accept: accept_fexit_2
+use: use_send_fentry use_recv_fentry
 time-wait: timewait_schedule_fentry timewait_reschedule_fentry timewait_end_fentry
 time-wait-cause: timewait_segment_fentry timewait_reuse_fentry timewait_deschedule_fentry
 owners: learn_owners
@@ -72,7 +72,7 @@ owners: learn_owners
 
 const STATES_FENTRY_OLD: &str = "\
 state: state_tracepoint
-accept: accept_fexit_4
+use: use_send_fentry use_recv_fentry
 time-wait: timewait_fentry timewait_reschedule_fentry timewait_end_fentry
 time-wait-cause: timewait_segment_fentry timewait_reuse_fentry timewait_deschedule_fentry
 owners: learn_owners
@@ -150,7 +150,7 @@ fn a_hardened_kernel_uses_tracepoints_and_iterators() {
     assert_eq!(
         auto(&TCPSTATES, &facts),
         format!(
-            "state: state_tracepoint\naccept: send_tracepoint recv_tracepoint\n\
+            "state: state_tracepoint\nuse: use_send_tracepoint use_recv_tracepoint\n\
              time-wait: dump_sockets\ntime-wait-cause off: {why}, {no_kprobes}\n\
              owners: learn_owners\n"
         )
@@ -205,7 +205,7 @@ fn every_debian_kernel_works_with_kprobes() {
         assert_eq!(
             forced(&TCPSTATES, &facts, AttachMethod::Kprobe),
             format!(
-                "state: state_tracepoint\naccept: accept_kretprobe\n\
+                "state: state_tracepoint\nuse: use_send_kprobe use_recv_kprobe\n\
                  time-wait: {begin} timewait_reschedule_kprobe timewait_end_kprobe\n\
                  time-wait-cause: timewait_segment_kprobe timewait_reuse_kprobe \
                  timewait_deschedule_kprobe\nowners: {owners}\nchild: child_kprobe child_queued_kprobe\n\
@@ -463,7 +463,7 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
 #[test]
 fn modes_and_tcpdash_have_this_hook_order() {
     let names = |spec: &Spec| spec.hooks.iter().map(|hook| hook.name).collect::<Vec<_>>().join(" ");
-    assert_eq!(names(&TCPSTATES_SUMMARY), "state accept owners sockets");
+    assert_eq!(names(&TCPSTATES_SUMMARY), "state use owners sockets");
     assert_eq!(names(&TCPLATENCY_EVENTS), "state send-begin segment owners listening");
     assert_eq!(names(&LISTENOVERFLOW_WAIT), names(&LISTENOVERFLOW));
     assert_eq!(

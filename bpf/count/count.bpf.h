@@ -4,6 +4,7 @@
 
 #include "count/options.h"
 #include "lib/group.h"
+#include "lib/stats.h"
 #include "lib/track.h"
 
 #define EAGAIN	     11
@@ -53,7 +54,8 @@ static __always_inline struct count_value *value_for(const struct flow *flow,
 		st->untracked++;
 		return other_here();
 	}
-	if (has_process(count_options.by) && value->pid != owner->pid) {
+	if (has_process(count_options.by) && value->owner_since != owner->since) {
+		value->owner_since = owner->since;
 		value->pid = owner->pid;
 		__builtin_memcpy(value->comm, owner->comm, COMM_LEN);
 	}
@@ -78,22 +80,22 @@ static __always_inline enum actor actor_of(const struct sock *sk, enum access ho
 }
 
 static __always_inline struct owner *owner_for(struct sock *sk, enum actor actor,
-					       struct owner *unknown, struct stats *st,
-					       enum access how)
+					       struct owner *unknown, enum access how)
 {
 	struct owner *owner = unknown;
 	struct track *track;
 
 	if (actor == BY_USER_OF_MPTCP)
-		return mptcp_use(sk, st) ?: unknown;
+		return mptcp_use(sk, how) ?: unknown;
 	track = actor == BY_USER ? track_make(sk) : track_find(sk);
 	if (track)
 		owner = &track->owner;
 	if (actor == BY_NETWORK)
-		owner_from_mptcp(owner, sk, st, how);
-	else if ((owner->pid != current_number() || owner->flags & OWNER_INHERITED) &&
-		 !kernel_thread_known())
-		owner_settle(owner, st);
+		owner_from_mptcp(owner, sk, how);
+	else if (track)
+		owner_on_use(track, sk, how);
+	else
+		owner_use(owner);
 	return owner;
 }
 
@@ -109,7 +111,7 @@ static __always_inline struct count_value *account(struct sock *sk, enum actor a
 		return NULL;
 	st->attempted++;
 	if (reads_owner(count_options.by))
-		owner = owner_for(sk, actor, &local, st, how);
+		owner = owner_for(sk, actor, &local, how);
 	/* a socket that was reset may still be used, without its port */
 	if (reads_flow(count_options.by))
 		flow_read_closing(&flow, sk, how);
@@ -210,16 +212,15 @@ static __always_inline void count_on_end(struct sock *sk, int old_state, int new
 static __always_inline void count_on_transition(struct sock *sk, int old_state, int new_state,
 						enum access how)
 {
-	struct stats *st = stats_here();
 	struct track *track;
 
 	if (is_mptcp(sk, how))
 		count_on_end(sk, old_state, new_state, how);
-	if (!st || !is_tcp(sk, how))
+	if (!is_tcp(sk, how))
 		return;
 	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
 	if (track)
-		owner_on_transition(track, sk, old_state, new_state, st, how);
+		owner_on_transition(track, sk, old_state, new_state, how);
 	count_on_end(sk, old_state, new_state, how);
 }
 

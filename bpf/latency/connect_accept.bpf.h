@@ -49,12 +49,9 @@ static __always_inline void record_wait(struct sock *sk, __u64 wait, const struc
 /* The current process has accepted, and owns the child from now on. */
 static __always_inline void latency_on_accept(struct sock *child, __u64 wait, enum access how)
 {
-	struct stats *st = stats_here();
 	struct owner owner = {};
 
-	if (!st)
-		return;
-	owner_settle(&owner, st);
+	owner_settle(&owner);
 	record_wait(child, wait, &owner, how);
 	/* socket storage needs a pointer that the verifier knows */
 	if (how == BTF_PTR || options.use_hash)

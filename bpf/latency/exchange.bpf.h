@@ -11,14 +11,13 @@
 #include "lib/sock.h"
 
 /* Kept in exchange.flags */
-#define EXCHANGE_SEEN	  1   /* base_seq, srtt and mdev are initialised */
-#define EXCHANGE_OLD	  2   /* older than the tool, no send was seen since */
-#define EXCHANGE_UNREAD	  4   /* a child without data so far */
-#define EXCHANGE_ASKING	  8   /* a request is being sent: retrans is from its beginning */
-#define EXCHANGE_FINISHED 16  /* our FIN has, or will have, a place in write_seq */
-#define EXCHANGE_CLEAN	  32  /* at the last sample nothing in flight was a retransmit */
-#define EXCHANGE_OWNED	  64  /* its process is known */
-#define EXCHANGE_DATA	  128 /* the last segment had new data */
+#define EXCHANGE_SEEN	  1  /* base_seq, srtt and mdev are initialised */
+#define EXCHANGE_OLD	  2  /* older than the tool, no send was seen since */
+#define EXCHANGE_UNREAD	  4  /* a child without data so far */
+#define EXCHANGE_ASKING	  8  /* a request is being sent: retrans is from its beginning */
+#define EXCHANGE_FINISHED 16 /* our FIN has, or will have, a place in write_seq */
+#define EXCHANGE_CLEAN	  32 /* at the last sample nothing in flight was a retransmit */
+#define EXCHANGE_DATA	  64 /* the last segment had new data */
 
 struct exchange {
 	__u64 begun;	  /* the last send, until write_seq shows whether TCP accepted it; 0 */
@@ -35,8 +34,9 @@ struct exchange {
 	__u32 retrans;	  /* total_retrans when the request began */
 	__u32 srtt;
 	__u32 mdev;
-	__u32 una; /* snd_una at the last sample */
-	__u8 role; /* enum socket_role */
+	__u32 una;	  /* snd_una at the last sample */
+	struct user user; /* who has sent last, or pid 0 */
+	__u8 role;	  /* enum socket_role */
 	__u8 flags;
 	__u8 reserved[6];
 };

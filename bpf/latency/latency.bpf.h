@@ -32,20 +32,22 @@ static __always_inline void send_accepted(struct batch *batch, struct exchange *
 	ex->begun = 0;
 }
 
-/* A child's first send: the current process has accepted it. */
-static __always_inline void owner_sends(struct exchange *ex, struct sock *sk, struct stats *st)
+/* The current process sends. */
+static __always_inline void owner_sends(struct exchange *ex, struct sock *sk, enum access how)
 {
+	struct user user;
 	struct track *track;
 
-	if (!wants_owner() || ex->flags & EXCHANGE_OWNED)
+	if (!wants_owner())
+		return;
+	user = current_user();
+	if (ex->user.pid == user.pid && ex->user.execs == user.execs)
 		return;
 	track = track_make(sk);
 	if (!track)
 		return;
-	if (!owner_settled(&track->owner) && !in_kernel_thread())
-		owner_settle(&track->owner, st);
-	if (owner_settled(&track->owner))
-		ex->flags |= EXCHANGE_OWNED;
+	owner_on_use(track, sk, how);
+	ex->user = user;
 }
 
 /*
@@ -77,7 +79,7 @@ static __always_inline struct exchange *exchange_of_sender(struct sock *sk, stru
 		__sync_fetch_and_add(&st->untracked, 1);
 		return NULL;
 	}
-	owner_sends(ex, sk, st);
+	owner_sends(ex, sk, how);
 	if (!role_known(ex, sk, how))
 		return NULL;
 	exchange_init(ex, tp, how);

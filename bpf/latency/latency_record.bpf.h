@@ -4,6 +4,7 @@
 
 #include "latency/options.h"
 #include "latency/latency_map.bpf.h"
+#include "lib/stats.h"
 #include "lib/track.h"
 
 /* Kinds that one run can measure together differ in kind % BATCH_PLACES. */
@@ -42,8 +43,8 @@ static __noinline int latency_record(const struct latency *lat, const struct flo
 static __always_inline void batch_record(struct sock *sk, const struct batch *batch,
 					 const struct owner *owner, enum access how)
 {
+	static const struct owner unknown;
 	struct stats *st = stats_here();
-	struct owner unknown = {};
 	struct flow flow = {};
 
 	if (!st)

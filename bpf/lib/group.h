@@ -4,6 +4,7 @@
 
 #include "lib/filter.h"
 #include "lib/options.h"
+#include "lib/owner.h"
 
 static __always_inline void keep_prefix(__u8 *addr)
 {
@@ -26,6 +27,7 @@ static __always_inline void key_fill(struct group_key *key, __u32 by, const stru
 	switch (by) {
 	case BY_PROCESS:
 		key->pid = owner->pid;
+		key->life = owner_life(owner);
 		break;
 	case BY_CONNECTION:
 		key->flow = *flow;
@@ -45,6 +47,7 @@ static __always_inline void key_fill(struct group_key *key, __u32 by, const stru
 		break;
 	case BY_PEER:
 		key->pid = owner->pid;
+		key->life = owner_life(owner);
 		__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
 		break;
 	}

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "lib/owner.h"
+#include "lib/owner_search.h"
 #include "lib/sock.h"
 
 #define IPPROTO_MPTCP 262
@@ -76,28 +76,35 @@ static __always_inline struct owner *mptcp_owner_of(struct sock *subflow, enum a
 }
 
 /* The current process uses an MPTCP socket. NULL: it is unknown who does. */
-static __always_inline struct owner *mptcp_use(struct sock *sk, struct stats *st)
+static __always_inline struct owner *mptcp_use(struct sock *sk, enum access how)
 {
 	__u64 key = (__u64)sk;
 	struct owner *owner = bpf_map_lookup_elem(&mptcp_owners, &key), fresh = {};
 
-	if ((owner && owner->pid == current_number()) || in_kernel_thread())
+	if ((owner && owner_is(owner, current_user())) || in_kernel_thread())
 		return owner;
-	owner_settle(&fresh, st);
+	if (!owner)
+		serves_note(service_of(sk, how), current_program());
+	owner_settle(&fresh);
 	bpf_map_update_elem(&mptcp_owners, &key, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&mptcp_owners, &key);
 }
 
 /* task has it open. */
-static __always_inline void mptcp_from_file(struct sock *sk, struct task_struct *task)
+static __always_inline void mptcp_from_file(struct sock *sk, struct task_struct *task,
+					    enum access how)
 {
-	struct owner owner = {};
+	static const struct owner fresh;
 	__u64 key = (__u64)sk;
+	struct owner *owner = bpf_map_lookup_elem(&mptcp_owners, &key);
+	bool listens = READ(how, sk, __sk_common.skc_state) == TCP_LISTEN;
 
-	if (bpf_map_lookup_elem(&mptcp_owners, &key))
-		return;
-	owner_learn(&owner, task);
-	bpf_map_update_elem(&mptcp_owners, &key, &owner, BPF_NOEXIST);
+	if (!owner) {
+		bpf_map_update_elem(&mptcp_owners, &key, &fresh, BPF_NOEXIST);
+		owner = bpf_map_lookup_elem(&mptcp_owners, &key);
+	}
+	if (owner)
+		owner_met(owner, task, listens ? holder_rank(service_of(sk, how), task) : HOLDER);
 }
 
 /* Its address may be another's from now on. */
@@ -109,18 +116,17 @@ static __always_inline void mptcp_on_transition(struct sock *sk, int new_state, 
 		bpf_map_delete_elem(&mptcp_owners, &key);
 }
 
-/* Copies the owner of its MPTCP socket to a subflow that was not seen in use. */
+/* Copies the owner of its MPTCP socket to a subflow that has none, or had it from there. */
 static __always_inline void owner_from_mptcp(struct owner *owner, struct sock *subflow,
-					     struct stats *st, enum access how)
+					     enum access how)
 {
 	struct owner *of;
 
-	if (!options.mptcp || owner_settled(owner))
+	if (!options.mptcp || (owner_settled(owner) && !(owner->flags & OWNER_OF_MPTCP)))
 		return;
 	of = mptcp_owner_of(subflow, how);
-	if (!of)
+	if (!of || !of->pid)
 		return;
-	if (owner->flags & OWNER_INHERITED)
-		st->settled++;
 	*owner = *of;
+	owner->flags |= OWNER_OF_MPTCP;
 }

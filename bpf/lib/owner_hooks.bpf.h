@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The iterators of the hook "owners": sockets older than the tool, and children that were
- * accepted but not used yet. The kernel visits one task for each table of files; of several
- * holders of a socket the first, usually the oldest, becomes its owner.
+ * The iterators of the hook "owners", see owner_search.h. The kernel visits one task for each table
+ * of files.
  */
 #pragma once
 
@@ -22,9 +21,9 @@ int learn_owners(struct bpf_iter__task_file *ctx)
 		return 0;
 	sk = sock_of_file(file, BTF_PTR);
 	if (sk && is_mptcp(sk, BTF_PTR))
-		mptcp_from_file(sk, task);
+		mptcp_from_file(sk, task, BTF_PTR);
 	else if (sk && is_tcp(sk, BTF_PTR))
-		owner_from_file(sk, task);
+		owner_from_file(sk, task, BTF_PTR);
 	return 0;
 }
 
@@ -40,8 +39,8 @@ int learn_owners_by_inode(struct bpf_iter__task_file *ctx)
 		return 0;
 	sk = sock_of_file(file, PROBE_READ);
 	if (sk && is_mptcp(sk, PROBE_READ))
-		mptcp_from_file(sk, task);
+		mptcp_from_file(sk, task, PROBE_READ);
 	else if (sk && is_tcp(sk, PROBE_READ))
-		owner_from_file(sk, task);
+		owner_from_file(sk, task, PROBE_READ);
 	return 0;
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "lib/mptcp.h"
-#include "lib/owner.h"
+#include "lib/owner_search.h"
 #include "lib/sock.h"
 
 /* Freed with the socket; BPF_F_CLONE copies a listener's to its children. */
@@ -59,23 +59,6 @@ static __always_inline void untrack(struct sock *sk)
 	bpf_map_delete_elem(&tracked_hash, &key);
 }
 
-/*
- * __tcp_close() marks both directions shut before it changes the state, in the context of
- * the process that closes; a reset from the network changes the state first.
- */
-static __always_inline bool closed_by_process(const struct sock *sk, int old_state, int new_state,
-					      enum access how)
-{
-	if (old_state == TCP_FIN_WAIT1 || old_state == TCP_FIN_WAIT2 || old_state == TCP_LAST_ACK ||
-	    old_state == TCP_CLOSING || old_state == TCP_LISTEN)
-		return false;
-	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK &&
-	    !(new_state == TCP_CLOSE && READ(how, sk, sk_shutdown) == SHUTDOWN_MASK))
-		return false;
-	/* fput() of the last reference may be left to a kernel thread */
-	return !in_kernel_thread();
-}
-
 static __always_inline bool is_child(int old_state, int new_state)
 {
 	return old_state == TCP_LISTEN && new_state == TCP_SYN_RECV;
@@ -87,59 +70,60 @@ static __always_inline bool opened_by_process(int old_state, int new_state)
 	return old_state == TCP_CLOSE && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN);
 }
 
+/* The current process sends, receives or closes. */
+static __always_inline void owner_on_use(struct track *track, const struct sock *sk,
+					 enum access how)
+{
+	if (track->owner.flags & OWNER_INHERITED)
+		serves_note(service_of(sk, how), current_program());
+	owner_use(&track->owner);
+}
+
 /* Learns the owner from a state transition. */
 static __always_inline void owner_on_transition(struct track *track, struct sock *sk, int old_state,
-						int new_state, struct stats *st, enum access how)
+						int new_state, enum access how)
 {
 	struct owner *owner = &track->owner;
 
 	if (is_child(old_state, new_state)) {
 		owner->flags |= OWNER_INHERITED;
-		st->children++;
 		return;
 	}
-	owner_from_mptcp(owner, sk, st, how);
-	if (opened_by_process(old_state, new_state) ||
-	    (!owner_settled(owner) && closed_by_process(sk, old_state, new_state, how))) {
-		owner_settle(owner, st);
-	} else if (new_state == TCP_CLOSE && owner->flags & OWNER_INHERITED) {
-		owner->flags &= ~OWNER_INHERITED;
-		st->settled++;
+	owner_from_mptcp(owner, sk, how);
+	if (opened_by_process(old_state, new_state)) {
+		owner_settle(owner);
+	} else if (closed_by_process(sk, old_state, new_state, how)) {
+		owner_on_use(track, sk, how);
+		owner_settle(owner); /* its name may have changed since it was learned */
 	}
 }
 
-/* accept() handed the socket to the current process. */
+/* accept() handed the socket to the current process, which may give it to another. */
 static __always_inline void owner_on_accept(struct sock *sk)
 {
-	struct stats *st = stats_here();
-	struct track *track;
+	struct track *track = track_make(sk);
 
-	if (!st)
+	if (!track || owner_settled(&track->owner))
 		return;
-	track = track_make(sk);
-	if (track && !owner_settled(&track->owner))
-		owner_settle(&track->owner, st);
+	owner_settle(&track->owner);
 }
 
 /* task has sk open. */
-static __always_inline void owner_from_file(struct sock *sk, struct task_struct *task)
+static __always_inline void owner_from_file(struct sock *sk, struct task_struct *task,
+					    enum access how)
 {
-	struct stats *st = stats_here();
-	struct track *track;
-
-	if (!st)
-		return;
 	/* no room: its next event counts as untracked */
-	track = track_make(sk);
+	struct track *track = track_make(sk);
+
 	if (!track)
 		return;
-	if (owner_settled(&track->owner)) {
-		owner_match_again(&track->owner, task);
+	if (READ(how, sk, __sk_common.skc_state) == TCP_LISTEN) {
+		owner_met(&track->owner, task, holder_rank(service_of(sk, how), task));
 		return;
 	}
-	if (track->owner.flags & OWNER_INHERITED)
-		st->settled++;
-	owner_learn(&track->owner, task);
+	owner_met(&track->owner, task, HOLDER);
+	if (owner_runs_in(&track->owner, task))
+		serves_note(service_of(sk, how), program_of(task));
 }
 
 /*

@@ -146,11 +146,18 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct mm_struct {
+	struct file *exe_file;
+};
+
 struct task_struct {
 	unsigned int flags;
+	struct mm_struct *mm;
 	int tgid;
 	struct task_struct *group_leader;
+	u64 start_time;
 	char comm[16];
+	u64 self_exec_id;
 	struct pid *thread_pid;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
@@ -348,6 +355,7 @@ struct super_block {
 };
 
 struct inode {
+	unsigned long i_ino;
 	struct super_block *i_sb;
 };
 

@@ -238,7 +238,7 @@ static __always_inline void listen_on_transition(struct sock *sk, int old_state,
 	if (begins) {
 		l = listener_get(sk, st, how);
 		if (l)
-			owner_settle(&l->owner, st);
+			owner_settle(&l->owner);
 	} else if (ends) {
 		listener_end(sk, st, how);
 	} else if (unaccepted) {

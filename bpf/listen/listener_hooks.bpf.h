@@ -86,7 +86,7 @@ int find_listeners(struct bpf_iter__task_file *ctx)
 		return 0;
 	sk = sock_of_file(file, BTF_PTR);
 	if (sk)
-		listener_from_file(sk, task, BTF_PTR);
+		listener_from_file(ctx->meta->seq, sk, task, BTF_PTR);
 	return 0;
 }
 
@@ -102,7 +102,7 @@ int find_listeners_by_inode(struct bpf_iter__task_file *ctx)
 		return 0;
 	sk = sock_of_file(file, PROBE_READ);
 	if (sk)
-		listener_from_file(sk, task, PROBE_READ);
+		listener_from_file(ctx->meta->seq, sk, task, PROBE_READ);
 	return 0;
 }
 

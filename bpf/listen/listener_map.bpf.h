@@ -6,8 +6,9 @@
 
 #include "listen/options.h"
 #include "lib/mptcp.h"
-#include "lib/owner.h"
+#include "lib/owner_search.h"
 #include "lib/sock.h"
+#include "lib/stats.h"
 
 /* By address; removed with the listener. Preallocated; sized at start. */
 struct {
@@ -230,27 +231,50 @@ static __always_inline void listener_write(struct seq_file *seq, const __u64 *ke
 /* The state tracepoint runs before the socket has the new state. */
 #define JUST_BORN_NS 1000000000ULL
 
-static __always_inline void listener_from_file(struct sock *sk, struct task_struct *task,
-					       enum access how)
+static __always_inline void holder_write(struct seq_file *seq, __u64 sk, const struct listener *l,
+					 struct task_struct *task)
 {
-	struct stats *st = stats_here();
-	struct listener *l;
+	struct holder holder = {.sk = sk, .born = l->born, .pid = number_of(task)};
+	struct task_struct *leader = task->group_leader;
+	const __u64 *name = (const __u64 *)__builtin_preserve_access_index(&leader->comm);
+	__u64 *comm = (__u64 *)holder.comm;
 
-	if (st && is_mptcp(sk, how) && is_listening(sk, how)) {
-		mptcp_from_file(sk, task);
-		sk = first_subflow(sk);
-		if (sk && is_listening(sk, PROBE_READ))
-			listener_get(sk, st, PROBE_READ);
-		return;
-	}
-	if (!st || !is_tcp(sk, how) || !is_listening(sk, how))
-		return;
-	l = listener_get(sk, st, how);
+	comm[0] = name[0];
+	comm[1] = name[1];
+	bpf_seq_write(seq, &holder, sizeof(holder));
+}
+
+static __always_inline void listener_met(struct seq_file *seq, struct sock *sk,
+					 struct task_struct *task, struct stats *st,
+					 enum access how)
+{
+	struct listener *l = listener_get(sk, st, how);
+
 	if (!l)
 		return;
-	/* the first holder, usually the oldest process, becomes the owner */
-	if (l->owner.pid)
-		owner_match_again(&l->owner, task);
-	else
-		owner_learn(&l->owner, task);
+	owner_met(&l->owner, task, holder_rank(service_of(sk, how), task));
+	if (!search.replaces)
+		holder_write(seq, (__u64)sk, l, task);
+}
+
+/* A task has sk open. */
+static __always_inline void listener_from_file(struct seq_file *seq, struct sock *sk,
+					       struct task_struct *task, enum access how)
+{
+	struct stats *st = stats_here();
+
+	if (st && is_mptcp(sk, how) && is_listening(sk, how)) {
+		mptcp_from_file(sk, task, how);
+		sk = first_subflow(sk);
+		if (sk && is_listening(sk, PROBE_READ))
+			listener_met(seq, sk, task, st, PROBE_READ);
+		return;
+	}
+	if (!st || (!is_tcp(sk, how) && !is_mptcp(sk, how)))
+		return;
+	if (!is_listening(sk, how)) {
+		serves_note(service_of(sk, how), program_of(task));
+		return;
+	}
+	listener_met(seq, sk, task, st, how);
 }

@@ -42,6 +42,8 @@ static __always_inline void listen_on_accept(struct sock *listener, __u64 wait)
 
 	if (!l || !st)
 		return;
+	serves_note((struct service){.netns = l->flow.netns, .port = l->flow.lport},
+		    current_program());
 	__sync_fetch_and_add(&l->accepted, 1);
 	/* the queue held this one; others are seen when the next arrives */
 	accept_queue_note(l, l->taken + 1, 0, 1);

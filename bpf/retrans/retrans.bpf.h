@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/ring.h"
+#include "lib/stats.h"
 #include "lib/track.h"
 #include "retrans/attempt.bpf.h"
 #include "retrans/options.h"
@@ -154,5 +155,5 @@ static __always_inline void retrans_on_transition(struct sock *sk, int old_state
 		return;
 	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
 	if (track)
-		owner_on_transition(track, sk, old_state, new_state, st, how);
+		owner_on_transition(track, sk, old_state, new_state, how);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "states/options.h"
+#include "lib/stats.h"
 #include "lib/track.h"
 #include "states/socket_summary.bpf.h"
 #include "states/transition.bpf.h"
@@ -91,7 +92,7 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 			duration = now - track->since;
 		since = track->since;
 		track->since = now;
-		owner_on_transition(track, sk, old_state, new_state, st, how);
+		owner_on_transition(track, sk, old_state, new_state, how);
 	}
 	if (handed_over(track, new_state) || defer_transition(track, sk, old_state, new_state, how))
 		return;
@@ -121,24 +122,18 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	transition_emit(&tr, st);
 }
 
-/* A child's first send or receive: the current process has accepted it. */
+/* The current process sends or receives. */
 static __always_inline void states_on_use(struct sock *sk, enum access how)
 {
 	struct track *track;
-	struct stats *st;
 
 	if (is_mptcp(sk, how)) {
-		st = stats_here();
-		if (st)
-			mptcp_use(sk, st);
+		mptcp_use(sk, how);
 		return;
 	}
 	if (!is_tcp(sk, how))
 		return;
 	track = track_find(sk);
-	if (!track || owner_settled(&track->owner))
-		return;
-	st = stats_here();
-	if (st && !kernel_thread_known())
-		owner_settle(&track->owner, st);
+	if (track)
+		owner_on_use(track, sk, how);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "states/options.h"
+#include "lib/stats.h"
 #include "lib/track.h"
 #include "states/transition.bpf.h"
 

@@ -128,11 +128,13 @@ impl Counter {
             flags: 0,
             gone: false,
         };
+        let mut since = 0;
         for value in cpus.into_iter().filter_map(CountValue::read) {
             counter.sums = counter.sums.plus(CountSums::of(&value));
             counter.flags |= value.flags;
-            // CPUs that never saw the key have no name for it.
-            if value.pid != 0 {
+            // CPUs that have not seen the present owner may know an earlier one.
+            if value.owner_since > since {
+                since = value.owner_since;
                 counter.pid = value.pid;
                 counter.comm = value.comm;
             }
@@ -146,15 +148,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_sum_cpus_and_use_a_known_name() {
+    fn counters_sum_cpus_and_use_the_present_name() {
         let mut busy = CountValue::default();
         busy.tx_calls = 2;
+        busy.owner_since = 8;
         busy.pid = 42;
         busy.comm = *b"nginx\0\0\0\0\0\0\0\0\0\0\0";
+        let mut earlier = busy;
+        (earlier.tx_calls, earlier.owner_since, earlier.pid) = (0, 7, 41);
         let mut away = CountValue::default();
         away.segs_in = 3;
         let key = GroupKey::default();
-        let cpus = [busy.as_bytes(), away.as_bytes()];
+        let cpus = [busy.as_bytes(), earlier.as_bytes(), away.as_bytes()];
         let counter = Counter::read(key.as_bytes(), cpus).unwrap();
         assert_eq!((counter.sums.tx_calls, counter.sums.segs_in, counter.pid), (2, 3, 42));
         assert_eq!(&counter.comm[..5], b"nginx");

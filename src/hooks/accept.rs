@@ -14,12 +14,6 @@ const FUNCTION: Attach = attach!(Fentry {
     Entry accept_fentry: inet_csk_accept(sk, ..);
 });
 
-/// The return alone, for the owner: if it is not seen, other hooks find the owner.
-pub(super) const OWNER: Attach = attach!(Fentry {
-    Needed accept_fexit_4: inet_csk_accept(sk, flags, err, kern)
-        | accept_fexit_2: inet_csk_accept(sk, arg);
-});
-
 const PROBES: Attach = attach!(Kprobe {
     Needed accept_kretprobe: inet_csk_accept;
     Needed accept_kprobe: inet_csk_accept(sk, ..);

@@ -19,6 +19,8 @@ maps! {
     STATS = "stats";
     /// Calls in progress, by thread: where kretprobes see their return, or fexit programs may miss it.
     CALLS = "calls";
+    /// The state of the search for owners.
+    OWNER_SEARCH = ".data.search";
     /// Owners of sockets, where they are not kept in socket storage.
     TRACKED_HASH = "tracked_hash";
     /// Attempts of retransmitted segments, where they are not kept in socket storage.

@@ -12,4 +12,4 @@ pub use crate::listen::hooks::{
 pub use crate::states::timewait::hooks::{TIME_WAIT, TIME_WAIT_CAUSE};
 pub use accept::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED, keep_accept_waits};
 pub use send_recv::{COUNTS, RECV, SEGMENT, SEND, SPLICE};
-pub use sockets::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE};
+pub use sockets::{CHILD, DESTROY, OWNERS, SOCKETS, STATE, USE};

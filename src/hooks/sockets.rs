@@ -1,6 +1,5 @@
 //! Life and owners of sockets.
 
-use super::accept;
 use crate::kernel::attach::{Hook, attach};
 
 /// A socket changes its state.
@@ -13,17 +12,22 @@ pub static STATE: Hook = Hook {
     required: true,
 };
 
-/// `accept()` has handed a connection to a process; where functions cannot be hooked, its first
-/// send or receive shows it, and without either the owner is found later.
-pub static ACCEPT: Hook = Hook {
-    name: "accept",
+/// A process sends or receives: it owns the socket from now on.
+pub static USE: Hook = Hook {
+    name: "use",
     attach: &[
-        accept::OWNER,
-        attach!(Tracepoint {
-            Needed send_tracepoint: sock_send_length;
-            Needed recv_tracepoint: sock_recv_length;
+        attach!(Fentry {
+            Needed use_send_fentry: tcp_sendmsg_locked(sk, ..);
+            Needed use_recv_fentry: tcp_recvmsg(sk, ..);
         }),
-        attach!(Kprobe { Needed accept_kretprobe: inet_csk_accept; }),
+        attach!(Tracepoint {
+            Needed use_send_tracepoint: sock_send_length;
+            Needed use_recv_tracepoint: sock_recv_length;
+        }),
+        attach!(Kprobe {
+            Needed use_send_kprobe: tcp_sendmsg_locked(sk, ..);
+            Needed use_recv_kprobe: tcp_recvmsg(sk, ..);
+        }),
     ],
     required: false,
 };
@@ -57,7 +61,8 @@ pub static DESTROY: Hook = Hook {
     required: true,
 };
 
-/// Who has sockets open: those older than the tool, and those accepted but not used yet.
+/// Who has sockets open: owners of those that no process was seen to use, or whose owner has ended or
+/// given them away.
 pub static OWNERS: Hook = Hook {
     name: "owners",
     attach: &[attach!(Iterator {

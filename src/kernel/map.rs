@@ -37,21 +37,21 @@ impl Map {
         self.0.max_entries()
     }
 
-    /// The value of a key; `None`: there is no such key.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let read = self.0.lookup(key, MapFlags::ANY);
-        read.with_context(|| format!("cannot read map {}", self.name()))
-    }
-
     /// The values of all CPUs for a key of a per-CPU map; `None`: there is no such key.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn lookup_percpu(&self, key: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
         let read = self.0.lookup_percpu(key, MapFlags::ANY);
+        read.with_context(|| format!("cannot read map {}", self.name()))
+    }
+
+    /// The value of a key; `None`: there is no such key.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let read = self.0.lookup(key, MapFlags::ANY);
         read.with_context(|| format!("cannot read map {}", self.name()))
     }
 

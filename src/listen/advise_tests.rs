@@ -13,6 +13,7 @@ fn advice_of(numbers: Numbers, syncookies: u32) -> Advice {
         id: ListenerId { sk: 1, born: 1 },
         listener: Listener::default(),
         sysctls: Some(sysctls),
+        holders: None,
         numbers: Numbers { accept_limit: 4, ..numbers },
     };
     let advice = advise(0, SECOND, &one).expect("advice");
@@ -64,7 +65,13 @@ fn a_moment_without_accept_is_not_its_end() {
     let id = ListenerId { sk: 1, born: 1 };
     let mut verdict = |accepted, interval| {
         listener.accepted = accepted;
-        let one = ListenerInterval { id, listener, sysctls: None, numbers: numbers.clone() };
+        let one = ListenerInterval {
+            id,
+            listener,
+            sysctls: None,
+            holders: None,
+            numbers: numbers.clone(),
+        };
         advise(0, interval, &one).and_then(|advice| advice.verdict)
     };
     assert_eq!(verdict(0, SECOND / 10), Some(Diagnosis::NoAccept));
@@ -85,7 +92,13 @@ fn drops_of_a_long_interval_are_mostly_retries() {
         ..Numbers::default()
     };
     let id = ListenerId { sk: 1, born: 1 };
-    let one = ListenerInterval { id, listener: Listener::default(), sysctls: None, numbers };
+    let one = ListenerInterval {
+        id,
+        listener: Listener::default(),
+        sysctls: None,
+        holders: None,
+        numbers,
+    };
     let verdict = |interval| advise(0, interval, &one).and_then(|advice| advice.verdict);
     assert_eq!(verdict(3600 * SECOND), Some(Diagnosis::ShortQueue));
     assert_eq!(verdict(SECOND), Some(Diagnosis::SlowAccept));

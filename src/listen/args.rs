@@ -42,6 +42,9 @@ pub struct Args {
     /// Merge listeners of one address (`SO_REUSEPORT`); show the queues of the fullest
     #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
     pub group: bool,
+    /// Show every process that has the listener open
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["events", "clients"])]
+    pub holders: bool,
     /// Print a line per drop; drops within one millisecond share a line
     #[arg(long, help_heading = "Output", conflicts_with = "clients")]
     pub events: bool,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::holders::text;
 use super::model::{ListenInterval, ListenerInterval, Numbers};
-use super::{Coverage, ListenerRecord};
+use super::{Coverage, HolderRecord, ListenerRecord};
 use crate::report::Ts;
 use crate::wire::{LISTENER_GONE, LISTENER_MATCHES, LISTENER_V6ONLY};
 
@@ -61,6 +62,7 @@ fn join(group: &mut ListenerInterval, other: ListenerInterval) {
     if group.listener.owner.pid != other.listener.owner.pid {
         group.listener.owner.pid = 0;
     }
+    join_holders(&mut group.holders, other.holders);
     let sums = group.numbers.plus(&other.numbers);
     if other.numbers.fullness() > group.numbers.fullness() {
         group.numbers = other.numbers;
@@ -72,6 +74,16 @@ fn join(group: &mut ListenerInterval, other: ListenerInterval) {
         waits: sums.waits,
         ..group.numbers.clone()
     };
+}
+
+fn join_holders(all: &mut Option<Vec<HolderRecord>>, others: Option<Vec<HolderRecord>>) {
+    let (Some(known), Some(others)) = (all.as_mut(), others) else {
+        *all = None;
+        return;
+    };
+    known.extend(others);
+    known.sort_by_key(|one| one.pid);
+    known.dedup_by_key(|one| one.pid);
 }
 
 fn record(
@@ -112,6 +124,8 @@ fn record(
         wait_p99_ns: wait(990),
         waits: numbers.waits.as_ref().map(crate::hist::Histogram::count),
         abort_on_overflow: one.sysctls.map(|sysctls| sysctls.abort_on_overflow),
+        holders_text: one.holders.as_deref().map(text).unwrap_or_default().into(),
+        holders: one.holders.clone(),
         family: Some(family),
         ..ListenerRecord::about(listener.flow.key().owned(listener.owner.pid, listener.owner.comm))
     }

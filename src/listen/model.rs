@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::HolderRecord;
 use super::attribution::{Counted, add};
 use super::moved::{Moved, moved};
 use super::reconcile::{Reading, Reconciliation};
@@ -50,6 +51,8 @@ pub struct ListenerInterval {
     pub numbers: Numbers,
     /// Settings of its namespace; `None`: they cannot be read.
     pub sysctls: Option<Sysctls>,
+    /// Processes that have it open; `None`: unknown.
+    pub holders: Option<Vec<HolderRecord>>,
 }
 
 /// An interval: all listeners, and what they do not explain.
@@ -136,6 +139,7 @@ impl Listeners {
                     listener: entry.listener,
                     numbers,
                     sysctls,
+                    holders: None,
                 });
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Coverage, ListenInterval, ListenSource, Listeners, NetnsReader};
+use super::{Coverage, Holders, ListenInterval, ListenSource, Listeners, NetnsReader};
 use crate::filter::Filter;
 use crate::hooks::SYNACK_RETRANS;
 use crate::kernel::session::Session;
@@ -49,11 +49,18 @@ impl ListenMonitor {
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
-    pub fn interval(&mut self, session: &Session) -> Result<(Vec<ListenerEntry>, ListenInterval)> {
+    pub fn interval(
+        &mut self,
+        session: &Session,
+        holders: &Holders,
+    ) -> Result<(Vec<ListenerEntry>, ListenInterval)> {
         let (epoch, entries, readings) = self.source.interval(session)?;
         let waits =
             if self.coverage.accepts { self.source.waits(session, &entries)? } else { Vec::new() };
-        let interval = self.model.interval(epoch, &entries, &waits, &readings);
+        let mut interval = self.model.interval(epoch, &entries, &waits, &readings);
+        for one in &mut interval.listeners {
+            one.holders = holders.of(one.id);
+        }
         Ok((entries, interval))
     }
 

@@ -4,6 +4,8 @@ use crate::report::{Cell, key, record, table, word, words};
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use super::HolderRecord;
+
 record! {
     /// listenoverflow: one listening socket, or with --group those of one address
     "listener" ListenerRecord known(
@@ -59,7 +61,12 @@ record! {
         /// number of waits; null if not measured
         waits: Option<u64>,
         abort_on_overflow,
+        /// processes that have it open, by PID; `pid` is one of them; null: unknown
+        holders: Option<Vec<HolderRecord>>,
         family,
+        /// The same as text; not in JSON.
+        #[serde(skip)]
+        holders_text: Box<str>,
     }
 }
 
@@ -99,9 +106,13 @@ fn listener(laddr: Option<IpAddr>, lport: Option<u16>, dual_stack: bool) -> Cell
     }
 }
 
-/// Columns without information in a table of these rows; `waits`: waits are measured.
-pub fn silent(rows: &[ListenerRecord], waits: bool) -> Vec<&'static str> {
+/// Columns without information in a table of these rows, or not asked for; `waits`: waits are
+/// measured.
+pub fn silent(rows: &[ListenerRecord], waits: bool, holders: bool) -> Vec<&'static str> {
     let mut silent = Vec::new();
+    if !holders {
+        silent.push(key!(ListenerRecord::holders));
+    }
     if rows.iter().all(|row| row.netns == rows[0].netns) {
         silent.push(key!(ListenerRecord::netns));
     }
@@ -149,6 +160,10 @@ table! { "listener" ListenerRecord {
     right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
     right wait_p50_ns, "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns);
     right wait_p99_ns, "WAIT P99", 8, |r| Cell::nanos(r.wait_p99_ns);
+    left holders, "HOLDERS", 20, |r| match &r.holders {
+        Some(_) => Cell::Text(r.holders_text.as_bytes()),
+        None => Cell::Missing,
+    };
     hidden lport, |r| Cell::port(r.lport);
     hidden listeners, |r| Cell::id(r.listeners);
     hidden discards, |r| Cell::id(r.discards);
@@ -330,7 +345,7 @@ mod tests {
             drops_accept_ack: ack,
             ..ListenerRecord::default()
         };
-        let shows = |rows: &[ListenerRecord]| !silent(rows, true).contains(&"drops_accept");
+        let shows = |rows: &[ListenerRecord]| !silent(rows, true, false).contains(&"drops_accept");
         assert!(shows(&[row(Some(6)), row(None)]));
         assert!(!shows(&[row(Some(6))]));
         assert!(!shows(&[ListenerRecord { drops_accept: Some(0), ..row(None) }]));

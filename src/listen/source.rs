@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{ListenerId, NetnsReader, Reading};
 use crate::clock::monotonic_now;
-use crate::hooks::{FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, WAITS, maps};
+use crate::hooks::{LISTENER_QUEUES, LISTENERS, WAITS, maps};
 use crate::kernel::map::Map;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::{RecordIter, Session};
@@ -26,6 +26,7 @@ const CLOSING: Duration = Duration::from_millis(40);
 
 /// What comes through the ring buffer.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::large_enum_variant, reason = "read in place, a batch at a time")]
 pub enum RingRecord {
     /// A loss.
     Event(ListenEvent),
@@ -112,14 +113,12 @@ impl ListenSource {
         })
     }
 
-    /// Finds the listeners there are: among open files, and in our own namespace all.
+    /// Finds the listeners of our own namespace that are in no table of files.
     ///
     /// # Errors
     /// An iterator fails.
     pub fn find(&mut self, session: &Session) -> Result<()> {
-        for hook in [&FIND_LISTENERS, &LISTENER_QUEUES] {
-            session.iterate(hook, 1, |_| ()).context("cannot find listeners")?;
-        }
+        session.iterate(&LISTENER_QUEUES, 1, |_| ()).context("cannot find listeners")?;
         self.link(session)
     }
 

@@ -17,6 +17,7 @@ use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
 use crate::kernel::pid_namespace;
 use crate::kernel::session::Session;
+use crate::listen::Holders;
 use crate::report::{Attached, Printer, SinkError, Status, Stop, Ts};
 use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
@@ -225,8 +226,7 @@ impl Running {
         Ok(wake)
     }
 
-    /// Regular tasks: report losses, and find owners of sockets that were
-    /// accepted but not used yet. Cheap to call often.
+    /// Regular tasks: report losses, and search for owners. Cheap to call often.
     ///
     /// # Errors
     /// Counters cannot be read or the output not written.
@@ -249,11 +249,12 @@ impl Running {
             self.incomplete = status.incomplete();
             self.printer.status(&status)?;
         }
-        let Stats { children, settled, .. } = self.session.stats()?;
-        if children > settled {
-            self.owners.search(&self.session)?;
-        }
-        Ok(())
+        self.owners.search(&self.session)
+    }
+
+    /// Who has which listener open.
+    pub fn holders(&self) -> &Holders {
+        self.owners.holders()
     }
 
     /// How the tool is doing.

@@ -57,7 +57,7 @@ fn failing() -> Report {
             let detail = "Operation not permitted (os error 1)".to_owned();
             return Err(StartError::Forbidden { lockdown: kernel.lockdown, detail }.into());
         }
-        let refused = [("accept_fexit_2".to_owned(), "R1 invalid mem access 'scalar'".to_owned())];
+        let refused = [("use_send_fentry".to_owned(), "R1 invalid mem access 'scalar'".to_owned())];
         Ok(mode.spec.plan(&Facts { refused: refused.into(), ..kernel }, PlanRequest::default())?)
     };
     report(facts("debian-6.12"), PlanRequest::default(), Some(load))

@@ -27,6 +27,7 @@ fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
         tx_bytes,
         errors,
         eagain,
+        owner_since: u64::from(owner.0),
         pid: owner.0,
         comm: comm(owner.1),
         ..CountValue::default()

@@ -100,7 +100,7 @@ fn shown(coverage: Coverage, all: bool, group: bool) -> Vec<ListenerRecord> {
 
 fn print(printer: &mut Printer, coverage: Coverage, rows: &[ListenerRecord]) {
     printer.set_interval(2 * SECOND);
-    let hide = silent(rows, coverage.accepts);
+    let hide = silent(rows, coverage.accepts, false);
     printer.rows(&TableView { hide: &hide, ..TableView::default() }, rows).unwrap();
 }
 
@@ -154,7 +154,7 @@ fn table() {
     };
     let functions = shown(BY_FUNCTIONS, false, false);
     let grouped = shown(BY_FUNCTIONS, false, true);
-    let hide = &["netns", "drops_accept", "wait_p50_ns", "wait_p99_ns"];
+    let hide = &["netns", "drops_accept", "wait_p50_ns", "wait_p99_ns", "holders"];
     let narrow = TableView { hide, ..TableView::default() };
     let (events, clients) = losses_and_clients();
     check(

@@ -47,6 +47,11 @@ impl Running {
         Self::actor(netns, "named", arguments)
     }
 
+    /// Starts `tcpload pass` and waits until the socket was passed on and used.
+    pub fn pass(netns: &Netns, how: &str) -> Result<Self> {
+        Self::actor(netns, "pass", &format!("--how {how}"))
+    }
+
     /// Starts the generator, which runs until dropped.
     pub fn start(netns: &Netns, arguments: &str) -> Result<Self> {
         let mut command = netns.command(tcpload()?);

@@ -25,6 +25,7 @@ mod listen_views;
 mod load;
 mod mptcp;
 mod netns;
+mod owners;
 mod peers;
 mod retrans;
 mod scope;
@@ -62,6 +63,7 @@ const TESTS: &[Group] = &[
     ("mptcp", mptcp::TESTS),
     ("listen_views", listen_views::TESTS),
     ("peers", peers::TESTS),
+    ("owners", owners::TESTS),
     ("retrans", retrans::TESTS),
     ("scope", scope::TESTS),
 ];
@@ -81,6 +83,7 @@ const ALONE: &[Group] = &[
     ("mptcp", mptcp::ALONE),
     ("listen_views", listen_views::ALONE),
     ("peers", peers::ALONE),
+    ("owners", owners::ALONE),
 ];
 
 /// How many of [`TESTS`] run at once: they wait more than they compute.

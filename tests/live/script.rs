@@ -82,7 +82,7 @@ pub fn same(expected: &Bag, found: &Bag) -> Result<()> {
 /// those: it says itself which hooks it goes without.
 pub fn shown(life: &Value, status: &Value, lines: &[Value]) -> Vec<Seen> {
     let unserved = |hook: &str| status["attach"][hook] == "-";
-    let (blind, orphaned) = (unserved("accept"), unserved("child"));
+    let (blind, orphaned) = (unserved("use"), unserved("child"));
     let key = |one: &Seen| Seen { pid: 0, ..one.clone() };
     let owners: BTreeMap<Seen, u64> = script(life)
         .map(|(end, step)| Seen::new(end, step))
@@ -98,9 +98,10 @@ pub fn shown(life: &Value, status: &Value, lines: &[Value]) -> Vec<Seen> {
             // Another CPU may accept a child before the handshake's last transition is made. A
             // child begins without owner if state is in a hash map and no hook reports children.
             "LISTEN" | "SYN_RECV" => is_worker || (orphaned && one.pid == 0),
-            // Without a hook on accept it is the listener's, until the worker itself acts.
+            // Without a hook on use it is the listener's, until the worker itself closes. One that
+            // was not accepted yet is the listener's, which a search may have found with a worker.
             "ESTABLISHED" if one.new == "CLOSE_WAIT" || one.new == "CLOSE" => {
-                blind && (one.pid == master || one.pid == 0)
+                (blind && (one.pid == master || one.pid == 0)) || (owner == master && is_worker)
             }
             _ => false,
         };

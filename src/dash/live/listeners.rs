@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::filter::Filter;
 use crate::kernel::session::Session;
 use crate::listen::{self, ListenerRecord, ListenerRowOptions, rows};
+use crate::tool::Running;
 
 /// Listeners shown one by one, those that lose most first.
 const SHOWN: usize = 2_000;
@@ -45,10 +46,10 @@ impl LiveListeners {
     /// Those of [`LiveListeners::glance`].
     pub fn interval(
         &mut self,
-        session: &Session,
+        running: &Running,
         time: (i64, u64),
     ) -> Result<(Vec<ListenerRecord>, Option<u64>)> {
-        let (_, interval) = self.0.interval(session)?;
+        let (_, interval) = self.0.interval(&running.session, running.holders())?;
         let namespaces = &mut self.0.source.namespaces;
         let shape = ListenerRowOptions { time, coverage: self.0.coverage, all: true, group: false };
         let mut rows = rows(&interval, shape, |netns| namespaces.names.name(netns));

@@ -101,7 +101,7 @@ impl Sampler {
         for row in self.latencies.interval(&running.session, time)? {
             out.put(row);
         }
-        let (rows, unexplained) = self.listeners.interval(&running.session, time)?;
+        let (rows, unexplained) = self.listeners.interval(running, time)?;
         for row in rows {
             out.put(row);
         }

@@ -53,7 +53,7 @@ fn show_listeners(
     if let Ok(Some(column)) = args.interval.sort_column() {
         sort(&mut rows, column);
     }
-    let hide = silent(&rows, coverage.accepts);
+    let hide = silent(&rows, coverage.accepts, args.holders);
     rows.truncate(args.interval.top());
     running.printer.rows(&TableView { hide: &hide, ..TableView::default() }, &rows)?;
     if args.advise {

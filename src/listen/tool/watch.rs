@@ -114,7 +114,7 @@ impl<'a> Watch<'a> {
 
     /// Ends an interval and shows it.
     fn interval(&mut self, running: &mut Running) -> Result<()> {
-        let (entries, interval) = self.listeners.interval(&running.session)?;
+        let (entries, interval) = self.listeners.interval(&running.session, running.holders())?;
         running.delivered = self.listeners.source.delivered();
         show_remark(self, running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));

@@ -14,7 +14,7 @@ use super::socket_summary::{CloseWait, Sockets};
 use super::{Args, StateChange, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::hooks::maps;
-use crate::hooks::{ACCEPT, CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE};
+use crate::hooks::{CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE, USE};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::Record;
@@ -29,7 +29,7 @@ const NO_EVENTS: u32 = 4096;
 /// State changes as they come.
 pub static TCPSTATES: Spec = Spec {
     name: NAME,
-    hooks: &[&STATE, &ACCEPT, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
+    hooks: &[&STATE, &USE, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
     hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: "events without owner or duration, or CLOSE shown for TIME_WAIT: socket table \
                       full (raise --track-max)",
@@ -39,7 +39,7 @@ pub static TCPSTATES: Spec = Spec {
 /// Sockets in each state.
 pub static TCPSTATES_SUMMARY: Spec = Spec {
     name: NAME,
-    hooks: &[&STATE, &ACCEPT, &OWNERS, &SOCKETS],
+    hooks: &[&STATE, &USE, &OWNERS, &SOCKETS],
     hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: "events without owner or duration: socket table full (raise --track-max)",
     counts_in_kernel: false,

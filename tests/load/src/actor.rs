@@ -47,7 +47,14 @@ pub fn actor(subcommand: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// The same, in the network namespace of this name, in the same process.
+/// The same; it does not end with this process.
+pub fn orphan(subcommand: &str) -> Result<Command> {
+    let mut command = actor(subcommand)?;
+    command.env_remove(PARENT);
+    Ok(command)
+}
+
+/// An actor in the network namespace of this name, in the same process.
 pub fn actor_in(netns: Option<&str>, subcommand: &str) -> Result<Command> {
     let inner = actor(subcommand)?;
     let Some(netns) = netns else { return Ok(inner) };

@@ -16,6 +16,7 @@ mod life;
 mod listen;
 mod named;
 mod nbsend;
+mod pass;
 mod raw;
 mod reqresp;
 mod ring;
@@ -56,6 +57,8 @@ enum Load {
     Named(named::Named),
     /// A non-blocking sender that fills its buffer
     Nbsend(nbsend::Nbsend),
+    /// A socket that another process uses than the one that opened it, until standard input ends
+    Pass(pass::Pass),
     #[command(hide = true)]
     ChurnServer(churn::Server),
     #[command(hide = true)]
@@ -72,6 +75,10 @@ enum Load {
     HoldPart(hold::Part),
     #[command(hide = true)]
     NbsendReader(nbsend::Reader),
+    #[command(hide = true)]
+    PassGiver(pass::Giver),
+    #[command(hide = true)]
+    PassUser(pass::User),
 }
 
 /// Where the traffic goes.
@@ -128,5 +135,8 @@ fn main() -> Result<()> {
         Load::LifeClient(client) => client.run(),
         Load::HoldPart(part) => part.run(),
         Load::NbsendReader(reader) => reader.run(),
+        Load::Pass(load) => load.run(),
+        Load::PassGiver(giver) => giver.run(),
+        Load::PassUser(user) => user.run(),
     }
 }
