@@ -319,7 +319,7 @@ fn reused() -> Result<()> {
     client.sort_by_key(|line| line["ts"].as_str());
     let path: Vec<_> = client.iter().filter_map(|line| line["new"].as_str()).collect();
     let life = ["ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT"];
-    ensure!(path == [&life[..], &["CLOSE"], &life[..]].concat(), "{client:#?}");
+    ensure!(path == [&life[..], &["CLOSE"], &life[..]].concat(), "{path:?}: {client:?}");
     let time = Duration::from_nanos(number(&client[4]["duration_ns"]));
     ensure!((least..most).contains(&time), "not within {least:?} to {most:?}: {}", client[4]);
     let cause = &client[4]["ended_by"];

@@ -105,8 +105,14 @@ impl Poller {
         };
         let poll = || session.iterate(&TIME_WAIT, size_of::<SockEntry>(), each);
         let polled = namespace.and_then(|namespace| namespace.within(poll));
+        let now = monotonic_now();
+        // A new connection may have taken the place of one that was not found: its event has the time,
+        // and must not come after this poll's verdict.
+        if between.is_ok() {
+            between = meanwhile(waits);
+        }
         match &polled {
-            Ok(()) => waits.end_look(netns, monotonic_now()),
+            Ok(()) => waits.end_look(netns, now),
             Err(_) => waits.skip_namespace(netns),
         }
         between.map(|()| polled.err())
