@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::netns::{inode_at, named, processes};
 
-/// Names are read anew at most this often where one is missing.
+/// The name of a namespace that had none is looked for at most this often.
 const RETRY: Duration = Duration::from_secs(1);
 /// After this time it is checked that what gave the name still leads to the namespace: the inode is
-/// soon given to another one.
+/// soon given to another one. Also the shortest time between two readings of all names.
 const TRUST: Duration = Duration::from_millis(100);
 /// Hexadecimal digits of a container's id, and those that are shown of it.
 const ID: usize = 64;
@@ -39,6 +39,8 @@ impl Named {
 #[derive(Debug, Default)]
 pub struct NetnsNames {
     names: HashMap<u32, Named>,
+    /// Those that had no name when it was last looked for.
+    unnamed: HashMap<u32, Instant>,
     read: Option<Instant>,
 }
 
@@ -50,12 +52,21 @@ impl NetnsNames {
             self.names.remove(&inode);
             self.read = None;
         }
-        let missing = !self.names.contains_key(&inode);
-        if missing && self.read.is_none_or(|read| read.elapsed() >= RETRY) {
+        if !self.names.contains_key(&inode) && self.may_look(inode) {
+            let now = Instant::now();
             self.names = read();
-            self.read = Some(Instant::now());
+            self.read = Some(now);
+            self.unnamed.retain(|_, looked| now - *looked < RETRY);
+            if !self.names.contains_key(&inode) {
+                self.unnamed.insert(inode, now);
+            }
         }
         self.names.get(&inode).map(|named| Arc::clone(&named.name))
+    }
+
+    fn may_look(&self, inode: u32) -> bool {
+        self.read.is_none_or(|read| read.elapsed() >= TRUST)
+            && self.unnamed.get(&inode).is_none_or(|looked| looked.elapsed() >= RETRY)
     }
 
     /// The namespace with a name as shown, or of a container by the beginning of its id.
