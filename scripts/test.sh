@@ -4,8 +4,8 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-log=$(mktemp)
-trap 'rm -f "$log"; unmount_tracefs' EXIT
+log=$(mktemp) again=$(mktemp)
+trap 'rm -f "$log" "$again"; unmount_tracefs' EXIT
 passed=0 failed=0 skipped=0
 failures=()
 
@@ -26,6 +26,7 @@ step() {
 	shift
 	say "== $name"
 	"$@" 2>&1 | tee "$log" || status=$?
+	grep '^again: ' "$log" >>"$again" || true
 	if ! add_up && [ "$status" -ne 0 ]; then
 		failed=$((failed + 1))
 	fi
@@ -61,8 +62,9 @@ live_tests() {
 		runner=$(host_triple | tr 'a-z-' 'A-Z_')
 		export "CARGO_TARGET_${runner}_RUNNER=sudo -E"
 	fi
+	# Real traffic on a busy machine: what fails once is tried once more, and named at the end.
 	# shellcheck disable=SC2086
-	cargo test --release $RUN_PACKAGES --no-fail-fast --test live
+	TCPSCOPE_ATTEMPTS=2 cargo test --release $RUN_PACKAGES --no-fail-fast --test live
 }
 
 # A snapshot that differs fails its test and leaves no file behind.
@@ -87,5 +89,6 @@ fi
 for name in ${failures[@]+"${failures[@]}"}; do
 	say "failed: $name"
 done
+cut -c -200 "$again" >&2
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

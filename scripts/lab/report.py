@@ -106,6 +106,8 @@ def main():
         failures += wrong + judge_verifier(kernel, counts)
         failures += [f"{kernel.series} {where}: {why}" for where, why in kernel.broken]
         good += right
+    for attempt in (attempt for kernel in kernels for attempt in kernel.again):
+        print(f"again: {attempt}")
     for failure in failures:
         print(f"FAIL {failure}")
     result = "FAILED" if failures or not good else "ok"

@@ -52,6 +52,7 @@ class Kernel:
     times: dict = field(default_factory=dict)
     broken: list = field(default_factory=list)
     logs: list = field(default_factory=list)
+    again: list = field(default_factory=list)  # failed attempts that were followed by another
     seconds: int = 0
 
     def start(self, cell, tool, code, said):
@@ -92,7 +93,7 @@ class Kernel:
                 if sum(line.startswith(where) for line in self.logs) < LOG_LINES:
                     self.logs.append(where + text)
             case ["again", cell, _, name, attempt]:
-                self.logs.append(f"{self.series} {cell} {name}: runs skipped, attempt {attempt}")
+                self.again.append(f"{self.series} {cell} {name} fails, attempt {attempt}")
             case ["ignored", cell, _, name, why]:
                 self.logs.append(f"{self.series} {cell} {name}: n/a, {why}")
             case ["insns", program_object, program, kept, "refused", *why]:

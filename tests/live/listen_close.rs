@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context, Result, ensure};
-use rustix::net::{self, AddressFamily, SocketType, sockopt};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use serde_json::Value;
 
 use crate::Test;
@@ -21,7 +21,8 @@ pub const TESTS: &[(&str, Test)] = &[
 
 /// A listener that others can share its port with.
 fn listener(port: u16) -> Result<TcpListener> {
-    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    let socket =
+        net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_reuseport(&socket, true)?;
     net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     net::listen(&socket, 64)?;

@@ -107,12 +107,14 @@ fn main() -> ExitCode {
             .flat_map(|&(group, tests)| tests.iter().map(move |&(name, test)| (group, name, test)));
         let trial = |(group, name, test): (&str, &str, Test)| {
             let refusal = refusal.clone();
+            let full = format!("{group}::{name}");
+            let known = full.clone();
             let run = move || match refusal {
                 Some(reason) => Err(reason.into()),
-                None => tool::noting_skips(test).map_err(|e| format!("{e:#}").into()),
+                None => tool::run(&known, test).map_err(|e| format!("{e:#}").into()),
             };
             let ignored = skip || (group == "latency_far" && near.is_some());
-            Trial::test(format!("{group}::{name}"), run).with_ignored_flag(ignored)
+            Trial::test(full, run).with_ignored_flag(ignored)
         };
         tests.map(trial).collect()
     };

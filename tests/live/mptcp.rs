@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context, Result, ensure};
-use rustix::net::{self, AddressFamily, Protocol, SocketType, ipproto};
+use rustix::net::{self, AddressFamily, Protocol, SocketFlags, SocketType, ipproto};
 
 use crate::Test;
 use crate::count::{counter, finish, sum};
@@ -38,7 +38,8 @@ fn confidential() -> bool {
 }
 
 fn listen() -> Result<TcpListener> {
-    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, MPTCP)?;
+    let socket =
+        net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, MPTCP)?;
     net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     net::listen(&socket, 64)?;
     Ok(TcpListener::from(socket))
@@ -46,7 +47,8 @@ fn listen() -> Result<TcpListener> {
 
 /// A connection: the accepted end, and the client's.
 fn pair(listener: &TcpListener, protocol: Option<Protocol>) -> Result<(TcpStream, TcpStream)> {
-    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, protocol)?;
+    let socket =
+        net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, protocol)?;
     net::connect(&socket, &listener.local_addr()?)?;
     Ok((listener.accept()?.0, TcpStream::from(socket)))
 }

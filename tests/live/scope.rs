@@ -6,7 +6,9 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, ensure};
 use rustix::net::sockopt::set_ipv6_v6only;
-use rustix::net::{AddressFamily, SocketAddrV6, SocketType, bind, listen, socket};
+use rustix::net::{
+    AddressFamily, SocketAddrV6, SocketFlags, SocketType, bind, listen, socket_with,
+};
 
 use tcpscope::filter::CgroupTree;
 use tcpscope::wire::CgroupSource;
@@ -38,7 +40,7 @@ fn wildcard() -> Result<()> {
     let _held = netns.within(|| {
         let bound = [("0.0.0.0", V4), ("[::]", DUAL), ("127.0.0.1", ONE)];
         let listeners = bound.map(|(addr, port)| TcpListener::bind(format!("{addr}:{port}")));
-        let v6 = socket(AddressFamily::INET6, SocketType::STREAM, None)?;
+        let v6 = socket_with(AddressFamily::INET6, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         set_ipv6_v6only(&v6, true)?;
         bind(&v6, &SocketAddrV6::new(std::net::Ipv6Addr::UNSPECIFIED, u16::try_from(V6)?, 0, 0))?;
         listen(&v6, 8)?;

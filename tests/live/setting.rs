@@ -7,6 +7,7 @@
 //! | `TCPSCOPE_ATTACH` | every tool started gets `--attach` with this value |
 //! | `TCPSCOPE_RUNNER` | a command that starts the tool named after it, with other rights |
 //! | `TCPSCOPE_STARTED` | folder with what each tool printed when it was started (`TOOL.json`), and its exit code (`TOOL.code`): for them it need not start again |
+//! | `TCPSCOPE_ATTEMPTS` | how often a test may be tried until it passes; 1 without it. Failed attempts are printed |
 //! | `TCPSCOPE_TEST_SCALE` | emulated and slow: divide amounts of traffic by this |
 
 use std::env;
@@ -23,6 +24,12 @@ const EMULATED_DELAY: Duration = Duration::from_millis(200);
 
 fn scale() -> u64 {
     let set = env::var("TCPSCOPE_TEST_SCALE").ok().and_then(|text| text.parse().ok());
+    set.unwrap_or(1).max(1)
+}
+
+/// How often a test may be tried until it passes.
+pub fn attempts() -> u64 {
+    let set = env::var("TCPSCOPE_ATTEMPTS").ok().and_then(|text| text.parse().ok());
     set.unwrap_or(1).max(1)
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::Signal;
 use serde_json::Value;
 use tcpscope::registry::modes;
@@ -206,7 +206,12 @@ pub fn full_listener(netns: &Netns) -> Result<(TcpListener, Vec<TcpStream>)> {
         rustix::net::listen(&listener, 0)?;
         let address = listener.local_addr()?;
         let connect = |_| {
-            let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+            let socket = rustix::net::socket_with(
+                AddressFamily::INET,
+                SocketType::STREAM,
+                SocketFlags::CLOEXEC,
+                None,
+            )?;
             rustix::io::ioctl_fionbio(&socket, true)?;
             match rustix::net::connect(&socket, &address) {
                 Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from(socket)),

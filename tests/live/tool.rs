@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::Test;
 use crate::netns::Netns;
 pub use crate::setting::path_of;
-use crate::setting::{patience, tool_command};
+use crate::setting::{attempts, patience, tool_command};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -80,9 +80,24 @@ fn note_skipped(lines: &[String]) -> u64 {
     skipped
 }
 
+/// Runs a test as often as the setting allows, and prints each attempt that failed but the last.
+pub fn run(name: &str, test: Test) -> Result<()> {
+    let attempt = || {
+        let panicked = |_| Err(anyhow!("it panicked"));
+        std::panic::catch_unwind(|| noting_skips(test)).unwrap_or_else(panicked)
+    };
+    for number in 1..attempts() {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(error) => eprintln!("again: {name} fails, attempt {number}: {error:#}"),
+        }
+    }
+    noting_skips(test)
+}
+
 /// Runs a test and adds to its failure how many runs were skipped: with any, no count can be
 /// complete, and where programs are emulated, which makes them slow, they are no rarity.
-pub fn noting_skips(test: Test) -> Result<()> {
+fn noting_skips(test: Test) -> Result<()> {
     SKIPPED.set(0);
     test().map_err(|error| match SKIPPED.get() {
         0 => error,
