@@ -88,21 +88,21 @@ pub(crate) mod heading {
 }
 
 table! { "count" Count {
-    time;
-    pid;
+    yields 6 time;
+    yields 5 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
     left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
     right lport, "LPORT", 7, |r| r.label(|r| Cell::port(r.lport));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
     left netns, "NETNS", 26, |r| r.label(|r| Cell::netns(r.netns, r.netns_name.as_deref()));
     filler "part", "", 5, |r| r.label(|_| Cell::Missing);
-    local 21;
+    yields 4 local 21;
     remote 21;
-    right tx_calls, heading::SENDS, 8, |r| Cell::PerSec(r.tx_calls);
+    yields 8 right tx_calls, heading::SENDS, 8, |r| Cell::PerSec(r.tx_calls);
     right tx_bytes, heading::SENT, 8, |r| Cell::bytes_per_sec(r.tx_bytes);
-    right rx_calls, heading::RECVS, 8, |r| Cell::PerSec(r.rx_calls);
+    yields 7 right rx_calls, heading::RECVS, 8, |r| Cell::PerSec(r.rx_calls);
     right rx_bytes, heading::RECVD, 9, |r| Cell::bytes_per_sec(r.rx_bytes);
-    right segs_in, "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in);
-    right errors, "ERRORS/s", 8, |r| Cell::PerSec(r.errors);
-    right eagain, "EAGAIN/s", 8, |r| Cell::PerSec(r.eagain);
+    yields 3 right segs_in, "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in);
+    yields 2 right errors, "ERRORS/s", 8, |r| Cell::PerSec(r.errors);
+    yields 1 right eagain, "EAGAIN/s", 8, |r| Cell::PerSec(r.eagain);
 } }

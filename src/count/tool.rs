@@ -18,7 +18,7 @@ use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
-use crate::report::{Printer, Record, SinkError};
+use crate::report::{Printer, Record, SinkError, TableView, Ts};
 use crate::tool::{Asked, Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
 use crate::wire::CountOptions;
@@ -118,7 +118,7 @@ pub fn print(
             row.netns_name = row.netns.and_then(&mut netns);
         }
     }
-    let view = Count::view(shape.by);
+    let view = TableView { idle: Some((Ts(shape.ts), "no traffic")), ..Count::view(shape.by) };
     printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
     if shape.by != GroupBy::Total {
         return printer.rows(&view, &rows);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{LatencyKind, LatencySums, Role};
 use crate::group::{GroupBy, Grouping, RowPart, hidden, label, remote};
 use crate::hist::Histogram;
-use crate::report::{Cell, Ctx, Row as _, TableView, Ts, key, record, spell, table, word};
+use crate::report::{Cell, Ctx, Row as _, Ts, key, record, spell, table, word};
 use crate::states::known;
 use crate::wire::{LatencyEvent, LatencyOutcome};
 
@@ -170,42 +170,37 @@ impl Latency {
         }
         String::from_utf8_lossy(&line).into_owned()
     }
-
-    /// How rows are put into a table, without the columns `hidden`.
-    pub fn view<'a>(hidden: &'a [&'static str]) -> TableView<'a> {
-        TableView { hide: hidden, ..TableView::default() }
-    }
 }
 
 /// The first columns say what a row stands for.
 const KEY_COLUMNS: usize = 11;
 
 table! { "latency" Latency {
-    time;
-    pid;
+    yields 15 time;
+    yields 14 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
     left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
     right lport, "PORT", 7, |r| r.label(|r| Cell::port(r.lport.or(r.rport)));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
-    right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
-    local 21;
+    yields 8 right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
+    yields 9 local 21;
     remote 21;
-    left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
-    left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
-    right count, "COUNT", 7, |r| Cell::count(r.count);
-    right min_ns, "MIN", 6, |r| Cell::nanos(r.min_ns);
+    yields 18 left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
+    yields 13 left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
+    yields 17 right count, "COUNT", 7, |r| Cell::count(r.count);
+    yields 5 right min_ns, "MIN", 6, |r| Cell::nanos(r.min_ns);
     right p50_ns, "P50", 6, |r| Cell::nanos(r.p50_ns);
-    right p90_ns, "P90", 6, |r| Cell::nanos(r.p90_ns);
+    yields 7 right p90_ns, "P90", 6, |r| Cell::nanos(r.p90_ns);
     right p99_ns, "P99", 6, |r| Cell::nanos(r.p99_ns);
-    right p999_ns, "P99.9", 6, |r| Cell::nanos(r.p999_ns);
-    right max_ns, "MAX", 6, |r| Cell::nanos(r.max_ns);
-    right refused, "REFUSED", 7, |r| Cell::count(r.refused);
-    right timed_out, "TIMEOUT", 7, |r| Cell::count(r.timed_out);
-    right failed, "FAILED", 6, |r| Cell::count(r.failed);
-    right syn_retries, "SYN RETRIES", 11, |r| Cell::count(r.syn_retries);
-    right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
-    right untimed, "UNTIMED", 7, |r| Cell::count(r.untimed);
-    right acks_with_data, "ACK+DATA", 8, |r| Cell::count(r.acks_with_data);
+    yields 6 right p999_ns, "P99.9", 6, |r| Cell::nanos(r.p999_ns);
+    yields 16 right max_ns, "MAX", 6, |r| Cell::nanos(r.max_ns);
+    yields 12 right refused, "REFUSED", 7, |r| Cell::count(r.refused);
+    yields 11 right timed_out, "TIMEOUT", 7, |r| Cell::count(r.timed_out);
+    yields 10 right failed, "FAILED", 6, |r| Cell::count(r.failed);
+    yields 4 right syn_retries, "SYN RETRIES", 11, |r| Cell::count(r.syn_retries);
+    yields 2 right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
+    yields 3 right untimed, "UNTIMED", 7, |r| Cell::count(r.untimed);
+    yields 1 right acks_with_data, "ACK+DATA", 8, |r| Cell::count(r.acks_with_data);
 } }
 
 spell! { "" LatencyOutcome {
@@ -280,16 +275,16 @@ impl Exchange {
 }
 
 table! { "exchange" Exchange {
-    time;
-    pid;
+    yields 8 time;
+    yields 7 pid;
     comm 15;
-    local 21;
+    yields 2 local 21;
     remote 20;
-    left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
-    left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
-    right tx_bytes, "TX", 6, |r| Cell::bytes(r.tx_bytes);
-    right rx_bytes, "RX", 6, |r| Cell::bytes(r.rx_bytes);
-    right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
+    yields 9 left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
+    yields 5 left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
+    yields 3 right tx_bytes, "TX", 6, |r| Cell::bytes(r.tx_bytes);
+    yields 4 right rx_bytes, "RX", 6, |r| Cell::bytes(r.rx_bytes);
+    yields 1 right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
     right duration_ns, "TOOK", 6, |r| Cell::nanos(r.duration_ns);
-    left outcome, "NOTE", 9, |r| Cell::Word(r.note());
+    yields 6 left outcome, "NOTE", 9, |r| Cell::Word(r.note());
 } }

@@ -88,6 +88,8 @@ impl ListenerRecord {
 
 /// Headings of columns that the dashboard has too.
 pub(crate) mod heading {
+    pub const ACCEPT_Q: &str = "ACCEPT-Q now/peak/limit";
+    pub const SYN_Q: &str = "SYN-Q now/peak/limit";
     pub const ACC_FULL: &str = "ACC FULL";
     pub const FULL_AT_SYN: &str = "FULL@SYN";
     pub const FULL_AT_ACK: &str = "FULL@ACK";
@@ -129,41 +131,38 @@ pub fn silent(rows: &[ListenerRecord], waits: bool, holders: bool) -> Vec<&'stat
     silent
 }
 
-fn peak(count: Option<u64>, sampled: bool) -> Cell<'static> {
-    match count {
-        Some(count) if sampled => Cell::CountAtLeast(count),
-        count => Cell::id(count),
-    }
-}
-
 table! { "listener" ListenerRecord {
-    time;
+    yields 10 time;
     left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.v6only != Some(true));
-    left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
-    pid;
-    comm 15;
-    right accept_now, "ACCEPT-Q", 8, |r| Cell::id(r.accept_now);
-    right accept_peak, "PEAK", 6, |r| peak(r.accept_peak, r.accept_peak_sampled);
-    right accept_limit, "LIMIT", 6, |r| Cell::id(r.accept_limit);
-    right syn_now, "SYN-Q", 6, |r| Cell::id(r.syn_now);
-    right syn_peak, "PEAK", 6, |r| peak(r.syn_peak, r.syn_peak_sampled);
-    right syn_limit, "LIMIT", 6, |r| Cell::id(r.syn_limit);
-    right accepts, "ACCEPTS/s", 9, |r| Cell::per_sec(r.accepts);
-    right drops_accept, heading::ACC_FULL, 8, |r| Cell::id(r.drops_accept);
-    right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
-    right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);
-    right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
-    right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
-    right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
-    right drops_closed, heading::CLOSED, 6, |r| Cell::id(r.drops_closed);
+    yields 9 left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
+    yields 8 pid;
+    yields 12 comm 15;
+    left "accept", heading::ACCEPT_Q, 23,
+        |r| Cell::Queue(r.accept_now, (r.accept_peak, r.accept_peak_sampled), r.accept_limit);
+    yields 7 left "syn", heading::SYN_Q, 20,
+        |r| Cell::Queue(r.syn_now, (r.syn_peak, r.syn_peak_sampled), r.syn_limit);
+    yields 6 right accepts, "ACCEPTS/s", 9, |r| Cell::per_sec(r.accepts);
+    yields 15 right drops_accept, heading::ACC_FULL, 8, |r| Cell::id(r.drops_accept);
+    yields 13 right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
+    yields 14 right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);
+    yields 11 right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
+    yields 5 right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
+    yields 3 right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
+    yields 4 right drops_closed, heading::CLOSED, 6, |r| Cell::id(r.drops_closed);
     right drops_total, "DROPS", 6, |r| Cell::id(r.drops_total);
-    right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
-    right wait_p50_ns, "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns);
-    right wait_p99_ns, "WAIT P99", 8, |r| Cell::nanos(r.wait_p99_ns);
-    left holders, "HOLDERS", 20, |r| match &r.holders {
+    yields 1 right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
+    yields 2 right wait_p50_ns, "WAIT P50", 8, |r| Cell::nanos(r.wait_p50_ns);
+    yields 4 right wait_p99_ns, "WAIT P99", 8, |r| Cell::nanos(r.wait_p99_ns);
+    yields 8 left holders, "HOLDERS", 20, |r| match &r.holders {
         Some(_) => Cell::Text(r.holders_text.as_bytes()),
         None => Cell::Missing,
     };
+    hidden accept_now, |r| Cell::id(r.accept_now);
+    hidden accept_peak, |r| Cell::id(r.accept_peak);
+    hidden accept_limit, |r| Cell::id(r.accept_limit);
+    hidden syn_now, |r| Cell::id(r.syn_now);
+    hidden syn_peak, |r| Cell::id(r.syn_peak);
+    hidden syn_limit, |r| Cell::id(r.syn_limit);
     hidden lport, |r| Cell::port(r.lport);
     hidden listeners, |r| Cell::id(r.listeners);
     hidden discards, |r| Cell::id(r.discards);
@@ -233,15 +232,15 @@ record! {
 }
 
 table! { "listen_event" DropEvent {
-    time;
+    yields 5 time;
     left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.dual_stack);
-    pid;
-    comm 15;
+    yields 3 pid;
+    yields 4 comm 15;
     left cause, "CAUSE", 16, |r| Cell::word(r.cause.map(Cause::name));
-    left "client", "CLIENT", 21, |r| Cell::Endpoint(r.raddr, r.rport);
-    right queue, "QUEUE", 6, |r| Cell::id(r.queue);
-    right limit, "LIMIT", 6, |r| Cell::id(r.limit);
-    right count, "COUNT", 6, |r| Cell::id(r.count);
+    yields 7 left "client", "CLIENT", 21, |r| Cell::Endpoint(r.raddr, r.rport);
+    yields 2 right queue, "QUEUE", 6, |r| Cell::id(r.queue);
+    yields 1 right limit, "LIMIT", 6, |r| Cell::id(r.limit);
+    yields 6 right count, "COUNT", 6, |r| Cell::id(r.count);
 } }
 
 record! {
@@ -262,16 +261,16 @@ record! {
 }
 
 table! { "listen_client" DropClient {
-    time;
+    yields 8 time;
     left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
     right drops_total, "DROPS", 7, |r| Cell::id(r.drops_total);
-    right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
-    right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);
-    right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
-    right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
-    right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
-    right drops_closed, heading::CLOSED, 6, |r| Cell::id(r.drops_closed);
-    right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
+    yields 6 right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
+    yields 7 right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);
+    yields 5 right drops_syn, heading::SYN_FULL, 8, |r| Cell::id(r.drops_syn);
+    yields 2 right cookies, "COOKIES", 7, |r| Cell::id(r.cookies);
+    yields 3 right drops_other, "OTHER", 6, |r| Cell::id(r.drops_other);
+    yields 4 right drops_closed, heading::CLOSED, 6, |r| Cell::id(r.drops_closed);
+    yields 1 right synack_retrans, heading::SYNACK_RE, 9, |r| Cell::id(r.synack_retrans);
 } }
 
 words! {

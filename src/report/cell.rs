@@ -28,6 +28,8 @@ pub enum Cell<'a> {
     AtLeast(u64),
     /// A sampled maximum, so a lower bound: `≥12`.
     CountAtLeast(u64),
+    /// A queue: length now, its peak and whether that is a lower bound, limit: `3/≥12/128`.
+    Queue(Option<u64>, (Option<u64>, bool), Option<u64>),
     /// A number that is never rounded: it names something, or people compare it to the unit.
     Id(u64),
     /// A TCP port.
@@ -148,6 +150,18 @@ impl<'a> Cell<'a> {
                 out.extend_from_slice("≥".as_bytes());
                 human::integer(n, out);
             }
+            Self::Queue(now, (peak, sampled), limit) => {
+                let peak = match peak {
+                    Some(peak) if sampled => Self::CountAtLeast(peak),
+                    peak => Self::id(peak),
+                };
+                for (nth, part) in [Self::id(now), peak, Self::id(limit)].into_iter().enumerate() {
+                    if nth > 0 {
+                        out.push(b'/');
+                    }
+                    part.text(ctx, out);
+                }
+            }
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
             Self::Netns(inode, name) => {
@@ -185,6 +199,26 @@ impl<'a> Cell<'a> {
         }
     }
 
+    /// Whether it says that there was none of something, or nothing at all.
+    pub fn is_idle(&self) -> bool {
+        match *self {
+            Self::Missing | Self::Text([]) | Self::Word("") | Self::Endpoint(None, None) => true,
+            Self::Queue(now, (peak, _), _) => now.max(peak).unwrap_or(0) == 0,
+            Self::Count(n)
+            | Self::PerSec(n)
+            | Self::Bytes(n)
+            | Self::BytesPerSec(n)
+            | Self::CountAtLeast(n)
+            | Self::Id(n) => n == 0,
+            _ => false,
+        }
+    }
+
+    /// Whether it is an address, which takes what it needs.
+    pub fn is_address(&self) -> bool {
+        matches!(self, Self::Addr(_) | Self::Endpoint(..) | Self::AnyAddr(_) | Self::Net(_))
+    }
+
     /// The order of a sorted table: large numbers first, text and addresses ascending, what is
     /// missing last.
     pub fn order(&self, other: &Self) -> Ordering {
@@ -210,6 +244,9 @@ impl<'a> Cell<'a> {
             | Self::AtLeast(n)
             | Self::CountAtLeast(n)
             | Self::Id(n) => Key::Number(n.into()),
+            Self::Queue(now, (peak, _), _) => {
+                now.max(peak).map_or(Key::None, |most| Key::Number(most.into()))
+            }
             Self::Port(port) => Key::Number(port.into()),
             Self::Netns(inode, _) => Key::Number(inode.into()),
             Self::Time(ns) => Key::Number(ns.into()),
@@ -293,6 +330,8 @@ mod tests {
             (Cell::BytesPerSec(2048), "1.0K"),
             (Cell::Nanos(123_000), "123µs"),
             (Cell::AtLeast(11_520_000_000_000), "≥3h12m"),
+            (Cell::Queue(Some(3), (Some(12), true), Some(128)), "3/≥12/128"),
+            (Cell::Queue(None, (Some(12), false), None), "-/12/-"),
             (Cell::Id(4_026_531_840), "4026531840"),
             (Cell::Port(80), "80"),
             (Cell::Text(b"\x1b\""), "\\x1b\""),

@@ -19,6 +19,11 @@ pub struct Column<R: 'static> {
     pub heading: &'static str,
     /// Width in a streaming table, in terminal columns. A wider value pushes what follows.
     pub width: usize,
+    /// Where there is no room, a streaming table narrows it to this width.
+    pub least: usize,
+    /// On a terminal too narrow for all columns the one with 1 gives way first, then that with 2; a
+    /// column with 0 stays.
+    pub yields: u8,
     /// Alignment in tables.
     pub align: Align,
     /// Tables leave it out; it only serves `--sort`.
@@ -37,7 +42,8 @@ impl<R> Column<R> {
         width: usize,
         cell: for<'a> fn(&'a R) -> Cell<'a>,
     ) -> Self {
-        Self { key, heading, width, align: Align::Left, hidden: false, sorts: true, cell }
+        let (align, least, yields) = (Align::Left, width, 0);
+        Self { key, heading, width, least, yields, align, hidden: false, sorts: true, cell }
     }
 
     /// A right-aligned column (numbers).
@@ -53,6 +59,20 @@ impl<R> Column<R> {
     /// One that tables leave out.
     pub const fn hidden(key: &'static str, cell: for<'a> fn(&'a R) -> Cell<'a>) -> Self {
         Self { hidden: true, ..Self::right(key, "", 0, cell) }
+    }
+
+    /// Its place in the order of those that give way.
+    #[must_use]
+    pub const fn yields(mut self, place: u8) -> Self {
+        self.yields = place;
+        self
+    }
+
+    /// One that may be narrower where there is no room.
+    #[must_use]
+    pub const fn least(mut self, width: usize) -> Self {
+        self.least = width;
+        self
     }
 
     /// One that only fills a table; `--sort` does not take it.
@@ -80,6 +100,9 @@ pub trait Row: Sized + 'static {
 ///
 /// A column without a cell is the same in every table; the row has its fields itself, or in the one
 /// after the type.
+///
+/// `yields 1` before a column: on a terminal too narrow for all of them it gives way first, then those with
+/// `yields 2` and so on. What stays fits into 40 terminal columns.
 macro_rules! table {
     ($name:literal $row:ident $(.$key:ident)? { $($columns:tt)* }) => {
         impl $crate::report::Row for $row {
@@ -93,33 +116,47 @@ macro_rules! table {
         }
     };
     (@ $row:ident $key:tt [$($done:tt)*]) => { &[$($done)*] };
-    (@ $row:ident $key:tt $done:tt time; $($rest:tt)*) => {
-        $crate::report::table!(@ $row $key $done
-            left "time", "TIME", 12, |r| r.ts.cell(); $($rest)*)
+    (@ $row:ident $key:tt $done:tt yields $place:literal $($rest:tt)*) => {
+        $crate::report::table!(@@ $row $key $done $place $($rest)*)
     };
-    (@ $row:ident [$($key:tt)*] $done:tt pid; $($rest:tt)*) => {
-        $crate::report::table!(@ $row [$($key)*] $done
-            right "pid", "PID", 7,
-            |r| $crate::report::Cell::id(r $($key)*.pid); $($rest)*)
+    (@ $row:ident $key:tt $done:tt $($rest:tt)+) => {
+        $crate::report::table!(@@ $row $key $done 0 $($rest)+)
     };
-    (@ $row:ident [$($key:tt)*] $done:tt comm $width:literal; $($rest:tt)*) => {
-        $crate::report::table!(@ $row [$($key)*] $done
-            left "comm", "COMM", $width,
-            |r| $crate::report::Cell::comm(r $($key)*.comm.as_ref()); $($rest)*)
-    };
-    (@ $row:ident [$($key:tt)*] $done:tt local $width:literal; $($rest:tt)*) => {
-        $crate::report::table!(@ $row [$($key)*] $done
-            left "local", "LADDR:LPORT", $width,
-            |r| $crate::report::Cell::Endpoint(r $($key)*.laddr, r $($key)*.lport); $($rest)*)
-    };
-    (@ $row:ident [$($key:tt)*] $done:tt remote $width:literal; $($rest:tt)*) => {
-        $crate::report::table!(@ $row [$($key)*] $done
-            left "remote", "RADDR:RPORT", $width,
-            |r| $crate::report::Cell::Endpoint(r $($key)*.raddr, r $($key)*.rport); $($rest)*)
-    };
-    (@ $row:ident $key:tt [$($done:tt)*] $kind:ident $name:tt, $($args:expr),+; $($rest:tt)*) => {
+    (@@ $row:ident $key:tt [$($done:tt)*] $place:literal time; $($rest:tt)*) => {
         $crate::report::table!(@ $row $key [$($done)*
-            $crate::report::Column::$kind($crate::report::table!(@key $row $name), $($args),+),
+            $crate::report::Column::<$row>::left("time", "TIME", 12, |r| r.ts.cell())
+                .least($crate::report::SHORT_TIME).yields($place),
+        ] $($rest)*)
+    };
+    (@@ $row:ident [$($key:tt)*] [$($done:tt)*] $place:literal pid; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] [$($done)*
+            $crate::report::Column::<$row>::right("pid", "PID", 7,
+                |r| $crate::report::Cell::id(r $($key)*.pid)).yields($place),
+        ] $($rest)*)
+    };
+    (@@ $row:ident [$($key:tt)*] [$($done:tt)*] $place:literal comm $width:literal; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] [$($done)*
+            $crate::report::Column::<$row>::left("comm", "COMM", $width,
+                |r| $crate::report::Cell::comm(r $($key)*.comm.as_ref())).least(8).yields($place),
+        ] $($rest)*)
+    };
+    (@@ $row:ident [$($key:tt)*] [$($done:tt)*] $place:literal local $width:literal; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] [$($done)*
+            $crate::report::Column::<$row>::left("local", "LADDR:LPORT", $width,
+                |r| $crate::report::Cell::Endpoint(r $($key)*.laddr, r $($key)*.lport)).yields($place),
+        ] $($rest)*)
+    };
+    (@@ $row:ident [$($key:tt)*] [$($done:tt)*] $place:literal remote $width:literal; $($rest:tt)*) => {
+        $crate::report::table!(@ $row [$($key)*] [$($done)*
+            $crate::report::Column::<$row>::left("remote", "RADDR:RPORT", $width,
+                |r| $crate::report::Cell::Endpoint(r $($key)*.raddr, r $($key)*.rport)).yields($place),
+        ] $($rest)*)
+    };
+    (@@ $row:ident $key:tt [$($done:tt)*] $place:literal
+        $kind:ident $name:tt, $($args:expr),+; $($rest:tt)*) => {
+        $crate::report::table!(@ $row $key [$($done)*
+            $crate::report::Column::<$row>::$kind($crate::report::table!(@key $row $name), $($args),+)
+                .yields($place),
         ] $($rest)*)
     };
     (@key $row:ident $name:literal) => { $name };

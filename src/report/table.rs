@@ -1,7 +1,11 @@
 //! Tables: a stream of rows with fixed widths, or a snapshot with widths from its values.
 
+use super::layout::{self, Place, SHORT_TIME};
 use super::term::Term;
-use super::{Align, Column, Ctx, Row, escape};
+use super::{Align, Cell, Column, Ctx, Row, Ts, escape};
+
+/// Indent of the second line of a row that does not fit into one.
+const INDENT: usize = 2;
 
 /// How rows are put into a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,12 +14,8 @@ pub struct TableView<'a> {
     pub title: Option<&'a str>,
     /// Keys of the columns to leave out of the table. JSON always has every key.
     pub hide: &'a [&'static str],
-}
-
-impl TableView<'_> {
-    fn columns<R: Row>(&self) -> impl Iterator<Item = &'static Column<R>> {
-        R::columns().iter().filter(|c| !c.hidden && !self.hide.contains(&c.key))
-    }
+    /// The time and text of the line that a snapshot without rows is; else its header.
+    pub idle: Option<(Ts, &'a str)>,
 }
 
 /// The layout of what has been printed so far.
@@ -23,14 +23,27 @@ impl TableView<'_> {
 pub struct Table {
     /// The terminal it is for.
     pub term: Term,
-    widths: Vec<usize>,
+    places: Vec<Place>,
     /// Kind and hidden columns of the rows under the header in force.
     kind: &'static str,
     hidden: Vec<&'static str>,
+    /// What addresses of a stream have needed so far, by column.
+    grown: Vec<usize>,
     laid_out_for: Term,
     rows: usize,
     scratch: Vec<u8>,
-    printed: bool,
+    /// The last that was printed.
+    last: Last,
+}
+
+/// What stands above the next line.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Nothing,
+    Rows,
+    /// A line that says that nothing happened.
+    Idle,
 }
 
 impl Table {
@@ -41,8 +54,15 @@ impl Table {
 
     /// Appends the header of a stream before its first row, to show that the tool is running.
     pub fn begin<R: Row>(&mut self, view: &TableView<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
-        self.lay_out::<R>(view);
-        self.header::<R>(view, ctx, out);
+        if self.kind != R::NAME {
+            self.grown.clear();
+        }
+        self.kind = R::NAME;
+        self.hidden.clear();
+        self.hidden.extend_from_slice(view.hide);
+        self.laid_out_for = self.term;
+        self.places = layout::of_stream::<R>(view, &self.grown, self.term.width);
+        self.header::<R>(ctx, out);
         self.rows = 0;
     }
 
@@ -54,15 +74,16 @@ impl Table {
         if !same || screenful || self.laid_out_for != self.term {
             self.begin::<R>(view, ctx, out);
         }
-        self.rows += 1;
-        let mut line = Line::default();
-        for (column, &width) in view.columns::<R>().zip(&self.widths) {
-            let cell = (column.cell)(row);
-            line.put(width, column.align, out, |out| cell.text(ctx, out), |text| cell.width(text));
+        let start = out.len();
+        let too_wide = self.write(row, ctx, out);
+        // A pipe has one header, and no end of a line.
+        if too_wide && self.term.width.is_some() && self.grow(row, view, ctx) {
+            out.truncate(start);
+            self.begin::<R>(view, ctx, out);
+            self.write(row, ctx, out);
         }
-        trim(out);
-        out.push(b'\n');
-        self.printed = true;
+        self.rows += 1;
+        self.last = Last::Rows;
     }
 
     /// Appends a snapshot: title, header, rows; an empty line before it unless it comes first.
@@ -73,72 +94,98 @@ impl Table {
         ctx: &mut Ctx,
         out: &mut Vec<u8>,
     ) {
-        if std::mem::replace(&mut self.printed, true) {
+        let idle = view.idle.filter(|_| rows.is_empty());
+        let now = if idle.is_some() { Last::Idle } else { Last::Rows };
+        let before = std::mem::replace(&mut self.last, now);
+        // Lines that say that nothing happened stand together.
+        if before != Last::Nothing && (before, now) != (Last::Idle, Last::Idle) {
             out.push(b'\n');
+        }
+        if let Some((ts, text)) = idle {
+            ctx.clock(ts.0, out);
+            out.push(b' ');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'\n');
+            return;
         }
         if let Some(title) = view.title {
             out.extend_from_slice(title.as_bytes());
             out.push(b'\n');
         }
         self.kind = "";
-        self.widths.clear();
-        for column in view.columns::<R>() {
-            let mut width = escape::width(heading(column, ctx).as_bytes());
-            for row in rows {
-                self.scratch.clear();
-                let cell = (column.cell)(row);
-                cell.text(ctx, &mut self.scratch);
-                width = width.max(cell.width(&self.scratch));
-            }
-            self.widths.push(width);
-        }
-        self.header::<R>(view, ctx, out);
+        let (scratch, interval_ns) = (&mut self.scratch, ctx.interval_ns);
+        let measure = |column: &Column<R>, row: &R| {
+            scratch.clear();
+            let cell = (column.cell)(row);
+            cell.text(ctx, scratch);
+            cell.width(scratch)
+        };
+        let head = |column: &Column<R>| heading(column, interval_ns);
+        self.places = layout::of_rows(rows, view, self.term.width, head, measure);
+        self.header::<R>(ctx, out);
         for row in rows {
-            let mut line = Line::default();
-            for (column, &width) in view.columns::<R>().zip(&self.widths) {
-                let cell = (column.cell)(row);
-                line.put(
-                    width,
-                    column.align,
-                    out,
-                    |out| cell.text(ctx, out),
-                    |text| cell.width(text),
-                );
+            self.write(row, ctx, out);
+        }
+    }
+
+    /// Appends a row; `true` if an address is wider than its column.
+    fn write<R: Row>(&self, row: &R, ctx: &mut Ctx, out: &mut Vec<u8>) -> bool {
+        let mut line = Line::new(self.term.width);
+        let mut too_wide = false;
+        for place in &self.places {
+            let column = &R::columns()[place.index];
+            let cell = (column.cell)(row);
+            let write = |out: &mut Vec<u8>| {
+                let start = out.len();
+                cell.text(ctx, out);
+                if matches!(cell, Cell::Time(_)) && place.width < out.len() - start {
+                    out.truncate(start + SHORT_TIME);
+                }
+            };
+            let width = line.put(place.width, column.align, out, write, |text| cell.width(text));
+            too_wide |= width > place.width && cell.is_address();
+        }
+        trim(out);
+        out.push(b'\n');
+        too_wide
+    }
+
+    /// Widens columns to the addresses of a row; `false` if another column would have to go for it: then
+    /// rows like this one take a second line.
+    fn grow<R: Row>(&mut self, row: &R, view: &TableView<'_>, ctx: &mut Ctx) -> bool {
+        // Steps, so that a stream of addresses has few headers; the first is what IPv4 may need.
+        const IPV4: usize = 21;
+        const STEP: usize = 8;
+        let before = std::mem::take(&mut self.grown);
+        self.grown.clone_from(&before);
+        self.grown.resize(R::columns().len(), 0);
+        for place in &self.places {
+            let cell = (R::columns()[place.index].cell)(row);
+            self.scratch.clear();
+            cell.text(ctx, &mut self.scratch);
+            let width = cell.width(&self.scratch);
+            if cell.is_address() && width > place.width {
+                let room = if width <= IPV4 { IPV4 } else { width.next_multiple_of(STEP) };
+                self.grown[place.index] = room;
             }
-            trim(out);
-            out.push(b'\n');
         }
+        let wider = layout::of_stream::<R>(view, &self.grown, self.term.width);
+        let fits = wider.iter().map(|place| place.index).eq(self.places.iter().map(|p| p.index));
+        if !fits {
+            self.grown = before;
+        }
+        fits
     }
 
-    /// Sets the widths of a stream. On a terminal too narrow for them, columns give up what
-    /// their headings do not need, the last ones first; rows that still do not fit wrap.
-    fn lay_out<R: Row>(&mut self, view: &TableView<'_>) {
-        self.kind = R::NAME;
-        self.hidden.clear();
-        self.hidden.extend_from_slice(view.hide);
-        self.laid_out_for = self.term;
-        self.widths.clear();
-        self.widths.extend(view.columns::<R>().map(|c| c.width));
-        let Some(limit) = self.term.width else { return };
-        let total = self.widths.iter().sum::<usize>() + self.widths.len().saturating_sub(1);
-        let mut excess = total.saturating_sub(limit);
-        let least: Vec<_> =
-            view.columns::<R>().map(|c| escape::width(c.heading.as_bytes())).collect();
-        for (width, least) in self.widths.iter_mut().zip(least).rev() {
-            let give = width.saturating_sub(least).min(excess);
-            *width -= give;
-            excess -= give;
-        }
-    }
-
-    fn header<R: Row>(&mut self, view: &TableView<'_>, ctx: &Ctx, out: &mut Vec<u8>) {
+    fn header<R: Row>(&mut self, ctx: &Ctx, out: &mut Vec<u8>) {
         let (bold, plain) = if self.term.bold { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         out.extend_from_slice(bold.as_bytes());
-        let mut line = Line::default();
-        for (column, &width) in view.columns::<R>().zip(&self.widths) {
-            let heading = heading(column, ctx).as_bytes();
+        let mut line = Line::new(self.term.width);
+        for place in &self.places {
+            let column = &R::columns()[place.index];
+            let heading = heading(column, ctx.interval_ns).as_bytes();
             let write = |out: &mut Vec<u8>| out.extend_from_slice(heading);
-            line.put(width, column.align, out, write, escape::width);
+            line.put(place.width, column.align, out, write, escape::width);
         }
         trim(out);
         out.extend_from_slice(plain.as_bytes());
@@ -147,24 +194,31 @@ impl Table {
 }
 
 /// A heading, without `/s` where sums are shown.
-fn heading<R>(column: &Column<R>, ctx: &Ctx) -> &'static str {
+fn heading<R>(column: &Column<R>, interval_ns: u64) -> &'static str {
     match column.heading.strip_suffix("/s") {
-        Some(sum) if ctx.interval_ns == 0 => sum,
+        Some(sum) if interval_ns == 0 => sum,
         _ => column.heading,
     }
 }
 
 /// A line in the making. What a wide value takes too much, the columns after it make up for
-/// from their padding.
+/// from their padding. A value that does not fit any more begins another line.
 #[derive(Default)]
 struct Line {
     /// Columns written, without spaces at the end.
     at: usize,
     /// Columns that should be written so far.
     due: usize,
+    /// Columns of the terminal.
+    limit: Option<usize>,
 }
 
 impl Line {
+    fn new(limit: Option<usize>) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// Appends a value, and returns its width.
     fn put(
         &mut self,
         width: usize,
@@ -172,27 +226,42 @@ impl Line {
         out: &mut Vec<u8>,
         write: impl FnOnce(&mut Vec<u8>),
         measure: impl FnOnce(&[u8]) -> usize,
-    ) {
+    ) -> usize {
+        let mut start = out.len();
+        write(out);
+        let text = measure(&out[start..]);
+        let mut before = 0;
         if self.due > 0 {
             // One space separates two values of any width.
             let gap = self.due.saturating_sub(self.at) + 1;
-            spaces(out, gap);
-            self.at += gap;
-            self.due += 1;
+            let end = (self.due + 1 + width).max(self.at + gap + text);
+            if self.limit.is_some_and(|limit| end > limit) && self.at > INDENT {
+                insert(out, start, 1, b'\n');
+                start += 1;
+                (self.at, self.due) = (0, INDENT);
+                before = INDENT;
+            } else {
+                self.due += 1;
+                before = gap;
+            }
         }
-        let start = out.len();
         self.due += width;
-        write(out);
-        self.at += measure(&out[start..]);
-        let shift = self.due.saturating_sub(self.at);
-        if align == Align::Right && shift > 0 {
-            let end = out.len();
-            spaces(out, shift);
-            out.copy_within(start..end, start + shift);
-            out[start..start + shift].fill(b' ');
-            self.at += shift;
+        let shift = self.due.saturating_sub(self.at + before + text);
+        if align == Align::Right {
+            before += shift;
         }
+        insert(out, start, before, b' ');
+        self.at += before + text;
+        text
     }
+}
+
+/// Inserts `n` of a byte at `at`.
+fn insert(out: &mut Vec<u8>, at: usize, n: usize, byte: u8) {
+    let end = out.len();
+    out.resize(end + n, byte);
+    out.copy_within(at..end, at + n);
+    out[at..at + n].fill(byte);
 }
 
 /// Drops the spaces that empty values left at the end of a line.
@@ -200,10 +269,6 @@ fn trim(out: &mut Vec<u8>) {
     while out.last() == Some(&b' ') {
         out.pop();
     }
-}
-
-fn spaces(out: &mut Vec<u8>, n: usize) {
-    out.resize(out.len() + n, b' ');
 }
 
 #[cfg(test)]
@@ -223,7 +288,7 @@ mod tests {
 
     fn snapshot(term: Term, rows: &[Sample]) -> String {
         let (mut table, mut out) = (Table::new(term), Vec::new());
-        let view = TableView { title: Some("title"), hide: &["time"] };
+        let view = TableView { title: Some("title"), hide: &["time"], idle: None };
         let mut ctx = Ctx::new(1_000_000_000, true);
         table.snapshot(rows, &view, &mut ctx, &mut out);
         table.snapshot(&rows[..0], &view, &mut ctx, &mut out);
@@ -264,12 +329,12 @@ mod tests {
         let rows = [sample(7, b"sshd", 3)];
         assert_eq!(
             stream(tty(40, 9), &TableView::default(), &rows),
-            "TIME             PID COMM             TX\n00:00:00.001       7 sshd              3\n"
+            "TIME         PID COMM                 TX\n00:00:00       7 sshd                  3\n"
         );
         for width in 0..60 {
             let text = stream(tty(width, 9), &TableView::default(), &rows);
             assert!(text.contains("sshd"), "{text}");
-            assert!(snapshot(tty(width, 9), &rows).lines().count() == 6);
+            assert!(snapshot(tty(width, 9), &rows).contains("sshd"));
         }
     }
 
@@ -283,18 +348,19 @@ mod tests {
              \ntitle\nPID COMM TX/s\n"
         );
         assert_eq!(
-            snapshot(tty(10, 9), &rows),
-            snapshot(Term::default(), &rows),
-            "no number is cut off"
+            snapshot(tty(14, 9), &rows[..1]),
+            "title\n  PID COMM\n   TX/s\n12345 sshd\n  12.0M\n\ntitle\nPID COMM TX/s\n",
+            "lines break between values, and no number is cut off"
         );
     }
 
     #[test]
     fn the_header_is_bold_on_terminals() {
         let term = Term { bold: true, ..tty(80, 9) };
-        let text = stream(term, &TableView { hide: &["comm", "time"], title: None }, &[]);
+        let text =
+            stream(term, &TableView { hide: &["comm", "time"], ..TableView::default() }, &[]);
         assert_eq!(text, "");
-        let hide = TableView { hide: &["comm", "time"], title: None };
+        let hide = TableView { hide: &["comm", "time"], ..TableView::default() };
         let text = stream(term, &hide, &[sample(7, b"", 3)]);
         assert_eq!(text, "\x1b[1m    PID       TX\x1b[0m\n      7        3\n");
     }

@@ -89,19 +89,19 @@ fn type_cell(kind: Option<RetransType>) -> Cell<'static> {
 }
 
 table! { "retrans" Retransmit {
-    time;
-    pid;
-    comm 15;
-    local 21;
+    yields 9 time;
+    yields 7 pid;
+    yields 10 comm 15;
+    yields 3 local 21;
     remote 20;
-    left state, "STATE", 12, |r| Cell::state(r.state);
+    yields 4 left state, "STATE", 12, |r| Cell::state(r.state);
     left "type", "TYPE", 10, |r| type_cell(r.r#type);
-    right segs, "SEGS", 4, |r| Cell::id(Some(r.segs));
+    yields 6 right segs, "SEGS", 4, |r| Cell::id(Some(r.segs));
     right attempt, "ATTEMPT", 7, |r| Cell::id(r.attempt);
-    right rto_ns, "RTO", 7, |r| Cell::nanos(r.rto_ns);
-    right cwnd, "CWND", 5, |r| Cell::id(r.cwnd);
-    right in_flight, "IN FLIGHT", 9, |r| Cell::id(r.in_flight);
-    right srtt_ns, "RTT", 7, |r| Cell::nanos(r.srtt_ns);
+    yields 8 right rto_ns, "RTO", 7, |r| Cell::nanos(r.rto_ns);
+    yields 2 right cwnd, "CWND", 5, |r| Cell::id(r.cwnd);
+    yields 1 right in_flight, "IN FLIGHT", 9, |r| Cell::id(r.in_flight);
+    yields 5 right srtt_ns, "RTT", 7, |r| Cell::nanos(r.srtt_ns);
 } }
 
 record! {
@@ -182,22 +182,22 @@ impl RetransSum {
 }
 
 table! { "retrans_sum" RetransSum {
-    time;
-    pid;
+    yields 5 time;
+    yields 4 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
     left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
     right lport, "LPORT", 7, |r| r.label(|r| Cell::port(r.lport));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
     left netns, "NETNS", 26, |r| r.label(|r| Cell::netns(r.netns, r.netns_name.as_deref()));
     filler "part", "", 5, |r| r.label(|_| Cell::Missing);
-    local 21;
+    yields 3 local 21;
     remote 21;
     right retrans_segs, "RETRANS", 8, |r| Cell::id(r.retrans_segs);
-    right rto, "BY RTO", 6, |r| Cell::Count(r.rto);
-    right fast, "FAST", 6, |r| Cell::Count(r.fast);
-    right tlp, "TLP", 6, |r| Cell::Count(r.tlp);
-    right syn, "SYN", 6, |r| Cell::Count(r.syn);
-    right synack, "SYN-ACK", 7, |r| Cell::Count(r.synack);
-    right slow_start, "SLOW START", 10, |r| Cell::Count(r.slow_start);
-    right max_attempt, "ATTEMPTS", 8, |r| Cell::id(r.max_attempt);
+    yields 10 right rto, "BY RTO", 6, |r| Cell::Count(r.rto);
+    yields 9 right fast, "FAST", 6, |r| Cell::Count(r.fast);
+    yields 8 right tlp, "TLP", 6, |r| Cell::Count(r.tlp);
+    yields 7 right syn, "SYN", 6, |r| Cell::Count(r.syn);
+    yields 6 right synack, "SYN-ACK", 7, |r| Cell::Count(r.synack);
+    yields 2 right slow_start, "SLOW START", 10, |r| Cell::Count(r.slow_start);
+    yields 1 right max_attempt, "ATTEMPTS", 8, |r| Cell::id(r.max_attempt);
 } }

@@ -19,7 +19,7 @@ use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
-use crate::report::{Record, TableView};
+use crate::report::{Record, TableView, Ts};
 use crate::tool::{Asked, Measurement, Mode, Running, Spec, Task, Tool};
 use crate::wait::Wake;
 use crate::wire::{Record as _, RetransEvent};
@@ -178,7 +178,8 @@ impl Events {
                 row.netns_name = row.netns.and_then(|inode| self.namespaces.name(inode));
             }
         }
-        Ok(running.printer.rows(&RetransSum::view(args.by), &rows)?)
+        let idle = Some((Ts(shape.ts), "no retransmits"));
+        Ok(running.printer.rows(&TableView { idle, ..RetransSum::view(args.by) }, &rows)?)
     }
 }
 

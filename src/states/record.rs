@@ -90,14 +90,14 @@ pub(crate) fn known(ns: u64) -> Option<u64> {
 }
 
 table! { "state" StateChange {
-    time;
-    pid;
-    comm 15;
+    yields 5 time;
+    yields 4 pid;
+    yields 7 comm 15;
     local 21;
-    remote 20;
-    left old, "OLD", 11, |r| Cell::state(r.old);
-    filler "arrow", "→", 1, |_| Cell::Word("→");
+    yields 3 remote 20;
+    yields 8 left old, "OLD", 11, |r| Cell::state(r.old);
+    yields 2 filler "arrow", "→", 1, |_| Cell::Word("→");
     left new, "NEW", 11, |r| Cell::state(r.new);
-    right duration_ns, "IN STATE", 8, |r| Cell::nanos(r.duration_ns);
-    left "note", "NOTE", 7, |r| Cell::Word(r.note());
+    yields 6 right duration_ns, "IN STATE", 8, |r| Cell::nanos(r.duration_ns);
+    yields 1 left "note", "NOTE", 7, |r| Cell::Word(r.note());
 } }

@@ -136,7 +136,7 @@ fn table() {
     ] {
         parts.push((format!("tcpcount -i 2 {flags}"), table(shape)));
     }
-    for width in [80, 40] {
+    for width in [120, 80, 40] {
         let interval = Counts::new(false).interval(counters(GroupBy::Connection), other(), 0);
         let connection = shape(GroupBy::Connection);
         let view = Count::view(GroupBy::Connection);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tcpscope::group::GroupBy;
 use tcpscope::hist::{SUBS, slot_of};
 use tcpscope::latency::{
-    self, Exchange, Heatmap, Latencies, LatencyInterval, LatencyKind, LatencyRowOptions, Role,
+    self, Exchange, Heatmap, Latencies, Latency, LatencyInterval, LatencyKind, LatencyRowOptions,
+    Role,
 };
 use tcpscope::report::{Ctx, Format, Printer, TableView};
 use tcpscope::wire::{
@@ -13,7 +14,9 @@ use tcpscope::wire::{
     LatencyOutcome, LatencyValue, Record as _,
 };
 
-use super::{NOW, SECOND, check, comm, flow, printed, sections};
+use super::{
+    NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal, stream_on_terminal,
+};
 
 const GROUPINGS: [GroupBy; 7] = [
     GroupBy::Process,
@@ -156,11 +159,15 @@ fn events() -> Vec<LatencyEvent> {
     ]
 }
 
+fn exchanges() -> Vec<Exchange> {
+    let cgroup = |event: &LatencyEvent| (event.pid != 0).then(|| "/user.slice".into());
+    events().iter().map(|event| Exchange::new(NOW, event, cgroup(event))).collect()
+}
+
 fn print_events(printer: &mut Printer) {
     printer.begin::<Exchange>(&TableView::default()).unwrap();
-    for event in events() {
-        let cgroup = (event.pid != 0).then(|| "/user.slice".into());
-        printer.row(&Exchange::new(NOW, &event, cgroup)).unwrap();
+    for row in exchanges() {
+        printer.row(&row).unwrap();
     }
 }
 
@@ -186,6 +193,17 @@ fn table() {
     });
     parts.push(("tcplatency, nothing to measure".to_owned(), nothing));
     parts.push(("tcplatency --events".to_owned(), printed(Format::Table, print_events)));
+    for width in [120, 80, 40] {
+        for by in [GroupBy::Process, GroupBy::Connection] {
+            let rows = shape(by).records(interval(by), cgroup);
+            let hide = &Latency::hidden(by, &rows);
+            let view = TableView { hide, ..TableView::default() };
+            let title = format!("tcplatency -i 2 --by {}, {width} columns", name(by));
+            parts.push((title, snapshot_on_terminal(width, &view, &rows)));
+        }
+        let title = format!("tcplatency --events, {width} columns");
+        parts.push((title, stream_on_terminal(width, &exchanges())));
+    }
     let mut ctx = Ctx::new(0, true);
     let drawn = printed(Format::Table, |printer| {
         let by = GroupBy::Process;

@@ -12,7 +12,9 @@ use tcpscope::wire::{
     Owner, WaitKey, WaitSlots,
 };
 
-use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
+use super::{
+    NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal, stream_on_terminal,
+};
 
 const BY_FUNCTIONS: Coverage = Coverage {
     syn: true,
@@ -156,6 +158,12 @@ fn table() {
     let grouped = shown(BY_FUNCTIONS, false, true);
     let hide = &["netns", "drops_accept", "wait_p50_ns", "wait_p99_ns", "holders"];
     let narrow = TableView { hide, ..TableView::default() };
+    let mut idle = functions.clone();
+    for row in &mut idle {
+        let nothing = Some(0);
+        (row.drops_accept_syn, row.drops_accept_ack, row.drops_syn) = (nothing, nothing, nothing);
+        (row.drops_other, row.cookies, row.synack_retrans) = (nothing, nothing, nothing);
+    }
     let (events, clients) = losses_and_clients();
     check(
         "listen.txt",
@@ -163,7 +171,16 @@ fn table() {
             ("listenoverflow -i 2".to_owned(), table(BY_FUNCTIONS, &functions)),
             ("by looking, --all".to_owned(), table(BY_SAMPLING, &shown(BY_SAMPLING, true, false))),
             ("--group".to_owned(), table(BY_FUNCTIONS, &grouped)),
+            ("120 columns".to_owned(), snapshot_on_terminal(120, &narrow, &functions)),
             ("80 columns".to_owned(), snapshot_on_terminal(80, &narrow, &functions)),
+            ("40 columns".to_owned(), snapshot_on_terminal(40, &narrow, &functions)),
+            ("80 columns, all idle".to_owned(), snapshot_on_terminal(80, &narrow, &idle)),
+            ("--events, 80 columns".to_owned(), stream_on_terminal(80, &events)),
+            ("--events, 40 columns".to_owned(), stream_on_terminal(40, &events)),
+            (
+                "--clients, 80 columns".to_owned(),
+                snapshot_on_terminal(80, &TableView::default(), &clients),
+            ),
             (
                 "--events".to_owned(),
                 printed(Format::Table, |printer| {

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 
 use tcpscope::report::{Ctx, Format, Printer, Row, Sink, Stop, Table, TableView, Term};
 use tcpscope::wire::{COMM_LEN, Flow};
+use unicode_width::UnicodeWidthStr as _;
 
 const SECOND: u64 = 1_000_000_000;
 /// 2026-01-02 03:04:05.006 UTC
@@ -47,7 +48,20 @@ fn on_terminal(width: usize, print: impl FnOnce(&mut Table, &mut Ctx, &mut Vec<u
     let term = Term { tty: true, bold: false, width: Some(width), height: None };
     let mut out = Vec::new();
     print(&mut Table::new(term), &mut Ctx::new(SECOND, true), &mut out);
-    String::from_utf8(out).unwrap()
+    let text = String::from_utf8(out).unwrap();
+    for line in text.lines() {
+        // A value wider than the screen stands alone.
+        assert!(line.width() <= width || !line.trim().contains(' '), "{width}: {line}");
+    }
+    text
+}
+
+fn stream_on_terminal<R: Row>(width: usize, rows: &[R]) -> String {
+    on_terminal(width, |table, ctx, out| {
+        for row in rows {
+            table.row(row, &TableView::default(), ctx, out);
+        }
+    })
 }
 
 fn snapshot_on_terminal<R: Row>(width: usize, view: &TableView<'_>, rows: &[R]) -> String {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use tcpscope::group::GroupBy;
-use tcpscope::report::{Format, TableView};
+use tcpscope::report::Format;
 use tcpscope::retrans::{RetransRowOptions, RetransSum, Retransmit, Retransmits};
 use tcpscope::tcp_state::TcpState::{self, CloseWait, Established, NewSynRecv, SynSent};
 use tcpscope::wire::{RetransEvent, RetransType};
 
-use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
+use super::{
+    NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal, stream_on_terminal,
+};
 
 const MS: u64 = 1_000_000;
 
@@ -95,13 +97,13 @@ fn table() {
             printer.row(row).unwrap();
         }
     });
-    let events = [80, 160].map(|width| {
-        let text = snapshot_on_terminal(width, &TableView::default(), &lines());
-        (format!("tcpretrans, {width} columns"), text)
-    });
-    let summaries = GROUPINGS.map(|(name, by)| {
-        let text = snapshot_on_terminal(120, &RetransSum::view(by), &sums(by));
-        (format!("tcpretrans --summary --by {name}"), text)
+    let events = [120, 80, 40]
+        .map(|width| (format!("tcpretrans, {width} columns"), stream_on_terminal(width, &lines())));
+    let summaries = [120, 80, 40].into_iter().flat_map(|width| {
+        GROUPINGS.map(|(name, by)| {
+            let text = snapshot_on_terminal(width, &RetransSum::view(by), &sums(by));
+            (format!("tcpretrans --summary --by {name}, {width} columns"), text)
+        })
     });
     let all = [("tcpretrans".to_owned(), line)].into_iter().chain(events).chain(summaries);
     check("retrans.txt", &sections(all));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcpscope::report::{Format, TableView};
+use tcpscope::report::Format;
 use tcpscope::states::StateChange;
 use tcpscope::tcp_state::TcpState::{
     self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
@@ -10,7 +10,7 @@ use tcpscope::tcp_state::TcpState::{
 };
 use tcpscope::wire::{DURATION_UNKNOWN, EndCause, Flow, StateEvent};
 
-use super::{NOW, check, comm, flow, on_terminal, printed, sections};
+use super::{NOW, check, comm, flow, printed, sections, stream_on_terminal};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
@@ -116,12 +116,7 @@ fn stream(format: Format) -> String {
 #[test]
 fn table() {
     let narrow = |width| {
-        let text = on_terminal(width, |table, ctx, out| {
-            for row in rows() {
-                table.row(&row, &TableView::default(), ctx, out);
-            }
-        });
-        (format!("tcpstates, on a terminal of {width} columns"), text)
+        (format!("tcpstates, on a terminal of {width} columns"), stream_on_terminal(width, &rows()))
     };
     let wide = ("tcpstates".to_owned(), stream(Format::Table));
     check("states.txt", &sections([wide, narrow(120), narrow(80), narrow(40)]));

@@ -99,11 +99,14 @@ fn table() {
         print_summary(printer, &inventory, None, 1).unwrap();
     });
     parts.push(("tcpstates --summary --by port --top 1, two intervals".to_owned(), twice));
-    for width in [80, 40] {
+    for width in [120, 80, 40] {
         let inventory = inventory(Some(SummaryBy::Process), &entries());
         let hide = Sockets::hidden(Some(SummaryBy::Process));
-        let sockets =
-            snapshot_on_terminal(width, &TableView { title: None, hide }, &inventory.sockets());
+        let sockets = snapshot_on_terminal(
+            width,
+            &TableView { hide, ..TableView::default() },
+            &inventory.sockets(),
+        );
         let oldest = snapshot_on_terminal(width, &TableView::default(), &inventory.close_wait());
         let title = format!("tcpstates --summary --by process, {width} columns");
         parts.push((title, format!("{sockets}\n{oldest}")));

@@ -44,8 +44,8 @@ table! { "listener" ListenerRow.key {
     left "listener", "LISTENER", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport);
     comm 11;
     right "lately", "DROPS/MIN", 9, |r| Cell::id(r.recent.total);
-    left "accept", "ACCEPT-Q now/peak/limit", 24, |r| Cell::Word(&r.accept);
-    left "syn", "SYN-Q now/peak/limit", 24, |r| Cell::Word(&r.syn);
+    left "accept", heading::ACCEPT_Q, 24, |r| Cell::Word(&r.accept);
+    left "syn", heading::SYN_Q, 24, |r| Cell::Word(&r.syn);
     right (ListenerRecord::drops_total), "DROPS", 6, |r| Cell::id(r.row.drops_total);
     right (ListenerRecord::accepts), "ACCEPTS/s", 9,
         |r| r.row.accepts.map_or(Cell::Missing, Cell::PerSec);

@@ -12,7 +12,7 @@ use crate::group::GroupBy;
 use crate::latency::{
     Args, Heatmap, Latencies, Latency, LatencyInterval, LatencyRowOptions, LatencySource, bars,
 };
-use crate::report::{Ctx, Printer, SinkError};
+use crate::report::{Ctx, Printer, SinkError, TableView, Ts};
 use crate::tool::Running;
 use crate::wait::Wake;
 
@@ -89,7 +89,8 @@ pub fn print(
 ) -> Result<(), SinkError> {
     let rows = shape.records(interval, cgroup);
     let hidden = Latency::hidden(shape.by, &rows);
-    printer.rows(&Latency::view(&hidden), &rows)
+    let idle = Some((Ts(shape.ts), "no latency measured"));
+    printer.rows(&TableView { hide: &hidden, idle, title: None }, &rows)
 }
 
 /// Draws the histogram of each row; JSON has the rows with their buckets.
@@ -104,7 +105,7 @@ pub fn draw(
     cgroup: impl FnMut(u64) -> Option<Arc<str>>,
 ) -> Result<(), SinkError> {
     if printer.is_json() {
-        return printer.rows(&Latency::view(&[]), &shape.records(interval, cgroup));
+        return printer.rows(&TableView::default(), &shape.records(interval, cgroup));
     }
     let rows = shape.rows(interval, cgroup);
     rows.iter().filter(|(_, sums)| sums.hist.count() > 0).try_for_each(|(row, sums)| {

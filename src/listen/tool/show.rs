@@ -9,7 +9,7 @@ use crate::listen::{
     self, DropClient, Drops, ListenInterval, ListenerInterval, ListenerRecord, ListenerRowOptions,
     advise, rows, sampled_drops, silent,
 };
-use crate::report::{TableView, sort};
+use crate::report::{TableView, Ts, sort};
 use crate::tool::Running;
 use crate::wire::LISTENER_MATCHES;
 
@@ -55,7 +55,8 @@ fn show_listeners(
     }
     let hide = silent(&rows, coverage.accepts, args.holders);
     rows.truncate(args.interval.top());
-    running.printer.rows(&TableView { hide: &hide, ..TableView::default() }, &rows)?;
+    let idle = Some((Ts(time.0), "no drops, no queues"));
+    running.printer.rows(&TableView { hide: &hide, idle, title: None }, &rows)?;
     if args.advise {
         for one in
             interval.listeners.iter().filter(|one| one.listener.flags & LISTENER_MATCHES != 0)
@@ -107,5 +108,6 @@ fn show_clients(
     }
     rows.truncate(watch.args.interval.top());
     watch.left -= 1;
-    Ok(running.printer.rows(&TableView::default(), &rows)?)
+    let view = TableView { idle: Some((Ts(time.0), "no drops")), ..TableView::default() };
+    Ok(running.printer.rows(&view, &rows)?)
 }

@@ -54,7 +54,7 @@ impl Sockets {
 
 table! { "sockets" Sockets {
     left state, "STATE", 12, |r| Cell::state(r.state);
-    pid;
+    yields 1 pid;
     comm 15;
     left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
     right lport, "LPORT", 5, |r| Cell::port(r.lport);
@@ -101,11 +101,11 @@ impl CloseWait {
 }
 
 table! { "close_wait" CloseWait {
-    pid;
-    comm 15;
-    local 21;
+    yields 3 pid;
+    yields 4 comm 15;
+    yields 2 local 21;
     remote 21;
-    left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
+    yields 1 left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
     right "age", "AGE", 8, |r| Cell::age(r.age_ns, r.age_at_least_ns);
 } }
 

@@ -50,14 +50,16 @@ pub fn print(
         sort(&mut rows, column);
     }
     rows.truncate(top);
-    let view = TableView { title: Some(&summary.title()), hide: Sockets::hidden(summary.by()) };
+    let title = summary.title();
+    let hide = Sockets::hidden(summary.by());
+    let view = TableView { title: Some(&title), hide, idle: None };
     printer.rows(&view, &rows)?;
     let oldest = summary.close_wait();
     if oldest.is_empty() {
         return Ok(());
     }
     let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-    printer.rows(&TableView { title, hide: CloseWait::hidden(&oldest) }, &oldest)
+    printer.rows(&TableView { title, hide: CloseWait::hidden(&oldest), idle: None }, &oldest)
 }
 
 /// Counts the sockets as they are now; `None` while the namespace that was asked for is gone.
