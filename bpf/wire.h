@@ -275,6 +275,8 @@ struct latency_turn {
 	__u32 epoch;
 	__u32 rows[2];
 	__u32 ready; /* listeners are known: so are the roles of older sockets */
+	__u32 zero;  /* always, but the verifier does not know */
+	__u32 reserved;
 };
 
 /* One latency, measured or failed. */

@@ -199,7 +199,7 @@ static __always_inline void data_received(struct batch *batch, struct exchange *
 static __always_inline void latency_on_segment(struct sock *sk, const struct sk_buff *skb,
 					       enum access how)
 {
-	struct batch batch = {};
+	struct batch batch;
 	struct tcp_sock *tp;
 	struct exchange *ex;
 	__u32 payload, seq;
@@ -218,6 +218,7 @@ static __always_inline void latency_on_segment(struct sock *sk, const struct sk_
 	if (!role_known(ex, sk, how))
 		return;
 	exchange_init(ex, tp, how);
+	batch_begin(&batch);
 	rtt_sample(&batch, ex, tp, how);
 	seq = written(ex, tp, how);
 	send_accepted(&batch, ex, seq);

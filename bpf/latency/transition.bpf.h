@@ -56,9 +56,10 @@ static __always_inline void latency_on_transition(struct sock *sk, int old_state
 						  struct stats *st, enum access how)
 {
 	struct exchange *ex = NULL;
-	struct batch batch = {};
+	struct batch batch;
 	struct tcp_sock *tp;
 
+	batch_begin(&batch);
 	tp = tcp_of(sk, how);
 	if (new_state == TCP_SYN_SENT || new_state == TCP_ESTABLISHED) {
 		ex = exchange_make(sk);

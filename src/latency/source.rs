@@ -34,7 +34,7 @@ pub fn learn_listeners(session: &Session) -> Result<()> {
 }
 
 fn turn_to(map: &Map, epoch: u32) -> Result<()> {
-    let turn = LatencyTurn { epoch, rows: [0; 2], ready: 1 };
+    let turn = LatencyTurn { epoch, rows: [0; 2], ready: 1, ..LatencyTurn::default() };
     map.update(&0u32.to_ne_bytes(), turn.as_bytes()).context("cannot switch to the other map")
 }
 
