@@ -41,13 +41,18 @@ enum hist_limits {
 	HIST_SLOTS = HIST_OCTAVES * HIST_SUBS,
 };
 
-/* One TCP socket as it is named on the wire, and its network namespace's inode. */
+/*
+ * One TCP socket as it is named on the wire, and its network namespace's inode. device: the index
+ * of the one that it is bound to, which is also the zone of its link-local addresses; 0 = none.
+ */
 struct flow {
 	__u8 laddr[ADDR_LEN];
 	__u8 raddr[ADDR_LEN];
 	__u16 lport;
 	__u16 rport;
 	__u32 netns;
+	__u32 device;
+	__u32 reserved;
 } __attribute__((aligned(8))); /* compared by 8 bytes */
 
 /* Kept in owner.flags */
@@ -450,6 +455,8 @@ struct cidr {
 	__u64 addr[2];
 	__u64 mask[2];
 	__u32 families; /* of its addresses, enum family_flags; 0: the wildcard address alone */
+	__u32 device;	/* that sockets have to be bound to, and ...; 0: any */
+	__u32 netns;	/* ... the namespace that it is in */
 	__u32 reserved;
 };
 

@@ -3,12 +3,18 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::report::Key;
+use crate::kernel::devices;
+use crate::report::{Device, Key};
 use crate::wire::{ADDR_LEN, Flow, Record as _};
 
 /// An address of the wire; IPv4-mapped ones are IPv4.
 pub fn ip(addr: &[u8; ADDR_LEN]) -> IpAddr {
     Ipv6Addr::from(*addr).to_canonical()
+}
+
+/// Whether an address of the wire is another host's on each link.
+pub fn is_link_local(addr: &[u8; ADDR_LEN]) -> bool {
+    Ipv6Addr::from(*addr).is_unicast_link_local()
 }
 
 impl PartialEq for Flow {
@@ -38,9 +44,20 @@ impl Flow {
             lport: self.local_port(),
             raddr: self.remote_ip(),
             rport: self.remote_port(),
+            device: self.device(),
             netns: Some(self.netns),
             ..Key::default()
         }
+    }
+
+    /// The device that it is bound to.
+    pub fn device(&self) -> Option<Device> {
+        devices::device(self.netns, self.device)
+    }
+
+    /// The zone of the remote address, if it is link-local.
+    pub fn remote_zone(&self) -> Option<Device> {
+        is_link_local(&self.raddr).then(|| self.device()).flatten()
     }
 
     /// Remote address; `None` for a socket without a peer.
@@ -74,7 +91,7 @@ mod tests {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
-        Flow { laddr: octets, raddr: octets, lport: port, rport: port, netns: 1 }
+        Flow { laddr: octets, raddr: octets, lport: port, rport: port, netns: 1, ..Flow::default() }
     }
 
     #[test]

@@ -21,7 +21,14 @@ static __always_inline bool ports_match(const volatile struct ports_filter *want
 	return false;
 }
 
-static __always_inline bool addrs_match(const volatile struct addrs_filter *want, const __u8 *addr)
+static __always_inline bool device_matches(const volatile struct cidr *net, const struct flow *flow)
+{
+	return !net->device || (net->device == flow->device && net->netns == flow->netns);
+}
+
+/* addr: one of the flow's */
+static __always_inline bool addrs_match(const volatile struct addrs_filter *want,
+					const struct flow *flow, const __u8 *addr)
 {
 	const __u64 *have = (const __u64 *)addr;
 
@@ -29,7 +36,7 @@ static __always_inline bool addrs_match(const volatile struct addrs_filter *want
 		const volatile struct cidr *net = &want->nets[i];
 
 		if ((have[0] & net->mask[0]) == net->addr[0] &&
-		    (have[1] & net->mask[1]) == net->addr[1])
+		    (have[1] & net->mask[1]) == net->addr[1] && device_matches(net, flow))
 			return true;
 	}
 	return false;
@@ -56,10 +63,11 @@ static __always_inline __u32 wildcard_families(const __u8 *laddr, bool v6only)
 }
 
 /* Whether a listener at the wildcard address serves an address of the networks. */
-static __always_inline bool addrs_served(const volatile struct addrs_filter *want, __u32 families)
+static __always_inline bool addrs_served(const volatile struct addrs_filter *want,
+					 const struct flow *flow, __u32 families)
 {
 	for (__u32 i = 0; i < MAX_FILTER_VALUES && i < want->nr; i++)
-		if (want->nets[i].families & families)
+		if (want->nets[i].families & families && device_matches(&want->nets[i], flow))
 			return true;
 	return false;
 }
@@ -88,13 +96,14 @@ static __always_inline bool ends_match(const struct flow *flow, __u32 wildcard)
 	if (filter.port.nr && !ports_match(&filter.port, flow->lport) &&
 	    !ports_match(&filter.port, flow->rport))
 		return false;
-	if (filter.laddr.nr && !addrs_match(&filter.laddr, flow->laddr) &&
-	    !addrs_served(&filter.laddr, wildcard))
+	if (filter.laddr.nr && !addrs_match(&filter.laddr, flow, flow->laddr) &&
+	    !addrs_served(&filter.laddr, flow, wildcard))
 		return false;
-	if (filter.raddr.nr && !addrs_match(&filter.raddr, flow->raddr))
+	if (filter.raddr.nr && !addrs_match(&filter.raddr, flow, flow->raddr))
 		return false;
-	if (filter.addr.nr && !addrs_match(&filter.addr, flow->laddr) &&
-	    !addrs_match(&filter.addr, flow->raddr) && !addrs_served(&filter.addr, wildcard))
+	if (filter.addr.nr && !addrs_match(&filter.addr, flow, flow->laddr) &&
+	    !addrs_match(&filter.addr, flow, flow->raddr) &&
+	    !addrs_served(&filter.addr, flow, wildcard))
 		return false;
 	return true;
 }

@@ -21,6 +21,21 @@ static __always_inline void keep_prefix(__u8 *addr)
 	}
 }
 
+static __always_inline bool is_link_local(const __u8 *addr)
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+/* A link-local address is another host's on each link. */
+static __always_inline void key_remote(struct group_key *key, const struct flow *flow)
+{
+	__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
+	if (flow->device && is_link_local(flow->raddr)) {
+		key->flow.device = flow->device;
+		key->flow.netns = flow->netns;
+	}
+}
+
 static __always_inline void key_fill(struct group_key *key, __u32 by, const struct flow *flow,
 				     const struct owner *owner)
 {
@@ -33,7 +48,7 @@ static __always_inline void key_fill(struct group_key *key, __u32 by, const stru
 		key->flow = *flow;
 		break;
 	case BY_REMOTE:
-		__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
+		key_remote(key, flow);
 		keep_prefix(key->flow.raddr);
 		break;
 	case BY_PORT:
@@ -48,7 +63,7 @@ static __always_inline void key_fill(struct group_key *key, __u32 by, const stru
 	case BY_PEER:
 		key->pid = owner->pid;
 		key->life = owner_life(owner);
-		__builtin_memcpy(key->flow.raddr, flow->raddr, ADDR_LEN);
+		key_remote(key, flow);
 		break;
 	}
 }

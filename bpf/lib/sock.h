@@ -74,7 +74,9 @@ static __always_inline void flow_read(struct flow *flow, const struct sock_commo
 	}
 	flow->lport = READ(how, skc, skc_num);
 	flow->rport = bpf_ntohs(READ(how, skc, skc_dport));
-	flow->netns = options.want_netns ? netns_of(skc, how) : 0;
+	/* indexes of devices are those of a namespace */
+	flow->device = READ(how, skc, skc_bound_dev_if);
+	flow->netns = options.want_netns || flow->device ? netns_of(skc, how) : 0;
 }
 
 /*

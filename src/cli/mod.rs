@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
-use ipnet::Ipv6Net;
 
-use crate::filter::{Cgroup, CommGlob, Family, Filter, NetnsChoice};
+use crate::filter::{Cgroup, CommGlob, Family, Filter, NetnsChoice, Network};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::PlanRequest;
 use crate::report::{Column, Ctx, Format, Printer, Row, Sink, Stop, find};
@@ -167,17 +166,17 @@ pub struct FilterArgs {
         value_parser = parse::ports)]
     ports: Vec<RangeInclusive<u16>>,
     /// Match local addresses
-    #[arg(long = "laddr", value_name = "CIDR[,…]", value_delimiter = ',',
+    #[arg(long = "laddr", value_name = "CIDR[%DEV][,…]", value_delimiter = ',',
         value_parser = parse::network)]
-    laddrs: Vec<Ipv6Net>,
+    laddrs: Vec<Network>,
     /// Match remote addresses
-    #[arg(long = "raddr", value_name = "CIDR[,…]", value_delimiter = ',',
+    #[arg(long = "raddr", value_name = "CIDR[%DEV][,…]", value_delimiter = ',',
         value_parser = parse::network)]
-    raddrs: Vec<Ipv6Net>,
+    raddrs: Vec<Network>,
     /// Match local or remote addresses
-    #[arg(long = "addr", value_name = "CIDR[,…]", value_delimiter = ',',
+    #[arg(long = "addr", value_name = "CIDR[%DEV][,…]", value_delimiter = ',',
         value_parser = parse::network)]
-    addrs: Vec<Ipv6Net>,
+    addrs: Vec<Network>,
     /// Match IPv4 only
     #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
@@ -200,7 +199,11 @@ impl FilterArgs {
 
     /// The filter asked for; an error names the flags that cannot be used.
     pub fn filter(&self) -> Result<Filter, String> {
-        let args = self.clone();
+        let mut args = self.clone();
+        let netns = args.netns.as_ref().map(|netns| netns.inode);
+        for list in [&mut args.laddrs, &mut args.raddrs, &mut args.addrs] {
+            list.iter_mut().try_for_each(|network| network.find_device(netns))?;
+        }
         let filter = Filter {
             pids: args.pids,
             comm: args.comm,

@@ -8,6 +8,11 @@ use std::time::Duration;
 use ipnet::Ipv6Net;
 use jiff::SignedDuration;
 
+use crate::filter::Network;
+use crate::report::Device;
+
+/// Bytes of the name of a device.
+const MAX_DEVICE: usize = 15;
 /// Bits before an IPv4 address where it is mapped into IPv6.
 const V4_OFFSET: u8 = 96;
 /// Times are added to those of clocks, which end some day.
@@ -77,9 +82,25 @@ pub fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     Ok(range)
 }
 
-/// An address or network: `10.0.0.0/8`, `::1`. IPv4 comes back v4-mapped; bits behind the prefix
-/// are cleared.
-pub fn network(text: &str) -> Result<Ipv6Net, String> {
+/// An address or network, of sockets that are bound to a device if one is given: `10.0.0.0/8`,
+/// `fe80::1%eth0`, `%eth0`. IPv4 comes back v4-mapped; bits behind the prefix are cleared.
+pub fn network(text: &str) -> Result<Network, String> {
+    let (text, device) = match text.split_once('%') {
+        // the prefix comes last: fe80::%eth0/64
+        Some((addr, rest)) => {
+            let (device, prefix) =
+                rest.split_once('/').map_or((rest, ""), |(a, _)| (a, &rest[a.len()..]));
+            (format!("{}{prefix}", if addr.is_empty() { "::/0" } else { addr }), Some(device))
+        }
+        None => (text.to_owned(), None),
+    };
+    if device.is_some_and(|device| device.is_empty() || device.len() > MAX_DEVICE) {
+        return Err("write the name of a network device behind %, e.g. fe80::1%eth0".to_owned());
+    }
+    Ok(Network { net: addresses(&text)?, device: device.map(Device::from), place: None })
+}
+
+fn addresses(text: &str) -> Result<Ipv6Net, String> {
     let (addr, prefix) = match text.split_once('/') {
         Some((addr, prefix)) => (addr, Some(prefix)),
         None => (text, None),
@@ -178,7 +199,7 @@ mod tests {
 
     #[test]
     fn networks() {
-        let ok = |text: &str| network(text).unwrap().to_string();
+        let ok = |text: &str| network(text).unwrap().net.to_string();
         assert_eq!(ok("10.1.2.3/8"), "::ffff:10.0.0.0/104");
         assert_eq!(ok("192.0.2.1"), "::ffff:192.0.2.1/128");
         assert_eq!(ok("0.0.0.0/0"), "::ffff:0.0.0.0/96");
@@ -186,7 +207,14 @@ mod tests {
         assert_eq!(ok("::1"), "::1/128");
         assert_eq!(network("10.0.0.0/33").unwrap_err(), "IPv4 prefixes are /0 to /32");
         assert_eq!(network("::/129").unwrap_err(), "IPv6 prefixes are /0 to /128");
-        for text in ["", "10.0.0", "localhost", "10.0.0.0/", "10.0.0.0/x"] {
+        for text in ["fe80::a%eth0", "fe80::%eth0/64", "%eth0"] {
+            assert_eq!(network(text).unwrap().device, Some(Device::from("eth0")), "{text}");
+        }
+        assert_eq!(ok("%eth0"), "::/0");
+        assert_eq!(ok("fe80::1%eth0/64"), "fe80::/64");
+        for text in
+            ["", "10.0.0", "localhost", "10.0.0.0/", "10.0.0.0/x", "::1%", "%a-very-long-name"]
+        {
             assert!(network(text).is_err(), "{text}");
         }
     }

@@ -20,6 +20,8 @@ record! {
         lport,
         /// with `--by connection` and `--by remote`; of a network its first address
         raddr,
+        /// with `--by connection`; with `--by remote` the zone of a link-local address
+        device,
         /// with `--by connection`
         rport,
         /// with `raddr`
@@ -91,7 +93,7 @@ table! { "count" Count {
     yields 6 time;
     yields 5 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
-    left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
+    left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.device, r.remote_net));
     right lport, "LPORT", 7, |r| r.label(|r| Cell::port(r.lport));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
     left netns, "NETNS", 26, |r| r.label(|r| Cell::netns(r.netns, r.netns_name.as_deref()));

@@ -208,7 +208,7 @@ impl<R: TableRow> Browse for TableState<R> {
 fn order<R: TableRow>(column: &Column<R>, reverse: bool, a: &R, b: &R) -> Ordering {
     let (a, b) = ((column.cell)(a), (column.cell)(b));
     let order = a.order(&b);
-    let unknown = |cell| matches!(cell, Cell::Missing | Cell::Endpoint(None, None));
+    let unknown = |cell| matches!(cell, Cell::Missing | Cell::Endpoint(None, _, None));
     if reverse && !unknown(a) && !unknown(b) { order.reverse() } else { order }
 }
 

@@ -16,6 +16,9 @@ pub use glob::CommGlob;
 pub use netns::NetnsChoice;
 pub use rows::{passes, passes_listener, passes_owner};
 
+use crate::kernel::devices;
+use crate::kernel::netns::Netns;
+use crate::report::Device;
 use crate::wire::MAX_FILTER_VALUES;
 
 /// IPv4, seen as the IPv6 addresses it is mapped into.
@@ -28,6 +31,37 @@ pub enum Family {
     V4,
     /// IPv6.
     V6,
+}
+
+/// A network, and the device that sockets of it have to be bound to: `fe80::1%eth0`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// Addresses. IPv4 is v4-mapped.
+    pub net: Ipv6Net,
+    /// The zone of a link-local address, or any device.
+    pub device: Option<Device>,
+    /// Index of the device, and the inode of its network namespace.
+    pub place: Option<(u32, u32)>,
+}
+
+impl Network {
+    /// Finds the device, in a namespace or else in the one of this process.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn find_device(&mut self, netns: Option<u32>) -> Result<(), String> {
+        let Some(device) = self.device else { return Ok(()) };
+        let netns = match netns {
+            Some(netns) => netns,
+            None => Netns::own().map_err(|error| format!("{error:#}"))?.inode(),
+        };
+        let name = String::from_utf8_lossy(device.as_bytes()).into_owned();
+        let Some(index) = devices::index(netns, &name) else {
+            return Err(format!("no device '{name}' in network namespace {netns} (--netns)"));
+        };
+        self.place = Some((index, netns));
+        Ok(())
+    }
 }
 
 /// What has to hold of an event; an empty list or `None` asks for nothing, one match in a list
@@ -45,11 +79,11 @@ pub struct Filter {
     /// Ports on either side.
     pub ports: Vec<RangeInclusive<u16>>,
     /// Networks on this side. IPv4 is v4-mapped here and below.
-    pub laddrs: Vec<Ipv6Net>,
+    pub laddrs: Vec<Network>,
     /// Networks on the other side.
-    pub raddrs: Vec<Ipv6Net>,
+    pub raddrs: Vec<Network>,
     /// Networks on either side.
-    pub addrs: Vec<Ipv6Net>,
+    pub addrs: Vec<Network>,
     /// Address family.
     pub family: Option<Family>,
     /// Network namespace.
@@ -124,9 +158,9 @@ impl Filter {
 }
 
 /// The one family that all of some networks have addresses of.
-fn common_family(nets: &[Ipv6Net]) -> Option<Family> {
-    let first = family_of(*nets.first()?)?;
-    nets.iter().all(|&net| family_of(net) == Some(first)).then_some(first)
+fn common_family(nets: &[Network]) -> Option<Family> {
+    let first = family_of(nets.first()?.net)?;
+    nets.iter().all(|one| family_of(one.net) == Some(first)).then_some(first)
 }
 
 /// The one family that a network has addresses of; `None` for networks like `::/0`.
@@ -149,8 +183,9 @@ fn is_wildcard(net: Ipv6Net) -> bool {
 mod tests {
     use super::*;
 
-    fn nets(text: &[&str]) -> Vec<Ipv6Net> {
-        text.iter().map(|net| net.parse().unwrap()).collect()
+    fn nets(text: &[&str]) -> Vec<Network> {
+        let net = |text: &&str| Network { net: text.parse().unwrap(), device: None, place: None };
+        text.iter().map(net).collect()
     }
 
     #[test]

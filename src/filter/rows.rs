@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::Ipv6Net;
-
-use super::{Family, Filter, family_of, is_wildcard};
+use super::{Family, Filter, Network, family_of, is_wildcard};
 use crate::report::Key;
 
 /// Whether a row is one of those asked for. What is not known passes no filter that asks for it, as
@@ -40,13 +38,15 @@ fn passes_ends(filter: &Filter, row: &Key, wildcard: &[Family]) -> bool {
     let port = |list: &[std::ops::RangeInclusive<u16>], ports: [Option<u16>; 2]| {
         list.is_empty() || ports.iter().flatten().any(|p| list.iter().any(|r| r.contains(p)))
     };
-    let net = |list: &[Ipv6Net], addrs: [Option<IpAddr>; 2]| {
+    let net = |list: &[Network], addrs: [Option<IpAddr>; 2]| {
         list.is_empty()
-            || addrs.iter().flatten().any(|addr| list.iter().any(|n| n.contains(&mapped(*addr))))
+            || addrs.iter().flatten().any(|addr| {
+                list.iter().any(|one| one.net.contains(&mapped(*addr)) && on_device(one, row))
+            })
     };
-    let served = |list: &[Ipv6Net]| {
-        let serves = |net: &Ipv6Net| match family_of(*net) {
-            _ if is_wildcard(*net) => false,
+    let served = |list: &[Network]| {
+        let serves = |one: &Network| match family_of(one.net) {
+            _ if is_wildcard(one.net) || !on_device(one, row) => false,
             Some(family) => wildcard.contains(&family),
             None => !wildcard.is_empty(),
         };
@@ -70,6 +70,10 @@ fn mapped(addr: IpAddr) -> std::net::Ipv6Addr {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     }
+}
+
+fn on_device(network: &Network, row: &Key) -> bool {
+    network.device.is_none() || network.device == row.device
 }
 
 fn family_of_row(row: &Key) -> Option<Family> {
@@ -96,6 +100,7 @@ mod tests {
             lport: Some(443),
             raddr: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1))),
             rport: Some(50_000),
+            device: None,
             netns: Some(1),
             cgroup: Some("/system.slice/nginx.service".into()),
         }

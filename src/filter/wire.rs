@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::Ipv6Net;
 
-use super::{Family, Filter, family_of, is_wildcard};
+use super::{Family, Filter, Network, family_of, is_wildcard};
 use crate::wire::{self, FAMILY_V4, FAMILY_V6};
 
 /// The record for `.rodata.filter`. Lists are cut at the kernel's limits, which
@@ -53,12 +53,14 @@ fn ports(ranges: &[RangeInclusive<u16>]) -> wire::PortsFilter {
     to
 }
 
-fn addrs(nets: &[Ipv6Net]) -> wire::AddrsFilter {
+fn addrs(nets: &[Network]) -> wire::AddrsFilter {
     let mut to = wire::AddrsFilter::default();
-    let wire = |net: &Ipv6Net| wire::Cidr {
-        addr: halves(net.network().octets()),
-        mask: halves(net.netmask().octets()),
-        families: families(*net),
+    let wire = |one: &Network| wire::Cidr {
+        addr: halves(one.net.network().octets()),
+        mask: halves(one.net.netmask().octets()),
+        families: families(one.net),
+        device: one.place.map_or(0, |(index, _)| index),
+        netns: one.place.map_or(0, |(_, netns)| netns),
         reserved: 0,
     };
     to.nr = fill(&mut to.nets, nets.iter().map(wire));
@@ -92,7 +94,10 @@ mod tests {
 
     #[test]
     fn a_network_is_cut_to_its_prefix() {
-        let filter = Filter { addrs: vec!["2001:db8::1/32".parse().unwrap()], ..Filter::default() };
+        let filter = Filter {
+            addrs: vec![crate::cli::parse::network("2001:db8::1/32").unwrap()],
+            ..Filter::default()
+        };
         let wire = record(&filter);
         assert_eq!((wire.addr.nr, wire.laddr.nr), (1, 0));
         let net = wire.addr.nets[0];

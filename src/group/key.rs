@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::GroupBy;
 use crate::flow::ip;
-use crate::report::{Cell, Key, key};
+use crate::report::{Cell, Device, Key, key};
 use crate::wire::{COMM_LEN, GroupKey};
 
 /// The group of a row.
@@ -62,6 +62,7 @@ impl Keyed {
             lport: flow.lport.filter(|_| port),
             raddr: remote.then_some(address),
             rport: flow.rport.filter(|_| port),
+            device: flow.device,
             netns: flow.netns.filter(|_| connection || by == GroupBy::Netns),
             cgroup,
             ..Key::default().owned(pid, comm)
@@ -81,8 +82,8 @@ pub fn label<'a>(part: RowPart, cell: impl FnOnce() -> Cell<'a>) -> Cell<'a> {
 }
 
 /// Remote address; with a prefix, its network.
-pub fn remote(raddr: Option<IpAddr>, net: Option<IpNet>) -> Cell<'static> {
-    net.map_or_else(|| Cell::addr(raddr), Cell::Net)
+pub fn remote(raddr: Option<IpAddr>, zone: Option<Device>, net: Option<IpNet>) -> Cell<'static> {
+    net.map_or_else(|| Cell::addr(raddr, zone), |net| Cell::Net(net, zone))
 }
 
 const PID: &str = key!(Key::pid);

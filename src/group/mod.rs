@@ -5,7 +5,7 @@ mod key;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::flow::ip;
+use crate::flow::{ip, is_link_local};
 use crate::wire::{self, ADDR_LEN, Flow, GroupKey, Options};
 
 pub use key::{Keyed, RowPart, hidden, label, remote};
@@ -116,7 +116,12 @@ impl GroupBy {
         match self {
             Self::Process => key.pid = pid,
             Self::Connection => key.flow = *flow,
-            Self::Remote(v4, v6) => key.flow.raddr = prefix(flow.raddr, v4, v6),
+            Self::Remote(v4, v6) => {
+                key.flow.raddr = prefix(flow.raddr, v4, v6);
+                if is_link_local(&flow.raddr) && flow.device != 0 {
+                    (key.flow.device, key.flow.netns) = (flow.device, flow.netns);
+                }
+            }
             Self::Port => key.flow.lport = flow.lport,
             Self::Cgroup => key.cgroup = cgroup,
             Self::Netns => key.flow.netns = flow.netns,

@@ -7,6 +7,7 @@
 pub mod attach;
 pub mod btf;
 pub mod calls;
+pub mod devices;
 pub mod error;
 pub mod facts;
 pub mod map;

@@ -15,11 +15,12 @@ pub fn regroup(interval: &LatencyInterval, by: GroupBy) -> LatencyInterval {
         if by == GroupBy::Process {
             group.pid = record.group.pid;
         } else {
-            group.flow.raddr = record.group.flow.raddr;
+            // without ports: the address and its zone
+            group.flow = record.group.flow;
         }
         let (kind, role) = (record.kind, record.role);
         let row = rows
-            .entry((kind, role, group.pid, group.flow.raddr))
+            .entry((kind, role, group.pid, group.flow))
             .or_insert_with(|| LatencyEntry::new(kind, role, group));
         if by == GroupBy::Process && record.pid != 0 {
             (row.pid, row.comm) = (record.pid, record.comm);

@@ -30,6 +30,8 @@ record! {
         raddr,
         /// with `--by connection`; with `--by port` the service's port, of clients
         rport,
+        /// with `--by connection`; with `--by remote` the zone of a link-local address
+        device,
         /// with `raddr`
         family,
         /// with `--by connection`
@@ -179,7 +181,7 @@ table! { "latency" Latency {
     yields 15 time;
     yields 14 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
-    left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.remote_net));
+    left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.device, r.remote_net));
     right lport, "PORT", 7, |r| r.label(|r| Cell::port(r.lport.or(r.rport)));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
     yields 8 right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
@@ -219,8 +221,10 @@ record! {
         lport,
         raddr,
         rport,
+        device,
         family,
         netns,
+        netns_name,
         /// the owner's
         cgroup,
         latency_kind,

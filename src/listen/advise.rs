@@ -1,10 +1,10 @@
 //! Explains an overflow: one verdict, one remedy, then the numbers behind them.
 
 use std::fmt::Write;
-use std::net::IpAddr;
 
+use super::record::listener_cell;
 use super::{Advice, Bound, Diagnosis, Drops, ListenerInterval, Numbers, Sysctls};
-use crate::report::{Key, Ts, human};
+use crate::report::{Ctx, Key, Ts, human};
 use crate::wire::{Flow, LISTENER_V6ONLY};
 
 /// Time until a client retransmits its SYN, ns (RFC 6298 2.1).
@@ -44,13 +44,11 @@ pub fn advise(ts: i64, interval_ns: u64, one: &ListenerInterval) -> Option<Advic
 
 /// Where a socket listens, as `ss` writes it: `*` takes IPv4 and IPv6.
 fn listener_text(flow: &Flow, flags: u32) -> String {
-    let address = flow.local_ip();
-    let any = flow.laddr == [0; 16];
-    match address {
-        _ if any && flags & LISTENER_V6ONLY == 0 => format!("*:{}", flow.lport),
-        IpAddr::V6(v6) => format!("[{v6}]:{}", flow.lport),
-        IpAddr::V4(v4) => format!("{v4}:{}", flow.lport),
-    }
+    let mut text = Vec::new();
+    let dual_stack = flags & LISTENER_V6ONLY == 0;
+    listener_cell(Some(flow.local_ip()), flow.device(), Some(flow.lport), dual_stack)
+        .text(&mut Ctx::new(0, true), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn nanos(ns: u64) -> String {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::{DropClient, Drops};
 use crate::flow::ip;
-use crate::report::Ts;
+use crate::report::{Device, Ts};
 use crate::wire::{ListenCause as Cause, ListenEvent};
 
 /// Maximum number of separate addresses; a flood comes from more.
@@ -15,7 +15,7 @@ const ROOM: usize = 65_536;
 /// Sums an interval.
 #[derive(Debug, Default)]
 pub struct Clients {
-    known: HashMap<IpAddr, [u64; Cause::COUNT]>,
+    known: HashMap<(IpAddr, Option<Device>), [u64; Cause::COUNT]>,
     other: [u64; Cause::COUNT],
 }
 
@@ -23,7 +23,7 @@ impl Clients {
     /// Adds a drop.
     pub fn push(&mut self, event: &ListenEvent) {
         let Some(cause) = self.other.get_mut(event.cause as usize) else { return };
-        let client = ip(&event.flow.raddr);
+        let client = (ip(&event.flow.raddr), event.flow.remote_zone());
         let full = self.known.len() >= ROOM && !self.known.contains_key(&client);
         if event.flow.rport == 0 || full {
             *cause += 1;
@@ -35,9 +35,10 @@ impl Clients {
     /// Ends the interval: clients with the most drops first, then the unknown ones. `drops` are the
     /// drops of the listeners; drops without an event have no known client.
     pub fn rows(&mut self, (ts, interval_ns): (i64, u64), drops: Drops) -> Vec<DropClient> {
-        let row = |raddr, dropped: [Option<u64>; Cause::COUNT], total| DropClient {
+        let row = |raddr, device, dropped: [Option<u64>; Cause::COUNT], total| DropClient {
             ts: Ts(ts),
             raddr,
+            device,
             drops_total: Some(total),
             drops_accept_syn: dropped[Cause::AcceptSyn as usize],
             drops_accept_ack: dropped[Cause::AcceptAck as usize],
@@ -51,9 +52,9 @@ impl Clients {
         let mut reported = self.other;
         let mut rows: Vec<_> = std::mem::take(&mut self.known)
             .into_iter()
-            .map(|(client, dropped)| {
+            .map(|((client, zone), dropped)| {
                 reported.iter_mut().zip(dropped).for_each(|(reported, one)| *reported += one);
-                row(Some(client), dropped.map(Some), sum(&dropped))
+                row(Some(client), zone, dropped.map(Some), sum(&dropped))
             })
             .collect();
         rows.sort_by_key(|row| {
@@ -62,6 +63,7 @@ impl Clients {
                 Reverse(row.drops_closed),
                 Reverse(row.synack_retrans),
                 row.raddr,
+                row.device,
             )
         });
         let other = std::mem::take(&mut self.other);
@@ -82,7 +84,7 @@ impl Clients {
                 let (reported, other) = (reported[cause as usize], other[cause as usize]);
                 dropped[cause as usize] = all.map(|all| all.saturating_sub(reported) + other);
             }
-            rows.push(row(None, dropped, rest));
+            rows.push(row(None, None, dropped, rest));
         }
         rows
     }

@@ -44,7 +44,7 @@ fn group(listeners: impl Iterator<Item = (ListenerInterval, u64)>) -> Vec<(Liste
     let mut groups: BTreeMap<_, (ListenerInterval, u64)> = BTreeMap::new();
     for (one, _) in listeners {
         let (flow, flags) = (one.listener.flow, one.listener.flags);
-        let key = (flow.netns, flow.laddr, flow.lport, flags & LISTENER_V6ONLY);
+        let key = (flow.netns, flow.laddr, flow.device, flow.lport, flags & LISTENER_V6ONLY);
         match groups.get_mut(&key) {
             None => drop(groups.insert(key, (one, 1))),
             Some((group, members)) => {

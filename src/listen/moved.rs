@@ -15,10 +15,11 @@ pub enum Moved {
 }
 
 /// What listeners share that accept the same connections (`SO_REUSEPORT`).
-type Address = ([u8; 16], u16, u32);
+type Address = ([u8; 16], u32, u16, u32);
 
 fn address(listener: &Listener) -> Address {
-    (listener.flow.laddr, listener.flow.lport, listener.flags & LISTENER_V6ONLY)
+    let flow = &listener.flow;
+    (flow.laddr, flow.device, flow.lport, listener.flags & LISTENER_V6ONLY)
 }
 
 /// Connections that waited when it closed and were not reset: moved, or reset by their client before.

@@ -1,6 +1,6 @@
 //! The records of listenoverflow, and their tables.
 
-use crate::report::{Cell, key, record, table, word, words};
+use crate::report::{Cell, Device, key, record, table, word, words};
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
@@ -16,6 +16,7 @@ record! {
         netns_name,
         laddr,
         lport,
+        device,
         /// an IPv6 listener without IPv4; null for IPv4
         v6only: Option<bool>,
         pid,
@@ -74,7 +75,7 @@ impl ListenerRecord {
     /// Most drops first, then the fullest queues; the rest by address.
     pub fn order(&self) -> impl Ord + use<> {
         let peaks = self.accept_peak.unwrap_or(0).saturating_add(self.syn_peak.unwrap_or(0));
-        let address = (self.netns, self.lport, self.laddr);
+        let address = (self.netns, self.lport, self.laddr, self.device);
         let lost = self.drops_total.zip(self.drops_closed).map(|(a, b)| a.saturating_add(b));
         (Reverse(lost.unwrap_or(u64::MAX)), Reverse(peaks), address, self.pid)
     }
@@ -99,12 +100,17 @@ pub(crate) mod heading {
 }
 
 /// Where a socket listens, as `ss` writes it: `*` takes IPv4 and IPv6.
-fn listener(laddr: Option<IpAddr>, lport: Option<u16>, dual_stack: bool) -> Cell<'static> {
+pub(super) fn listener_cell(
+    laddr: Option<IpAddr>,
+    device: Option<Device>,
+    lport: Option<u16>,
+    dual_stack: bool,
+) -> Cell<'static> {
     match (laddr, lport) {
         (Some(IpAddr::V6(any)), Some(port)) if dual_stack && any.is_unspecified() => {
-            Cell::AnyAddr(port)
+            Cell::AnyAddr(device, port)
         }
-        _ => Cell::Endpoint(laddr, lport),
+        _ => Cell::Endpoint(laddr, device, lport),
     }
 }
 
@@ -133,7 +139,7 @@ pub fn silent(rows: &[ListenerRecord], waits: bool, holders: bool) -> Vec<&'stat
 
 table! { "listener" ListenerRecord {
     yields 10 time;
-    left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.v6only != Some(true));
+    left "listener", "LISTENER", 21, |r| listener_cell(r.laddr, r.device, r.lport, r.v6only != Some(true));
     yields 9 left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
     yields 8 pid;
     yields 12 comm 15;
@@ -221,8 +227,10 @@ record! {
         raddr,
         /// the client, if only one and known
         rport,
+        device,
         family,
         netns,
+        netns_name,
         /// found by sampling, up to 50 ms later
         sampled: bool,
         /// It takes IPv4 and IPv6; not in JSON.
@@ -233,11 +241,11 @@ record! {
 
 table! { "listen_event" DropEvent {
     yields 5 time;
-    left "listener", "LISTENER", 21, |r| listener(r.laddr, r.lport, r.dual_stack);
+    left "listener", "LISTENER", 21, |r| listener_cell(r.laddr, r.device, r.lport, r.dual_stack);
     yields 3 pid;
     yields 4 comm 15;
     left cause, "CAUSE", 16, |r| Cell::word(r.cause.map(Cause::name));
-    yields 7 left "client", "CLIENT", 21, |r| Cell::Endpoint(r.raddr, r.rport);
+    yields 7 left "client", "CLIENT", 21, |r| Cell::remote(r.raddr, r.device, r.rport);
     yields 2 right queue, "QUEUE", 6, |r| Cell::id(r.queue);
     yields 1 right limit, "LIMIT", 6, |r| Cell::id(r.limit);
     yields 6 right count, "COUNT", 6, |r| Cell::id(r.count);
@@ -248,6 +256,8 @@ record! {
     "listen_client" DropClient known(drops_total interval_ns) {
         /// the client; null: all that are unknown
         raddr,
+        /// the zone of a link-local address
+        device,
         drops_total,
         drops_accept_syn,
         drops_accept_ack,
@@ -262,7 +272,7 @@ record! {
 
 table! { "listen_client" DropClient {
     yields 8 time;
-    left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
+    left raddr, "RADDR", 39, |r| Cell::addr(r.raddr, r.device);
     right drops_total, "DROPS", 7, |r| Cell::id(r.drops_total);
     yields 6 right drops_accept_syn, heading::FULL_AT_SYN, 8, |r| Cell::id(r.drops_accept_syn);
     yields 7 right drops_accept_ack, heading::FULL_AT_ACK, 8, |r| Cell::id(r.drops_accept_ack);

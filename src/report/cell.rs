@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{Comm, Ctx, escape, human};
+use super::{Comm, Ctx, Device, escape, human};
 use crate::tcp_state::TcpState;
 
 /// A typed value, borrowed from its row, in the unit of the variant; text is rounded for people.
@@ -38,16 +38,17 @@ pub enum Cell<'a> {
     Text(&'a [u8]),
     /// A word of this program's own.
     Word(&'a str),
-    /// An address; a v4-mapped one is shown as IPv4.
-    Addr(IpAddr),
-    /// An address and port, either of them possibly unknown: `[::1]:80`, `127.0.0.1:-`.
-    Endpoint(Option<IpAddr>, Option<u16>),
-    /// A port at any address: `*:80`.
-    AnyAddr(u16),
+    /// An address, and its zone or device; a v4-mapped one is shown as IPv4.
+    Addr(IpAddr, Option<Device>),
+    /// An address, its zone or device, and port, each possibly unknown: `[::1]:80`, `127.0.0.1:-`,
+    /// `[fe80::1%eth0]:80`.
+    Endpoint(Option<IpAddr>, Option<Device>, Option<u16>),
+    /// A port at any address: `*:80`, or of a device: `*%eth0:80`.
+    AnyAddr(Option<Device>, u16),
     /// A network namespace by inode and name: `4026532281(blue)`.
     Netns(u32, Option<&'a str>),
-    /// A network: `192.0.2.0/24`.
-    Net(IpNet),
+    /// A network: `192.0.2.0/24`, and its zone: `fe80::/64%eth0`.
+    Net(IpNet, Option<Device>),
     /// Wall-clock time in ns since the epoch.
     Time(i64),
 }
@@ -101,9 +102,16 @@ impl<'a> Cell<'a> {
         port.map_or(Self::Missing, Self::Port)
     }
 
-    /// An address, if it is known.
-    pub fn addr(ip: Option<IpAddr>) -> Self {
-        ip.map_or(Self::Missing, Self::Addr)
+    /// An address and its zone, if it is known.
+    pub fn addr(ip: Option<IpAddr>, zone: Option<Device>) -> Self {
+        ip.map_or(Self::Missing, |ip| Self::Addr(ip, zone))
+    }
+
+    /// The remote end of a socket that is bound to a device, which says nothing of it but the zone of
+    /// a link-local address.
+    pub fn remote(ip: Option<IpAddr>, device: Option<Device>, port: Option<u16>) -> Self {
+        let local = |ip| matches!(ip, IpAddr::V6(ip) if Ipv6Addr::is_unicast_link_local(&ip));
+        Self::Endpoint(ip, device.filter(|_| ip.is_some_and(local)), port)
     }
 
     /// A network namespace, if it is known.
@@ -176,15 +184,23 @@ impl<'a> Cell<'a> {
             Self::Text([]) => out.extend_from_slice(b"\"\""),
             Self::Text(bytes) => escape::text(bytes, out),
             Self::Word(word) => out.extend_from_slice(word.as_bytes()),
-            Self::Addr(ip) => addr(ip, out),
-            Self::Endpoint(ip, port) => endpoint(ip, port, out),
+            Self::Addr(ip, device) => {
+                addr(ip, out);
+                zone(device, out);
+            }
+            Self::Endpoint(ip, device, port) => endpoint(ip, device, port, out),
             Self::Time(ns) => ctx.clock(ns, out),
-            Self::AnyAddr(port) => {
-                out.extend_from_slice(b"*:");
+            Self::AnyAddr(device, port) => {
+                out.push(b'*');
+                zone(device, out);
+                out.push(b':');
                 human::integer(port.into(), out);
             }
-            // Writing to a Vec cannot fail.
-            Self::Net(net) => _ = write!(out, "{net}"),
+            Self::Net(net, device) => {
+                // Writing to a Vec cannot fail.
+                let _ = write!(out, "{net}");
+                zone(device, out);
+            }
         }
     }
 
@@ -194,7 +210,10 @@ impl<'a> Cell<'a> {
         let continues = |byte: u8| byte & 0xc0 == 0x80;
         match self {
             _ if text.is_ascii() => text.len(),
-            Self::Text(_) => escape::width(text),
+            Self::Text(_)
+            | Self::Addr(_, Some(_))
+            | Self::Endpoint(_, Some(_), _)
+            | Self::AnyAddr(Some(_), _) => escape::width(text),
             _ => text.iter().filter(|&&byte| !continues(byte)).count(),
         }
     }
@@ -202,7 +221,7 @@ impl<'a> Cell<'a> {
     /// Whether it says that there was none of something, or nothing at all.
     pub fn is_idle(&self) -> bool {
         match *self {
-            Self::Missing | Self::Text([]) | Self::Word("") | Self::Endpoint(None, None) => true,
+            Self::Missing | Self::Text([]) | Self::Word("") | Self::Endpoint(None, _, None) => true,
             Self::Queue(now, (peak, _), _) => now.max(peak).unwrap_or(0) == 0,
             Self::Count(n)
             | Self::PerSec(n)
@@ -216,7 +235,7 @@ impl<'a> Cell<'a> {
 
     /// Whether it is an address, which takes what it needs.
     pub fn is_address(&self) -> bool {
-        matches!(self, Self::Addr(_) | Self::Endpoint(..) | Self::AnyAddr(_) | Self::Net(_))
+        matches!(self, Self::Addr(..) | Self::Endpoint(..) | Self::AnyAddr(..) | Self::Net(..))
     }
 
     /// The order of a sorted table: large numbers first, text and addresses ascending, what is
@@ -252,11 +271,11 @@ impl<'a> Cell<'a> {
             Self::Time(ns) => Key::Number(ns.into()),
             Self::Text(bytes) => Key::Text(bytes),
             Self::Word(word) => Key::Text(word.as_bytes()),
-            Self::Addr(ip) => Key::Addr(Some(ip.to_canonical()), None),
-            Self::AnyAddr(port) => Key::Addr(None, Some(port)),
-            Self::Net(net) => Key::Addr(Some(net.addr()), None),
-            Self::Endpoint(None, None) | Self::Missing => Key::None,
-            Self::Endpoint(ip, port) => Key::Addr(ip.map(|ip| ip.to_canonical()), port),
+            Self::Addr(ip, _) => Key::Addr(Some(ip.to_canonical()), None),
+            Self::AnyAddr(_, port) => Key::Addr(None, Some(port)),
+            Self::Net(net, _) => Key::Addr(Some(net.addr()), None),
+            Self::Endpoint(None, _, None) | Self::Missing => Key::None,
+            Self::Endpoint(ip, _, port) => Key::Addr(ip.map(|ip| ip.to_canonical()), port),
         }
     }
 }
@@ -285,16 +304,28 @@ fn addr(ip: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-fn endpoint(ip: Option<IpAddr>, port: Option<u16>, out: &mut Vec<u8>) {
+/// `%` and the device.
+fn zone(device: Option<Device>, out: &mut Vec<u8>) {
+    if let Some(device) = device {
+        out.push(b'%');
+        escape::text(device.as_bytes(), out);
+    }
+}
+
+fn endpoint(ip: Option<IpAddr>, device: Option<Device>, port: Option<u16>, out: &mut Vec<u8>) {
     if ip.is_none() && port.is_none() {
         out.push(b'-');
         return;
     }
     match ip.map(|ip| ip.to_canonical()) {
-        Some(ip @ IpAddr::V4(_)) => addr(ip, out),
+        Some(ip @ IpAddr::V4(_)) => {
+            addr(ip, out);
+            zone(device, out);
+        }
         Some(ip @ IpAddr::V6(_)) => {
             out.push(b'[');
             addr(ip, out);
+            zone(device, out);
             out.push(b']');
         }
         None => out.push(b'-'),
@@ -320,6 +351,7 @@ mod tests {
     fn shows_every_kind() {
         let v4: IpAddr = "127.0.0.1".parse().unwrap();
         let v6: IpAddr = "::1".parse().unwrap();
+        let vb = Device::from("v\x1b");
         let mapped: IpAddr = "::ffff:10.0.0.255".parse().unwrap();
         for (cell, expected) in [
             (Cell::Missing, "-"),
@@ -338,16 +370,19 @@ mod tests {
             (Cell::Word("LISTEN"), "LISTEN"),
             (Cell::Word("→"), "→"),
             (Cell::Text("漢".as_bytes()), "漢"),
-            (Cell::Addr(v6), "::1"),
-            (Cell::Addr("10.99.100.255".parse().unwrap()), "10.99.100.255"),
-            (Cell::Addr(mapped), "10.0.0.255"),
-            (Cell::Endpoint(Some(v4), Some(80)), "127.0.0.1:80"),
-            (Cell::Endpoint(Some(v6), Some(80)), "[::1]:80"),
-            (Cell::Endpoint(Some(v4), None), "127.0.0.1:-"),
-            (Cell::Endpoint(None, None), "-"),
-            (Cell::AnyAddr(80), "*:80"),
+            (Cell::Addr(v6, None), "::1"),
+            (Cell::Addr("10.99.100.255".parse().unwrap(), None), "10.99.100.255"),
+            (Cell::Addr(mapped, None), "10.0.0.255"),
+            (Cell::Endpoint(Some(v4), None, Some(80)), "127.0.0.1:80"),
+            (Cell::Endpoint(Some(v4), Some(vb), Some(80)), "127.0.0.1%v\\x1b:80"),
+            (Cell::Endpoint(Some(v6), Some(vb), Some(80)), "[::1%v\\x1b]:80"),
+            (Cell::remote(Some(v6), Some(vb), Some(80)), "[::1]:80"),
+            (Cell::Endpoint(Some(v4), None, None), "127.0.0.1:-"),
+            (Cell::Endpoint(None, None, None), "-"),
+            (Cell::AnyAddr(None, 80), "*:80"),
+            (Cell::AnyAddr(Some(vb), 80), "*%v\\x1b:80"),
             (Cell::Netns(4_026_532_281, Some("blue\x1b")), "4026532281(blue\\x1b)"),
-            (Cell::Net("192.0.2.0/24".parse().unwrap()), "192.0.2.0/24"),
+            (Cell::Net("192.0.2.0/24".parse().unwrap(), None), "192.0.2.0/24"),
             (Cell::Time(1_000_000), "00:00:00.001"),
         ] {
             assert_eq!(text(cell), expected);

@@ -143,13 +143,15 @@ macro_rules! table {
     (@@ $row:ident [$($key:tt)*] [$($done:tt)*] $place:literal local $width:literal; $($rest:tt)*) => {
         $crate::report::table!(@ $row [$($key)*] [$($done)*
             $crate::report::Column::<$row>::left("local", "LADDR:LPORT", $width,
-                |r| $crate::report::Cell::Endpoint(r $($key)*.laddr, r $($key)*.lport)).yields($place),
+                |r| $crate::report::Cell::Endpoint(
+                r $($key)*.laddr, r $($key)*.device, r $($key)*.lport)).yields($place),
         ] $($rest)*)
     };
     (@@ $row:ident [$($key:tt)*] [$($done:tt)*] $place:literal remote $width:literal; $($rest:tt)*) => {
         $crate::report::table!(@ $row [$($key)*] [$($done)*
             $crate::report::Column::<$row>::left("remote", "RADDR:RPORT", $width,
-                |r| $crate::report::Cell::Endpoint(r $($key)*.raddr, r $($key)*.rport)).yields($place),
+                |r| $crate::report::Cell::remote(
+                r $($key)*.raddr, r $($key)*.device, r $($key)*.rport)).yields($place),
         ] $($rest)*)
     };
     (@@ $row:ident $key:tt [$($done:tt)*] $place:literal

@@ -3,6 +3,7 @@
 mod cell;
 mod column;
 mod ctx;
+mod device;
 pub mod escape;
 pub mod human;
 mod json;
@@ -21,6 +22,7 @@ pub use cell::Cell;
 pub(crate) use column::table;
 pub use column::{Align, Column, Row, UnknownColumn, find, sort, sort_by};
 pub use ctx::Ctx;
+pub use device::Device;
 pub use json::line as json_line;
 pub(crate) use layout::SHORT_TIME;
 pub use note::Note;

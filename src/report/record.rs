@@ -117,6 +117,8 @@ shared! { $
         /// remote port, 1 to 65535
         #[schemars(range(min = 1, max = 65_535))]
         rport: Option<u16>,
+        /// network device that the socket is bound to, and the zone of its link-local addresses: its name, or `ifINDEX` if that is unknown; null: none
+        device: Option<crate::report::Device>,
         /// inode of the network namespace, as in `lsns -t net`
         #[schemars(range(min = 1, max = 4_294_967_295_u32))]
         netns: Option<u32>,

@@ -10,17 +10,15 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::hooks::RETRANSMIT;
 use super::{Args, RetransRowOptions, RetransSum, Retransmit, Retransmits};
-use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, WallClock, monotonic_now, wall_now};
 use crate::group::GroupBy;
 use crate::hooks::{CHILD, DESTROY, OWNERS, STATE, SYNACK_RETRANS, maps};
-use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
-use crate::tool::{Asked, Measurement, Mode, Running, Spec, Task, Tool};
+use crate::tool::{Asked, Measurement, Mode, Names, Running, Spec, Task, Tool};
 use crate::wait::Wake;
 use crate::wire::{Record as _, RetransEvent};
 
@@ -100,8 +98,7 @@ impl Task for Asked<Args> {
 /// Where events come from, and what becomes of them.
 struct Events {
     ring: Ring<RetransEvent>,
-    cgroups: CgroupNames,
-    namespaces: NetnsNames,
+    names: Names,
     left: u64,
     sums: Option<Retransmits>,
 }
@@ -113,8 +110,7 @@ impl Events {
         let named = args.common.output.json || args.summary;
         Ok(Self {
             ring: Ring::new(&map, RetransEvent::read)?,
-            cgroups: if named { CgroupNames::of_machine() } else { CgroupNames::default() },
-            namespaces: NetnsNames::default(),
+            names: Names::of_machine(named),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
             sums: args.summary.then(|| Retransmits::new(args.by)),
         })
@@ -136,7 +132,7 @@ impl Events {
     /// Prints or sums up what waits in the ring buffer, all of it the `last` time.
     fn take(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
-        let Self { ring, cgroups, left, sums, .. } = self;
+        let Self { ring, names, left, sums, .. } = self;
         ring.drain(|batch| {
             for event in batch {
                 running.delivered += 1;
@@ -144,8 +140,10 @@ impl Events {
                     sums.add(event);
                 } else if *left > 0 {
                     *left -= 1;
-                    let (ts, cgroup) = (clock.at(event.ts), cgroups.name(event.cgroup));
-                    running.printer.row(&Retransmit::new(ts, event, cgroup))?;
+                    let (ts, cgroup) = (clock.at(event.ts), names.cgroup(event.cgroup));
+                    let mut row = Retransmit::new(ts, event, cgroup);
+                    row.netns_name = names.netns(event.flow.netns);
+                    running.printer.row(&row)?;
                 }
             }
             Ok(last || (*left > 0 && !running.is_over()))
@@ -172,10 +170,10 @@ impl Events {
             sort: args.interval.sort_column().unwrap_or_default(),
             top: args.interval.top(),
         };
-        let mut rows = sums.rows(&shape, |id| self.cgroups.name(id));
+        let mut rows = sums.rows(&shape, |id| self.names.cgroup(id));
         if args.by == GroupBy::Netns {
             for row in &mut rows {
-                row.netns_name = row.netns.and_then(|inode| self.namespaces.name(inode));
+                row.netns_name = row.netns.and_then(|inode| self.names.netns(inode));
             }
         }
         let idle = Some((Ts(shape.ts), "no retransmits"));

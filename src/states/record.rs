@@ -26,8 +26,10 @@ record! {
         raddr,
         /// null for a socket without a peer, e.g. a listener
         rport,
+        device,
         family,
         netns,
+        netns_name,
         /// the owner's
         cgroup,
         /// state left, as in the kernel, without `TCP_`; never `NEW_SYN_RECV`; null for a number unknown to this version

@@ -2,6 +2,7 @@
 
 mod follow;
 pub mod load;
+mod names;
 mod outcome;
 mod owners;
 mod running;
@@ -19,6 +20,7 @@ use crate::filter::Filter;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::escape;
+pub use names::Names;
 pub use running::Running;
 pub use spec::Spec;
 

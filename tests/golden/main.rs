@@ -112,5 +112,6 @@ fn flow(local: &str, remote: &str) -> Flow {
         lport: local.port(),
         rport: remote.port(),
         netns: 4_026_531_840,
+        ..Flow::default()
     }
 }

@@ -5,8 +5,19 @@ use serde_json::Value;
 use super::schema::kinds;
 
 /// Keys of whom a line is about.
-const SHARED: [&str; 9] =
-    ["pid", "comm", "laddr", "lport", "raddr", "rport", "family", "netns", "cgroup"];
+const SHARED: [&str; 11] = [
+    "pid",
+    "comm",
+    "laddr",
+    "lport",
+    "raddr",
+    "rport",
+    "device",
+    "family",
+    "netns",
+    "netns_name",
+    "cgroup",
+];
 const HEAD: &str = "| key | type | meaning |\n|---|---|---|\n";
 /// The section with the keys that mean the same in every kind.
 const ALL: &str = "All lines";

@@ -13,6 +13,7 @@ mod check;
 mod count;
 mod count_ends;
 mod dash;
+mod devices;
 mod errors;
 mod facts;
 mod latency;
@@ -55,6 +56,7 @@ const TESTS: &[Group] = &[
     ("dash", dash::TESTS),
     ("shared", shared::TESTS),
     ("summary", summary::TESTS),
+    ("devices", devices::TESTS),
     ("errors", errors::TESTS),
     ("facts", facts::TESTS),
     ("check", check::TESTS),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use crate::report::Key;
+use crate::report::{Device, Key};
 use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
@@ -21,6 +21,8 @@ pub struct Ends {
     pub local: (IpAddr, u16),
     /// The other side.
     pub remote: (IpAddr, u16),
+    /// The device that it is bound to, and the zone of link-local addresses.
+    pub device: Option<Device>,
     /// Inode of the network namespace.
     pub netns: Option<u32>,
 }
@@ -31,6 +33,7 @@ impl Ends {
         Some(Self {
             local: (key.laddr?, key.lport?),
             remote: (key.raddr?, key.rport?),
+            device: key.device,
             netns: key.netns,
         })
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use crate::listen::{Cause, DropEvent, Drops, ListenerRecord};
+use crate::report::Device;
 
 const SECOND: i64 = 1_000_000_000;
 /// Seconds that are added up.
@@ -12,7 +13,8 @@ const SECONDS: i64 = 60;
 const ROOM: usize = 20_000;
 
 /// Which listener: address, port, network namespace, process.
-type ListenerKey = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
+/// Address, device, port, network namespace and PID of a listener.
+pub type ListenerKey = (Option<IpAddr>, Option<Device>, Option<u16>, Option<u32>, Option<u32>);
 
 /// Drops of an interval of a listener.
 fn drops_of(row: &ListenerRecord) -> Drops {
@@ -73,13 +75,17 @@ pub struct Minutes(HashMap<ListenerKey, Minute>);
 impl Minutes {
     /// Takes in an interval of a listener.
     pub fn take(&mut self, row: &ListenerRecord) {
-        self.add((row.laddr, row.lport, row.netns, row.pid), row.ts.0, drops_of(row));
+        self.add((row.laddr, row.device, row.lport, row.netns, row.pid), row.ts.0, drops_of(row));
     }
 
     /// Adds a drop.
     pub fn event(&mut self, event: &DropEvent) {
         if let Some(drops) = drops_of_event(event) {
-            self.add((event.laddr, event.lport, event.netns, event.pid), event.ts.0, drops);
+            self.add(
+                (event.laddr, event.device, event.lport, event.netns, event.pid),
+                event.ts.0,
+                drops,
+            );
         }
     }
 
@@ -104,7 +110,7 @@ impl Minutes {
 
     /// What a listener has dropped in the minute before `now`.
     pub fn of(&self, row: &ListenerRecord, now: i64) -> Drops {
-        let id = (row.laddr, row.lport, row.netns, row.pid);
+        let id = (row.laddr, row.device, row.lport, row.netns, row.pid);
         let Some(minute) = self.0.get(&id) else { return Drops::default() };
         let oldest = now.div_euclid(SECOND) - SECONDS;
         let recent = minute.seconds.iter().filter(|(second, _)| *second > oldest);

@@ -185,7 +185,7 @@ pub fn process(key: &Key) -> String {
 
 /// `[::]:443 of nginx (812)`
 pub fn listener_name(row: &ListenerRecord) -> String {
-    format!("{} of {}", text(Cell::Endpoint(row.laddr, row.lport)), process(&row.key()))
+    format!("{} of {}", text(Cell::Endpoint(row.laddr, row.device, row.lport)), process(&row.key()))
 }
 
 /// A duration as people read it.

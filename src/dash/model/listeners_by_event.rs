@@ -45,6 +45,7 @@ fn row(event: &DropEvent) -> ListenerRecord {
         ts: event.ts,
         laddr: event.laddr,
         lport: event.lport,
+        device: event.device,
         pid: event.pid,
         comm: event.comm.clone(),
         netns: event.netns,

@@ -25,6 +25,7 @@ use crate::states::socket_summary::{CloseWait, Socket, Sockets};
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
+pub use drops::ListenerKey;
 pub use findings::{Finding, Weight, findings, listener_name, process, text};
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
@@ -188,7 +189,7 @@ impl Model {
     }
 
     fn listener(&mut self, row: ListenerRecord) {
-        let who = Who::Listener(row.laddr, row.lport, row.netns);
+        let who = Who::Listener(row.laddr, row.device, row.lport, row.netns);
         let drops = row.drops_total.map_or(f64::NAN, float);
         let queue = row.accept_peak.or(row.accept_now).map_or(f64::NAN, float);
         self.series.push(who, Point { ts: row.ts.0, values: [queue, drops] });

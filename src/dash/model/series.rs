@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::Ends;
 use crate::latency::{Latency, LatencyKind, Role};
-use crate::report::Key;
+use crate::report::{Device, Key};
 
 /// Intervals that are stored of each.
 const POINTS: usize = 120;
@@ -24,8 +24,8 @@ pub enum Who {
     Process(Option<u32>),
     /// A connection.
     Connection(Ends),
-    /// A listener: address, port, network namespace.
-    Listener(Option<IpAddr>, Option<u16>, Option<u32>),
+    /// A listener: address, device, port, network namespace.
+    Listener(Option<IpAddr>, Option<Device>, Option<u16>, Option<u32>),
 }
 
 /// Two values at a time: bytes per second sent and received, or queue and drops. NaN is unknown.
@@ -133,7 +133,7 @@ mod tests {
         let address = IpAddr::from([127, 0, 0, 1]);
         for port in 0..u16::MAX {
             let (local, remote) = ((address, port), (address, 80));
-            series.push(Who::Connection(Ends { local, remote, netns: None }), point);
+            series.push(Who::Connection(Ends { local, remote, device: None, netns: None }), point);
         }
         series.push(Who::Process(Some(1)), point);
         assert!(series.of(Who::Process(Some(1))).is_some());

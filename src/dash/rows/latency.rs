@@ -40,9 +40,9 @@ impl LatencyRow {
         } else if key.comm.is_some() {
             Cell::comm(key.comm.as_ref())
         } else if key.rport.is_some() || key.raddr.is_some() && key.lport.is_some() {
-            Cell::Endpoint(key.raddr, key.rport)
+            Cell::remote(key.raddr, key.device, key.rport)
         } else if let Some(raddr) = key.raddr {
-            Cell::Addr(raddr)
+            Cell::Addr(raddr, key.device)
         } else if let Some(lport) = key.lport {
             Cell::Port(lport)
         } else {

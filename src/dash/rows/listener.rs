@@ -1,9 +1,7 @@
 //! Listeners: their queues, and what they dropped.
 
-use std::net::IpAddr;
-
 use super::TableRow;
-use crate::dash::model::Model;
+use crate::dash::model::{ListenerKey, Model};
 use crate::filter::{Filter, passes_listener};
 use crate::listen::{Drops, ListenerRecord, heading};
 use crate::report::{Cell, Key, table};
@@ -41,7 +39,7 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
 }
 
 table! { "listener" ListenerRow.key {
-    left "listener", "LISTENER", 21, |r| Cell::Endpoint(r.key.laddr, r.key.lport);
+    left "listener", "LISTENER", 21, |r| Cell::Endpoint(r.key.laddr, r.key.device, r.key.lport);
     comm 11;
     right "lately", "DROPS/MIN", 9, |r| Cell::id(r.recent.total);
     left "accept", heading::ACCEPT_Q, 24, |r| Cell::Word(&r.accept);
@@ -66,12 +64,12 @@ table! { "listener" ListenerRow.key {
 } }
 
 impl TableRow for ListenerRow {
-    type Id = (Option<IpAddr>, Option<u16>, Option<u32>, Option<u32>);
+    type Id = ListenerKey;
     const PINNED: usize = 3;
     const SORT: usize = 2;
 
     fn id(&self) -> Self::Id {
-        (self.key.laddr, self.key.lport, self.key.netns, self.key.pid)
+        (self.key.laddr, self.key.device, self.key.lport, self.key.netns, self.key.pid)
     }
 
     fn key(&self) -> &Key {

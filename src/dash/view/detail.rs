@@ -61,8 +61,8 @@ fn title(canvas: &mut Canvas<'_>, line: Area, text: &str) {
 }
 
 fn ends(canvas: &mut Canvas<'_>, key: &Key) -> String {
-    let local = canvas.words(Cell::Endpoint(key.laddr, key.lport));
-    let remote = canvas.words(Cell::Endpoint(key.raddr, key.rport));
+    let local = canvas.words(Cell::Endpoint(key.laddr, key.device, key.lport));
+    let remote = canvas.words(Cell::remote(key.raddr, key.device, key.rport));
     format!("{local} → {remote} of {}", process(key))
 }
 
@@ -107,8 +107,8 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
     canvas.text(below, 0, 0, &title, canvas.theme.strong());
     for (y, one) in (1..below.height).zip(&own) {
         canvas.ctx.interval_ns = one.traffic.map_or(0, |traffic| traffic.interval_ns);
-        let local = canvas.words(Cell::Endpoint(one.key.laddr, one.key.lport));
-        let remote = canvas.words(Cell::Endpoint(one.key.raddr, one.key.rport));
+        let local = canvas.words(Cell::Endpoint(one.key.laddr, one.key.device, one.key.lport));
+        let remote = canvas.words(Cell::remote(one.key.raddr, one.key.device, one.key.rport));
         let sent = canvas.words(bytes(one.traffic.as_ref(), |sums| sums.tx_bytes));
         let received = canvas.words(bytes(one.traffic.as_ref(), |sums| sums.rx_bytes));
         let state = one.state.map_or("-", TcpState::name);
@@ -160,7 +160,7 @@ fn step_words(canvas: &mut Canvas<'_>, step: &Step) -> String {
 fn of_listener(canvas: &mut Canvas<'_>, model: &Model, row: &ListenerRow, area: Area) {
     let tall = (area.height / 2).clamp(2, 8);
     let (above, below) = area.split(tall);
-    let who = Who::Listener(row.key.laddr, row.key.lport, row.key.netns);
+    let who = Who::Listener(row.key.laddr, row.key.device, row.key.lport, row.key.netns);
     graphs(canvas, model.series.of(who), ["queue", "drops"], above);
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let plain = |text: String| (text, Style::new());

@@ -140,11 +140,11 @@ fn slowest(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         responses.max_by_key(|one| one.duration_ns)
     };
     let (who, ns, what) = if let Some(row) = slowest(&[Grouping::Remote, Grouping::Connection]) {
-        (canvas.words(row.raddr.map_or(Cell::Missing, Cell::Addr)), row.p99_ns, "P99 of responses")
+        (canvas.words(Cell::addr(row.raddr, row.device)), row.p99_ns, "P99 of responses")
     } else if let Some(row) = slowest(&[Grouping::Process]) {
         (format!("that of {}", process(&row.key())), row.p99_ns, "P99 of responses")
     } else if let Some(one) = one() {
-        let raddr = canvas.words(one.raddr.map_or(Cell::Missing, Cell::Addr));
+        let raddr = canvas.words(Cell::addr(one.raddr, one.device));
         (raddr, one.duration_ns, "for one response")
     } else {
         canvas.text(rest, 0, 1, "-", Style::new());

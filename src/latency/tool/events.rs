@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cgroup::CgroupNames;
 use crate::clock::WallClock;
 use crate::hooks::maps;
 use crate::kernel::ring::Ring;
 use crate::latency::Args;
 use crate::latency::Exchange;
 use crate::report::TableView;
-use crate::tool::Running;
+use crate::tool::{Names, Running};
 use crate::wait::Wake;
 use crate::wire::{LatencyEvent, Record as _};
 
@@ -23,7 +22,7 @@ const BATCH: Duration = Duration::from_millis(40);
 /// Where latencies come from, and how many are still wanted.
 pub struct Events {
     ring: Ring<LatencyEvent>,
-    cgroups: CgroupNames,
+    names: Names,
     left: u64,
 }
 
@@ -34,11 +33,7 @@ impl Events {
         running.waiter.watch_ring(map.as_fd())?;
         Ok(Self {
             ring: Ring::new(&map, LatencyEvent::read)?,
-            cgroups: if args.common.output.json {
-                CgroupNames::of_machine()
-            } else {
-                CgroupNames::default()
-            },
+            names: Names::of_machine(args.common.output.json),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
         })
     }
@@ -60,14 +55,16 @@ impl Events {
     /// number only counts.
     pub fn print(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
-        let Self { ring, cgroups, left } = self;
+        let Self { ring, names, left } = self;
         ring.drain(|batch| {
             for event in batch {
                 running.delivered += 1;
                 if *left > 0 {
                     *left -= 1;
-                    let (ts, cgroup) = (clock.at(event.ts), cgroups.name(event.cgroup));
-                    running.printer.row(&Exchange::new(ts, event, cgroup))?;
+                    let (ts, cgroup) = (clock.at(event.ts), names.cgroup(event.cgroup));
+                    let mut row = Exchange::new(ts, event, cgroup);
+                    row.netns_name = names.netns(event.flow.netns);
+                    running.printer.row(&row)?;
                 }
             }
             Ok(last || (*left > 0 && !running.is_over()))

@@ -84,6 +84,12 @@ fn show_events(
         let sampled = matching(interval).flat_map(|one| sampled_drops(wall_now(), one));
         rows.extend(sampled.inspect(|row| watch.polled += row.count.unwrap_or(0)));
     }
+    if watch.args.common.output.json {
+        let names = &mut watch.listeners.source.namespaces.names;
+        for row in &mut rows {
+            row.netns_name = row.netns.and_then(|netns| names.name(netns));
+        }
+    }
     for row in rows.iter().take(usize::try_from(watch.left).unwrap_or(usize::MAX)) {
         running.printer.row(row)?;
         watch.left -= 1;

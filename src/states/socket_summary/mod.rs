@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::group::Grouping;
 use crate::kernel::netns_list::Extent;
-use crate::report::{Comm, Ts, pid_inside};
+use crate::report::{Comm, Device, Ts, pid_inside};
 use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, SockEntry};
 
@@ -66,7 +66,7 @@ fn age_of(entry: &SockEntry) -> Age {
 enum SummaryKey {
     All,
     Process(u32, [u8; COMM_LEN]),
-    Remote(Option<IpAddr>),
+    Remote(Option<IpAddr>, Option<Device>),
     Port(Option<u16>),
     Netns(u32),
 }
@@ -113,7 +113,9 @@ impl SocketSummary {
         let key = match self.by {
             None => SummaryKey::All,
             Some(SummaryBy::Process) => SummaryKey::Process(entry.pid, entry.comm),
-            Some(SummaryBy::Remote) => SummaryKey::Remote(entry.flow.remote_ip()),
+            Some(SummaryBy::Remote) => {
+                SummaryKey::Remote(entry.flow.remote_ip(), entry.flow.remote_zone())
+            }
             Some(SummaryBy::Port) => SummaryKey::Port(entry.flow.local_port()),
             Some(SummaryBy::Netns) => SummaryKey::Netns(entry.flow.netns),
         };
@@ -192,7 +194,7 @@ impl SocketSummary {
             SummaryKey::Process(pid, comm) => {
                 (row.pid, row.comm) = (pid_inside(pid), Comm::of(pid, comm));
             }
-            SummaryKey::Remote(addr) => row.raddr = addr,
+            SummaryKey::Remote(addr, zone) => (row.raddr, row.device) = (addr, zone),
             SummaryKey::Port(port) => row.lport = port,
             SummaryKey::Netns(netns) => row.netns = Some(netns),
         }

@@ -17,6 +17,8 @@ record! {
         comm,
         /// with `--by remote`; null for sockets without a peer
         raddr,
+        /// with `--by remote` the zone of a link-local address
+        device,
         /// with `--by port`
         lport,
         /// the counted namespace; null if there are several, unless `--by netns`
@@ -56,7 +58,7 @@ table! { "sockets" Sockets {
     left state, "STATE", 12, |r| Cell::state(r.state);
     yields 1 pid;
     comm 15;
-    left raddr, "RADDR", 39, |r| Cell::addr(r.raddr);
+    left raddr, "RADDR", 39, |r| Cell::addr(r.raddr, r.device);
     right lport, "LPORT", 5, |r| Cell::port(r.lport);
     left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
     right count, "COUNT", 8, |r| Cell::id(r.count);
@@ -73,6 +75,7 @@ record! {
         lport,
         raddr,
         rport,
+        device,
         family,
         netns,
         netns_name,
@@ -118,6 +121,7 @@ record! {
         lport,
         raddr,
         rport,
+        device,
         family,
         netns,
         state,

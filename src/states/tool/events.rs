@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::NAME;
-use crate::cgroup::CgroupNames;
 use crate::clock::{WallClock, monotonic_now};
 use crate::hooks::TIME_WAIT;
 use crate::hooks::maps;
@@ -17,7 +16,7 @@ use crate::kernel::ring::Ring;
 use crate::report::TableView;
 use crate::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
 use crate::states::{Args, StateChange};
-use crate::tool::{Asked, Running};
+use crate::tool::{Asked, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, StateEvent};
 
@@ -30,7 +29,7 @@ struct Changes {
     waits: TimeWaits,
     polls: Poller,
     ready: Vec<Shown>,
-    cgroups: CgroupNames,
+    names: Names,
     left: u64,
 }
 
@@ -49,11 +48,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         waits: TimeWaits::new(wanted, polls, started),
         polls: Poller::every(interval),
         ready: Vec::new(),
-        cgroups: if args.common.output.json {
-            CgroupNames::of_machine()
-        } else {
-            CgroupNames::default()
-        },
+        names: Names::of_machine(args.common.output.json),
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
     };
     let mut work = || -> Result<()> {
@@ -94,13 +89,13 @@ impl Changes {
     /// `last` time.
     fn print_events(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
-        let Self { ring, waits, ready, cgroups, left, .. } = self;
+        let Self { ring, waits, ready, names, left, .. } = self;
         ring.drain(|batch| {
             for event in batch {
                 waits.take(event);
             }
             waits.take_ready(ready);
-            print(running, ready, cgroups, left, clock)?;
+            print(running, ready, names, left, clock)?;
             report(running, waits);
             Ok(last || (*left > 0 && !running.is_over()))
         })
@@ -108,10 +103,10 @@ impl Changes {
 
     /// Prints the changes that a poll of the timewait sockets finds.
     fn poll(&mut self, running: &mut Running) -> Result<()> {
-        let Self { ring, waits, polls, ready, cgroups, left } = self;
+        let Self { ring, waits, polls, ready, names, left } = self;
         let remark = polls.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
         waits.take_ready(ready);
-        print(running, ready, cgroups, left, WallClock::now())?;
+        print(running, ready, names, left, WallClock::now())?;
         report(running, waits);
         match remark {
             Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
@@ -144,7 +139,7 @@ fn keep_up(ring: &mut Ring<StateEvent>, waits: &mut TimeWaits) -> Result<()> {
 fn print(
     running: &mut Running,
     changes: &mut Vec<Shown>,
-    cgroups: &mut CgroupNames,
+    names: &mut Names,
     left: &mut u64,
     clock: WallClock,
 ) -> Result<()> {
@@ -152,8 +147,9 @@ fn print(
         running.delivered += 1;
         if *left > 0 {
             *left -= 1;
-            let cgroup = cgroups.name(event.cgroup);
-            let row = StateChange::new(clock.at(event.ts), &event, polled, cgroup);
+            let cgroup = names.cgroup(event.cgroup);
+            let mut row = StateChange::new(clock.at(event.ts), &event, polled, cgroup);
+            row.netns_name = names.netns(event.flow.netns);
             running.printer.row(&row)?;
         }
     }
