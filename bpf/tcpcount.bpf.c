@@ -3,7 +3,7 @@
  * tcpcount: bytes and calls that TCP accepted from and delivered to applications (results
  * of tcp_sendmsg and tcp_recvmsg, or sock_send_length and sock_recv_length), and segments
  * that reached established sockets (tcp_v4_do_rcv and tcp_v6_do_rcv, or tcp_probe), summed
- * up by the selected grouping.
+ * up by the selected grouping; and segments sent again (tcp_retransmit_skb, tcp_retransmit_synack).
  *
  * Cannot see: segments of the handshake, TCP_ZEROCOPY_RECEIVE; through functions, TLS in
  * the kernel; through tracepoints, data that splice(2) takes from a socket.
@@ -12,9 +12,11 @@
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
+#include "lib/retransmit_hooks.bpf.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "lib/synack_hooks.bpf.h"
 #include "lib/track.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
@@ -43,6 +45,17 @@ static __always_inline void on_segment(struct sock *sk, const struct sk_buff *sk
 static __always_inline void on_tcp_probe(struct sock *sk, const struct sk_buff *skb)
 {
 	count_on_segment(sk, BTF_PTR);
+}
+
+static __always_inline void on_retransmit(struct sock *sk, const struct sk_buff *skb,
+					  enum access how)
+{
+	count_on_retransmit(sk, skb, how);
+}
+
+static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
+{
+	count_on_synack(sk, req);
 }
 
 static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)

@@ -17,6 +17,7 @@
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
+#include "lib/retransmit_hooks.bpf.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
@@ -81,9 +82,16 @@ static __always_inline void on_destroy(struct sock *sk, enum access how)
 		exchange_forget(sk);
 }
 
+static __always_inline void on_retransmit(struct sock *sk, const struct sk_buff *skb,
+					  enum access how)
+{
+	count_on_retransmit(sk, skb, how);
+}
+
 static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
 {
 	listen_on_synack_retransmit(sk, req);
+	count_on_synack(sk, req);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

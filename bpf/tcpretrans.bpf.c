@@ -2,17 +2,22 @@
 /*
  * tcpretrans: every buffer that TCP sends again (tcp:tcp_retransmit_skb) and every SYN-ACK
  * (tcp:tcp_retransmit_synack), with the owner of the socket, the reason, and how often that
- * segment has been sent again. Nothing runs for a connection that does not retransmit, but for
- * its transitions.
+ * segment has been sent again; and those that were needless, as the kernel finds out. With
+ * --summary also how many segments sockets send, by the kernel's own count of each. Nothing runs
+ * for a connection that does not retransmit, but for its transitions and its end.
  *
- * Cannot see: probes of a zero window, and tail loss probes that carry new data.
+ * Cannot see: tail loss probes that carry new data.
  */
+#include "count/count_hooks.bpf.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
+#include "lib/retransmit_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "lib/synack_hooks.bpf.h"
-#include "retrans/retrans_hooks.bpf.h"
+#include "retrans/probe_hooks.bpf.h"
+#include "retrans/retrans.bpf.h"
+#include "retrans/sockets_hooks.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)
@@ -25,6 +30,12 @@ static __always_inline void on_child(struct sock *listener, struct sock *child, 
 	owner_on_child(listener, child);
 }
 
+static __always_inline void on_retransmit(struct sock *sk, const struct sk_buff *skb,
+					  enum access how)
+{
+	retrans_on_segment(sk, skb, how);
+}
+
 static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
 {
 	retrans_on_synack(sk, req);
@@ -32,6 +43,9 @@ static __always_inline void on_synack_retransmit(struct sock *sk, struct request
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
+	retrans_on_destroy(sk, how);
+	if (!options.use_hash)
+		return;
 	untrack(sk);
 	retransmitted_forget(sk);
 }

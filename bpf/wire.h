@@ -87,6 +87,7 @@ struct owner_search {
 /* Kept in track.marks */
 #define TRACK_TIMEWAIT 1 /* its connection lives on as a timewait socket */
 #define TRACK_UNNAMED  2 /* a child whose LISTEN -> SYN_RECV is still to be reported */
+#define TRACK_SENT     4 /* sent is known */
 
 /*
  * What we remember of a socket. since: when it entered its state; 0 = not seen. The owner
@@ -97,6 +98,8 @@ struct track {
 	__u64 since;
 	__u32 marks;
 	__u32 state; /* entered last; 0 = not seen */
+	__u32 sent;  /* segments that it had sent when they were last counted */
+	__u32 reserved;
 };
 
 enum state_flags {
@@ -198,14 +201,16 @@ enum count_flags {
 };
 
 struct count_value {
-	__u64 tx_calls;	   /* sends that succeeded ... */
-	__u64 tx_bytes;	   /* ... and bytes that TCP took */
-	__u64 rx_calls;	   /* receives that returned data ... */
-	__u64 rx_bytes;	   /* ... and how much */
-	__u64 segs_in;	   /* segments that reached an established socket */
-	__u64 errors;	   /* sends and receives that failed, but for EAGAIN ... */
-	__u64 eagain;	   /* ... of which there were so many */
-	__u64 owner_since; /* when the last owner this CPU saw was learned */
+	__u64 tx_calls;	    /* sends that succeeded ... */
+	__u64 tx_bytes;	    /* ... and bytes that TCP took */
+	__u64 rx_calls;	    /* receives that returned data ... */
+	__u64 rx_bytes;	    /* ... and how much */
+	__u64 segs_in;	    /* segments that reached an established socket */
+	__u64 errors;	    /* sends and receives that failed, but for EAGAIN ... */
+	__u64 eagain;	    /* ... of which there were so many */
+	__u64 retrans_segs; /* segments sent again, SYNs and SYN-ACKs too ... */
+	__u64 out_segs;	    /* ... and those sent for the first time */
+	__u64 owner_since;  /* when the last owner this CPU saw was learned */
 	__u32 pid;
 	__u32 flags; /* enum count_flags */
 	__u8 comm[COMM_LEN];
@@ -400,9 +405,11 @@ enum retrans_type {
 	RETRANS_SYN,	    /* connect() waits */
 	RETRANS_SYNACK,	    /* a listener waits for the final ACK */
 	RETRANS_SLOW_START, /* after a timeout, as acknowledgements come */
+	RETRANS_PROBE,	    /* nothing is sent again: of a zero window */
+	RETRANS_SPURIOUS,   /* nothing is sent again: earlier retransmits were needless */
 };
 
-/* One buffer of a socket was sent again. */
+/* One buffer of a socket was sent again; or one of the two that are no retransmits. */
 struct retrans_event {
 	__u64 ts;
 	__u64 cookie;
@@ -411,7 +418,7 @@ struct retrans_event {
 	__u64 srtt; /* ns; 0 = no sample yet */
 	struct flow flow;
 	__u32 pid;
-	__u32 segs;	 /* of the buffer */
+	__u32 segs;	 /* of the buffer, or that were needless */
 	__u32 attempt;	 /* how often this segment has been sent again; 0 = not known */
 	__u32 cwnd;	 /* segments */
 	__u32 ssthresh;	 /* segments */
@@ -436,6 +443,12 @@ struct retransmitted {
 	struct retrans_segment segments[RETRANS_SEGMENTS];
 	__u32 unsure; /* of segments below this sequence number earlier attempts may be unknown */
 	__u32 begun;
+	__u32 segs;	/* sent again, as seen */
+	__u32 dsack;	/* dsack_dups of the socket before */
+	__u32 marker;	/* its undo_marker when last seen: which recovery it is in ... */
+	__u32 episode;	/* ... and the segments sent again in it */
+	__u32 undone;	/* those of recoveries that the kernel has undone */
+	__u32 spurious; /* reported as needless */
 };
 
 struct port_range {
@@ -563,6 +576,7 @@ struct retrans_options {
 	__u32 type_mask;   /* bit n: enum retrans_type n; 0 = all */
 	__u32 min_attempt; /* 0 = all, the unknown too */
 	__u32 tick_ns;	   /* of a jiffy */
+	__u32 summary;	   /* count the segments that sockets send */
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

@@ -177,8 +177,8 @@ record! {
         estab_resets: Option<u64>,
         /// `TcpInSegs`: segments received
         in_segs: Option<u64>,
-        /// `TcpOutSegs`: segments sent, without retransmits
-        out_segs: Option<u64>,
+        /// `TcpOutSegs`
+        out_segs,
         /// `TcpRetransSegs`: segments retransmitted
         retrans_segs,
         /// `TcpOutRsts`: resets sent

@@ -83,7 +83,7 @@ fn has_word(code: &str, word: &str) -> bool {
 
 /// Types that build.rs makes from the C headers; each has its methods in one file.
 const GENERATED: &[&str] =
-    &["Cause", "Flow", "LatencyKind", "ListenerEntry", "Role", "Stats", "TcpState"];
+    &["Cause", "Flow", "LatencyKind", "ListenerEntry", "RetransType", "Role", "Stats", "TcpState"];
 
 /// The name that `text` begins with.
 fn name_at(text: &str) -> &str {

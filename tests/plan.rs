@@ -13,7 +13,7 @@ use tcpscope::kernel::plan::PlanRequest;
 use tcpscope::latency::{Kinds, LatencyKind, TCPLATENCY, TCPLATENCY_EVENTS, spec_of};
 use tcpscope::listen::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::registry::modes;
-use tcpscope::retrans::TCPRETRANS;
+use tcpscope::retrans::{TCPRETRANS, TCPRETRANS_PROBES};
 use tcpscope::states::{TCPSTATES, TCPSTATES_SUMMARY};
 use tcpscope::tool::Spec;
 
@@ -86,6 +86,10 @@ fn before_5_11(plan: &str) -> String {
 /// Sockets are kept in a hash map, which wants to know of their beginning and end.
 const IN_HASH: &str = "child: child_fentry child_queued_fentry\ndestroy: destroy_tracepoint\n";
 
+/// Segments that are sent again.
+const AGAIN: &str =
+    "retransmit: segment_again_tracepoint\nsynack-retransmit: retransmit_tracepoint\n";
+
 #[test]
 fn fentry_programs_fit_the_prototypes_of_each_kernel() {
     for kernel in ["debian-6.12", "debian-7.2"] {
@@ -97,7 +101,7 @@ fn fentry_programs_fit_the_prototypes_of_each_kernel() {
     let count = |send: &str, recv: &str, splice: &str| {
         format!(
             "state: state_tracepoint\nsend: {send}\nrecv: {recv}\nsplice: {splice}\n\
-             segment: segment_v4_fentry segment_v6_fentry\n\
+             segment: segment_v4_fentry segment_v6_fentry\n{AGAIN}\
              destroy: destroy_tracepoint\nowners: learn_owners\ncounts: dump_counts\n"
         )
     };
@@ -159,7 +163,7 @@ fn a_hardened_kernel_uses_tracepoints_and_iterators() {
         auto(&TCPCOUNT, &facts),
         format!(
             "state: state_tracepoint\nsend: send_tracepoint\nrecv: recv_tracepoint\n\
-             splice off: {why}, {no_kprobes}\nsegment: segment_tracepoint\n\
+             splice off: {why}, {no_kprobes}\nsegment: segment_tracepoint\n{AGAIN}\
              destroy: destroy_tracepoint\nowners: learn_owners\ncounts: dump_counts\n"
         )
     );
@@ -194,7 +198,7 @@ fn every_debian_kernel_works_with_kprobes() {
             format!(
                 "state: state_tracepoint\nsend: send_kretprobe send_kprobe{send}\n\
                  recv: recv_kretprobe {flags}{recv}\nsplice: splice_kretprobe splice_kprobe{page}\n\
-                 segment: segment_v4_kprobe segment_v6_kprobe\n\
+                 segment: segment_v4_kprobe segment_v6_kprobe\n{AGAIN}\
                  destroy: destroy_tracepoint\nowners: {owners}\ncounts: dump_counts\n\
                  child: child_kprobe child_queued_kprobe\n"
             ),
@@ -439,8 +443,15 @@ fn unselected_kinds_have_no_hooks() {
 /// holds in every tool and mode.
 #[test]
 fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
-    let tested =
-        [&TCPSTATES, &TCPCOUNT, &TCPLATENCY, &LISTENOVERFLOW, &LISTENOVERFLOW_WAIT, &TCPRETRANS];
+    let tested = [
+        &TCPSTATES,
+        &TCPCOUNT,
+        &TCPLATENCY,
+        &LISTENOVERFLOW,
+        &LISTENOVERFLOW_WAIT,
+        &TCPRETRANS,
+        &TCPRETRANS_PROBES,
+    ];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
     let hooks = specs().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks));
@@ -451,7 +462,11 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
     assert_eq!(other, BTreeSet::from(["sockets"]));
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPRETRANS, &facts(kernel));
-        assert!(plan.contains("retransmit: segment_again_tracepoint\n"), "{kernel}: {plan}");
+        assert!(plan.contains(AGAIN), "{kernel}: {plan}");
+        assert!(plan.contains("socket-counters: visit_sockets\n"), "{kernel}: {plan}");
+        let plan = auto(&TCPRETRANS_PROBES, &facts(kernel));
+        let probe = if kernel == HARDENED { " off: " } else { ": probe_fentry\n" };
+        assert!(plan.contains(&format!("zero-window-probe{probe}")), "{kernel}: {plan}");
     }
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));
@@ -468,7 +483,7 @@ fn modes_and_tcpdash_have_this_hook_order() {
     assert_eq!(names(&LISTENOVERFLOW_WAIT), names(&LISTENOVERFLOW));
     assert_eq!(
         names(&TCPDASH),
-        "state send send-begin recv splice segment destroy syn final-ack synack-retransmit child \
+        "state send send-begin recv splice segment retransmit destroy syn final-ack synack-retransmit child \
          accept-return owners listening find-listeners listener-queues counts latencies listeners \
          waits sockets"
     );

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "count/options.h"
+#include "lib/buffer.h"
 #include "lib/group.h"
 #include "lib/stats.h"
 #include "lib/track.h"
@@ -175,6 +176,47 @@ static __always_inline void count_on_segment(struct sock *sk, enum access how)
 
 	if (value)
 		value->segs_in++;
+}
+
+static __always_inline void count_on_retransmit(struct sock *sk, const struct sk_buff *skb,
+						enum access how)
+{
+	struct count_value *value = account(sk, BY_NETWORK, how);
+	__u32 seq = 0;
+	__u16 segs = 0;
+
+	buffer_read(skb, &seq, &segs, how);
+	if (value)
+		value->retrans_segs += segs;
+}
+
+/*
+ * It is the listener's until accept(). Connections that never come about would crowd those that do
+ * out of the map: they are counted as (other).
+ */
+static __always_inline void count_on_synack(struct sock *listener, const struct request_sock *req)
+{
+	struct owner none = {}, *owner = &none;
+	struct stats *st = stats_here();
+	struct count_value *value;
+	struct flow flow = {};
+	struct track *track;
+
+	if (!st)
+		return;
+	st->attempted++;
+	track = reads_owner(count_options.by) ? track_find(listener) : NULL;
+	if (track)
+		owner = &track->owner;
+	if (reads_flow(count_options.by))
+		flow_read(&flow, &req->__req_common, BTF_PTR);
+	if ((owner_filtered() && !(owner->flags & OWNER_MATCHES)) || !flow_matches(&flow)) {
+		st->filtered++;
+		return;
+	}
+	value = count_options.by == BY_CONNECTION ? other_here() : value_for(&flow, owner, st);
+	if (value)
+		value->retrans_segs++;
 }
 
 /* Marks the counters of a connection (COUNT_GONE, COUNT_ENDED) for user space, which removes them.

@@ -260,6 +260,7 @@ struct inet_connection_sock {
 	__u32 icsk_rto;
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_pending;
+	__u8 icsk_probes_out;
 };
 
 struct tcp_sock {
@@ -281,6 +282,11 @@ struct tcp_sock {
 	u64 bytes_received;
 	u32 rcv_wup;
 	u32 total_retrans;
+	u32 segs_out;
+	u32 dsack_dups;
+	u32 undo_marker;
+	u32 prior_ssthresh;
+	u32 snd_wnd;
 	bool is_mptcp;
 };
 

@@ -35,6 +35,15 @@ static __always_inline struct retransmitted *retransmitted_make(struct sock *sk)
 	return bpf_map_lookup_elem(&retransmitted_hash, &key);
 }
 
+static __always_inline struct retransmitted *retransmitted_find(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	if (!options.use_hash)
+		return bpf_sk_storage_get(&retransmitted, sk, NULL, 0);
+	return bpf_map_lookup_elem(&retransmitted_hash, &key);
+}
+
 static __always_inline void retransmitted_forget(struct sock *sk)
 {
 	__u64 key = (__u64)sk;

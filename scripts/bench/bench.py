@@ -38,6 +38,7 @@ TRANSITIONS = (
 SENDS = "tracepoint:sock:sock_send_length { @[pid] = count(); }"
 OFF = Variant("off")
 LISTENERS = 100
+ONE_LOST_OF = 30
 KEYS = 10_000
 CONNECTIONS = 100_000
 # As many as one load holds.
@@ -132,6 +133,31 @@ def measure_programs(bench, unit, load, variants):
 
     with program_times():
         interleave(bench, f"program times ({unit})", variants, run)
+
+
+@contextlib.contextmanager
+def lossy_namespace():
+    """A network namespace whose loopback loses packets; its name."""
+    name = f"tcpscope-bench-{os.getpid()}"
+    rules = (
+        "add table inet t; add chain inet t in { type filter hook input priority 0; }; "
+        f"add rule inet t in meta l4proto tcp numgen random mod {ONE_LOST_OF} == 0 drop"
+    )
+    inside = ["ip", "netns", "exec", name]
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run([*inside, "ip", "link", "set", "lo", "up"], check=True)
+        subprocess.run([*inside, "nft", rules], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def measure_retransmits(bench, variants):
+    """The kernel's own time per retransmit."""
+    with lossy_namespace() as name:
+        load = ["ip", "netns", "exec", name, *bench.load("reqresp", bench.seconds)]
+        measure_programs(bench, "requests", load, variants)
 
 
 def measure_keys(bench, variants):
@@ -261,6 +287,17 @@ def measure_all(bench):
         Variant("tcplatency", (latency,), ours=True),
         Variant("tcplatency --kind response,service", exchanges, ours=True),
     ]
+    retrans = str(bench.bins / "tcpretrans")
+    all_retransmits = [
+        Variant("tcpretrans", (retrans,), ours=True),
+        Variant("tcpretrans --summary", (retrans, "--summary"), ours=True),
+    ]
+    lossy = f", 1 of {ONE_LOST_OF} packets lost"
+    under_loss = [
+        *(Variant(one.name + lossy, one.argv, ours=True) for one in all_retransmits),
+        Variant("bpftrace tcpretrans.bt" + lossy, ("/usr/sbin/tcpretrans.bt",)),
+        Variant("bcc tcpretrans" + lossy, ("/usr/sbin/tcpretrans-bpfcc",)),
+    ]
     dash = str(bench.bins / "tcpdash")
     everything = Variant("tcpdash --json", (dash, "--json"), ours=True)
     views = ("overview", "connections")
@@ -274,12 +311,14 @@ def measure_all(bench):
     requests = bench.load("reqresp", bench.seconds)
     # Two clients leave no CPU idle here; one client does, as most machines do.
     listening = [*all_listeners, *peers_of_listeners]
-    measure_rate(bench, churn, [*all_states, *listening, everything], "connections")
+    opening = [*all_states, *listening, *all_retransmits, everything]
+    measure_rate(bench, churn, opening, "connections")
     measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
-    with_data = [*all_counts, *all_latencies, everything]
+    with_data = [*all_counts, *all_latencies, *all_retransmits, everything]
     measure_rate(bench, requests, with_data, "requests")
     measure_programs(bench, "connections", churn, [*all_states, *all_listeners, everything])
     measure_programs(bench, "requests", requests, with_data)
+    measure_retransmits(bench, under_loss)
     measure_keys(bench, [many_latencies])
     measure_idle(bench, all_listeners[:1])
     measure_screen(bench, dashboards)

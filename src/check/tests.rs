@@ -29,6 +29,8 @@ fn without_loading_it_is_a_plan_only() {
         "listenoverflow",
         "listenoverflow --wait",
         "tcpretrans",
+        "tcpretrans --summary",
+        "tcpretrans --probes",
         "tcpdash",
     ];
     assert_eq!(titles, all);
@@ -96,7 +98,7 @@ fn a_tool_that_cannot_start_lists_its_usable_hooks() {
     let count = &report.tools[2];
     let served: Vec<_> = count.hooks.iter().map(|hook| hook.method.is_some()).collect();
     assert_eq!(count.hooks[1].name, "send");
-    assert_eq!(served, [true, false, true, false, true, true, true, true]);
+    assert_eq!(served, [true, false, true, false, true, true, true, true, true, true]);
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub struct CountSums {
     pub errors: u64,
     /// Calls that had to wait or would have had to: EAGAIN.
     pub eagain: u64,
+    /// Segments sent again.
+    pub retrans_segs: u64,
+    /// Segments sent for the first time; only tcpretrans counts them.
+    pub out_segs: u64,
 }
 
 impl CountSums {
@@ -61,6 +65,8 @@ impl CountSums {
             segs_in: value.segs_in,
             errors: value.errors,
             eagain: value.eagain,
+            retrans_segs: value.retrans_segs,
+            out_segs: value.out_segs,
         }
     }
 
@@ -74,6 +80,8 @@ impl CountSums {
             segs_in: op(self.segs_in, other.segs_in),
             errors: op(self.errors, other.errors),
             eagain: op(self.eagain, other.eagain),
+            retrans_segs: op(self.retrans_segs, other.retrans_segs),
+            out_segs: op(self.out_segs, other.out_segs),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::report::{Cell, TableView, record, table};
 
 record! {
     /// tcpcount: what one key, (other) or everything counted
-    "count" Count known(by other total interval_ns tx_calls tx_bytes rx_calls rx_bytes segs_in errors eagain) {
+    "count" Count known(by other total interval_ns tx_calls tx_bytes rx_calls rx_bytes segs_in errors eagain retrans_segs) {
         /// with `--by process` and `--by connection`
         pid,
         by,
@@ -48,6 +48,7 @@ record! {
         errors: u64,
         /// sends and receives that returned `EAGAIN`
         eagain: u64,
+        retrans_segs,
         remote_net,
     }
 }
@@ -68,6 +69,8 @@ impl Count {
             segs_in: self.segs_in,
             errors: self.errors,
             eagain: self.eagain,
+            retrans_segs: self.retrans_segs.unwrap_or(0),
+            out_segs: 0,
         }
     }
 
@@ -87,24 +90,26 @@ pub(crate) mod heading {
     pub const SENT: &str = "SENT B/s";
     pub const RECVS: &str = "RECVS/s";
     pub const RECVD: &str = "RECVD B/s";
+    pub const RETRANS: &str = "RETRANS/s";
 }
 
 table! { "count" Count {
-    yields 6 time;
-    yields 5 pid;
+    yields 7 time;
+    yields 6 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
     left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.device, r.remote_net));
     right lport, "LPORT", 7, |r| r.label(|r| Cell::port(r.lport));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
     left netns, "NETNS", 26, |r| r.label(|r| Cell::netns(r.netns, r.netns_name.as_deref()));
     filler "part", "", 5, |r| r.label(|_| Cell::Missing);
-    yields 4 local 21;
+    yields 5 local 21;
     remote 21;
-    yields 8 right tx_calls, heading::SENDS, 8, |r| Cell::PerSec(r.tx_calls);
+    yields 9 right tx_calls, heading::SENDS, 8, |r| Cell::PerSec(r.tx_calls);
     right tx_bytes, heading::SENT, 8, |r| Cell::bytes_per_sec(r.tx_bytes);
-    yields 7 right rx_calls, heading::RECVS, 8, |r| Cell::PerSec(r.rx_calls);
+    yields 8 right rx_calls, heading::RECVS, 8, |r| Cell::PerSec(r.rx_calls);
     right rx_bytes, heading::RECVD, 9, |r| Cell::bytes_per_sec(r.rx_bytes);
-    yields 3 right segs_in, "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in);
+    yields 4 right segs_in, "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in);
+    yields 3 right retrans_segs, heading::RETRANS, 9, |r| Cell::per_sec(r.retrans_segs);
     yields 2 right errors, "ERRORS/s", 8, |r| Cell::PerSec(r.errors);
     yields 1 right eagain, "EAGAIN/s", 8, |r| Cell::PerSec(r.eagain);
 } }

@@ -64,7 +64,8 @@ impl CountRowOptions {
     }
 
     fn numbers(&self, row: Count, sums: CountSums) -> Count {
-        let CountSums { tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain } = sums;
+        let CountSums { tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain, .. } =
+            sums;
         Count {
             ts: Ts(self.ts),
             by: Some(self.by.grouping()),
@@ -76,6 +77,7 @@ impl CountRowOptions {
             segs_in,
             errors,
             eagain,
+            retrans_segs: Some(sums.retrans_segs),
             ..row
         }
     }

@@ -13,7 +13,9 @@ use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::hooks::maps;
-use crate::hooks::{CHILD, COUNTS, DESTROY, OWNERS, RECV, SEGMENT, SEND, SPLICE, STATE};
+use crate::hooks::{
+    CHILD, COUNTS, DESTROY, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SPLICE, STATE, SYNACK_RETRANS,
+};
 use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
@@ -29,7 +31,18 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpcount.bpf.o"
 /// However it groups.
 pub static TCPCOUNT: Spec = Spec {
     name: NAME,
-    hooks: &[&STATE, &SEND, &RECV, &SPLICE, &SEGMENT, &DESTROY, &OWNERS, &COUNTS],
+    hooks: &[
+        &STATE,
+        &SEND,
+        &RECV,
+        &SPLICE,
+        &SEGMENT,
+        &RETRANSMIT,
+        &SYNACK_RETRANS,
+        &DESTROY,
+        &OWNERS,
+        &COUNTS,
+    ],
     hash_hooks: &[&CHILD],
     untracked_means: "events counted as (other): table full (raise --max-keys)",
     counts_in_kernel: true,

@@ -97,7 +97,9 @@ const NETNS: &str = key!(Key::netns);
 pub fn hidden(by: GroupBy) -> &'static [&'static str] {
     match by {
         GroupBy::Process => &[RADDR, LPORT, CGROUP, NETNS, "local", "remote", "part"],
-        GroupBy::Connection => &[RADDR, LPORT, CGROUP, NETNS, "part"],
+        GroupBy::Connection => {
+            &[RADDR, LPORT, CGROUP, NETNS, "part", "worst_local", "worst_remote"]
+        }
         GroupBy::Remote(..) => &[PID, COMM, LPORT, CGROUP, NETNS, "local", "remote", "part"],
         GroupBy::Port => &[PID, COMM, RADDR, CGROUP, NETNS, "local", "remote", "part"],
         GroupBy::Cgroup => &[PID, COMM, RADDR, LPORT, NETNS, "local", "remote", "part"],

@@ -9,6 +9,7 @@ pub use crate::latency::hooks::{ACCEPT_WAIT, LATENCIES, LISTENING, SEND_BEGIN, s
 pub use crate::listen::hooks::{
     FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, SYN, SYNACK_RETRANS, WAITS,
 };
+pub use crate::retrans::hooks::{PROBE, RETRANSMIT, SOCKET_COUNTERS};
 pub use crate::states::timewait::hooks::{TIME_WAIT, TIME_WAIT_CAUSE};
 pub use accept::{ACCEPT_RETURN, ACCEPT_RETURN_ASKED, keep_accept_waits};
 pub use send_recv::{COUNTS, RECV, SEGMENT, SEND, SPLICE};

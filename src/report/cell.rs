@@ -30,6 +30,8 @@ pub enum Cell<'a> {
     CountAtLeast(u64),
     /// A queue: length now, its peak and whether that is a lower bound, limit: `3/≥12/128`.
     Queue(Option<u64>, (Option<u64>, bool), Option<u64>),
+    /// A part of a whole, which is not 0: `2.41%`.
+    Share(u64, u64),
     /// A number that is never rounded: it names something, or people compare it to the unit.
     Id(u64),
     /// A TCP port.
@@ -52,6 +54,9 @@ pub enum Cell<'a> {
     /// Wall-clock time in ns since the epoch.
     Time(i64),
 }
+
+/// Shares are compared to this part.
+const FINE: i128 = 1 << 62;
 
 /// What a cell sorts by.
 enum Key<'a> {
@@ -170,6 +175,7 @@ impl<'a> Cell<'a> {
                     part.text(ctx, out);
                 }
             }
+            Self::Share(part, whole) => human::share(part, whole, out),
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
             Self::Netns(inode, name) => {
@@ -265,6 +271,9 @@ impl<'a> Cell<'a> {
             | Self::Id(n) => Key::Number(n.into()),
             Self::Queue(now, (peak, _), _) => {
                 now.max(peak).map_or(Key::None, |most| Key::Number(most.into()))
+            }
+            Self::Share(part, whole) => {
+                Key::Number(i128::from(part) * FINE / i128::from(whole.max(1)))
             }
             Self::Port(port) => Key::Number(port.into()),
             Self::Netns(inode, _) => Key::Number(inode.into()),

@@ -32,6 +32,21 @@ pub fn per_second(value: u64, interval_ns: u64, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends what `part` is of `whole` (not 0), in per cent: `0%`, `<0.01%`, `2.41%`, `100.0%`.
+pub fn share(part: u64, whole: u64, out: &mut Vec<u8>) {
+    let parts = |of: u128| {
+        let whole = u128::from(whole.max(1));
+        u64::try_from((u128::from(part) * of + whole / 2) / whole).unwrap_or(u64::MAX)
+    };
+    match (part, parts(10_000)) {
+        (0, _) => out.push(b'0'),
+        (_, 0) => out.extend_from_slice(b"<0.01"),
+        (_, hundredths @ 1..1_000) => decimal(hundredths, 2, out),
+        _ => decimal(parts(1_000), 1, out),
+    }
+    out.push(b'%');
+}
+
 /// Appends `value` bytes per second when they were counted over `interval_ns` (not 0).
 pub fn bytes_per_second(value: u64, interval_ns: u64, out: &mut Vec<u8>) {
     bytes(rate(value, interval_ns, 1), out);
@@ -125,6 +140,20 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn shares() {
+        for (part, whole, expected) in [
+            (0, 9, "0%"),
+            (1, 1_000_000, "<0.01%"),
+            (241, 10_000, "2.41%"),
+            (1, 3, "33.3%"),
+            (7, 7, "100.0%"),
+            (u64::MAX, u64::MAX, "100.0%"),
+        ] {
+            assert_eq!(text(|o| share(part, whole, o)), expected, "{part} of {whole}");
+        }
     }
 
     #[test]

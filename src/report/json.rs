@@ -1,6 +1,7 @@
 //! JSON Lines from records.
 
 use std::fmt::Display;
+use std::io::Write;
 
 use itoa::Buffer;
 use serde::de::value::Error;
@@ -161,8 +162,13 @@ impl<'a> ser::Serializer for Json<'a> {
         Err(unsupported())
     }
 
-    fn serialize_f64(self, _: f64) -> Result<(), Error> {
-        Err(unsupported())
+    fn serialize_f64(self, number: f64) -> Result<(), Error> {
+        if !number.is_finite() {
+            return self.serialize_unit();
+        }
+        // Never with an exponent; writing to a Vec cannot fail.
+        let _ = write!(self.0, "{number}");
+        Ok(())
     }
 
     fn serialize_bytes(self, _: &[u8]) -> Result<(), Error> {
@@ -311,6 +317,12 @@ mod tests {
         let all: String = (0..0x3000).filter_map(char::from_u32).collect();
         assert_eq!(serde_json::from_str::<String>(&written(&all)).unwrap(), all);
         assert!(!written(&all).chars().any(escape::is_hostile));
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_null() {
+        let all = [0.0, 1.0, 1.0 / 3.0, 1e-9, f64::NAN, f64::INFINITY].map(|one| written(&one));
+        assert_eq!(all, ["0", "1", "0.3333333333333333", "0.000000001", "null", "null"]);
     }
 
     #[test]

@@ -173,6 +173,10 @@ shared! { $
     retrans: Option<u64>,
     /// retransmitted segments, SYNs and SYN-ACKs included
     retrans_segs: Option<u64>,
+    /// segments sent, without retransmits, with acknowledgements
+    out_segs: Option<u64>,
+    /// retransmitted segments that the peer had already, as the kernel has found out (D-SACK, undo)
+    spurious: Option<u64>,
     /// limit of the accept queue; the kernel accepts one more
     accept_limit: Option<u64>,
     /// SYNs dropped because the accept queue was full

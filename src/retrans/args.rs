@@ -16,6 +16,7 @@ Examples:
   tcpretrans                            every segment that is sent again
   tcpretrans --type syn,synack          connections that do not come about
   tcpretrans --attempt 3                segments sent again for the third time or more
+  tcpretrans --probes --type probe,rto  peers that closed their window, or are gone
   tcpretrans --summary --by remote      which peers lose segments, every second
   tcpretrans --summary --by remote:24 -i 10
   tcpretrans --json | jq -c 'select(.type == \"rto\") | [.comm, .raddr, .attempt, .rto_ns]'
@@ -23,6 +24,7 @@ Examples:
 
 /// Show every segment that TCP sends again, with owner, reason and attempt
 #[derive(Parser, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 #[command(name = "tcpretrans", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Flags of every tool.
@@ -35,16 +37,22 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
         value_parser = parse::at_least_one)]
     pub count: Option<NonZeroU64>,
-    /// Show only these types, of rto, fast, tlp, syn, synack and `slow_start`
+    /// Show only these types: rto, fast, tlp, syn, synack, `slow_start`, probe, spurious
     #[arg(long = "type", value_name = "TYPE[,…]", value_delimiter = ',',
         help_heading = "Filters", value_parser = parse_type)]
     pub types: Vec<RetransType>,
     /// Show only segments that are sent again for at least the Nth time
     #[arg(long, value_name = "N", help_heading = "Filters")]
     pub attempt: Option<NonZeroU32>,
+    /// Show probes of zero windows, which are no retransmits
+    #[arg(long, help_heading = "Output")]
+    pub probes: bool,
     /// Sum up every interval
     #[arg(long, help_heading = "Output")]
     pub summary: bool,
+    /// Show rows without a retransmit, too
+    #[arg(long, help_heading = "Output", requires = "summary")]
+    pub all: bool,
     /// Group the summary by process, connection, remote[:PREFIX], port (local), cgroup, netns or total
     #[arg(long, value_name = "GROUP", help_heading = "Output", default_value = "process",
         requires = "summary", value_parser = GroupBy::parse)]
@@ -70,6 +78,7 @@ impl Args {
             type_mask: self.types.iter().fold(0, |mask, kind| mask | 1 << *kind as u32),
             min_attempt: self.attempt.map_or(0, NonZeroU32::get),
             tick_ns: tick_ns(),
+            summary: u32::from(self.summary),
         }
     }
 
@@ -95,6 +104,9 @@ impl Args {
         if ordered && !self.summary {
             return Err("--top and --sort need --summary; -n N stops after N lines".into());
         }
+        if self.types.contains(&RetransType::Probe) && !self.probes {
+            return Err("--type probe needs --probes".into());
+        }
         if ordered && one_row {
             return Err("--top and --sort have no effect with --by total".into());
         }
@@ -112,6 +124,9 @@ mod tests {
         let mask = 1 << RetransType::Rto as u32 | 1 << RetransType::Synack as u32;
         assert_eq!(args.retrans_options().type_mask, mask);
         let error = Args::try_parse_from(["tcpretrans", "--type", "timeout"]).unwrap_err();
-        assert!(error.to_string().contains("rto, fast, tlp, syn, synack, slow_start"), "{error}");
+        assert!(
+            error.to_string().contains("rto, fast, tlp, syn, synack, slow_start, probe, spurious"),
+            "{error}"
+        );
     }
 }

@@ -3,10 +3,12 @@
 mod args;
 pub mod hooks;
 mod record;
+mod source;
 mod sums;
 mod tool;
 
 pub use args::Args;
-pub use record::{RetransSum, Retransmit};
-pub use sums::{RetransRowOptions, RetransSums, Retransmits};
-pub use tool::{TCPRETRANS, TOOL};
+pub use record::{KnownSums, RetransSum, Retransmit};
+pub use source::SocketCounters;
+pub use sums::{RetransRowOptions, RetransSums, Retransmits, Worst};
+pub use tool::{TCPRETRANS, TCPRETRANS_PROBES, TOOL};

@@ -4,13 +4,25 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::RetransSum;
+use super::{KnownSums, RetransSum};
+use crate::count::{CountInterval, CountSums};
 use crate::group::{GroupBy, Keyed, RowPart};
 use crate::report::{Column, Ts, sort};
-use crate::wire::{COMM_LEN, GroupKey, Record as _, RetransEvent, RetransType};
+use crate::wire::{COMM_LEN, Flow, GroupKey, Record as _, RetransEvent, RetransType};
 
-/// Keys counted one by one.
+/// Keys counted one by one, and connections of which the worst is found.
 const MAX_KEYS: usize = 65_536;
+
+/// The connection that sent most again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Worst {
+    /// Which.
+    pub flow: Flow,
+    /// Segments that it sent again.
+    pub segs: u64,
+    /// Its smoothed round-trip time at the last of them, in ns; 0: unknown.
+    pub srtt: u64,
+}
 
 /// The numbers of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,30 +31,70 @@ pub struct RetransSums {
     pub segs: [u64; RetransType::COUNT],
     /// The highest known attempt.
     pub max_attempt: Option<u32>,
+    /// Segments sent for the first time.
+    pub out: u64,
+    /// The worst connection.
+    pub worst: Option<Worst>,
 }
 
 impl RetransSums {
-    fn add(&mut self, other: Self) {
+    fn of(event: &RetransEvent) -> Self {
+        let kind = RetransType::from_number(event.why).unwrap_or(RetransType::Unknown);
+        let mut sums = Self::default();
+        sums.segs[kind as usize] = u64::from(event.segs);
+        if kind.is_retransmit() {
+            sums.max_attempt = (event.attempt != 0).then_some(event.attempt);
+        }
+        sums
+    }
+
+    fn add(&mut self, other: &Self) {
         for (sum, more) in self.segs.iter_mut().zip(other.segs) {
             *sum += more;
         }
         self.max_attempt = self.max_attempt.max(other.max_attempt);
+        self.out += other.out;
+        let segs = |worst: &Option<Worst>| worst.map_or(0, |worst| worst.segs);
+        if segs(&other.worst) > segs(&self.worst) {
+            self.worst = other.worst;
+        }
     }
 
-    /// Segments of all types.
+    /// Segments of all types, sent again.
     pub fn total(&self) -> u64 {
-        self.segs.iter().sum()
+        let all: u64 = self.segs.iter().sum();
+        all - self.segs[RetransType::Probe as usize] - self.segs[RetransType::Spurious as usize]
+    }
+
+    /// Whether there is more to say than what was sent.
+    fn is_eventful(&self) -> bool {
+        self.segs.iter().any(|segs| *segs > 0)
     }
 }
 
+/// The bytes of a key.
+type Id = [u8; size_of::<GroupKey>()];
+
+fn id_of(key: &GroupKey) -> Id {
+    let mut id = [0; size_of::<GroupKey>()];
+    id.copy_from_slice(key.as_bytes());
+    id
+}
+
 /// One key: what its row stands for, its last owner, its numbers.
-type Entry = (GroupKey, (u32, [u8; COMM_LEN]), RetransSums);
+#[derive(Debug, Default)]
+struct Entry {
+    key: GroupKey,
+    owner: (u32, [u8; COMM_LEN]),
+    sums: RetransSums,
+}
 
 /// What was sent again since the last rows were made.
 #[derive(Debug)]
 pub struct Retransmits {
     by: GroupBy,
-    keys: HashMap<[u8; size_of::<GroupKey>()], Entry>,
+    keys: HashMap<Id, Entry>,
+    connections: HashMap<(Id, Flow), Worst>,
     other: RetransSums,
 }
 
@@ -57,68 +109,89 @@ pub struct RetransRowOptions {
     pub sort: Option<&'static Column<RetransSum>>,
     /// Keys that get a row of their own; (other) adds up the rest.
     pub top: usize,
+    /// Rows without a retransmit, too.
+    pub all: bool,
+    /// What was counted.
+    pub known: KnownSums,
 }
 
 impl Retransmits {
     /// Nothing yet.
     pub fn new(by: GroupBy) -> Self {
-        Self { by, keys: HashMap::new(), other: RetransSums::default() }
+        let (keys, connections) = Default::default();
+        Self { by, keys, connections, other: RetransSums::default() }
+    }
+
+    /// The numbers of a key, or of (other) if there is no room for it.
+    fn entry(&mut self, key: GroupKey, owner: (u32, [u8; COMM_LEN])) -> &mut RetransSums {
+        let id = id_of(&key);
+        if self.keys.len() >= MAX_KEYS && !self.keys.contains_key(&id) {
+            return &mut self.other;
+        }
+        let entry = self.keys.entry(id).or_insert_with(|| Entry { key, ..Entry::default() });
+        if owner.0 != 0 {
+            entry.owner = owner;
+        }
+        &mut entry.sums
     }
 
     /// Adds one event.
     pub fn add(&mut self, event: &RetransEvent) {
-        let mut sums = RetransSums {
-            max_attempt: (event.attempt != 0).then_some(event.attempt),
-            ..RetransSums::default()
-        };
-        let kind = RetransType::from_number(event.why).unwrap_or(RetransType::Unknown);
-        sums.segs[kind as usize] = u64::from(event.segs);
         let key = self.by.key_of(&event.flow, event.pid, event.cgroup);
-        let mut id = [0; size_of::<GroupKey>()];
-        id.copy_from_slice(key.as_bytes());
-        let full = self.keys.len() >= MAX_KEYS;
-        match self.keys.get_mut(&id) {
-            Some((_, owner, known)) => {
-                if event.pid != 0 {
-                    *owner = (event.pid, event.comm);
-                }
-                known.add(sums);
-            }
-            None if full => self.other.add(sums),
-            None => {
-                self.keys.insert(id, (key, (event.pid, event.comm), sums));
-            }
+        let mut sums = RetransSums::of(event);
+        let full = self.connections.len() >= MAX_KEYS;
+        let name = (id_of(&key), event.flow);
+        if sums.total() > 0 && (!full || self.connections.contains_key(&name)) {
+            let fresh = Worst { flow: event.flow, segs: 0, srtt: 0 };
+            let one = self.connections.entry(name).or_insert(fresh);
+            (one.segs, one.srtt) = (one.segs + sums.total(), event.srtt);
+            sums.worst = Some(*one);
         }
+        self.entry(key, (event.pid, event.comm)).add(&sums);
     }
 
-    /// The rows since the last ones: keys, then (other) if there is anything in it, then the total.
+    /// Adds what sockets sent, by key.
+    pub fn add_sent(&mut self, interval: &CountInterval) {
+        let sent = |sums: &CountSums| RetransSums { out: sums.out_segs, ..RetransSums::default() };
+        for (counter, sums) in &interval.keys {
+            self.entry(counter.key, (counter.pid, counter.comm)).add(&sent(sums));
+        }
+        self.other.add(&sent(&interval.other));
+    }
+
+    /// The rows since the last ones: keys, then (other) if there is anything in it, then the total, in
+    /// which are also the keys without a retransmit.
     pub fn rows(
         &mut self,
         shape: &RetransRowOptions,
         mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Vec<RetransSum> {
+        self.connections.clear();
         let mut other = std::mem::take(&mut self.other);
         let mut keys: Vec<_> = self.keys.drain().collect();
         // The key settles ties, or rows would swap places between intervals.
-        keys.sort_by_key(|(id, (_, _, sums))| (Reverse(sums.total()), *id));
+        keys.sort_by_key(|(id, one)| (Reverse((one.sums.total(), one.sums.out)), *id));
         let mut total = other;
         let mut rows = Vec::new();
-        for (_, (key, owner, sums)) in keys {
-            total.add(sums);
-            if self.by != GroupBy::Total {
-                rows.push(self.key(shape, &key, owner, cgroup(key.cgroup)).with(sums));
+        for (_, Entry { key, owner, sums }) in keys {
+            total.add(&sums);
+            if self.by != GroupBy::Total && (shape.all || sums.is_eventful()) {
+                let row = self.key(shape, &key, owner, cgroup(key.cgroup));
+                rows.push(row.with(&sums, shape.known));
             }
         }
         if let Some(column) = shape.sort {
             sort(&mut rows, column);
         }
         for hidden in rows.split_off(shape.top.min(rows.len())) {
-            other.add(hidden.sums());
+            other.add(&hidden.sums());
         }
-        if other.total() > 0 && self.by != GroupBy::Total {
-            rows.push(self.part(shape, RowPart::Other).with(other));
+        let shown = other.is_eventful() || (shape.all && other.out > 0);
+        if shown && self.by != GroupBy::Total {
+            other.worst = None;
+            rows.push(self.part(shape, RowPart::Other).with(&other, shape.known));
         }
-        rows.push(self.part(shape, RowPart::Total).with(total));
+        rows.push(self.part(shape, RowPart::Total).with(&total, shape.known));
         rows
     }
 
@@ -170,7 +243,8 @@ mod tests {
     }
 
     fn shape(top: usize) -> RetransRowOptions {
-        RetransRowOptions { ts: 1, interval_ns: 1, sort: None, top }
+        let known = KnownSums { out: true, probes: false };
+        RetransRowOptions { ts: 1, interval_ns: 1, sort: None, top, all: false, known }
     }
 
     #[test]

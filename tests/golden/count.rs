@@ -20,8 +20,8 @@ const GROUPINGS: [GroupBy; 8] = [
 ];
 
 /// Two CPUs' values of a key; only the first knows the owner.
-fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
-    let [tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain] = traffic;
+fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 8]) -> Counter {
+    let [tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain, retrans_segs] = traffic;
     let first = CountValue {
         tx_calls,
         tx_bytes,
@@ -32,7 +32,7 @@ fn counter(key: GroupKey, owner: (u32, &[u8]), traffic: [u64; 7]) -> Counter {
         comm: comm(owner.1),
         ..CountValue::default()
     };
-    let second = CountValue { rx_calls, rx_bytes, segs_in, ..CountValue::default() };
+    let second = CountValue { rx_calls, rx_bytes, segs_in, retrans_segs, ..CountValue::default() };
     Counter::read(key.as_bytes(), [first.as_bytes(), second.as_bytes()]).unwrap()
 }
 
@@ -64,17 +64,17 @@ fn counters(by: GroupBy) -> Vec<Counter> {
         counter(
             key(by, 1, "192.0.2.10:443", "198.51.100.7:50000"),
             owner(99, b"nginx"),
-            [1_234, 5 << 20, 1_300, 123_456, 2_500, 17, 15],
+            [1_234, 5 << 20, 1_300, 123_456, 2_500, 17, 15, 31],
         ),
         counter(
             key(by, 2, "[2001:db8::1]:22", "[2001:db8:85a3::8a2e:370:7334]:55222"),
             owner(4_194_304, b"sshd\x1b[0m"),
-            [3, 1_023, 2, 36, 5, 0, 0],
+            [3, 1_023, 2, 36, 5, 0, 0, 1],
         ),
         counter(
             key(by, 3, "[::ffff:10.0.0.1]:8080", "[::ffff:10.0.0.200]:60001"),
             owner(0, b""),
-            [0, 0, 0, 0, 1, 0, 0],
+            [0, 0, 0, 0, 1, 0, 0, 0],
         ),
     ]
 }

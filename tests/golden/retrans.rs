@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use tcpscope::count::{CountInterval, CountSums, Counter};
 use tcpscope::group::GroupBy;
-use tcpscope::report::Format;
-use tcpscope::retrans::{RetransRowOptions, RetransSum, Retransmit, Retransmits};
+use tcpscope::report::{Format, TableView};
+use tcpscope::retrans::{KnownSums, RetransRowOptions, RetransSum, Retransmit, Retransmits};
 use tcpscope::tcp_state::TcpState::{self, CloseWait, Established, NewSynRecv, SynSent};
 use tcpscope::wire::{RetransEvent, RetransType};
 
@@ -58,6 +59,8 @@ fn events() -> Vec<RetransEvent> {
         event(nginx, v6, Established, RetransType::Rto, 3),
         RetransEvent { segs: 44, ..event(nginx, v6, Established, RetransType::SlowStart, 1) },
         RetransEvent { segs: 2, ..event(hostile, out, CloseWait, RetransType::Fast, 0) },
+        RetransEvent { segs: 1, ..event(curl, out, Established, RetransType::Probe, 3) },
+        RetransEvent { segs: 2, ..event(nginx, v6, Established, RetransType::Spurious, 0) },
         // Nothing is known of it.
         RetransEvent {
             cookie: 0,
@@ -79,8 +82,34 @@ fn sums(by: GroupBy) -> Vec<RetransSum> {
     for event in &events() {
         sums.add(event);
     }
-    let shape = RetransRowOptions { ts: NOW, interval_ns: SECOND, sort: None, top: 2 };
+    sums.add_sent(&sent(by));
+    let shape = RetransRowOptions {
+        ts: NOW,
+        interval_ns: SECOND,
+        sort: None,
+        top: 2,
+        all: false,
+        known: KNOWN,
+    };
     sums.rows(&shape, |_| Some(Arc::from("/")))
+}
+
+const KNOWN: KnownSums = KnownSums { out: true, probes: true };
+
+/// Each event's key has sent 1000 segments, and a process without a retransmit 1.
+fn sent(by: GroupBy) -> CountInterval {
+    let idle =
+        event((1, "idle"), ("192.0.2.10:1", "203.0.113.1:2"), Established, RetransType::Rto, 1);
+    let counter = |event: &RetransEvent, out_segs| {
+        let key = by.key_of(&event.flow, event.pid, event.cgroup);
+        let sums = CountSums { out_segs, ..CountSums::default() };
+        let counter =
+            Counter { key, sums, pid: event.pid, comm: event.comm, flags: 0, gone: false };
+        (counter, sums)
+    };
+    let events = events();
+    let keys = events.iter().map(|event| counter(event, 1000)).chain([counter(&idle, 1)]).collect();
+    CountInterval { keys, other: CountSums::default(), total: CountSums::default() }
 }
 
 const GROUPINGS: [(&str, GroupBy); 4] = [
@@ -99,9 +128,11 @@ fn table() {
     });
     let events = [120, 80, 40]
         .map(|width| (format!("tcpretrans, {width} columns"), stream_on_terminal(width, &lines())));
-    let summaries = [120, 80, 40].into_iter().flat_map(|width| {
+    let summaries = [200, 80, 40].into_iter().flat_map(|width| {
         GROUPINGS.map(|(name, by)| {
-            let text = snapshot_on_terminal(width, &RetransSum::view(by), &sums(by));
+            let hide = RetransSum::hidden(by, KNOWN);
+            let view = TableView { hide: &hide, ..TableView::default() };
+            let text = snapshot_on_terminal(width, &view, &sums(by));
             (format!("tcpretrans --summary --by {name}, {width} columns"), text)
         })
     });
@@ -116,7 +147,7 @@ fn json() {
             printer.row(row).unwrap();
         }
         for (_, by) in GROUPINGS {
-            printer.rows(&RetransSum::view(by), &sums(by)).unwrap();
+            printer.rows(&TableView::default(), &sums(by)).unwrap();
         }
     });
     check("retrans.jsonl", &text);

@@ -29,6 +29,7 @@ mod netns;
 mod owners;
 mod peers;
 mod retrans;
+mod retrans_sums;
 mod scope;
 mod script;
 mod setting;
@@ -67,6 +68,7 @@ const TESTS: &[Group] = &[
     ("peers", peers::TESTS),
     ("owners", owners::TESTS),
     ("retrans", retrans::TESTS),
+    ("retrans_sums", retrans_sums::TESTS),
     ("scope", scope::TESTS),
 ];
 

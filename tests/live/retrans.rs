@@ -23,10 +23,10 @@ pub const TESTS: &[(&str, Test)] = &[
 
 /// An address without a host, and a hardware address that no interface has.
 const NOBODY: &str = "10.117.0.9";
-const NO_HARDWARE: &str = "02:00:00:00:00:09";
+pub const NO_HARDWARE: &str = "02:00:00:00:00:09";
 
 /// Loses one of 30 packets that `from` sends to `to`.
-fn lose(from: &Netns, to: &Netns) -> Result<()> {
+pub fn lose(from: &Netns, to: &Netns) -> Result<()> {
     if emulated() {
         let netem = ["qdisc", "add", "dev", "far", "root", "netem", "loss", "3.3%"];
         return output(from.command("tc").args(netem)).map(drop);
@@ -37,18 +37,20 @@ fn lose(from: &Netns, to: &Netns) -> Result<()> {
     output(to.command("nft").arg(rules)).map(drop)
 }
 
-fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
+pub fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
     Tool::start("tcpretrans", &format!("--netns {} {flags}", netns.path()))
 }
 
 /// Sums of segments by type; a type that is unknown is called "-".
 fn segments(lines: &[Value], kind: Option<&str>) -> u64 {
-    let wanted = |line: &&Value| kind.is_none_or(|kind| line["type"].as_str() == Some(kind));
+    let again = |line: &&Value| !line["segs"].is_null();
+    let wanted =
+        |line: &&Value| again(line) && kind.is_none_or(|kind| line["type"].as_str() == Some(kind));
     lines.iter().filter(wanted).map(|line| number(&line["segs"])).sum()
 }
 
 /// Each type against the counters of the namespace.
-fn agree(netns: &Netns, ended: &Ended) -> Result<Vec<Value>> {
+pub fn agree(netns: &Netns, ended: &Ended) -> Result<Vec<Value>> {
     ended.complete()?;
     let lines = ended.of_kind("retrans")?;
     let of = |kind| segments(&lines, Some(kind));
@@ -149,7 +151,13 @@ fn vanished() -> Result<()> {
 
 fn void() -> Result<()> {
     let (near, _far) = Netns::pair()?;
-    near.sysctl(&["net.ipv4.tcp_syn_retries=1"])?;
+    // Newer kernels begin with timeouts of one length.
+    let linear = std::fs::exists("/proc/sys/net/ipv4/tcp_syn_linear_timeouts")?;
+    if linear {
+        near.sysctl(&["net.ipv4.tcp_syn_retries=2", "net.ipv4.tcp_syn_linear_timeouts=4"])?;
+    } else {
+        near.sysctl(&["net.ipv4.tcp_syn_retries=1"])?;
+    }
     near.ip(&["neighbour", "replace", NOBODY, "lladdr", NO_HARDWARE, "dev", "far"])?;
     let tool = watch(&near, "")?;
     let late = watch(&near, "--attempt 2 --type syn")?;
@@ -158,6 +166,10 @@ fn void() -> Result<()> {
     let lines = agree(&near, &tool.finish()?)?;
     let attempts: Vec<_> = lines.iter().map(|line| number(&line["attempt"])).collect();
     ensure!(attempts.iter().copied().eq(1..=lines.len() as u64), "{lines:#?}");
+    if linear {
+        ensure!(lines.len() == 5, "{lines:#?}");
+        ensure!(lines.iter().all(|line| number(&line["rto_ns"]) == 1_000_000_000), "{lines:#?}");
+    }
     ensure!(
         lines.iter().all(|line| line["state"] == "SYN_SENT" && line["type"] == "syn"),
         "{lines:#?}"

@@ -9,8 +9,8 @@ use crate::group::GroupBy;
 use crate::hooks::maps;
 use crate::hooks::{
     ACCEPT_RETURN, CHILD, COUNTS, DESTROY, FINAL_ACK, FIND_LISTENERS, LATENCIES, LISTENER_QUEUES,
-    LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, SEGMENT, SEND, SEND_BEGIN, SOCKETS,
-    SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
+    LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SEND_BEGIN,
+    SOCKETS, SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
 };
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
@@ -40,6 +40,7 @@ pub static TCPDASH: Spec = Spec {
         &RECV,
         &SPLICE,
         &SEGMENT,
+        &RETRANSMIT,
         &DESTROY,
         &SYN,
         &FINAL_ACK,

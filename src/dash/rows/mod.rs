@@ -18,7 +18,7 @@ pub use connection::{ConnectionRow, connections};
 pub use latency::{LatencyRow, latencies};
 pub use listener::{ListenerRow, listeners};
 pub use process::{ProcessRow, processes};
-pub use traffic::{Traffic, bytes};
+pub use traffic::{Traffic, bytes, retrans};
 
 /// A row that can be selected.
 pub trait TableRow: Row + Clone {

@@ -10,18 +10,22 @@ pub struct Traffic {
     pub interval_ns: u64,
     /// What was counted in it.
     pub sums: CountSums,
+    /// Segments sent again; older recordings have none.
+    pub retrans: Option<u64>,
 }
 
 impl Traffic {
     /// That of a line.
     pub fn of(row: &Count) -> Self {
-        Self { interval_ns: row.interval_ns.unwrap_or(0), sums: row.sums() }
+        let interval_ns = row.interval_ns.unwrap_or(0);
+        Self { interval_ns, sums: row.sums(), retrans: row.retrans_segs }
     }
 
     /// With that of another line of the same interval.
     #[must_use]
     pub fn plus(self, row: &Count) -> Self {
-        Self { sums: self.sums.plus(row.sums()), ..self }
+        let retrans = self.retrans.zip(row.retrans_segs).map(|(a, b)| a.saturating_add(b));
+        Self { sums: self.sums.plus(row.sums()), retrans, ..self }
     }
 }
 
@@ -33,4 +37,9 @@ pub fn calls(traffic: Option<&Traffic>, of: fn(&CountSums) -> u64) -> Cell<'stat
 /// A rate of bytes, where traffic is known.
 pub fn bytes(traffic: Option<&Traffic>, of: fn(&CountSums) -> u64) -> Cell<'static> {
     traffic.map_or(Cell::Missing, |traffic| Cell::BytesPerSec(of(&traffic.sums)))
+}
+
+/// A rate of segments sent again, where it is known.
+pub fn retrans(traffic: Option<&Traffic>) -> Cell<'static> {
+    Cell::per_sec(traffic.and_then(|traffic| traffic.retrans))
 }

@@ -5,7 +5,9 @@ use ratatui::style::Style;
 use super::{Canvas, heatmap};
 use crate::dash::layout::Area;
 use crate::dash::model::{Ends, Model, Points, Step, Who, listener_name, process};
-use crate::dash::rows::{ConnectionRow, ListenerRow, ProcessRow, bytes, connections};
+use crate::dash::rows::{
+    ConnectionRow, ListenerRow, ProcessRow, Traffic, bytes, connections, retrans,
+};
 use crate::dash::{Dash, View};
 use crate::report::Cell;
 use crate::report::Key;
@@ -82,6 +84,14 @@ fn graphs(canvas: &mut Canvas<'_>, trail: Option<&Points>, names: [&str; 2], are
     }
 }
 
+/// Segments sent again in the last interval, where they are known.
+fn again(canvas: &mut Canvas<'_>, traffic: Option<&Traffic>, (line, x): (Area, u16)) {
+    let Some(traffic) = traffic.filter(|traffic| traffic.retrans.is_some()) else { return };
+    canvas.ctx.interval_ns = traffic.interval_ns;
+    let rate = canvas.words(retrans(Some(traffic)));
+    canvas.text(line, x, 0, &format!("segments retransmitted {rate}/s"), Style::new());
+}
+
 fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Area) {
     let tall = (area.height / 3).clamp(2, 6);
     let (above, below) = area.split(tall);
@@ -92,6 +102,7 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
             x = canvas.text(below, x, 0, &format!("{} {count}", state.name()), Style::new()) + 2;
         }
     }
+    again(canvas, row.traffic.as_ref(), (below, x));
     let mut own = connections(model, None);
     own.retain(|one| one.key.pid == row.key.pid);
     own.sort_by_key(|one| {
@@ -112,7 +123,10 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
         let sent = canvas.words(bytes(one.traffic.as_ref(), |sums| sums.tx_bytes));
         let received = canvas.words(bytes(one.traffic.as_ref(), |sums| sums.rx_bytes));
         let state = one.state.map_or("-", TcpState::name);
-        let text = format!("{local} → {remote}  {state}  sent {sent}/s  received {received}/s");
+        let again = canvas.words(retrans(one.traffic.as_ref()));
+        let text = format!(
+            "{local} → {remote}  {state}  sent {sent}/s  received {received}/s  retransmitted {again}/s"
+        );
         canvas.text(below, 0, y, &text, Style::new());
     }
 }
@@ -122,6 +136,9 @@ fn of_connection(canvas: &mut Canvas<'_>, dash: &Dash, row: &ConnectionRow, area
     let (above, below) = area.split(tall);
     let trail = Ends::of(&row.key).and_then(|ends| dash.model().series.of(Who::Connection(ends)));
     graphs(canvas, trail, ["sent", "received"], above);
+    let known = row.traffic.is_some_and(|traffic| traffic.retrans.is_some());
+    let (line, below) = below.split(u16::from(known));
+    again(canvas, row.traffic.as_ref(), (line, 0));
     if row.steps.is_empty() {
         let why = without_steps(dash);
         for (y, line) in (0..).zip(textwrap::wrap(why, usize::from(below.width).max(1))) {

@@ -35,14 +35,26 @@ impl SocketReader {
         mut each: impl FnMut(&SockEntry),
     ) -> Result<Extent> {
         let watched = session.watched();
-        let mut walk = || {
+        self.each_namespace(asked, || {
             session.iterate(&SOCKETS, size_of::<SockEntry>(), |bytes| {
                 if let Some(mut entry) = SockEntry::read(bytes) {
                     bound_by_watch(&mut entry, watched);
                     each(&entry);
                 }
             })
-        };
+        })
+    }
+
+    /// Does `walk` inside one namespace, or inside each that has sockets and can be entered; and says
+    /// which these are.
+    ///
+    /// # Errors
+    /// Those of `walk`, or the namespace that is asked for cannot be entered the first time.
+    pub fn each_namespace(
+        &mut self,
+        asked: Option<u32>,
+        mut walk: impl FnMut() -> Result<()>,
+    ) -> Result<Extent> {
         let mut extent = Extent::default();
         if let Some(inode) = asked {
             match self.namespaces.find(inode) {

@@ -2,7 +2,11 @@
 /* Attach points of the hook "retransmit". */
 #pragma once
 
-#include "retrans/retrans.bpf.h"
+#include "lib/mem_access.h"
+
+/* Each object defines what it does there. */
+static __always_inline void on_retransmit(struct sock *sk, const struct sk_buff *skb,
+					  enum access how);
 
 /*
  * Newer kernels also report attempts that sent nothing, mostly for the segment was still in a
@@ -18,7 +22,7 @@ SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(segment_again_tracepoint, struct sock *sk, struct sk_buff *skb)
 {
 	if (!not_sent(ctx))
-		retrans_on_segment(sk, skb, BTF_PTR);
+		on_retransmit(sk, skb, BTF_PTR);
 	return 0;
 }
 
@@ -26,6 +30,6 @@ SEC("raw_tp/tcp_retransmit_skb")
 int BPF_PROG(segment_again_raw_tracepoint, struct sock *sk, struct sk_buff *skb)
 {
 	if (!not_sent(ctx))
-		retrans_on_segment(sk, skb, PROBE_READ);
+		on_retransmit(sk, skb, PROBE_READ);
 	return 0;
 }

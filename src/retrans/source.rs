@@ -1,0 +1,65 @@
+//! What the kernel itself has counted of each socket.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::hooks::SOCKET_COUNTERS;
+use crate::kernel::session::Session;
+use crate::states::socket_summary::SocketReader;
+
+/// The kernel finds out within a few round trips whether a retransmit was needless.
+const UNSURE: Duration = Duration::from_secs(10);
+/// Interval of looks at the sockets meanwhile.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Looking takes at most this part of the time.
+const SHARE: u32 = 25;
+
+/// Visits all sockets: programs then count what each has sent, and report needless retransmits.
+#[derive(Debug)]
+pub struct SocketCounters {
+    reader: SocketReader,
+    due: Instant,
+    unsure_until: Option<Instant>,
+}
+
+impl SocketCounters {
+    /// None was visited.
+    pub fn new() -> Self {
+        Self { reader: SocketReader::default(), due: Instant::now(), unsure_until: None }
+    }
+
+    /// Visits the sockets of all namespaces, or of the one that is `asked` for, if it is there.
+    ///
+    /// # Errors
+    /// The iterator fails, or the namespace cannot be entered the first time.
+    #[allow(clippy::option_option, reason = "asked for, and there")]
+    pub fn visit(&mut self, session: &Session, asked: Option<Option<u32>>) -> Result<()> {
+        if asked == Some(None) {
+            return Ok(());
+        }
+        self.reader
+            .each_namespace(asked.flatten(), || session.iterate(&SOCKET_COUNTERS, 1, |_| ()))?;
+        Ok(())
+    }
+
+    /// A segment was sent again just now.
+    pub fn note_retransmit(&mut self) {
+        self.unsure_until = Some(Instant::now() + UNSURE);
+    }
+
+    /// The same as [`SocketCounters::visit`] now and then, as long as retransmits are new.
+    ///
+    /// # Errors
+    /// As above.
+    #[allow(clippy::option_option, reason = "as above")]
+    pub fn visit_if_due(&mut self, session: &Session, asked: Option<Option<u32>>) -> Result<()> {
+        let begun = Instant::now();
+        if begun < self.due || self.unsure_until.is_none_or(|end| begun > end) {
+            return Ok(());
+        }
+        self.visit(session, asked)?;
+        self.due = begun + PAUSE.max(begun.elapsed() * SHARE);
+        Ok(())
+    }
+}

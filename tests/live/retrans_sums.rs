@@ -1,0 +1,279 @@
+//! tcpretrans --summary: segments sent, share, needless retransmits; probes; tcpcount's retransmits.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::Test;
+use crate::netns::{FAR, Netns};
+use crate::retrans::{lose, watch};
+use crate::setting::{emulated, scaled};
+use crate::tool::{Ended, Tool, number, output, until};
+
+pub const TESTS: &[(&str, Test)] = &[
+    ("segments_sent_are_those_of_nstat_and_ss", sent),
+    ("short_connections_are_counted_as_they_close", short),
+    ("retransmits_whose_acks_were_lost_are_needless", needless),
+    ("reordered_segments_are_sent_again_in_vain", reordered),
+    ("probes_of_a_zero_window", probes),
+];
+
+fn total(rows: &[Value], key: &str) -> u64 {
+    rows.iter().filter(|row| row["total"] == true).map(|row| number(&row[key])).sum()
+}
+
+/// Rows of a grouping, which add up to the total where all are shown.
+fn rows(ended: &Ended) -> Result<Vec<Value>> {
+    ended.complete()?;
+    let rows = ended.of_kind("retrans_sum")?;
+    for key in ["out_segs", "retrans_segs", "spurious"] {
+        let keys = rows.iter().filter(|row| row["total"] == false);
+        let sum: u64 = keys.map(|row| number(&row[key])).sum();
+        ensure!(sum == total(&rows, key), "{key}: rows {sum}, total {}", total(&rows, key));
+    }
+    Ok(rows)
+}
+
+/// `total` bytes from a client near to a server far, which closes first: so no socket of either is in
+/// `TIME_WAIT` until all is acknowledged, where the kernel answers without it.
+fn send(near: &Netns, listener: TcpListener, bytes: u64) -> Result<(TcpStream, TcpStream)> {
+    let address = listener.local_addr()?;
+    let reader = thread::spawn(move || -> Result<TcpStream> {
+        let mut server = listener.accept()?.0;
+        let mut left = bytes;
+        let mut buffer = vec![0; 100_000];
+        while left > 0 {
+            let read = server.read(&mut buffer)? as u64;
+            ensure!(read > 0, "{left} of {bytes} bytes did not come");
+            left -= read;
+        }
+        server.shutdown(Shutdown::Write)?;
+        Ok(server)
+    });
+    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    for _ in 0..bytes / 100_000 {
+        client.write_all(&vec![7; 100_000])?;
+    }
+    let server = reader.join().expect("no panic")?;
+    // Its FIN was acknowledged after everything else.
+    ensure!(client.read(&mut [0; 1])? == 0, "the server sent something");
+    Ok((client, server))
+}
+
+/// One number of `ss -ti` of the only connection: `segs_out:12`, `retrans:0/3` (the second).
+fn of_ss(netns: &Netns, name: &str) -> Result<u64> {
+    let text = output(netns.command("ss").args(["-Htin", "state", "connected"]))?;
+    let Some(word) = text.split_whitespace().find_map(|word| word.strip_prefix(name)) else {
+        return Ok(0);
+    };
+    Ok(word.rsplit('/').next().unwrap_or(word).parse()?)
+}
+
+fn sent() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    lose(&near, &far)?;
+    let watch =
+        |netns: &Netns, by: &str| watch(netns, &format!("--summary --all -i 0.2 --by {by}"));
+    // In a guest each start takes seconds.
+    let all = ["process", "connection", "remote:24", "port", "cgroup", "netns"];
+    let groupings = if emulated() { &all[..2] } else { &all[..] };
+    let tools = groupings.iter().map(|by| watch(&near, by)).collect::<Result<Vec<_>>>()?;
+    let server_side = watch(&far, "process")?;
+    let count = Tool::start("tcpcount", &format!("--netns {} --by remote", near.path()))?;
+    let bytes = scaled(20_000_000, 1_000_000);
+    let (client, server) = send(&near, listener, bytes)?;
+    // The last acknowledgement may still be on its way.
+    let (out, again) = until("ss and nstat agree", || {
+        let (out, again) = (near.counter("TcpOutSegs")?, near.counter("TcpRetransSegs")?);
+        let ss = [of_ss(&near, "segs_out:")?, of_ss(&near, "retrans:")?];
+        Ok((again > 0 && ss == [out + again, again]).then_some((out, again)))
+    })?;
+    for (by, tool) in groupings.iter().zip(tools) {
+        let rows = rows(&tool.finish()?)?;
+        let shown = ["out_segs", "retrans_segs"].map(|key| total(&rows, key));
+        ensure!(shown == [out, again], "{by}: {shown:?}, nstat {out} and {again}");
+        let wrong = rows.iter().find(|row| {
+            let [out, again] = ["out_segs", "retrans_segs"].map(|key| number(&row[key]) as f64);
+            let share = row["share"].as_f64().unwrap_or(0.0);
+            (share * (out + again) - again).abs() > 1e-6
+        });
+        ensure!(wrong.is_none(), "{by}: {wrong:?}");
+        let port = u64::from(client.local_addr()?.port());
+        let worst = rows.iter().filter(|row| number(&row["retrans_segs"]) > 0);
+        for row in worst {
+            ensure!(row["worst_raddr"] == FAR && number(&row["worst_lport"]) == port, "{row}");
+        }
+    }
+    let server_rows = rows(&server_side.finish()?)?;
+    let truth = far.counter("TcpOutSegs")?;
+    let shown = total(&server_rows, "out_segs");
+    ensure!(shown == truth, "the server sent {truth} segments, shown are {shown}");
+    let ended = count.finish()?;
+    ended.complete()?;
+    let counted = ended.of_kind("count")?;
+    let shown = total(&counted, "retrans_segs");
+    ensure!(shown == again, "tcpcount shows {shown} of {again} retransmits");
+    drop((client, server));
+    Ok(())
+}
+
+/// No socket lives until the next look at them.
+fn short() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    let tool = watch(&near, "--summary --all -i 1000 --by process")?;
+    let connections = scaled(200, 20);
+    let server = thread::spawn(move || -> Result<()> {
+        for _ in 0..connections {
+            let mut server = listener.accept()?.0;
+            server.write_all(b"short")?;
+            server.shutdown(Shutdown::Write)?;
+            // The client closes after everything was acknowledged.
+            server.read_exact(&mut [0; 1]).ok();
+        }
+        Ok(())
+    });
+    near.within(|| {
+        for _ in 0..connections {
+            let mut client = TcpStream::connect(address)?;
+            client.read_to_end(&mut Vec::new())?;
+        }
+        Ok(())
+    })?;
+    server.join().expect("no panic")?;
+    until("no connection", || {
+        let left = output(near.command("ss").args(["-Htn", "state", "connected"]))?;
+        Ok(left.trim().is_empty().then_some(()))
+    })?;
+    let truth = near.counter("TcpOutSegs")?;
+    let rows = rows(&tool.finish()?)?;
+    let shown = total(&rows, "out_segs");
+    ensure!(shown == truth && shown >= 4 * connections, "{shown} segments, nstat says {truth}");
+    let row = rows.iter().find(|row| row["total"] == false).context("no process")?;
+    ensure!(row["pid"] == std::process::id(), "{row}");
+    Ok(())
+}
+
+/// What the kernel knows of needless retransmits of a namespace against what is shown.
+fn check_needless(netns: &Netns, ended: &Ended, rows: &[Value]) -> Result<()> {
+    let lines = ended.of_kind("retrans")?;
+    let marks = lines.iter().filter(|line| line["type"] == "spurious");
+    let marked: u64 = marks.map(|line| number(&line["spurious"])).sum();
+    let reported = netns.counter("TcpExtTCPDSACKRecvSegs")?;
+    let undone: u64 = ["Full", "Partial", "DSACK", "Loss"]
+        .iter()
+        .map(|kind| netns.counter(&format!("TcpExtTCP{kind}Undo")))
+        .sum::<Result<_>>()?;
+    let again = netns.counter("TcpRetransSegs")?;
+    let fits = if undone == 0 { marked == reported } else { (reported..=again).contains(&marked) };
+    ensure!(fits, "{marked} marked, {reported} reported, {undone} undone, {again} sent again");
+    let sum = total(rows, "spurious");
+    ensure!(sum == marked && sum > 0, "{marked} marked, {sum} summed up");
+    Ok(())
+}
+
+fn needless() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    let mut server = listener.accept()?.0;
+    // What the server answers finds no way back.
+    let lost = |netns: &Netns| {
+        netns.ip(&[
+            "neighbour",
+            "replace",
+            crate::netns::NEAR,
+            "lladdr",
+            crate::retrans::NO_HARDWARE,
+            "dev",
+            "far",
+        ])
+    };
+    let tool = watch(&near, "")?;
+    let sums = watch(&near, "--summary --all -i 0.2")?;
+    lost(&far)?;
+    client.write_all(b"heard, but not answered")?;
+    server.read_exact(&mut [0; 23])?;
+    tool.wait_for("two retransmits", |lines| {
+        lines.iter().filter(|line| line.contains("\"attempt\":")).count() >= 2
+    })?;
+    far.ip(&[
+        "neighbour",
+        "replace",
+        crate::netns::NEAR,
+        "lladdr",
+        "02:00:00:00:00:01",
+        "dev",
+        "far",
+    ])?;
+    tool.wait_for("a mark", |lines| {
+        lines.iter().any(|line| line.contains("\"type\":\"spurious\""))
+    })?;
+    let (ended, sums) = (tool.finish()?, sums.finish()?);
+    ended.complete()?;
+    check_needless(&near, &ended, &rows(&sums)?)
+}
+
+fn reordered() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    if !emulated() {
+        eprintln!("skipped: nothing reorders packets here");
+        return Ok(());
+    }
+    let netem = "qdisc add dev far root netem delay 30ms reorder 70% gap 3";
+    output(near.command("tc").args(netem.split(' ')))?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let tool = watch(&near, "")?;
+    let sums = watch(&near, "--summary --all -i 0.2")?;
+    let (client, server) = send(&near, listener, 1_000_000)?;
+    drop((client, server));
+    let (ended, sums) = (tool.finish()?, sums.finish()?);
+    ended.complete()?;
+    check_needless(&near, &ended, &rows(&sums)?)
+}
+
+fn probes() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    let _server = listener.accept()?;
+    let tool = watch(&near, "--probes --type probe")?;
+    client.set_nonblocking(true)?;
+    let full = loop {
+        if let Err(error) = client.write(&[7; 100_000]) {
+            break error;
+        }
+    };
+    ensure!(full.kind() == ErrorKind::WouldBlock, "{full}");
+    until("a probe", || Ok((near.counter("TcpExtTCPWinProbe")? >= 3).then_some(())))?;
+    let ended = tool.finish()?;
+    let truth = near.counter("TcpExtTCPWinProbe")?;
+    if ended.last_status()?["attach"]["zero-window-probe"] == "-" {
+        ensure!(ended.errors.is_empty(), "{}", ended.errors);
+        let notes = ended.of_kind("note")?;
+        ensure!(
+            notes
+                .iter()
+                .any(|note| note["text"].as_str().is_some_and(|text| text.contains("probes")))
+        );
+        return Ok(());
+    }
+    ended.complete()?;
+    let lines = ended.of_kind("retrans")?;
+    let attempts: Vec<_> = lines.iter().map(|line| number(&line["attempt"])).collect();
+    ensure!(lines.len() as u64 == truth, "{truth} probes, shown are {lines:#?}");
+    ensure!(attempts.iter().all(|attempt| *attempt > 0), "{attempts:?}");
+    let port = u64::from(client.local_addr()?.port());
+    let wrong = lines.iter().find(|line| {
+        line["type"] != "probe" || !line["segs"].is_null() || number(&line["lport"]) != port
+    });
+    ensure!(wrong.is_none(), "{wrong:?}");
+    Ok(())
+}
