@@ -100,6 +100,7 @@ struct track {
 	__u32 state; /* entered last; 0 = not seen */
 	__u32 sent;  /* segments that it had sent when they were last counted */
 	__u32 reserved;
+	__u64 diverted; /* in a sockmap: bytes received when last counted, + 1; 0 = in none */
 };
 
 enum state_flags {

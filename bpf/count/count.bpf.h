@@ -3,6 +3,7 @@
 #pragma once
 
 #include "count/options.h"
+#include "count/sockmap.h"
 #include "lib/buffer.h"
 #include "lib/group.h"
 #include "lib/stats.h"
@@ -166,16 +167,44 @@ static __always_inline void count_on_recv(struct sock *sk, int ret, int flags, e
 	}
 	if (ret > 0) {
 		value->rx_calls++;
-		value->rx_bytes += (__u32)ret;
+		/* those are counted as they arrive */
+		if (!has_verdict(sk, how))
+			value->rx_bytes += (__u32)ret;
 	}
 }
 
 static __always_inline void count_on_segment(struct sock *sk, enum access how)
 {
 	struct count_value *value = account(sk, BY_NETWORK, how);
+	struct track *track;
 
+	if (!value)
+		return;
+	value->segs_in++;
+	if (!has_verdict(sk, how))
+		return;
+	track = track_make(sk);
+	if (track)
+		value->rx_bytes += diverted_bytes(track, sk, how);
+}
+
+/* A segment is seen before its bytes are received: those of the last are counted at the end. */
+static __always_inline void count_diverted(struct sock *sk, enum access how)
+{
+	struct track *track = track_find(sk);
+	struct stats *st = stats_here();
+	struct count_value *value;
+	struct flow flow = {};
+
+	if (!st || !track || !track->diverted)
+		return;
+	if (reads_flow(count_options.by))
+		flow_read_closing(&flow, sk, how);
+	if ((owner_filtered() && !(track->owner.flags & OWNER_MATCHES)) || !flow_matches(&flow))
+		return;
+	value = value_for(&flow, &track->owner, st);
 	if (value)
-		value->segs_in++;
+		value->rx_bytes += diverted_bytes(track, sk, how);
 }
 
 static __always_inline void count_on_retransmit(struct sock *sk, const struct sk_buff *skb,
@@ -268,6 +297,7 @@ static __always_inline void count_on_transition(struct sock *sk, int old_state, 
 
 static __always_inline void count_on_destroy(struct sock *sk, enum access how)
 {
+	count_diverted(sk, how);
 	if (options.use_hash)
 		untrack(sk);
 	if (count_options.by == BY_CONNECTION)

@@ -222,6 +222,7 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num;
 	short unsigned int skc_family;
+	long unsigned int skc_flags;
 	volatile unsigned char skc_state;
 	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
@@ -237,6 +238,7 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u8 sk_shutdown;
+	void *sk_user_data;
 	int sk_err;
 	struct socket *sk_socket;
 	atomic_t sk_drops;
@@ -288,6 +290,16 @@ struct tcp_sock {
 	u32 prior_ssthresh;
 	u32 snd_wnd;
 	bool is_mptcp;
+};
+
+struct sk_psock_progs {
+	struct bpf_prog *stream_verdict; /* skb_verdict before 5.13 */
+	struct bpf_prog *skb_verdict;
+};
+
+struct sk_psock {
+	struct sock *sk;
+	struct sk_psock_progs progs;
 };
 
 struct mptcp_sock {

@@ -34,6 +34,7 @@ mod scope;
 mod script;
 mod setting;
 mod shared;
+mod sockmap;
 mod states;
 mod summary;
 mod timewait;
@@ -59,6 +60,7 @@ const TESTS: &[Group] = &[
     ("summary", summary::TESTS),
     ("devices", devices::TESTS),
     ("errors", errors::TESTS),
+    ("sockmap", sockmap::TESTS),
     ("facts", facts::TESTS),
     ("check", check::TESTS),
     ("listen", listen::TESTS),
