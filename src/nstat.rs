@@ -14,7 +14,7 @@ use crate::report::{Ts, record};
 const FILES: [&str; 2] = ["snmp", "netstat"];
 
 /// The counters read, by key and by the names of their line and themselves.
-const COUNTERS: [(&str, &str); 10] = [
+const COUNTERS: [(&str, &str); 14] = [
     ("Tcp:", "ActiveOpens"),
     ("Tcp:", "PassiveOpens"),
     ("Tcp:", "AttemptFails"),
@@ -25,6 +25,10 @@ const COUNTERS: [(&str, &str); 10] = [
     ("Tcp:", "OutRsts"),
     ("TcpExt:", "ListenOverflows"),
     ("TcpExt:", "ListenDrops"),
+    ("TcpExt:", "TCPSynRetrans"),
+    ("TcpExt:", "TCPTimeWaitOverflow"),
+    ("TcpExt:", "TCPAbortOnMemory"),
+    ("TcpExt:", "TCPWinProbe"),
 ];
 
 /// What a file of such counters holds: for each protocol (`TcpExt:`) a line of names, then one of
@@ -106,6 +110,10 @@ impl Counters {
             out_rsts,
             listen_overflows,
             listen_drops,
+            tcp_syn_retrans,
+            tcp_time_wait_overflow,
+            tcp_abort_on_memory,
+            tcp_win_probe,
         ] = self.0;
         Mib {
             ts: Ts(ts),
@@ -123,6 +131,11 @@ impl Counters {
             out_rsts,
             listen_overflows,
             listen_drops,
+            tcp_syn_retrans,
+            tcp_time_wait_overflow,
+            tcp_abort_on_memory,
+            tcp_win_probe,
+            ..Mib::default()
         }
     }
 }
@@ -187,7 +200,37 @@ record! {
         listen_overflows: Option<u64>,
         /// `TcpExtListenDrops`
         listen_drops: Option<u64>,
+        /// `TcpExtTCPSynRetrans`: SYNs and SYN-ACKs retransmitted; `retrans_segs` includes them
+        tcp_syn_retrans: Option<u64>,
+        /// `TcpExtTCPTimeWaitOverflow`: connections that went without `TIME_WAIT`, as `tcp_max_tw_buckets` was reached
+        tcp_time_wait_overflow: Option<u64>,
+        /// `TcpExtTCPAbortOnMemory`: connections reset because there were too many orphans, or no memory for TCP
+        tcp_abort_on_memory: Option<u64>,
+        /// `TcpExtTCPWinProbe`: probes of a peer's zero window sent
+        tcp_win_probe: Option<u64>,
+        /// sockets of the whole machine that their process has closed and TCP has not, at the end of the interval
+        orphans: Option<u64>,
+        /// `net.ipv4.tcp_max_orphans`, of the whole machine; null where /proc does not show it
+        max_orphans: Option<u64>,
     }
+}
+
+impl Mib {
+    /// With the orphans as they are now.
+    #[must_use]
+    pub fn with_orphans(self) -> Self {
+        let sockstat = fs::read_to_string("/proc/thread-self/net/sockstat").unwrap_or_default();
+        let limit = fs::read_to_string("/proc/sys/net/ipv4/tcp_max_orphans").ok();
+        let max_orphans = limit.and_then(|text| text.trim().parse().ok());
+        Self { orphans: orphans(&sockstat), max_orphans, ..self }
+    }
+}
+
+/// `TCP: inuse 2 orphan 0 tw 7 alloc 3 mem 1`
+fn orphans(sockstat: &str) -> Option<u64> {
+    let mut words = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "))?.split(' ');
+    words.find(|word| *word == "orphan")?;
+    words.next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -217,6 +260,12 @@ mod tests {
     }
 
     #[test]
+    fn orphans_are_read() {
+        let text = "sockets: used 9\nTCP: inuse 2 orphan 30 tw 7 alloc 3 mem 1\nUDP: inuse 1\n";
+        assert_eq!((orphans(text), orphans("UDP: inuse 1\n")), (Some(30), None));
+    }
+
+    #[test]
     fn every_key_is_named_after_its_counter() {
         let counters = Counters(std::array::from_fn(|place| Some(place as u64)));
         let extent = Extent::default();
@@ -225,7 +274,7 @@ mod tests {
             let mut keys = record.as_object().unwrap().iter();
             let (key, _) = keys
                 .find(|(key, value)| {
-                    let scope = ["netns", "namespaces", "not_entered", "interval_ns"];
+                    let scope = ["netns", "namespaces", "not_entered", "interval_ns", "orphans"];
                     **value == place && !scope.contains(&key.as_str())
                 })
                 .unwrap();

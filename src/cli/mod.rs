@@ -1,5 +1,6 @@
 //! The flags that mean the same in every tool.
 
+mod given;
 pub mod hint;
 pub mod parse;
 
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, ValueEnum};
+
+pub use given::filters_given;
 
 use crate::filter::{Cgroup, CommGlob, Family, Filter, NetnsChoice, Network};
 use crate::kernel::attach::AttachMethod;
@@ -38,7 +41,7 @@ pub struct OutputArgs {
     /// Print JSON Lines instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Show times in UTC, as JSON always does
+    /// Show times in UTC, as JSON always does; else in the zone of TZ or /etc/localtime
     #[arg(long)]
     pub utc: bool,
     /// Stop after this time, e.g. 30, 1.5s or 10m

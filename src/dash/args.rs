@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = parse::duration, conflicts_with = "record",
         help_heading = "Recordings")]
     pub at: Option<Duration>,
-    /// Print one frame of VIEW as plain text and exit
+    /// Print one frame of VIEW as plain text and exit, after an interval or --duration
     #[arg(long, value_name = "VIEW", num_args = 0..=1, default_missing_value = "overview",
         value_parser = view, help_heading = "Screen")]
     pub snapshot: Option<View>,
@@ -104,11 +104,13 @@ impl Args {
                 _ => Ok(()),
             };
         }
-        for (given, flag) in [
-            (output.duration.is_some(), "--duration"),
-            (output.strict, "--strict"),
-            (output.verbose, "--verbose"),
-        ] {
+        if output.duration.is_some() && self.snapshot.is_none() {
+            return Err("--duration needs --json or --snapshot; press q to leave the screen".into());
+        }
+        if output.duration.is_some() && !live {
+            return Err("--duration needs a live session; --at is a place in a recording".into());
+        }
+        for (given, flag) in [(output.strict, "--strict"), (output.verbose, "--verbose")] {
             if given {
                 return Err(format!("{flag} needs --json; press q to leave the screen"));
             }
@@ -170,11 +172,13 @@ mod tests {
         assert_eq!(parse("--demo --snapshot").unwrap().snapshot, Some(View::Overview));
         assert_eq!(parse("--demo --snapshot 7").unwrap().snapshot, Some(View::Tool));
         assert_eq!(parse("--demo --snapshot --size 80x24").unwrap().size, Some((80, 24)));
+        assert_eq!(parse("--snapshot -d 5").unwrap().check(), Ok(()));
         for (args, part) in [
             ("--demo --json", "a live session"),
             ("--json --snapshot", "no screen"),
             ("--json --record x", "redirect"),
-            ("--demo -d 5", "--duration needs --json"),
+            ("--demo -d 5", "--duration needs --json or --snapshot"),
+            ("--demo --snapshot -d 5", "--duration needs a live session"),
             ("--strict", "--strict needs --json"),
         ] {
             let error = parse(args).unwrap().check().unwrap_err();

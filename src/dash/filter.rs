@@ -5,7 +5,7 @@ use crate::cli::parse;
 use crate::filter::Filter;
 
 /// Reads what was typed: flags such as `--comm nginx --rport 443`. A bare word in front of them
-/// is a port, an address or a network, else the pattern of a name. Nothing typed is no filter.
+/// is a port, an address or a network, else a part of a name, or its pattern. Nothing typed is no filter.
 ///
 /// # Errors
 /// One line that says what is wrong.
@@ -17,17 +17,23 @@ pub fn read(text: &str) -> Result<Option<Filter>, String> {
     let mut flags = Vec::new();
     let bare = words.iter().take_while(|word| !word.starts_with('-')).count();
     for word in &words[..bare] {
-        let flag = if parse::ports(word).is_ok() {
-            "--port"
+        let (flag, word) = if parse::ports(word).is_ok() {
+            ("--port", word.clone())
         } else if parse::network(word).is_ok() {
-            "--addr"
+            ("--addr", word.clone())
         } else {
-            "--comm"
+            ("--comm", part_of_name(word))
         };
-        flags.extend([flag.to_owned(), word.clone()]);
+        flags.extend([flag.to_owned(), word]);
     }
     flags.extend_from_slice(&words[bare..]);
     typed_filters(flags)?.filter().map(Some)
+}
+
+/// `api` finds `api-server`, `!api` everything else; a pattern stays as it is.
+fn part_of_name(word: &str) -> String {
+    let (not, name) = word.strip_prefix('!').map_or(("", word), |name| ("!", name));
+    if name.contains(['*', '?', '[', '\\']) { word.to_owned() } else { format!("{not}*{name}*") }
 }
 
 /// Splits at spaces outside of quotes.
@@ -65,10 +71,12 @@ mod tests {
             let [word, flags] = [word, flags].map(|text| format!("{:?}", read(text).unwrap()));
             assert_eq!(word, flags);
         };
-        same("nginx", "--comm nginx");
+        same("nginx", "--comm *nginx*");
+        same("!api", "--comm !*api*");
+        same("ngin?", "--comm ngin?");
         same("443", "--port 443");
         same("10.0.0.0/8", "--addr 10.0.0.0/8");
-        same("'my app' 443 -4", "-c 'my app' --port 443 --ipv4");
+        same("'my app' 443 -4", "-c '*my app*' --port 443 --ipv4");
         assert!(read("  ").unwrap().is_none());
     }
 

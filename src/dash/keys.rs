@@ -31,7 +31,7 @@ pub const HELP: [(&str, &str); 20] = [
     ("Enter", "show details of the selected row"),
     ("< >", "sort by the previous, next column; or click a heading"),
     ("r", "reverse the order"),
-    ("/", "filter: --comm nginx --rport 443, or just nginx, 443, 10.0.0.0/8"),
+    ("/", "filter as you type: --comm nginx --rport 443, or just ngin, 443, 10.0.0.0/8"),
     ("s", "save the view as JSON Lines, for tcpdash --replay"),
     ("Space", "pause, go on"),
     ("+ -", "lengthen, shorten the interval"),
@@ -88,7 +88,11 @@ fn help(dash: &mut Dash, key: KeyPress, top: u16) {
 /// A key of the line in which the filter is typed.
 fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
     match key {
-        KeyPress::Esc => return,
+        KeyPress::Esc => {
+            dash.filter = dash.filter_before.take();
+            dash.stale = true;
+            return;
+        }
         KeyPress::Enter => match filter::read(&text) {
             Ok(filter) => {
                 dash.filter = filter.map(|filter| (text, filter));
@@ -109,6 +113,11 @@ fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
         KeyPress::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
         _ => {}
     }
+    // What is typed is in force at once; the beginning of a flag is no filter yet.
+    if let Ok(filter) = filter::read(&text) {
+        dash.filter = filter.map(|filter| (text.clone(), filter));
+        dash.stale = true;
+    }
     dash.mode = InputMode::Filter(text, None);
 }
 
@@ -124,6 +133,7 @@ fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
         KeyPress::BackTab => dash.show(dash.view.beside(-1)),
         KeyPress::Char('h' | '?') => dash.mode = InputMode::Help(0),
         KeyPress::Char('/') => {
+            dash.filter_before.clone_from(&dash.filter);
             let text = dash.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
             dash.mode = InputMode::Filter(text, None);
         }

@@ -2,7 +2,7 @@
 
 use super::View;
 use super::rows::TableRow;
-use crate::report::Align;
+use crate::report::{Align, Column};
 
 /// Lines above the body: tabs, and what is being shown.
 const HEAD: u16 = 2;
@@ -104,15 +104,30 @@ pub struct Place {
 }
 
 /// The columns that fit: those that stay, and of the others as many as there is room for, the
-/// first `shift` left out. A blank cell is between two.
-pub fn columns<R: TableRow>(width: u16, shift: usize) -> Vec<Place> {
+/// first `shift` left out. A blank cell is between two. `needs`: what the values of each column of text
+/// take, where that is known.
+pub fn columns<R: TableRow>(width: u16, shift: usize, needs: &[u16]) -> Vec<Place> {
     let all = R::columns();
-    let own = |index: usize| u16::try_from(all[index].width).unwrap_or(u16::MAX);
-    let stretches = |index: usize| all[index].align == Align::Left && own(index) > NARROW;
-    let pinned: u16 = (0..R::PINNED).map(|index| own(index) + 1).sum();
-    let narrow = pinned + own(R::PINNED) > width;
+    let declared = |index: usize| u16::try_from(all[index].width).unwrap_or(u16::MAX);
+    let stretches = |index: usize| is_wide_text(&all[index]);
+    let own = |index: usize| match needs.get(index) {
+        Some(need) if stretches(index) => (*need).clamp(NARROW, WIDE),
+        _ => declared(index),
+    };
+    let mut pinned: Vec<_> = (0..R::PINNED).collect();
+    let too_wide = |pinned: &[usize]| {
+        pinned.iter().map(|index| own(*index) + 1).sum::<u16>() + own(R::PINNED) > width
+    };
+    // Of those that stay, one that yields goes before others are cut.
+    let yielding = |index: &usize| all[*index].yields > 0;
+    while too_wide(&pinned)
+        && let Some(at) = pinned.iter().position(yielding)
+    {
+        pinned.remove(at);
+    }
+    let narrow = too_wide(&pinned);
     let (mut places, mut used) = (Vec::new(), 0);
-    for index in (0..R::PINNED).chain(R::PINNED + shift..all.len()) {
+    for index in pinned.into_iter().chain(R::PINNED + shift..all.len()) {
         let cells = if narrow && stretches(index) { NARROW } else { own(index) };
         if used + cells > width {
             break;
@@ -122,6 +137,11 @@ pub fn columns<R: TableRow>(width: u16, shift: usize) -> Vec<Place> {
     }
     stretch(&mut places, (width + 1).saturating_sub(used), stretches);
     places
+}
+
+/// Whether a column has text, whose width is that of its values where there is room.
+pub fn is_wide_text<R>(column: &Column<R>) -> bool {
+    column.align == Align::Left && column.width > usize::from(NARROW)
 }
 
 /// Gives what is left of the width to columns of text.
@@ -152,12 +172,24 @@ mod tests {
         let headings = |places: Vec<Place>| -> Vec<&str> {
             places.iter().map(|place| ProcessRow::columns()[place.index].heading).collect()
         };
-        let small = headings(columns::<ProcessRow>(60, 0));
+        let small = headings(columns::<ProcessRow>(60, 0, &[]));
         assert_eq!(small, ["PID", "COMM", "SENT B/s", "RECVD B/s", "SOCKS", "TIME_WAIT"]);
-        let shifted = headings(columns::<ProcessRow>(60, 4));
+        let shifted = headings(columns::<ProcessRow>(60, 4, &[]));
         assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "SENDS/s", "RECVS/s"]);
-        assert_eq!(columns::<ProcessRow>(200, 0).len(), ProcessRow::columns().len());
-        assert_eq!(columns::<ConnectionRow>(60, 0).len(), 5);
+        assert_eq!(columns::<ProcessRow>(200, 0, &[]).len(), ProcessRow::columns().len());
+    }
+
+    #[test]
+    fn a_connection_shows_its_state_on_80_columns() {
+        let headings = |needs: &[u16]| -> Vec<_> {
+            let places = columns::<ConnectionRow>(80, 0, needs);
+            places.iter().map(|place| ConnectionRow::columns()[place.index].heading).collect()
+        };
+        let least = ["PID", "COMM", "LADDR:LPORT", "RADDR:RPORT", "STATE"];
+        assert_eq!(headings(&[]), least);
+        // Short addresses leave room for more; wide ones for less.
+        assert_eq!(headings(&[0, 0, 14, 15]), [&least[..], &["SENT B/s"]].concat());
+        assert_eq!(headings(&[0, 0, 40, 40]), ["PID", "COMM", "RADDR:RPORT", "STATE"]);
     }
 
     #[test]
@@ -165,7 +197,7 @@ mod tests {
         for width in 0..400 {
             for shift in 0..8 {
                 let mut free = 0;
-                for place in columns::<ConnectionRow>(width, shift) {
+                for place in columns::<ConnectionRow>(width, shift, &[]) {
                     assert!(place.x >= free && place.x + place.width <= width, "{width} {shift}");
                     free = place.x + place.width + 1;
                 }

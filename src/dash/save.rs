@@ -6,6 +6,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::model::Model;
+use crate::record::AnyRecord;
 use crate::report::Ts;
 
 /// Writes a new file into the current folder, and says how it is called.
@@ -23,7 +24,8 @@ pub fn save(model: &Model) -> Result<String> {
         .open(&name)
         .with_context(|| format!("cannot write {name}"))?;
     let mut out = Vec::new();
-    for record in model.records() {
+    let records = model.records();
+    for record in &records {
         record.line(&mut out);
     }
     if let Err(error) = file.write_all(&out) {
@@ -31,13 +33,38 @@ pub fn save(model: &Model) -> Result<String> {
         let _ = std::fs::remove_file(&name);
         return Err(error).with_context(|| format!("cannot write {name}"));
     }
-    Ok(format!("saved {name}: tcpdash --replay {name}"))
+    // A replay would begin with the oldest part of the graphs.
+    let length = records.last().map_or(0, AnyRecord::ts) - records.first().map_or(0, AnyRecord::ts);
+    let at = length.div_euclid(1_000_000_000) + 1;
+    Ok(format!("saved {name}: tcpdash --replay {name} --at {at}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::AnyRecord;
+    use crate::count::Count;
+    use crate::dash::model::Metric;
+    use crate::nstat::Mib;
+
+    /// Graphs over time are saved, not their newest value alone.
+    #[test]
+    fn the_history_of_graphs_is_saved() {
+        let mut model = Model::default();
+        for second in 1..=9_i64 {
+            let ts = Ts(second * 1_000_000_000);
+            let interval_ns = Some(1_000_000_000);
+            let row = Count { ts, interval_ns, total: true, tx_calls: 7, ..Count::default() };
+            model.take(AnyRecord::from(row));
+            let mib = Mib { ts, interval_ns, retrans_segs: Some(3), ..Mib::default() };
+            model.take(AnyRecord::from(mib));
+        }
+        let mut again = Model::default();
+        model.records().into_iter().for_each(|record| again.take(record));
+        for (metric, rate) in [(Metric::Sends, 7.0), (Metric::Retransmits, 3.0)] {
+            assert_eq!(again.history.values(metric, again.now, 9), [Some(rate); 9]);
+        }
+        assert_eq!(again.records(), model.records());
+    }
 
     #[test]
     fn a_saved_view_replays_identically() {

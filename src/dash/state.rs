@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
 use super::keys;
 use super::layout::Layout;
-use super::model::{Finding, Model, findings};
+use super::model::{Findings, Model, findings};
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
     listeners, processes,
@@ -84,8 +84,8 @@ pub struct Dash {
     pub filter: Option<(String, Filter)>,
     /// The tables.
     pub tables: Tables,
-    /// What is wrong, worst first.
-    pub findings: Vec<Finding>,
+    /// What is wrong, and what was looked for.
+    pub findings: Findings,
     /// Something for the reader, until the next key.
     pub message: Option<String>,
     /// Of a recording; `None` when live.
@@ -102,8 +102,10 @@ pub struct Dash {
     pub programs: Option<Programs>,
     /// Why nothing is recorded although it was asked for.
     pub unrecorded: Option<String>,
-    /// Flags keep out what is not asked for before it comes here.
-    pub by_flags: bool,
+    /// The flags that keep out what is not asked for before it comes here; none: empty.
+    pub flags: String,
+    /// The filter that was in force before another was typed.
+    pub(super) filter_before: Option<(String, Filter)>,
     pub(super) stale: bool,
     model: Model,
     frozen: Option<Box<Model>>,
@@ -115,7 +117,7 @@ impl Dash {
         Self { source, ascii, ..Self::default() }
     }
 
-    /// Filters from the beginning, as if `text` had been typed; empty if flags say it.
+    /// Filters from the beginning, as if `text` had been typed.
     pub fn set_filter(&mut self, text: String, filter: Filter) {
         self.filter = Some((text, filter));
         self.stale = true;

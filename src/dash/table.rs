@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::layout::columns;
+use super::layout::{columns, is_wide_text};
 use super::rows::TableRow;
-use crate::report::{Cell, Column};
+use crate::report::{Cell, Column, Ctx};
 
 /// A table of rows `R`.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct TableState<R: TableRow> {
     top: usize,
     shift: usize,
     detail: Option<R>,
+    /// What the values of each column of text take on a screen.
+    needs: Vec<u16>,
 }
 
 impl<R: TableRow> Default for TableState<R> {
@@ -31,6 +33,7 @@ impl<R: TableRow> Default for TableState<R> {
             top: 0,
             shift: 0,
             detail: None,
+            needs: Vec::new(),
         }
     }
 }
@@ -40,6 +43,7 @@ impl<R: TableRow> TableState<R> {
     /// its height of the screen.
     pub fn fill(&mut self, rows: Vec<R>) {
         self.rows = rows;
+        self.needs = needs(&self.rows);
         self.arrange();
         if let Some(open) = self.detail.as_mut() {
             let id = open.id();
@@ -112,6 +116,11 @@ impl<R: TableRow> TableState<R> {
     /// Columns scrolled out on the left.
     pub fn shift(&self) -> usize {
         self.shift
+    }
+
+    /// What the values of each column of text take; nothing of a table without rows.
+    pub fn needs(&self) -> &[u16] {
+        &self.needs
     }
 
     /// The row with open details.
@@ -189,7 +198,7 @@ impl<R: TableRow> Browse for TableState<R> {
     }
 
     fn click_heading(&mut self, width: u16, x: u16) {
-        let places = columns::<R>(width, self.shift);
+        let places = columns::<R>(width, self.shift, &self.needs);
         let hit = places.iter().find(|place| (place.x..=place.x + place.width).contains(&x));
         if let Some(place) = hit {
             self.sort_by(place.index);
@@ -202,6 +211,24 @@ impl<R: TableRow> Browse for TableState<R> {
             self.select(index, page);
         }
     }
+}
+
+/// The width of the widest value of each column of text: an address takes what it needs, and no more.
+fn needs<R: TableRow>(rows: &[R]) -> Vec<u16> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let (mut ctx, mut text) = (Ctx::new(0, true), Vec::new());
+    let mut widest = |column: &Column<R>| {
+        let texts = rows.iter().filter(|_| is_wide_text(column)).map(|row| {
+            let cell = (column.cell)(row);
+            text.clear();
+            cell.text(&mut ctx, &mut text);
+            cell.width(&text)
+        });
+        u16::try_from(texts.max().unwrap_or(0).max(column.heading.len())).unwrap_or(u16::MAX)
+    };
+    R::columns().iter().map(&mut widest).collect()
 }
 
 /// Unknown values come last in both orders.

@@ -60,6 +60,8 @@ kinds! {
     Socket: states::socket_summary::Socket,
     /// One of the oldest sockets in `CLOSE_WAIT`.
     CloseWait: states::socket_summary::CloseWait,
+    /// Local ports in use towards one destination.
+    Destination: states::socket_summary::Destination,
     /// Traffic of one key in an interval.
     Count: count::Count,
     /// A namespace's own TCP counters over an interval.

@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Searches again and again: processes end, and give sockets to others.
 pub struct OwnerSearch {
     next: Instant,
+    /// What the last search took.
+    took: Duration,
     number: u32,
     holders: Holders,
 }
@@ -26,7 +28,8 @@ pub struct OwnerSearch {
 impl OwnerSearch {
     /// The first search may begin at once.
     pub fn new() -> Self {
-        Self { next: Instant::now(), number: 0, holders: Holders::default() }
+        let took = Duration::ZERO;
+        Self { next: Instant::now(), took, number: 0, holders: Holders::default() }
     }
 
     /// Asks the tables of open files who owns which socket, unless the last search was just now. It
@@ -40,7 +43,7 @@ impl OwnerSearch {
         if Instant::now() < self.next || none {
             return Ok(());
         }
-        let before = own_cpu_ns();
+        let (begun, before) = (Instant::now(), own_cpu_ns());
         let map = session.map(maps::OWNER_SEARCH)?;
         self.number += 1;
         let mut progress = Progress { number: self.number, ..Progress::default() };
@@ -52,8 +55,14 @@ impl OwnerSearch {
             self.pass(session, &map, &progress)?;
         }
         let spent = Duration::from_nanos(own_cpu_ns() - before);
-        self.next = Instant::now() + (spent * CPU_SHARE).max(PAUSE);
+        let now = Instant::now();
+        (self.next, self.took) = (now + (spent * CPU_SHARE).max(PAUSE), now - begun);
         Ok(())
+    }
+
+    /// Whether a search is over before `end`, if it takes as long as the last one.
+    pub fn fits(&self, end: Instant) -> bool {
+        Instant::now() + self.took <= end
     }
 
     /// What the last search has found.
@@ -68,5 +77,19 @@ impl OwnerSearch {
         session
             .iterate(&FIND_LISTENERS, size, |bytes| self.holders.add(bytes))
             .context("cannot find listeners")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_search_does_not_begin_before_the_end_of_an_interval() {
+        let end = Instant::now() + Duration::from_secs(60);
+        let search =
+            |seconds| OwnerSearch { took: Duration::from_secs(seconds), ..OwnerSearch::new() };
+        assert!(search(1).fits(end) && !search(90).fits(end));
+        assert!(OwnerSearch::new().fits(end));
     }
 }

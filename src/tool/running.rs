@@ -206,9 +206,11 @@ impl Running {
     /// Those of [`Running::keep_watch`], or waiting fails.
     pub fn rest(&mut self, moment: Instant) -> Result<Wake> {
         let end = self.ends_at().map_or(moment, |end| end.min(moment));
+        // At the start of an interval a search delays nothing; before the end it would delay that.
+        self.owners.search(&self.session)?;
         loop {
             let wake = self.waiter.wait(end.min(self.next_watch))?;
-            self.keep_watch()?;
+            self.keep_watch_before(Some(end))?;
             if wake != Wake::Work || Instant::now() >= end {
                 return Ok(wake);
             }
@@ -231,6 +233,10 @@ impl Running {
     /// # Errors
     /// Counters cannot be read or the output not written.
     pub fn keep_watch(&mut self) -> Result<()> {
+        self.keep_watch_before(None)
+    }
+
+    fn keep_watch_before(&mut self, end: Option<Instant>) -> Result<()> {
         let now = Instant::now();
         if now < self.next_watch {
             return Ok(());
@@ -249,7 +255,10 @@ impl Running {
             self.incomplete = status.incomplete();
             self.printer.status(&status)?;
         }
-        self.owners.search(&self.session)
+        if end.is_none_or(|end| self.owners.fits(end)) {
+            self.owners.search(&self.session)?;
+        }
+        Ok(())
     }
 
     /// Who has which listener open.

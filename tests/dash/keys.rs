@@ -130,3 +130,37 @@ fn the_view_keeps_its_row_when_the_order_changes() {
     dash.refresh();
     assert_eq!(dash.tables.processes.selected().unwrap().key.pid, chosen);
 }
+
+/// As somebody types it on call: no Enter, and only a part of the name.
+#[test]
+fn a_part_of_a_name_filters_as_it_is_typed() {
+    let mut dash = dash(100, 30);
+    press(&mut dash, "2 / edis");
+    let names = |dash: &Dash| -> Vec<String> {
+        let rows = dash.tables.processes.rows().iter();
+        rows.map(|row| format!("{:?}", row.key.comm)).collect()
+    };
+    assert!(matches!(&dash.mode, InputMode::Filter(text, None) if text == "edis"));
+    let found = names(&dash);
+    assert!(found.len() == 1 && found[0].contains("redis-server"), "{found:?}");
+    press(&mut dash, "<Esc>");
+    assert!(dash.filter.is_none() && names(&dash).len() > 5, "Esc brings back what was before");
+    press(&mut dash, "/ !edis <Enter> / x <Esc>");
+    assert!(dash.filter.as_ref().is_some_and(|(text, _)| text == "!edis"));
+    let found = names(&dash);
+    assert!(found.len() > 5 && !found.iter().any(|name| name.contains("redis")), "{found:?}");
+}
+
+/// However small the screen, it says that there is more than it shows.
+#[test]
+fn findings_that_do_not_fit_are_counted() {
+    for height in 15..40 {
+        let mut dash = dash(60, height);
+        let screen = text(&mut dash);
+        let all = dash.findings.found.len();
+        let shown = screen.lines().filter(|line| line.starts_with("! ")).count();
+        let more = screen.lines().find_map(|line| line.trim().strip_prefix('+')?.split(' ').next());
+        let more: usize = more.map_or(0, |number| number.parse().unwrap());
+        assert_eq!(shown + more, all, "{height}: {screen}");
+    }
+}

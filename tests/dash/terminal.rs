@@ -263,6 +263,18 @@ fn without_a_terminal_it_says_what_to_do() {
     assert!(output.stdout.is_empty());
 }
 
+/// Why a recording cannot be shown comes before where it cannot be.
+#[test]
+fn without_a_terminal_a_bad_recording_is_the_reason() {
+    for (path, reason) in [("/nonexistent", "cannot open"), ("/etc/passwd", "not a recording")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+        let output = command.args(["--replay", path]).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(reason) && !text.contains("no terminal"), "{path}: {text}");
+        assert_eq!(output.status.code(), Some(1), "{path}");
+    }
+}
+
 /// Keys come from the terminal, whatever the standard input is.
 #[test]
 fn a_quiet_pipe_does_not_hold_up_keys() {
@@ -296,4 +308,35 @@ fn output_errors_have_their_own_exit_code() {
         assert_eq!(output.status.code(), Some(10), "{text}");
         assert!(text.starts_with("tcpdash: cannot write") && text.lines().count() == 1, "{text}");
     }
+}
+
+/// A zone file with one zone, as `zic` makes it: version 2 of RFC 8536.
+fn zone_file(name: &str, offset: i32) -> Vec<u8> {
+    let counts = [0, 0, 0, 0, 1, u32::try_from(name.len()).unwrap() + 1];
+    let mut block = [b"TZif2".as_slice(), &[0; 15]].concat();
+    counts.iter().for_each(|count| block.extend(count.to_be_bytes()));
+    block.extend(offset.to_be_bytes());
+    block.extend([0, 0]);
+    block.extend(name.bytes().chain([0]));
+    let footer = format!("\n{name}-{}:{:02}\n", offset / 3600, offset / 60 % 60);
+    [block.clone(), block, footer.into_bytes()].concat()
+}
+
+/// `TZ=Area/City` names a file of the machine's zones.
+#[test]
+fn times_are_those_of_the_zone_that_tz_names() {
+    const OFFSET: i32 = 5 * 3600 + 30 * 60;
+    const DAY: i32 = 24 * 3600;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("Asia")).unwrap();
+    std::fs::write(folder.path().join("Asia/Kolkata"), zone_file("IST", OFFSET)).unwrap();
+    let shown = |flags: &[&str]| -> i32 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+        command.env("TZDIR", folder.path()).env("TZ", "Asia/Kolkata");
+        let out = command.args(["--demo", "--snapshot"]).args(flags).output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        let clock = text.lines().nth(1).unwrap().split_whitespace().next().unwrap();
+        clock.split(':').fold(0, |sum, part| sum * 60 + part.parse::<i32>().unwrap())
+    };
+    assert_eq!((shown(&[]) - shown(&["--utc"])).rem_euclid(DAY), OFFSET);
 }

@@ -19,8 +19,34 @@ use crate::tool::{Tool, number, output, until};
 pub const TESTS: &[(&str, Test)] = &[
     ("calls_after_a_reset_count_at_their_port", calls_after_reset),
     ("every_connection_leaves_the_map", leave),
+    ("short_intervals_meet_and_none_is_left_out", ticks),
     ("receives_of_io_uring_that_wait_are_no_errors", ring),
 ];
+
+/// Whatever the tool does in between, such as the search for owners: the intervals are as many as were asked
+/// for, each begins where the one before ended, and together they have every call.
+fn ticks() -> Result<()> {
+    const INTERVALS: usize = 40;
+    let netns = Netns::new("ticks")?;
+    let begun = std::time::Instant::now();
+    let tool = Tool::start_in(
+        &netns,
+        "tcpcount",
+        &format!("--netns {} --by total -i 0.05 -n {INTERVALS}", netns.path()),
+    )?;
+    let report = load::run(&netns, "reqresp --seconds 1 --conns 1")?;
+    let ended = tool.wait()?;
+    let elapsed = u64::try_from(begun.elapsed().as_nanos())?;
+    let rows = ended.of_kind("count")?;
+    ensure!(rows.len() == INTERVALS, "{} intervals", rows.len());
+    let all: u64 = rows.iter().map(|row| number(&row["interval_ns"])).sum();
+    let least = 50_000_000 * (INTERVALS as u64 - 1);
+    ensure!((least..=elapsed).contains(&all), "{all} ns in intervals, {elapsed} ns in all");
+    let sent: u64 = rows.iter().map(|row| number(&row["tx_calls"])).sum();
+    let requests = number(&report["requests"]);
+    ensure!(sent <= 2 * requests, "{sent} sends of {requests} requests");
+    ended.complete()
+}
 
 /// A connection over loopback: the accepted end, and the client's.
 fn pair(listener: &TcpListener) -> Result<(TcpStream, TcpStream)> {

@@ -13,6 +13,7 @@ mod check;
 mod count;
 mod count_ends;
 mod dash;
+mod dash_findings;
 mod devices;
 mod errors;
 mod facts;
@@ -56,6 +57,7 @@ const TESTS: &[Group] = &[
     ("latency", latency::TESTS),
     ("latency_sums", latency_sums::TESTS),
     ("dash", dash::TESTS),
+    ("dash_findings", dash_findings::TESTS),
     ("shared", shared::TESTS),
     ("summary", summary::TESTS),
     ("devices", devices::TESTS),

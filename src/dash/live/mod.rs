@@ -67,24 +67,32 @@ pub fn start(request: LiveRequest) -> Result<Feed> {
     Ok(Feed { start, control, interval })
 }
 
-/// One snapshot of a live session: two samples, one interval apart.
+/// A live session of this length, for a snapshot at its end: a sample at the start, and one after
+/// each interval.
 ///
 /// # Errors
 /// Those of [`start`].
-pub fn once(request: &LiveRequest) -> Result<Vec<AnyRecord>> {
-    let interval = request.interval;
+pub fn once(
+    request: &LiveRequest,
+    duration: Duration,
+    mut take: impl FnMut(Vec<AnyRecord>),
+) -> Result<()> {
     let mut live = Live::begin(request)?;
-    let mut records = live.sample()?;
-    let end = Instant::now() + interval;
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        thread::sleep(left.min(live.sampler.pause()));
-        live.sampler.glance(&live.running)?;
+    take(live.sample()?);
+    let over = Instant::now() + duration;
+    while Instant::now() < over {
+        let end = over.min(Instant::now() + request.interval);
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            thread::sleep(left.min(live.sampler.pause()));
+            live.sampler.glance(&live.running)?;
+        }
+        live.running.keep_watch()?;
+        take(live.sample()?);
     }
-    records.extend(live.sample()?);
     if let (Some(error), Some(target)) = (&live.unrecorded, &request.record) {
         return Err(unwritable(&target.path, error));
     }
-    Ok(records)
+    Ok(())
 }
 
 /// Ends with the exit code of an output that cannot be written.

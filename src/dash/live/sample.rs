@@ -18,7 +18,9 @@ use crate::listen;
 use crate::nstat::NetnsTotals;
 use crate::record::AnyRecord;
 use crate::report::{Note, Record, Ts, json_line};
-use crate::states::socket_summary::{self, Socket, SocketReader, SocketSummary};
+use crate::states::socket_summary::{
+    self, Destination, Destinations, Socket, SocketReader, SocketSummary,
+};
 use crate::tcp_state::TcpState;
 use crate::tool::Running;
 use crate::wire::{Flow, GroupKey, SockEntry};
@@ -157,7 +159,7 @@ impl Sampler {
         let asked = running.netns().map(Option::unwrap_or_default);
         let (grown, extent) = self.totals.grown(asked);
         if extent != Extent::default() {
-            out.put(grown.record((ts, interval_ns), &extent));
+            out.put(grown.record((ts, interval_ns), &extent).with_orphans());
         }
         Ok(())
     }
@@ -169,7 +171,8 @@ impl Sampler {
         if begun < self.sockets_due || asked == Some(None) {
             return Ok(());
         }
-        let (ts, inventories, listed) = self.inventories(&running.session, asked.flatten())?;
+        let (ts, inventories, listed, destinations) =
+            self.inventories(&running.session, asked.flatten())?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
             for row in inventory.sockets().into_iter().take(HOLDERS) {
@@ -179,6 +182,9 @@ impl Sampler {
         for entry in &listed {
             out.put(Socket::new(ts, entry));
         }
+        for row in destinations {
+            out.put(row);
+        }
         for row in inventories[0].close_wait() {
             out.put(row);
         }
@@ -186,12 +192,13 @@ impl Sampler {
     }
 
     /// By state only, by process and by remote, all at the same time.
-    /// And when that was, with single sockets: the busiest, and as many others as there is room for.
+    /// And when that was, with single sockets: the busiest, and as many others as there is room for;
+    /// and the destinations that use most local ports.
     fn inventories(
         &mut self,
         session: &Session,
         asked: Option<u32>,
-    ) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>)> {
+    ) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>, Vec<Destination>)> {
         let groupings = [
             None,
             Some(socket_summary::SummaryBy::Process),
@@ -200,11 +207,13 @@ impl Sampler {
         let ts = wall_now();
         let mut all = groupings.map(|by| SocketSummary::new(ts, by));
         let (mut listed, mut idle) = (Vec::new(), Vec::new());
+        let mut destinations = Destinations::default();
         let Self { reader, busy, .. } = self;
         let extent = reader.read(session, asked, |entry| {
             for inventory in &mut all {
                 inventory.add(entry);
             }
+            destinations.add(entry);
             if busy.contains(&entry.flow) {
                 listed.push(*entry);
             } else if idle.len() < LISTED && is_connection(entry) {
@@ -216,7 +225,7 @@ impl Sampler {
         }
         listed.extend(idle);
         listed.truncate(LISTED);
-        Ok((ts, all, listed))
+        Ok((ts, all, listed, destinations.records(ts)))
     }
 }
 

@@ -1,10 +1,11 @@
 //! History of the whole machine, per second.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{float, per_second};
 use crate::count::Count;
 use crate::nstat::Mib;
+use crate::report::Record;
 use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
@@ -35,9 +36,19 @@ pub enum Metric {
     Resets,
     /// Segments sent, without those retransmitted (`TcpOutSegs`).
     Segments,
+    /// SYNs and SYN-ACKs retransmitted.
+    SynRetransmits,
+    /// Connects and half-open connections that failed.
+    AttemptFails,
+    /// Connections that went without `TIME_WAIT`.
+    TimeWaitOverflow,
+    /// Connections reset because there were too many orphans, or no memory.
+    MemoryAborts,
+    /// Probes of a zero window.
+    WindowProbes,
 }
 
-const METRICS: usize = Metric::Segments as usize + 1;
+const METRICS: usize = Metric::WindowProbes as usize + 1;
 
 impl Metric {
     /// The lines of the overview, in the order in which they are shown.
@@ -54,6 +65,11 @@ impl Metric {
             Self::Retransmits => "retransmits",
             Self::Resets => "resets",
             Self::Segments => "segments sent",
+            Self::SynRetransmits => "SYNs sent again",
+            Self::AttemptFails => "failed attempts",
+            Self::TimeWaitOverflow => "without TIME_WAIT",
+            Self::MemoryAborts => "reset for memory",
+            Self::WindowProbes => "window probes",
         }
     }
 }
@@ -88,6 +104,9 @@ pub struct History {
     spans: [VecDeque<Span>; METRICS],
     /// The kernel's counters include opens and accepts.
     has_mib: bool,
+    /// The records that it is made of, by time.
+    totals: BTreeMap<i64, Count>,
+    mibs: BTreeMap<i64, Mib>,
 }
 
 impl History {
@@ -97,6 +116,7 @@ impl History {
         for (metric, count) in sums {
             self.add(metric, row.ts.0, row.interval_ns, Some(count));
         }
+        remember(&mut self.totals, row);
     }
 
     /// Takes in the kernel's own counters.
@@ -108,9 +128,20 @@ impl History {
             (Metric::Retransmits, mib.retrans_segs),
             (Metric::Resets, mib.out_rsts),
             (Metric::Segments, mib.out_segs),
+            (Metric::SynRetransmits, mib.tcp_syn_retrans),
+            (Metric::AttemptFails, mib.attempt_fails),
+            (Metric::TimeWaitOverflow, mib.tcp_time_wait_overflow),
+            (Metric::MemoryAborts, mib.tcp_abort_on_memory),
+            (Metric::WindowProbes, mib.tcp_win_probe),
         ] {
             self.add(metric, mib.ts.0, mib.interval_ns, count);
         }
+        remember(&mut self.mibs, mib);
+    }
+
+    /// The records that the graphs are made of.
+    pub fn records(&self) -> (impl Iterator<Item = &Count>, impl Iterator<Item = &Mib>) {
+        (self.totals.values(), self.mibs.values())
     }
 
     /// Adds a state change, for recordings without the kernel's counters.
@@ -197,6 +228,16 @@ impl History {
         let spans = || self.spans[metric as usize].iter();
         let sum = spans().map(|span| span.rate() * shared(span) / 1e9).sum();
         (sum, spans().map(|span| shared(span) / 1e9).sum())
+    }
+}
+
+/// Adds a record; those that no graph shows any more are forgotten. Each grouping has the same total.
+fn remember<R: Record + Clone>(records: &mut BTreeMap<i64, R>, record: &R) {
+    records.insert(record.ts().0, record.clone());
+    let newest = records.last_key_value().map_or(0, |(ts, _)| *ts);
+    let oldest = newest.saturating_sub(SECOND * SECONDS.cast_signed() as i64);
+    while records.len() > SPANS || records.first_key_value().is_some_and(|(ts, _)| *ts <= oldest) {
+        records.pop_first();
     }
 }
 

@@ -11,7 +11,7 @@ mod listeners_by_event;
 mod series;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use crate::count::Count;
 use crate::group::Grouping;
@@ -21,12 +21,12 @@ use crate::listen::{DropClient, Drops, ListenerRecord};
 use crate::nstat::Mib;
 use crate::record::AnyRecord;
 use crate::report::{Key, Note, Status};
-use crate::states::socket_summary::{CloseWait, Socket, Sockets};
+use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::ListenerKey;
-pub use findings::{Finding, Weight, findings, listener_name, process, text};
+pub use findings::{Finding, Findings, Weight, findings, listener_name, process, text};
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
@@ -67,6 +67,8 @@ pub struct Model {
     pub latency: Groups<(Option<LatencyKind>, Grouping), Latency>,
     /// Listeners, by network namespace.
     pub listeners: Groups<Option<u32>, ListenerRecord>,
+    /// Local ports in use towards the fullest destinations.
+    destinations: Groups<(), Destination>,
     /// Counters of network namespaces.
     pub mibs: Groups<Option<u32>, Mib>,
     /// Tools by name.
@@ -108,6 +110,7 @@ impl Model {
                 self.sockets.take(key, row.ts.0, *row);
             }
             AnyRecord::Socket(row) => self.list.take((), row.ts.0, *row),
+            AnyRecord::Destination(row) => self.destinations.take((), row.ts.0, *row),
             AnyRecord::CloseWait(row) => self.close_wait.take((), row.ts.0, *row),
             AnyRecord::State(change) => {
                 self.history.state(&change);
@@ -243,6 +246,7 @@ impl Model {
         self.sockets.forget(oldest);
         self.list.forget(oldest);
         self.close_wait.forget(oldest);
+        self.destinations.forget(oldest);
         self.latency.forget(oldest);
         self.listeners.forget(oldest);
         self.mibs.forget(oldest);
@@ -271,7 +275,29 @@ impl Model {
             + self.timed.left_out
     }
 
-    /// The last interval of everything, in the order of time.
+    /// Everything was looked at, so what no record tells of is not there.
+    fn live(&self) -> bool {
+        self.tools.contains_key("tcpdash")
+    }
+
+    /// The same, and by a version that looks at local ports.
+    fn sees_ports(&self) -> bool {
+        self.live() && self.mibs.rows().any(|mib| mib.orphans.is_some())
+    }
+
+    /// Destinations as of the last look at the sockets.
+    fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        let last = self.sockets.iter().map(|(_, interval)| interval.ts).max();
+        self.destinations.rows().filter(move |row| last.is_none_or(|last| row.ts.0 >= last))
+    }
+
+    /// Orphans of the machine, and how many there may be.
+    fn orphans(&self) -> Option<(u64, u64)> {
+        let last = self.mibs.rows().max_by_key(|mib| mib.ts)?;
+        last.orphans.zip(last.max_orphans)
+    }
+
+    /// The last interval of everything and what graphs show, in the order of time.
     pub fn records(&self) -> Vec<AnyRecord> {
         fn add<'a, R: Clone + Into<AnyRecord> + 'a>(
             records: &mut Vec<AnyRecord>,
@@ -285,6 +311,7 @@ impl Model {
         add(&mut records, self.sockets.rows());
         add(&mut records, self.list.rows());
         add(&mut records, self.close_wait.rows());
+        add(&mut records, self.destinations.rows());
         add(&mut records, self.latency.rows());
         add(&mut records, self.listeners.rows());
         add(&mut records, self.listeners_by_event.events());
@@ -292,6 +319,13 @@ impl Model {
         add(&mut records, self.mibs.rows());
         add(&mut records, self.exchanges.iter());
         add(&mut records, self.notes.iter());
+        // The last intervals are complete already.
+        let shown: HashSet<_> =
+            self.counts.rows().filter(|row| row.total).map(|row| row.ts.0).collect();
+        let shown_mibs: HashSet<_> = self.mibs.rows().map(|mib| mib.ts.0).collect();
+        let (totals, mibs) = self.history.records();
+        add(&mut records, totals.filter(|row| !shown.contains(&row.ts.0)));
+        add(&mut records, mibs.filter(|mib| !shown_mibs.contains(&mib.ts.0)));
         records.sort_by_key(AnyRecord::ts);
         records
     }

@@ -35,11 +35,11 @@ pub struct ConnectionRow {
 table! { "connection" ConnectionRow.key {
     pid;
     comm 11;
-    local 21;
+    yields 1 local 21;
     remote 21;
+    left (Socket::state), "STATE", 11, |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()));
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
     right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
-    left (Socket::state), "STATE", 11, |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()));
     right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
     right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
@@ -52,7 +52,7 @@ table! { "connection" ConnectionRow.key {
 impl TableRow for ConnectionRow {
     type Id = Option<Ends>;
     const PINNED: usize = 4;
-    const SORT: usize = 4;
+    const SORT: usize = 5;
 
     fn id(&self) -> Self::Id {
         Ends::of(&self.key)

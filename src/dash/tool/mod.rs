@@ -3,22 +3,25 @@
 mod json;
 mod recording;
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH};
+use super::replay::open;
 use super::view::Theme;
 use super::{Args, Dash, Event, Feed, run, snapshot, terminal};
-use crate::cli::usage_error;
+use crate::cli::{filters_given, usage_error};
 use crate::count::Count;
 use crate::latency::Latency;
 use crate::listen::ListenerRecord;
 use crate::nstat::Mib;
 use crate::report::{Ctx, Record, SinkError, Term};
-use crate::states::socket_summary::{CloseWait, Socket, Sockets};
+use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
 use crate::tool::{Measurement, Mode, Task, Tool};
 
 /// A snapshot where there is no terminal to take the size of.
@@ -27,6 +30,8 @@ const SIZE: (u16, u16) = (100, 30);
 /// The tool with its command line.
 struct Asked {
     args: Args,
+    /// The filters as given.
+    flags: String,
     everything: Everything,
 }
 
@@ -42,6 +47,7 @@ pub static TOOL: Tool = Tool {
         Sockets::KIND,
         Socket::KIND,
         CloseWait::KIND,
+        Destination::KIND,
         Latency::KIND,
         ListenerRecord::KIND,
     ],
@@ -56,12 +62,23 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
         max_keys: args.max_keys,
         verbose: args.common.output.verbose,
     };
-    if !args.common.output.json && args.snapshot.is_none() && !terminal::is_there() {
+    // What a recording lacks is said first, when it is opened.
+    let screen = !args.common.output.json && args.snapshot.is_none() && !is_broken(&args);
+    if screen && !terminal::is_there() {
         let message = "there is no terminal to draw on: --snapshot prints one frame as text, \
                        and the tools' own --json is for programs (tcpcount --json)";
         return Err(usage_error::<Args>(message));
     }
-    Ok(Box::new(Asked { args, everything }))
+    Ok(Box::new(Asked { args, everything, flags: filters_given(matches) }))
+}
+
+/// Whether the recording cannot be replayed.
+fn is_broken(args: &Args) -> bool {
+    let Some(path) = args.replay.as_deref().filter(|path| *path != Path::new("-")) else {
+        return false;
+    };
+    // To open a pipe would wait for its other end.
+    fs::metadata(path).map_or(true, |file| file.is_file() && open(Some(path)).is_err())
 }
 
 impl Task for Asked {
@@ -70,26 +87,30 @@ impl Task for Asked {
     }
 
     fn run(&self) -> Result<ExitCode> {
-        let Self { args, everything } = self;
-        if args.common.output.json { json::print(args, everything) } else { show(args, everything) }
+        let Self { args, everything, .. } = self;
+        if args.common.output.json { json::print(args, everything) } else { self.show() }
     }
 }
 
-fn show(args: &Args, everything: &Everything) -> Result<ExitCode> {
-    let mut dash = Dash::new(String::new(), args.ascii);
-    dash.interval = args.interval;
-    dash.show(args.snapshot.or(args.view).unwrap_or_default());
-    let feed = if args.replay.is_some() || args.demo {
-        recording::replay(args, everything.filter.clone(), &mut dash)?
-    } else {
-        watch(args, everything, &mut dash)?
-    };
-    let mut ctx = Ctx::new(0, args.common.output.utc);
-    let Some(feed) = feed else {
-        let (width, height) = args.size.unwrap_or_else(size);
-        return print(&snapshot(&mut dash, &mut ctx, width, height));
-    };
-    run(dash, Theme::of_environment(args.ascii), ctx, !args.no_mouse, feed)
+impl Asked {
+    fn show(&self) -> Result<ExitCode> {
+        let Self { args, everything, flags } = self;
+        let mut dash = Dash::new(String::new(), args.ascii);
+        dash.interval = args.interval;
+        dash.show(args.snapshot.or(args.view).unwrap_or_default());
+        let feed = if args.replay.is_some() || args.demo {
+            recording::replay(args, (flags, &everything.filter), &mut dash)?
+        } else {
+            dash.flags.clone_from(flags);
+            watch(args, everything, &mut dash)?
+        };
+        let mut ctx = Ctx::new(0, args.common.output.utc);
+        let Some(feed) = feed else {
+            let (width, height) = args.size.unwrap_or_else(size);
+            return print(&snapshot(&mut dash, &mut ctx, width, height));
+        };
+        run(dash, Theme::of_environment(args.ascii), ctx, !args.no_mouse, feed)
+    }
 }
 
 fn print(frame: &str) -> Result<ExitCode> {
@@ -103,7 +124,6 @@ fn print(frame: &str) -> Result<ExitCode> {
 /// This machine, now. Nothing feeds a snapshot.
 fn watch(args: &Args, everything: &Everything, dash: &mut Dash) -> Result<Option<Feed>> {
     dash.source = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    dash.by_flags = args.common.filters.any();
     let request = LiveRequest {
         filters: args.common.filters.clone(),
         everything: everything.clone(),
@@ -114,7 +134,10 @@ fn watch(args: &Args, everything: &Everything, dash: &mut Dash) -> Result<Option
     if args.snapshot.is_none() {
         return live::start(request).map(Some);
     }
-    dash.handle(Event::Records(live::once(&request)?));
+    let duration = args.common.output.duration.unwrap_or(args.interval);
+    live::once(&request, duration, |records| {
+        dash.handle(Event::Records(records));
+    })?;
     Ok(None)
 }
 

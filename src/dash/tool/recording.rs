@@ -15,11 +15,15 @@ use crate::filter::Filter;
 const A_LOT: Duration = Duration::from_secs(1 << 20);
 
 /// A recording. Nothing feeds a snapshot.
-pub fn replay(args: &Args, filter: Filter, dash: &mut Dash) -> Result<Option<Feed>> {
+pub fn replay(
+    args: &Args,
+    (flags, filter): (&str, &Filter),
+    dash: &mut Dash,
+) -> Result<Option<Feed>> {
     let (mut player, source) = open(args.replay.as_deref())?;
     dash.source = source;
     if args.common.filters.any() {
-        dash.set_filter(String::new(), filter);
+        dash.set_filter(flags.to_owned(), filter.clone());
     }
     // Who is asked for one frame of a pipe waits for its end.
     let to_its_end = args.snapshot.is_some() && args.at.is_none() && !player.can_seek();

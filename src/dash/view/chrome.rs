@@ -44,11 +44,12 @@ pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
     }
     // Typed by the reader, and yet a terminal is no place for control characters.
     let typed = dash.filter.as_ref().map(|(text, _)| canvas.words(Cell::Text(text.as_bytes())));
-    let filter = match (typed.as_deref(), dash.by_flags) {
-        (None, false) => None,
-        (None | Some(""), _) => Some("by flags".to_owned()),
-        (Some(text), true) => Some(format!("{text}, and by flags")),
-        (Some(text), false) => Some(text.to_owned()),
+    let flags = canvas.words(Cell::Text(dash.flags.as_bytes()));
+    let filter = match (typed, dash.flags.is_empty()) {
+        (None, true) => None,
+        (None, false) => Some(flags),
+        (Some(text), true) => Some(text),
+        (Some(text), false) => Some(format!("{flags}, and {text}")),
     };
     if let Some(filter) = filter {
         say(canvas, &format!("filter: {filter}"), canvas.theme.weight(Weight::Warning));
@@ -104,7 +105,9 @@ pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         let x = canvas.text(area, x, 0, cursor, canvas.theme.graph());
         let (hint, style) = match error {
             Some(error) => (error.as_str(), canvas.theme.weight(Weight::Bad)),
-            None => ("--comm nginx --rport 443, or a word; Enter, Esc", canvas.theme.faint()),
+            None => {
+                ("part of a name, or --comm nginx --rport 443; Enter, Esc", canvas.theme.faint())
+            }
         };
         canvas.text(area, x + 1, 0, hint, style);
         return;

@@ -8,7 +8,7 @@ use crate::report::Align;
 
 /// Draws the part of a table that fits; `empty` is said of one without rows.
 pub fn draw<R: TableRow>(canvas: &mut Canvas<'_>, table: &TableState<R>, area: Area, empty: &str) {
-    let places = columns::<R>(area.width, table.shift());
+    let places = columns::<R>(area.width, table.shift(), table.needs());
     headings(canvas, table, area, &places);
     let page = usize::from(area.height.saturating_sub(1));
     canvas.ctx.interval_ns = table.interval_ns();

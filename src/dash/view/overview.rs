@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use super::Canvas;
 use crate::dash::Dash;
 use crate::dash::layout::Area;
-use crate::dash::model::{Metric, Model, Weight, float, listener_name, process, sum};
+use crate::dash::model::{Findings, Metric, Model, Weight, float, listener_name, process, sum};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::report::{Align, Cell, human};
@@ -154,28 +154,66 @@ fn slowest(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     canvas.text(rest, 0, 1, &format!("{who}: {ns} {what}"), Style::new());
 }
 
+/// What is wrong, as far as there is room, and how much more there is; then what was looked for.
 fn findings(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
-    if dash.findings.is_empty() {
-        canvas.text(area, 0, 0, "No problems found.", canvas.theme.faint());
-        return;
+    let Findings { found, .. } = &dash.findings;
+    let width = usize::from(area.width.saturating_sub(2)).max(1);
+    let wrapped: Vec<_> = found.iter().map(|one| textwrap::wrap(&one.text, width)).collect();
+    let height = usize::from(area.height);
+    let fits = |room: usize| {
+        let mut used = 0;
+        let ends = wrapped.iter().map(|lines| {
+            used += lines.len();
+            used
+        });
+        ends.filter(|end| *end <= room).count()
+    };
+    // The last line says how many more there are, unless all fit.
+    let mut shown = fits(height);
+    if shown < found.len() {
+        shown = fits(height.saturating_sub(1)).max(usize::from(height > 1));
     }
     let mut y = 0;
-    for (index, finding) in dash.findings.iter().enumerate() {
+    for (finding, lines) in found.iter().zip(&wrapped).take(shown) {
         let style = canvas.theme.weight(finding.weight);
-        let lines = textwrap::wrap(&finding.text, usize::from(area.width.saturating_sub(2)).max(1));
-        let left = dash.findings.len() - index;
-        let height = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-        let room = area.height.saturating_sub(y);
-        if index > 0 && height.saturating_add(u16::from(left > 1)) > room {
-            let text = format!("… and {left} more: see views 5, 6 and 7");
-            canvas.text(area, 0, y, &text, style);
-            return;
-        }
         canvas.text(area, 0, y, "!", style);
-        for (line, text) in (y..area.height).zip(&lines) {
-            canvas.text(area, 2, line, text, style);
+        let room = area.height - u16::from(shown < found.len());
+        let left = usize::from(room.saturating_sub(y));
+        for (at, line) in lines.iter().take(left).enumerate() {
+            let cut = if at + 1 == left && left < lines.len() { " …" } else { "" };
+            canvas.text(area, 2, y, &format!("{line}{cut}"), style);
+            y += 1;
         }
-        y = y.saturating_add(height);
+    }
+    if let Some(next) = found.get(shown) {
+        let style = canvas.theme.weight(next.weight);
+        let left = found.len() - shown;
+        let text = if shown == 0 {
+            format!("+{left} problems: too small a screen to show them")
+        } else {
+            format!("+{left} more")
+        };
+        canvas.text(area, 0, y, &text, style);
+        return;
+    }
+    checks(canvas, &dash.findings, area.split(y).1);
+}
+
+/// Which checks found nothing, and which had no data.
+fn checks(canvas: &mut Canvas<'_>, findings: &Findings, area: Area) {
+    let Findings { found, checked, unchecked } = findings;
+    let mut texts = Vec::new();
+    if !checked.is_empty() {
+        let none = if found.is_empty() { "No problems found. Checked: " } else { "Checked: " };
+        texts.push(format!("{none}{}.", checked.join(", ")));
+    }
+    if !unchecked.is_empty() {
+        texts.push(format!("Not checked, as no data tell: {}.", unchecked.join(", ")));
+    }
+    let width = usize::from(area.width).max(1);
+    let lines = texts.iter().flat_map(|text| textwrap::wrap(text, width));
+    for (y, line) in (0..area.height).zip(lines) {
+        canvas.text(area, 0, y, &line, canvas.theme.faint());
     }
 }
 

@@ -118,8 +118,9 @@ impl<'a> Watch<'a> {
         running.delivered = self.listeners.source.delivered();
         show_remark(self, running)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
-        let time = (wall_now(), monotonic_now() - self.began);
-        self.began = monotonic_now();
+        let now = monotonic_now();
+        let time = (wall_now(), now - self.began);
+        self.began = now;
         running.printer.set_interval(time.1);
         let shown = show(self, running, &interval, time);
         let (unexplained, polled) = (interval.unexplained, self.polled);

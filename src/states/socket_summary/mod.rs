@@ -1,6 +1,7 @@
 //! All sockets at one time: counts by state, owners, ages.
 
 mod age;
+mod destination;
 mod record;
 mod source;
 
@@ -19,6 +20,7 @@ use crate::tcp_state::TcpState;
 use crate::wire::{COMM_LEN, SockEntry};
 
 pub use age::{Age, bound_by_watch};
+pub use destination::{Destination, Destinations};
 pub use record::{CloseWait, Socket, Sockets};
 pub use source::SocketReader;
 
