@@ -282,7 +282,7 @@ table! { "retrans_sum" RetransSum {
     remote 21;
     yields 17 right out_segs, "OUT SEGS", 8, |r| Cell::id(r.out_segs);
     right retrans_segs, heading::RETRANS, 8, |r| Cell::id(r.retrans_segs);
-    yields 18 right share, "SHARE", 6, |r| r.share_cell();
+    yields 18 right share, "SHARE", 6, RetransSum::share_cell;
     yields 16 right rto, "BY RTO", 6, |r| Cell::Count(r.rto);
     yields 15 right fast, "FAST", 6, |r| Cell::Count(r.fast);
     yields 14 right tlp, "TLP", 6, |r| Cell::Count(r.tlp);

@@ -23,6 +23,12 @@ pub struct SocketCounters {
     unsure_until: Option<Instant>,
 }
 
+impl Default for SocketCounters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SocketCounters {
     /// None was visited.
     pub fn new() -> Self {

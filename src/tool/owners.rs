@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_long_search_does_not_begin_before_the_end_of_an_interval() {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         let search =
             |seconds| OwnerSearch { took: Duration::from_secs(seconds), ..OwnerSearch::new() };
         assert!(search(1).fits(end) && !search(90).fits(end));

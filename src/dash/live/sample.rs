@@ -50,6 +50,9 @@ pub struct Sampler {
     sockets_due: Instant,
 }
 
+/// Single sockets, and the destinations that use most local ports.
+type Listed = (Vec<SockEntry>, Vec<Destination>);
+
 /// Where records go, and their lines if requested.
 struct Out<'a> {
     records: Vec<AnyRecord>,
@@ -171,7 +174,7 @@ impl Sampler {
         if begun < self.sockets_due || asked == Some(None) {
             return Ok(());
         }
-        let (ts, inventories, listed, destinations) =
+        let (ts, inventories, (listed, destinations)) =
             self.inventories(&running.session, asked.flatten())?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
@@ -198,7 +201,7 @@ impl Sampler {
         &mut self,
         session: &Session,
         asked: Option<u32>,
-    ) -> Result<(i64, [SocketSummary; 3], Vec<SockEntry>, Vec<Destination>)> {
+    ) -> Result<(i64, [SocketSummary; 3], Listed)> {
         let groupings = [
             None,
             Some(socket_summary::SummaryBy::Process),
@@ -225,7 +228,7 @@ impl Sampler {
         }
         listed.extend(idle);
         listed.truncate(LISTED);
-        Ok((ts, all, listed, destinations.records(ts)))
+        Ok((ts, all, (listed, destinations.records(ts))))
     }
 }
 

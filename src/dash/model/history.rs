@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{float, per_second};
 use crate::count::Count;
+use crate::listen::ListenerRecord;
 use crate::nstat::Mib;
 use crate::report::Record;
 use crate::states::StateChange;
@@ -46,9 +47,11 @@ pub enum Metric {
     MemoryAborts,
     /// Probes of a zero window.
     WindowProbes,
+    /// SYN-ACKs retransmitted, as listeners tell.
+    SynAckRetransmits,
 }
 
-const METRICS: usize = Metric::WindowProbes as usize + 1;
+const METRICS: usize = Metric::SynAckRetransmits as usize + 1;
 
 impl Metric {
     /// The lines of the overview, in the order in which they are shown.
@@ -70,6 +73,7 @@ impl Metric {
             Self::TimeWaitOverflow => "without TIME_WAIT",
             Self::MemoryAborts => "reset for memory",
             Self::WindowProbes => "window probes",
+            Self::SynAckRetransmits => "SYN-ACKs sent again",
         }
     }
 }
@@ -142,6 +146,16 @@ impl History {
     /// The records that the graphs are made of.
     pub fn records(&self) -> (impl Iterator<Item = &Count>, impl Iterator<Item = &Mib>) {
         (self.totals.values(), self.mibs.values())
+    }
+
+    /// Takes in one of the listeners of an interval, which add up.
+    pub fn listener(&mut self, row: &ListenerRecord) {
+        let (end, metric) = (row.ts.0, Metric::SynAckRetransmits);
+        let Some(count) = row.synack_retrans else { return };
+        match self.spans[metric as usize].iter_mut().rev().find(|span| span.end == end) {
+            Some(span) => span.count = span.count.saturating_add(count),
+            None => self.add(metric, end, row.interval_ns, Some(count)),
+        }
     }
 
     /// Adds a state change, for recordings without the kernel's counters.

@@ -197,6 +197,7 @@ impl Model {
         let queue = row.accept_peak.or(row.accept_now).map_or(f64::NAN, float);
         self.series.push(who, Point { ts: row.ts.0, values: [queue, drops] });
         self.drops.take(&row);
+        self.history.listener(&row);
         self.listeners.take(row.netns, row.ts.0, row);
     }
 

@@ -105,7 +105,7 @@ fn each_counter_of_trouble_is_a_finding() {
     }
 }
 
-/// TcpOutSegs leaves retransmits out, and TcpRetransSegs has SYNs and SYN-ACKs in it.
+/// `TcpOutSegs` leaves retransmits out, and `TcpRetransSegs` has SYNs and SYN-ACKs in it.
 #[test]
 fn a_share_is_of_all_segments_and_syns_are_apart() {
     assert_eq!(
@@ -117,6 +117,15 @@ fn a_share_is_of_all_segments_and_syns_are_apart() {
             "20 SYNs or SYN-ACKs retransmitted in 9 s, with 40 connects and 0 accepted: each costs a second or more",
         ]
     );
+    let listener = |port: u16| {
+        format!(
+            r#"{{"kind":"listener","ts":"2026-01-02T03:04:05Z","interval_ns":9000000000,"laddr":"0.0.0.0","lport":{port},"synack_retrans":4}}"#
+        )
+    };
+    let mib = r#"{"kind":"mib","ts":"2026-01-02T03:04:05Z","interval_ns":9000000000,"tcp_syn_retrans":20,"active_opens":40,"passive_opens":0}"#;
+    let lines = [listener(80), listener(81), mib.to_owned()];
+    let found = findings(&model(&lines.iter().map(String::as_str).collect::<Vec<_>>())).found;
+    assert!(found[0].text.starts_with("12 SYNs and 8 SYN-ACKs retransmitted in 9 s"), "{found:?}");
     let all = counters(r#""out_segs":0,"retrans_segs":50"#);
     assert_eq!(all, ["100.0 % of segments retransmitted (50 of 50 in 9 s)"]);
     assert_eq!(counters(r#""out_segs":10,"retrans_segs":2"#), [""; 0], "two may be chance");

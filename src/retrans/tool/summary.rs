@@ -102,7 +102,9 @@ impl Summary {
         let Self { ring, sums, .. } = self;
         ring.drain(|batch| {
             running.delivered += u64::try_from(batch.len())?;
-            batch.iter().for_each(|event| sums.add(event));
+            for event in batch {
+                sums.add(event);
+            }
             Ok(true)
         })
     }

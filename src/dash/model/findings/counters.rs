@@ -58,10 +58,17 @@ pub fn syns(model: &Model) -> Option<Vec<Finding>> {
     let opens = sum(model, Metric::Opens).map_or(0.0, |(opens, _)| opens);
     let accepts = sum(model, Metric::Accepts).map_or(0.0, |(accepts, _)| accepts);
     let many = again >= FEW && again * 100.0 >= opens + accepts;
+    // The kernel counts both as one; listeners tell the SYN-ACKs.
+    let what = match sum(model, Metric::SynAckRetransmits) {
+        Some((synacks, _)) => {
+            format!("{:.0} SYNs and {synacks:.0} SYN-ACKs", (again - synacks).max(0.0))
+        }
+        None => format!("{again:.0} SYNs or SYN-ACKs"),
+    };
     let text = || {
         format!(
-            "{again:.0} SYNs or SYN-ACKs retransmitted in {known:.0} s, with {opens:.0} connects and \
-             {accepts:.0} accepted: each costs a second or more"
+            "{what} retransmitted in {known:.0} s, with {opens:.0} connects and {accepts:.0} accepted: \
+             each costs a second or more"
         )
     };
     Some(many.then(|| Finding::warning(text())).into_iter().collect())
