@@ -28,6 +28,8 @@ struct wait_key wait_key;
 struct wait_slots wait_slots;
 struct retrans_event retrans_event;
 struct retransmitted retransmitted;
+struct life life;
+struct life_event life_event;
 struct filter filter;
 struct wanted wanted;
 struct options options;
@@ -36,6 +38,7 @@ struct count_options count_options;
 struct latency_options latency_options;
 struct listen_options listen_options;
 struct retrans_options retrans_options;
+struct life_options life_options;
 
 enum limits limits;
 enum hist_limits hist_limits;
@@ -55,6 +58,9 @@ enum latency_outcome latency_outcome;
 enum listen_cause listen_cause;
 enum retrans_type retrans_type;
 enum retrans_limits retrans_limits;
+enum life_end life_end;
+enum life_kind life_kind;
+enum life_flags life_flags;
 enum tcp_state tcp_state;
 
 const __u64 duration_unknown = DURATION_UNKNOWN;

@@ -452,6 +452,94 @@ struct retransmitted {
 	__u32 spurious; /* reported as needless */
 };
 
+/* How a connection ended, and by whom. */
+enum life_end {
+	LIFE_UNKNOWN,
+	LIFE_CLOSED_US,	   /* our FIN came first */
+	LIFE_CLOSED_PEER,  /* the peer's did */
+	LIFE_CLOSED_BOTH,  /* they crossed */
+	LIFE_LINGER_ZERO,  /* reset sent: close() with SO_LINGER 0 */
+	LIFE_UNREAD,	   /* reset sent: close() with unread data */
+	LIFE_KILLED,	   /* the same, as a signal ended the process */
+	LIFE_AFTER_CLOSE,  /* reset sent: data came after close() */
+	LIFE_ABORTED,	   /* reset sent: ss -K, tcp_abort() */
+	LIFE_LISTENER,	   /* reset sent: the listener closed before accept() */
+	LIFE_DISCONNECTED, /* reset sent: connect() to AF_UNSPEC */
+	LIFE_LINGER2,	   /* reset sent: TCP_LINGER2 below 0 */
+	LIFE_RESET,	   /* reset received */
+	LIFE_REFUSED,
+	LIFE_TIMEOUT_CONNECT,
+	LIFE_TIMEOUT_DATA,
+	LIFE_TIMEOUT_KEEPALIVE,
+	LIFE_TIMEOUT_USER, /* TCP_USER_TIMEOUT */
+	LIFE_UNREACHABLE_NET,
+	LIFE_UNREACHABLE_HOST,
+	LIFE_NO_PORT,	   /* connect() found no local port */
+	LIFE_ADDRESS_USED, /* connect() from a port that has this connection already */
+	LIFE_GIVEN_UP,	   /* close() before connect() was done */
+	LIFE_ORPHAN_LIMIT,
+	LIFE_NO_MEMORY, /* or the orphan limit */
+	LIFE_OPEN,	/* not ended */
+};
+
+enum life_kind {
+	LIFE_ENDED,
+	LIFE_OPENED, /* the handshake is done */
+	LIFE_RST,    /* a closed socket has sent a reset: tells more of how it ended */
+};
+
+enum life_flags {
+	LIFE_OPENED_KNOWN = 1,	/* how long it took to open */
+	LIFE_ACCEPTED = 2,	/* accept() returned it before its handshake was seen to end */
+	LIFE_RST_SENT = 4,	/* before it closed */
+	LIFE_TIME_WAIT = 8,	/* a timewait socket took over */
+	LIFE_WAITING = 16,	/* nothing has come since data was sent */
+	LIFE_ACTIVE = 32,	/* a reset that answers no segment */
+	LIFE_SYNCHRONIZED = 64, /* it was open at some time */
+	LIFE_TW_FULL = 128,	/* or not: no more timewait sockets may be made */
+};
+
+/* What is kept of a connection. */
+struct life {
+	__u64 began;  /* connect(), or the end of a child's handshake; 0: not seen */
+	__u64 opened; /* ns of connect(), or of the wait for accept() */
+	__u32 role;   /* enum socket_role */
+	__u32 flags;  /* enum life_flags */
+};
+
+/* A connection opened or ended. Counts are the kernel's own, of its whole life. */
+struct life_event {
+	__u64 ts;
+	__u64 sk;
+	__u64 cookie;
+	__u64 cgroup;
+	__u64 life;   /* ns; DURATION_UNKNOWN. Of LIFE_RST: ts of the end that it follows */
+	__u64 opened; /* ns; DURATION_UNKNOWN */
+	__u64 tx_bytes;
+	__u64 rx_bytes;
+	__u64 idle; /* ns since data was sent or received */
+	struct flow flow;
+	__u32 pid;
+	__u32 unacked; /* bytes that the peer has not acknowledged, or that were not sent */
+	__u32 unread;  /* bytes that the process has not read */
+	__u32 segs_out;
+	__u32 segs_in;
+	__u32 retrans; /* segments */
+	__u32 rtt_min; /* us; ~0 = none */
+	__u32 srtt;    /* us; 0 = none */
+	__u32 error;   /* errno of the process; 0 = none */
+	__u8 comm[COMM_LEN];
+	__u8 kind;     /* enum life_kind */
+	__u8 end;      /* enum life_end ... */
+	__u8 if_reply; /* ... and what it is if a LIFE_RST follows that answers a segment ... */
+	__u8 if_abort; /* ... or one that does not; LIFE_UNKNOWN: none can follow */
+	__u8 role;     /* enum socket_role */
+	__u8 state;    /* before it closed, or now */
+	__u8 flags;    /* enum life_flags */
+	__u8 signal;   /* that ended the process; 0 */
+	__u32 reserved;
+};
+
 struct port_range {
 	__u16 first;
 	__u16 last;
@@ -578,6 +666,16 @@ struct retrans_options {
 	__u32 min_attempt; /* 0 = all, the unknown too */
 	__u32 tick_ns;	   /* of a jiffy */
 	__u32 summary;	   /* count the segments that sockets send */
+};
+
+struct life_options {
+	__u64 longer;  /* ns; 0 = all, also those of unknown age */
+	__u64 shorter; /* ns; 0 = all, the same */
+	__u64 bytes;   /* sent and received together, at least */
+	__u32 ends;    /* bit n: enum life_end n */
+	__u32 opens;   /* send LIFE_OPENED too */
+	__u32 tick_ns; /* of a jiffy */
+	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

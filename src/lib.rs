@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `kernel` finds out what the running kernel offers, plans which program serves which hook,
-//! and loads it. `wire` decodes records. The models (`states`, `count`, `latency`, `listen`, `retrans`) turn
+//! and loads it. `wire` decodes records. The models (`states`, `count`, `latency`, `listen`, `retrans`, `life`) turn
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli`, `clock` and `wait` are what all tools have in common.
 
@@ -26,6 +26,7 @@ pub mod hist;
 pub mod hooks;
 pub mod kernel;
 pub mod latency;
+pub mod life;
 pub mod listen;
 pub mod nstat;
 pub mod record;

@@ -131,6 +131,7 @@ sections! {
     LatencyOptions = ".rodata.latency",
     ListenOptions = ".rodata.listen",
     RetransOptions = ".rodata.retrans",
+    LifeOptions = ".rodata.life",
 }
 
 impl Stats {

@@ -11,6 +11,7 @@ use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::PlanRequest;
 use tcpscope::latency::{Kinds, LatencyKind, TCPLATENCY, TCPLATENCY_EVENTS, spec_of};
+use tcpscope::life::TCPLIFE;
 use tcpscope::listen::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::registry::modes;
 use tcpscope::retrans::{TCPRETRANS, TCPRETRANS_PROBES};
@@ -451,6 +452,7 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         &LISTENOVERFLOW_WAIT,
         &TCPRETRANS,
         &TCPRETRANS_PROBES,
+        &TCPLIFE,
     ];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
@@ -467,6 +469,9 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         let plan = auto(&TCPRETRANS_PROBES, &facts(kernel));
         let probe = if kernel == HARDENED { " off: " } else { ": probe_fentry\n" };
         assert!(plan.contains(&format!("zero-window-probe{probe}")), "{kernel}: {plan}");
+        let plan = auto(&TCPLIFE, &facts(kernel));
+        assert!(plan.contains("reset: reset_tracepoint\n"), "{kernel}: {plan}");
+        assert!(plan.contains("open-connections: dump_open\n"), "{kernel}: {plan}");
     }
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));

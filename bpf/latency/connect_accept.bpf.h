@@ -3,10 +3,8 @@
 #pragma once
 
 #include "latency/exchange.bpf.h"
+#include "lib/errno.h"
 #include "lib/track.h"
-
-#define ECONNREFUSED 111
-#define ETIMEDOUT    110
 
 static __always_inline __u8 connect_outcome(const struct sock *sk, int new_state, enum access how)
 {

@@ -45,6 +45,25 @@ static __always_inline void learn_wanted_netns(const struct bpf_iter_meta *meta)
 		wanted.netns_cookie = netns_cookie(net, BTF_PTR);
 }
 
+/*
+ * Whether the namespace has as many timewait sockets as it may have (tcp_max_tw_buckets): then no
+ * more are made. True also where this is unknown.
+ */
+static __always_inline bool timewait_full(const struct net *net, enum access how)
+{
+	const struct inet_timewait_death_row *row = &net->ipv4.tcp_death_row;
+	int count;
+
+	/* the one it begins with is for the namespace itself */
+	if (bpf_core_field_exists(net->ipv4.tcp_death_row.tw_refcount.refs))
+		count = READ(how, row, tw_refcount.refs.counter) - 1;
+	else if (bpf_core_field_exists(net->ipv4.tcp_death_row.tw_count.counter))
+		count = READ(how, row, tw_count.counter);
+	else
+		return true;
+	return count >= READ(how, row, sysctl_max_tw_buckets);
+}
+
 #define SOCKFS_MAGIC 0x534f434b /* include/uapi/linux/magic.h */
 
 /*

@@ -153,6 +153,7 @@ struct mm_struct {
 struct task_struct {
 	unsigned int flags;
 	struct mm_struct *mm;
+	int exit_code;
 	int tgid;
 	struct task_struct *group_leader;
 	u64 start_time;
@@ -164,11 +165,26 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
+struct inet_timewait_death_row {
+	refcount_t tw_refcount;
+	atomic_t tw_count; /* in its place before 5.17 */
+	int sysctl_max_tw_buckets;
+};
+
 struct ns_common {
 	unsigned int inum;
 };
 
 struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row; /* a pointer from 5.17 to 6.0 */
 	u8 sysctl_tcp_syncookies; /* an int up to 5.12, of which this is the low byte */
 	int sysctl_max_syn_backlog;
 };
@@ -212,10 +228,6 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
-typedef struct {
-	int counter;
-} atomic_t;
-
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -234,12 +246,19 @@ struct sock_common {
 
 struct socket;
 
+struct sk_buff_head {
+	__u32 qlen;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	void *sk_user_data;
 	int sk_err;
+	int sk_wmem_queued;
+	unsigned long sk_lingertime;
 	struct socket *sk_socket;
 	atomic_t sk_drops;
 	u32 sk_ack_backlog;
@@ -263,6 +282,19 @@ struct inet_connection_sock {
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_pending;
 	__u8 icsk_probes_out;
+	struct {
+		__u32 lrcvtime;
+	} icsk_ack;
+	__u32 icsk_user_timeout;
+};
+
+struct minmax_sample {
+	u32 t;
+	u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
 };
 
 struct tcp_sock {
@@ -276,12 +308,19 @@ struct tcp_sock {
 	u32 lost_out;
 	u32 mdev_us;
 	u32 rcv_nxt;
+	u32 copied_seq;
 	u32 retrans_out;
 	u32 snd_una;
 	u32 srtt_us;
 	u32 rcv_wnd;
 	u32 rcv_tstamp;
 	u64 bytes_received;
+	u64 bytes_sent;
+	u64 bytes_retrans;
+	u32 segs_in;
+	u32 lsndtime;
+	struct minmax rtt_min;
+	int linger2;
 	u32 rcv_wup;
 	u32 total_retrans;
 	u32 segs_out;

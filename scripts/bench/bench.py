@@ -298,6 +298,12 @@ def measure_all(bench):
         Variant("bpftrace tcpretrans.bt" + lossy, ("/usr/sbin/tcpretrans.bt",)),
         Variant("bcc tcpretrans" + lossy, ("/usr/sbin/tcpretrans-bpfcc",)),
     ]
+    life = str(bench.bins / "tcplife")
+    lives = [
+        Variant("tcplife", (life,), ours=True),
+        Variant("tcplife --summary", (life, "--summary"), ours=True),
+    ]
+    peers_of_lives = [Variant("libbpf-tools tcplife", ("/usr/sbin/tcplife",))]
     dash = str(bench.bins / "tcpdash")
     everything = Variant("tcpdash --json", (dash, "--json"), ours=True)
     views = ("overview", "connections")
@@ -311,12 +317,14 @@ def measure_all(bench):
     requests = bench.load("reqresp", bench.seconds)
     # Two clients leave no CPU idle here; one client does, as most machines do.
     listening = [*all_listeners, *peers_of_listeners]
-    opening = [*all_states, *listening, *all_retransmits, everything]
+    ending = [*lives, *peers_of_lives]
+    opening = [*all_states, *listening, *all_retransmits, *ending, everything]
     measure_rate(bench, churn, opening, "connections")
     measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
     with_data = [*all_counts, *all_latencies, *all_retransmits, everything]
     measure_rate(bench, requests, with_data, "requests")
-    measure_programs(bench, "connections", churn, [*all_states, *all_listeners, everything])
+    with_programs = [*all_states, *all_listeners, *ending, everything]
+    measure_programs(bench, "connections", churn, with_programs)
     measure_programs(bench, "requests", requests, with_data)
     measure_retransmits(bench, under_loss)
     measure_keys(bench, [many_latencies])

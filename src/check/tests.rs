@@ -31,6 +31,7 @@ fn without_loading_it_is_a_plan_only() {
         "tcpretrans",
         "tcpretrans --summary",
         "tcpretrans --probes",
+        "tcplife",
         "tcpdash",
     ];
     assert_eq!(titles, all);

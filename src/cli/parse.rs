@@ -143,6 +143,13 @@ pub fn file_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a size of at least 64K, e.g. 64M or 1G".to_owned())
 }
 
+/// An amount of data: `512`, `100K`, `1M`.
+pub fn byte_count(text: &str) -> Result<u64, String> {
+    bytes(text)
+        .filter(|size| *size > 0)
+        .ok_or_else(|| "write a number of bytes above 0, e.g. 512, 100K or 1M".to_owned())
+}
+
 /// A number of bytes with a unit of 1024: `512K`, `4MiB`.
 fn bytes(text: &str) -> Option<u64> {
     let upper = text.to_ascii_uppercase();

@@ -25,6 +25,8 @@ maps! {
     TRACKED_HASH = "tracked_hash";
     /// Attempts of retransmitted segments, where they are not kept in socket storage.
     RETRANSMITTED_HASH = "retransmitted_hash";
+    /// When connections began, where that is not kept in socket storage.
+    LIVES_HASH = "lives_hash";
     /// Owners of MPTCP sockets.
     MPTCP_OWNERS = "mptcp_owners";
     /// Exchanges in progress, where they are not kept in socket storage.

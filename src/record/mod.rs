@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
-use crate::{check, count, latency, listen, nstat, retrans, states};
+use crate::{check, count, latency, life, listen, nstat, retrans, states};
 
 /// Makes the type of any kind out of the list of kinds.
 macro_rules! kinds {
@@ -82,6 +82,10 @@ kinds! {
     Retransmit: retrans::Retransmit,
     /// What one key sent again in an interval.
     RetransSum: retrans::RetransSum,
+    /// A connection ended.
+    Life: life::Life,
+    /// Connections of one key that ended in an interval.
+    LifeSum: life::LifeSum,
     /// Status of a tool.
     Status: Status,
     /// A note.

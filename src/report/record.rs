@@ -177,6 +177,8 @@ shared! { $
     out_segs: Option<u64>,
     /// retransmitted segments that the peer had already, as the kernel has found out (D-SACK, undo)
     spurious: Option<u64>,
+    /// smoothed round-trip time; null before the first sample
+    srtt_ns: Option<u64>,
     /// limit of the accept queue; the kernel accepts one more
     accept_limit: Option<u64>,
     /// SYNs dropped because the accept queue was full

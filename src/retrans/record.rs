@@ -55,8 +55,7 @@ record! {
         ssthresh: Option<u32>,
         /// segments in flight without this one; null for a SYN-ACK
         in_flight: Option<u32>,
-        /// smoothed round-trip time; null before the first sample
-        srtt_ns: Option<u64>,
+        srtt_ns,
         cookie,
     }
 }

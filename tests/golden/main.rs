@@ -5,6 +5,7 @@
 mod check;
 mod count;
 mod latency;
+mod life;
 mod listen;
 mod retrans;
 mod states;

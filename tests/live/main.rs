@@ -21,6 +21,9 @@ mod latency;
 mod latency_far;
 mod latency_peers;
 mod latency_sums;
+mod life;
+mod life_far;
+mod life_views;
 mod listen;
 mod listen_close;
 mod listen_views;
@@ -73,6 +76,9 @@ const TESTS: &[Group] = &[
     ("owners", owners::TESTS),
     ("retrans", retrans::TESTS),
     ("retrans_sums", retrans_sums::TESTS),
+    ("life", life::TESTS),
+    ("life_far", life_far::TESTS),
+    ("life_views", life_views::TESTS),
     ("scope", scope::TESTS),
 ];
 

@@ -143,7 +143,9 @@ impl Model {
             | AnyRecord::Hook(_)
             | AnyRecord::Tool(_)
             | AnyRecord::Retransmit(_)
-            | AnyRecord::RetransSum(_) => {}
+            | AnyRecord::RetransSum(_)
+            | AnyRecord::Life(_)
+            | AnyRecord::LifeSum(_) => {}
         }
     }
 

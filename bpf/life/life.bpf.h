@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Connections: when they open, what they have done, and how they end. */
+#pragma once
+
+#include "life/ending.bpf.h"
+#include "life/life_map.bpf.h"
+#include "life/options.h"
+#include "lib/ring.h"
+#include "lib/stats.h"
+#include "lib/track.h"
+
+/* Our FIN has been queued: it has a sequence number. */
+static __always_inline bool fin_queued(__u8 state)
+{
+	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
+	       state == TCP_LAST_ACK;
+}
+
+/* Bytes from one sequence number to another; the last may be a FIN's. */
+static __always_inline __u32 bytes_between(__u32 from, __u32 to, bool fin)
+{
+	return to != from && fin ? to - from - 1 : to - from;
+}
+
+/* Bytes count data alone: no SYN, no FIN, nothing twice. */
+static __always_inline void life_count_bytes(struct life_event *ev, struct tcp_sock *tp, bool done,
+					     enum access how)
+{
+	__u32 write_seq = READ(how, tp, write_seq);
+	bool fin = fin_queued(ev->state);
+
+	/* before the handshake is done, sequence numbers may be an earlier connection's */
+	if (ev->state == TCP_SYN_SENT || ev->state == TCP_SYN_RECV)
+		return;
+	ev->tx_bytes = READ(how, tp, bytes_sent) - READ(how, tp, bytes_retrans) +
+		       bytes_between(READ(how, tp, snd_nxt), write_seq, fin);
+	ev->rx_bytes = READ(how, tp, bytes_received) - done;
+	ev->unacked = bytes_between(READ(how, tp, snd_una), write_seq, fin);
+	ev->unread = bytes_between(READ(how, tp, copied_seq), READ(how, tp, rcv_nxt), done);
+}
+
+static __always_inline void life_count(struct life_event *ev, struct tcp_sock *tp, bool done,
+				       enum access how)
+{
+	__u32 now = bpf_jiffies64(), sent = now - READ(how, tp, lsndtime);
+	__u32 received = now - READ(how, tp, inet_conn.icsk_ack.lrcvtime);
+
+	life_count_bytes(ev, tp, done, how);
+	ev->segs_out = READ(how, tp, segs_out);
+	ev->segs_in = READ(how, tp, segs_in);
+	ev->retrans = READ(how, tp, total_retrans);
+	ev->rtt_min = READ(how, tp, rtt_min.s[0].v);
+	/* srtt_us is eight times as much */
+	ev->srtt = READ(how, tp, srtt_us) / 8;
+	if (ev->tx_bytes && (sent < received || (sent == received && !ev->rx_bytes)))
+		ev->flags |= LIFE_WAITING;
+	ev->idle = (__u64)(sent < received ? sent : received) * life_options.tick_ns;
+}
+
+/* Times and role. */
+static __always_inline void life_tell(struct life_event *ev, const struct life *life)
+{
+	ev->life = ev->opened = DURATION_UNKNOWN;
+	if (!life)
+		return;
+	ev->role = life->role;
+	ev->flags |= life->flags & (LIFE_RST_SENT | LIFE_SYNCHRONIZED);
+	if (life->began)
+		ev->life = ev->ts - life->began;
+	if (life->flags & LIFE_OPENED_KNOWN)
+		ev->opened = life->opened;
+}
+
+static __always_inline bool end_wanted(const struct life_event *ev)
+{
+	__u32 ends = 1 << ev->end;
+
+	if (ev->if_reply)
+		ends |= 1 << ev->if_reply;
+	if (ev->if_abort)
+		ends |= 1 << ev->if_abort;
+	return life_options.ends & ends;
+}
+
+static __always_inline bool life_wanted(const struct life_event *ev, const struct owner *owner)
+{
+	if (owner_filtered() && !(owner && owner->flags & OWNER_MATCHES))
+		return false;
+	if (!flow_matches(&ev->flow))
+		return false;
+	if (ev->kind == LIFE_OPENED)
+		return true;
+	/* an unknown time is not known to be longer or shorter */
+	if (life_options.longer && (ev->life == DURATION_UNKNOWN || ev->life < life_options.longer))
+		return false;
+	/* DURATION_UNKNOWN is longer than any */
+	if (life_options.shorter && ev->life > life_options.shorter)
+		return false;
+	return ev->tx_bytes + ev->rx_bytes >= life_options.bytes && end_wanted(ev);
+}
+
+static __always_inline void life_own(struct life_event *ev, const struct owner *owner)
+{
+	if (!owner)
+		return;
+	ev->cgroup = owner->cgroup;
+	ev->pid = owner->pid;
+	__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
+}
+
+static __always_inline void life_emit(struct life_event *ev, const struct owner *owner,
+				      struct stats *st)
+{
+	struct awaited *last = awaited_here();
+
+	/* another socket had this address; the peer may close before our reset is seen */
+	if (last && last->sk == ev->sk && ev->kind == LIFE_ENDED)
+		last->sk = 0;
+	st->attempted++;
+	if (!life_wanted(ev, owner)) {
+		st->filtered++;
+		return;
+	}
+	life_own(ev, owner);
+	if (bpf_ringbuf_output(&events, ev, sizeof(*ev), ring_wake_flags())) {
+		st->lost++;
+		return;
+	}
+	if (last && (ev->if_reply || ev->if_abort)) {
+		last->sk = ev->sk;
+		last->ts = ev->ts;
+	}
+}
+
+/* connect() begins, maybe not the socket's first. */
+static __always_inline void life_on_connect(struct sock *sk, __u64 now, struct stats *st)
+{
+	struct life *life = life_make(sk);
+
+	if (!life) {
+		st->untracked++;
+		return;
+	}
+	life->began = now;
+	life->role = ROLE_CLIENT;
+	life->flags = 0;
+}
+
+/* The handshake is done. */
+static __always_inline void life_on_established(struct sock *sk, int old_state, __u64 now,
+						struct stats *st, enum access how)
+{
+	struct life *life = old_state == TCP_SYN_RECV ? life_make(sk) : life_find(sk);
+	struct life_event ev = {.ts = now, .kind = LIFE_OPENED, .state = TCP_ESTABLISHED};
+	struct track *track;
+
+	if (!life) {
+		if (old_state == TCP_SYN_RECV)
+			st->untracked++;
+	} else if (life->began) {
+		life->opened = now - life->began;
+		life->flags |= LIFE_OPENED_KNOWN | LIFE_SYNCHRONIZED;
+	} else {
+		life->began = now;
+		life->opened = 0;
+		life->role = ROLE_SERVER;
+		if (life->flags & LIFE_ACCEPTED)
+			life->flags |= LIFE_OPENED_KNOWN;
+		life->flags |= LIFE_SYNCHRONIZED;
+	}
+	if (!life_options.opens)
+		return;
+	flow_read(&ev.flow, &sk->__sk_common, how);
+	life_tell(&ev, life);
+	track = track_find(sk);
+	life_emit(&ev, track ? &track->owner : NULL, st);
+}
+
+static __always_inline void life_on_close(struct sock *sk, int old_state, __u64 now,
+					  const struct track *track, struct stats *st,
+					  enum access how)
+{
+	struct life_event ev = {.ts = now, .sk = (__u64)sk, .kind = LIFE_ENDED, .state = old_state};
+	struct tcp_sock *tp = tcp_of(sk, how);
+	struct ending e = {.state = old_state};
+
+	if (!tp)
+		return;
+	e.error = READ(how, sk, sk_err);
+	/* a child whose handshake fails: no connection has begun */
+	if (old_state == TCP_SYN_RECV && !e.error)
+		return;
+	flow_read_closing(&ev.flow, sk, how);
+	life_tell(&ev, life_find(sk));
+	e.flags = READ(how, sk, __sk_common.skc_flags);
+	life_count(&ev, tp, e.flags & SOCK_DONE, how);
+	e.unacked = ev.unacked;
+	e.unread = ev.unread;
+	e.shutdown = READ(how, sk, sk_shutdown);
+	e.linger = e.flags & SOCK_LINGER && !READ(how, sk, sk_lingertime);
+	e.signal = ending_signal();
+	ev.cookie = cookie_of(sk, how);
+	ending_decide(&ev, &e, sk, tp, how);
+	life_emit(&ev, track ? &track->owner : NULL, st);
+}
+
+static __always_inline void life_on_transition(struct sock *sk, int old_state, int new_state,
+					       enum access how)
+{
+	struct stats *st = stats_here();
+	__u64 now = bpf_ktime_get_ns();
+	struct track *track;
+
+	if (!st || !is_tcp(sk, how))
+		return;
+	if (new_state == TCP_ESTABLISHED) {
+		life_on_established(sk, old_state, now, st, how);
+		return;
+	}
+	if (new_state == TCP_FIN_WAIT2 || new_state == TCP_CLOSE_WAIT || new_state == TCP_CLOSING)
+		return;
+	track = track_make(sk);
+	if (track)
+		owner_on_transition(track, sk, old_state, new_state, how);
+	else
+		st->untracked++;
+	if (new_state == TCP_SYN_SENT)
+		life_on_connect(sk, now, st);
+	else if (new_state == TCP_CLOSE && old_state != TCP_LISTEN)
+		life_on_close(sk, old_state, now, track, st, how);
+}
+
+/* accept() has returned a child to the current process. */
+static __always_inline void life_on_accept(struct sock *child, enum access how)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct life *life;
+
+	/* socket storage needs a pointer that the verifier knows */
+	if (how != BTF_PTR && !options.use_hash)
+		return;
+	owner_on_accept(child);
+	life = life_make(child);
+	if (!life || life->flags & LIFE_OPENED_KNOWN)
+		return;
+	if (!life->began) {
+		life->flags |= LIFE_ACCEPTED;
+		return;
+	}
+	life->opened = now - life->began;
+	life->flags |= LIFE_OPENED_KNOWN;
+}
+
+/* A reset is sent, for a segment or (active) without. */
+static __always_inline void life_on_reset(struct sock *sk, bool active, enum access how)
+{
+	struct life_event ev = {.ts = bpf_ktime_get_ns(), .sk = (__u64)sk, .kind = LIFE_RST};
+	__u8 state = READ(how, sk, __sk_common.skc_state);
+	struct stats *st = stats_here();
+	struct awaited *last;
+	struct life *life;
+
+	/* sockets of other kinds */
+	if (!st || state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV || !is_tcp(sk, how))
+		return;
+	if (state != TCP_CLOSE) {
+		life = life_make(sk);
+		if (life)
+			life->flags |= LIFE_RST_SENT;
+		return;
+	}
+	/* another socket may have had this address */
+	last = awaited_here();
+	if (!last || last->sk != ev.sk)
+		return;
+	last->sk = 0;
+	ev.life = last->ts;
+	ev.flags = active ? LIFE_ACTIVE : 0;
+	/* part of an event that is counted already */
+	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), ring_wake_flags())) {
+		st->attempted++;
+		st->lost++;
+	}
+}
