@@ -314,7 +314,9 @@ fn output_errors_have_their_own_exit_code() {
 fn zone_file(name: &str, offset: i32) -> Vec<u8> {
     let counts = [0, 0, 0, 0, 1, u32::try_from(name.len()).unwrap() + 1];
     let mut block = [b"TZif2".as_slice(), &[0; 15]].concat();
-    counts.iter().for_each(|count| block.extend(count.to_be_bytes()));
+    for count in counts {
+        block.extend(count.to_be_bytes());
+    }
     block.extend(offset.to_be_bytes());
     block.extend([0, 0]);
     block.extend(name.bytes().chain([0]));

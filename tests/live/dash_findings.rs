@@ -123,7 +123,7 @@ fn zero_window() -> Result<()> {
     let mut client = netns.within(|| Ok(TcpStream::connect(address)?))?;
     let (server, _) = listener.accept()?;
     client.set_write_timeout(Some(Duration::from_millis(200)))?;
-    while client.write(&[0; 1 << 16]).is_ok() {}
+    while client.write(&[0; 4096]).is_ok() {}
     let probes = |lines: &[String]| counted(lines, "tcp_win_probe");
     tool.wait_for("a probe", |lines| probes(lines) > 0)?;
     drop(client);

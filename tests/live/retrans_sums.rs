@@ -97,7 +97,8 @@ fn sent() -> Result<()> {
         let shown = ["out_segs", "retrans_segs"].map(|key| total(&rows, key));
         ensure!(shown == [out, again], "{by}: {shown:?}, nstat {out} and {again}");
         let wrong = rows.iter().find(|row| {
-            let [out, again] = ["out_segs", "retrans_segs"].map(|key| number(&row[key]) as f64);
+            let [out, again] =
+                ["out_segs", "retrans_segs"].map(|key| row[key].as_f64().unwrap_or(0.0));
             let share = row["share"].as_f64().unwrap_or(0.0);
             (share * (out + again) - again).abs() > 1e-6
         });
@@ -247,7 +248,7 @@ fn probes() -> Result<()> {
     let tool = watch(&near, "--probes --type probe")?;
     client.set_nonblocking(true)?;
     let full = loop {
-        if let Err(error) = client.write(&[7; 100_000]) {
+        if let Err(error) = client.write(&vec![7; 100_000]) {
             break error;
         }
     };
