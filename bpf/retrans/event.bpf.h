@@ -90,6 +90,7 @@ static __always_inline void needless_emit(struct retrans_event *ev, __u32 needle
 {
 	st->attempted++;
 	ev->why = RETRANS_SPURIOUS;
+	ev->attempt = 0;
 	ev->segs = needless;
 	retrans_emit(ev, track, st);
 }

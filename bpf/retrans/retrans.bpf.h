@@ -8,22 +8,15 @@
 #include "retrans/needless.bpf.h"
 #include "retrans/sent.bpf.h"
 
-/* Which attempt this is; 0: unknown. Of the first retransmit that is seen all else begins. */
-static __always_inline __u32 segment_learn(struct retransmitted *known, struct tcp_sock *tp,
-					   __u32 seq, __u16 segs, enum access how)
+/* Of the first retransmit that is seen all else begins; this one is counted already. */
+static __always_inline void retransmitted_begin(struct retransmitted *known, struct tcp_sock *tp,
+						__u16 segs, enum access how)
 {
-	__u32 una = READ(how, tp, snd_una);
-
-	if (!known->begun) {
-		known->begun = 1;
-		/* this one is counted already */
-		known->unsure = READ(how, tp, total_retrans) > segs ? READ(how, tp, snd_nxt) : una;
-		known->dsack = dsack_of(tp, how);
-		known->marker = READ(how, tp, undo_marker);
-	}
-	known->segs += segs;
-	known->episode += segs;
-	return attempt_of(known, seq, una);
+	known->begun = 1;
+	known->unsure = READ(how, tp, total_retrans) > segs ? READ(how, tp, snd_nxt)
+							    : READ(how, tp, snd_una);
+	known->dsack = dsack_of(tp, how);
+	known->marker = READ(how, tp, undo_marker);
 }
 
 static __always_inline void retrans_on_segment(struct sock *sk, const struct sk_buff *skb,
@@ -33,8 +26,8 @@ static __always_inline void retrans_on_segment(struct sock *sk, const struct sk_
 	struct stats *st = stats_here();
 	struct retrans_event ev = {};
 	struct retransmitted *known;
+	__u32 seq = 0, needless = 0;
 	struct track *track;
-	__u32 seq = 0, needless;
 	__u16 segs = 0;
 
 	if (!tp || !st)
@@ -42,18 +35,25 @@ static __always_inline void retrans_on_segment(struct sock *sk, const struct sk_
 	st->attempted++;
 	track = track_find(sk);
 	socket_read(&ev, sk, tp, how);
-	known = retransmitted_make(sk);
-	needless = known && known->begun ? needless_of(known, tp, how) : 0;
-	if (needless)
-		needless_emit(&ev, needless, track, st);
 	buffer_read(skb, &seq, &segs, how);
-	if (known)
-		ev.attempt = segment_learn(known, tp, seq, segs, how);
-	else if (flow_matches(&ev.flow))
-		st->untracked++;
 	ev.segs = segs;
 	ev.why = retrans_type_of(tp, ev.state, how);
+	known = retransmitted_make(sk);
+	if (known && !known->begun)
+		retransmitted_begin(known, tp, segs, how);
+	if (known) {
+		ev.attempt = attempt_of(known, seq, READ(how, tp, snd_una));
+		/* what belongs to a recovery before this one */
+		needless = needless_of(known, tp, how);
+		known->segs += segs;
+		known->episode += segs;
+	} else if (flow_matches(&ev.flow)) {
+		st->untracked++;
+	}
 	retrans_emit(&ev, track, st);
+	/* last: the verifier follows each branch to the end */
+	if (needless)
+		needless_emit(&ev, needless, track, st);
 }
 
 /* The half-open connection is a socket of another kind; its owner is the listener's. */
