@@ -62,6 +62,8 @@ pub struct ListenInterval {
     pub listeners: Vec<ListenerInterval>,
     /// Drops since the start that only the namespaces or only the listeners counted.
     pub unexplained: Option<u64>,
+    /// Inodes of the network namespaces that have any.
+    pub unexplained_in: Vec<u32>,
 }
 
 /// What was last read of a listener.
@@ -116,7 +118,11 @@ impl Listeners {
             let counted = self.counted(entry);
             by_netns.entry(entry.listener.flow.netns).or_default().push((entry, counted));
         }
-        let mut interval = ListenInterval { listeners: Vec::new(), unexplained: Some(0) };
+        let mut interval = ListenInterval {
+            listeners: Vec::new(),
+            unexplained: Some(0),
+            unexplained_in: Vec::new(),
+        };
         // What is lost where no listener is known, none explains.
         for (netns, reading) in readings.iter().filter(|(netns, _)| !by_netns.contains_key(netns)) {
             self.namespaces.entry(*netns).or_default().hold(Some(reading), &[]);
@@ -146,6 +152,9 @@ impl Listeners {
         let unexplained: Vec<_> =
             self.namespaces.values().map(Reconciliation::unexplained).collect();
         interval.unexplained = unexplained.into_iter().sum();
+        let any = |check: &Reconciliation| check.unexplained().is_some_and(|count| count > 0);
+        let of = self.namespaces.iter().filter(|(_, check)| any(check));
+        interval.unexplained_in = of.map(|(netns, _)| *netns).collect();
         self.remember(entries);
         interval
     }

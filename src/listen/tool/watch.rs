@@ -1,6 +1,6 @@
 //! Interval by interval, with samples of the queues where no program sees them change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -14,8 +14,10 @@ use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::filter::Filter;
 use crate::kernel::session::Session;
 use crate::listen::Args;
-use crate::listen::{self, Batches, Clients, DropEvent, ListenSource, ListenerId, SAMPLE};
-use crate::report::TableView;
+use crate::listen::{
+    self, Batches, Clients, DropEvent, ListenInterval, ListenSource, ListenerId, SAMPLE,
+};
+use crate::report::{Cell, Ctx, TableView};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 use crate::wire::{LISTENER_MATCHES, Listener};
@@ -32,6 +34,8 @@ pub struct Watch<'a> {
     pub left: u64,
     /// Drops in lines that samples gave, not programs.
     pub polled: u64,
+    /// Namespaces with unexplained drops that were noted.
+    noted: BTreeSet<u32>,
 }
 
 /// Shows listeners until stopped.
@@ -63,6 +67,7 @@ impl<'a> Watch<'a> {
             began: monotonic_now(),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
             polled: 0,
+            noted: BTreeSet::new(),
         };
         watch.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         Ok(watch)
@@ -117,6 +122,7 @@ impl<'a> Watch<'a> {
         let (entries, interval) = self.listeners.interval(&running.session, running.holders())?;
         running.delivered = self.listeners.source.delivered();
         show_remark(self, running)?;
+        self.note_unexplained(running, &interval)?;
         self.remember(entries.iter().map(|entry| (entry.id(), entry.listener)));
         let now = monotonic_now();
         let time = (wall_now(), now - self.began);
@@ -130,6 +136,17 @@ impl<'a> Watch<'a> {
             status.delivered += polled;
         });
         shown
+    }
+
+    /// Says once of each namespace that it has unexplained drops: the status has only their sum.
+    fn note_unexplained(&mut self, running: &mut Running, interval: &ListenInterval) -> Result<()> {
+        for &netns in interval.unexplained_in.iter().filter(|netns| self.noted.insert(**netns)) {
+            let name = self.listeners.source.namespaces.names.name(netns);
+            let mut text = format!("{NAME}: unexplained drops in network namespace ").into_bytes();
+            Cell::Netns(netns, name.as_deref()).text(&mut Ctx::new(0, true), &mut text);
+            running.printer.note(&String::from_utf8_lossy(&text))?;
+        }
+        Ok(())
     }
 
     fn remember(&mut self, entries: impl Iterator<Item = (ListenerId, Listener)>) {
