@@ -30,6 +30,11 @@ struct retrans_event retrans_event;
 struct retransmitted retransmitted;
 struct life life;
 struct life_event life_event;
+struct port_entry port_entry;
+struct port_key port_key;
+struct port_counts port_counts;
+struct port_search_key port_search_key;
+struct port_event port_event;
 struct filter filter;
 struct wanted wanted;
 struct options options;
@@ -39,6 +44,7 @@ struct latency_options latency_options;
 struct listen_options listen_options;
 struct retrans_options retrans_options;
 struct life_options life_options;
+struct ports_options ports_options;
 
 enum limits limits;
 enum hist_limits hist_limits;
@@ -61,6 +67,8 @@ enum retrans_limits retrans_limits;
 enum life_end life_end;
 enum life_kind life_kind;
 enum life_flags life_flags;
+enum port_flags port_flags;
+enum port_call port_call;
 enum tcp_state tcp_state;
 
 const __u64 duration_unknown = DURATION_UNKNOWN;

@@ -85,9 +85,11 @@ struct owner_search {
 };
 
 /* Kept in track.marks */
-#define TRACK_TIMEWAIT 1 /* its connection lives on as a timewait socket */
-#define TRACK_UNNAMED  2 /* a child whose LISTEN -> SYN_RECV is still to be reported */
-#define TRACK_SENT     4 /* sent is known */
+#define TRACK_TIMEWAIT 1  /* its connection lives on as a timewait socket */
+#define TRACK_UNNAMED  2  /* a child whose LISTEN -> SYN_RECV is still to be reported */
+#define TRACK_SENT     4  /* sent is known */
+#define TRACK_CLIENT   8  /* connect() opened it */
+#define TRACK_BOUND    16 /* it had its port before connect() */
 
 /*
  * What we remember of a socket. since: when it entered its state; 0 = not seen. The owner
@@ -540,6 +542,71 @@ struct life_event {
 	__u32 reserved;
 };
 
+enum port_flags {
+	PORT_TIMEWAIT = 1,    /* a timewait socket, whatever its state */
+	PORT_HELD = 2,	      /* bind() took the port: connect() does not share it */
+	PORT_MATCHES = 4,     /* passes the filters */
+	PORT_V6ONLY = 8,      /* takes no IPv4 connections */
+	PORT_TIMESTAMPS = 16, /* a timewait socket whose connection had TCP timestamps */
+};
+
+/* One socket with a local port. */
+struct port_entry {
+	__u64 sk;
+	__u64 left; /* ns until a timewait socket ends */
+	struct flow flow;
+	__u32 range; /* its IP_LOCAL_PORT_RANGE, the last port in the upper half; 0: none */
+	__u32 pid;
+	__u8 comm[COMM_LEN];
+	__u8 state;
+	__u8 flags; /* enum port_flags */
+	__u8 reserved[6];
+};
+
+/* What connections of a process to a destination have in common: all but the local port. */
+struct port_key {
+	struct flow flow; /* the local port is 0 */
+	__u32 range;	  /* as in port_entry */
+	__u32 pid;
+};
+
+struct port_counts {
+	__u64 opens;	   /* connects that had to choose a port ... */
+	__u64 bound;	   /* ... and those that had one; failures included */
+	__u64 failed;	   /* EADDRNOTAVAIL */
+	__u64 closed_us;   /* connections that this side closed first ... */
+	__u64 closed_peer; /* ... and the peer */
+	__u64 reused;	   /* timewait sockets whose port connect() took */
+	__u32 matches;	   /* its process passes the filters */
+	__u32 reserved;
+	__u8 comm[COMM_LEN];
+};
+
+/* Times that connect() searched for a port, of one octave. */
+struct port_search_key {
+	struct port_key key;
+	__u32 octave;
+	__u32 reserved;
+};
+
+/* What failed for want of a port. */
+enum port_call {
+	PORT_CONNECT,
+	PORT_BIND,
+};
+
+struct port_event {
+	__u64 ts;
+	__u64 cgroup;
+	struct flow flow;
+	__u32 range; /* as in port_entry */
+	__u32 pid;
+	__u8 comm[COMM_LEN];
+	__u16 error; /* errno */
+	__u8 call;   /* enum port_call */
+	__u8 reserved[5];
+};
+
 struct port_range {
 	__u16 first;
 	__u16 last;
@@ -676,6 +743,12 @@ struct life_options {
 	__u32 opens;   /* send LIFE_OPENED too */
 	__u32 tick_ns; /* of a jiffy */
 	__u32 reserved;
+};
+
+struct ports_options {
+	__u32 events;	/* send each failure; otherwise count connects and failures */
+	__u32 searches; /* time the search for a port */
+	__u32 tick_ns;	/* of a jiffy */
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

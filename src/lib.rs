@@ -29,6 +29,7 @@ pub mod latency;
 pub mod life;
 pub mod listen;
 pub mod nstat;
+pub mod ports;
 pub mod record;
 pub mod registry;
 pub mod report;

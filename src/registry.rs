@@ -4,13 +4,14 @@ use crate::kernel::facts::SymbolNames;
 use crate::tool::{Mode, Tool};
 
 /// In the order in which documentation and [`check`](crate::check) name them.
-pub static TOOLS: [&Tool; 8] = [
+pub static TOOLS: [&Tool; 9] = [
     &crate::states::TOOL,
     &crate::count::TOOL,
     &crate::latency::TOOL,
     &crate::listen::TOOL,
     &crate::retrans::TOOL,
     &crate::life::TOOL,
+    &crate::ports::TOOL,
     &crate::dash::TOOL,
     &crate::check::TOOL,
 ];

@@ -132,6 +132,7 @@ sections! {
     ListenOptions = ".rodata.listen",
     RetransOptions = ".rodata.retrans",
     LifeOptions = ".rodata.life",
+    PortsOptions = ".rodata.ports",
 }
 
 impl Stats {

@@ -13,6 +13,7 @@ use tcpscope::kernel::plan::PlanRequest;
 use tcpscope::latency::{Kinds, LatencyKind, TCPLATENCY, TCPLATENCY_EVENTS, spec_of};
 use tcpscope::life::TCPLIFE;
 use tcpscope::listen::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
+use tcpscope::ports::TCPPORTS_COST;
 use tcpscope::registry::modes;
 use tcpscope::retrans::{TCPRETRANS, TCPRETRANS_PROBES};
 use tcpscope::states::{TCPSTATES, TCPSTATES_SUMMARY};
@@ -453,6 +454,7 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         &TCPRETRANS,
         &TCPRETRANS_PROBES,
         &TCPLIFE,
+        &TCPPORTS_COST,
     ];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
@@ -477,6 +479,26 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));
         assert!(plan.contains("sockets: dump_sockets\n"), "{kernel}: {plan}");
     }
+}
+
+/// Where no function can be hooked, failures of `connect()` are still seen: its socket changes state.
+#[test]
+fn tcpports_hooks_functions_where_it_can() {
+    for kernel in DEBIAN {
+        let plan = auto(&TCPPORTS_COST, &facts(kernel));
+        for line in [
+            "bind: get_port_fexit",
+            "port-reuse: port_reuse_fexit",
+            "port-found: port_found_fentry",
+        ] {
+            assert!(plan.contains(line), "{kernel}: {plan}");
+        }
+        let bound = if kernel == "debian-5.10" { "dump_bound_by_inode" } else { "dump_bound" };
+        assert!(plan.contains(&format!("bound: {bound}\n")), "{kernel}: {plan}");
+    }
+    let plan = auto(&TCPPORTS_COST, &facts(HARDENED));
+    assert!(plan.contains("port-sockets: dump_ports\nbound: dump_bound\nport-counts:"), "{plan}");
+    assert!(plan.contains("bind off: ") && plan.contains("port-found off: "), "{plan}");
 }
 
 /// The order of the hooks is that of the status record.

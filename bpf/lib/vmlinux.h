@@ -268,6 +268,20 @@ struct sock {
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
+	u32 local_port_range; /* 6.8 and newer */
+};
+
+/* 6.3 to 6.7 */
+struct inet_sock___pair {
+	struct {
+		__u16 lo;
+		__u16 hi;
+	} local_port_range;
+};
+
+struct inet_bind_bucket {
+	signed char fastreuse;
+	signed char fastreuseport;
 };
 
 struct request_sock_queue {
@@ -276,6 +290,7 @@ struct request_sock_queue {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct inet_bind_bucket *icsk_bind_hash;
 	void *icsk_ulp_data;
 	struct request_sock_queue icsk_accept_queue;
 	__u32 icsk_rto;
@@ -350,10 +365,16 @@ struct mptcp_subflow_context {
 	struct sock *conn;
 };
 
+struct timer_list {
+	unsigned long expires;
+};
+
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	volatile unsigned char tw_substate;
 	u32 tw_entry_stamp; /* 6.14 and newer (tcp: Measure TIME-WAIT reuse delay ...) */
+	struct timer_list tw_timer;
+	struct inet_bind_bucket *tw_tb;
 };
 
 struct tcp_timewait_sock {

@@ -32,6 +32,9 @@ fn without_loading_it_is_a_plan_only() {
         "tcpretrans --summary",
         "tcpretrans --probes",
         "tcplife",
+        "tcpports",
+        "tcpports --cost",
+        "tcpports --events",
         "tcpdash",
     ];
     assert_eq!(titles, all);

@@ -53,6 +53,10 @@ maps! {
     LISTENERS = "listeners";
     /// Histograms of waits for `accept()`, by listener and octave.
     WAITS = "waits";
+    /// Connects and failures by destination.
+    PORT_COUNTS = "port_counts";
+    /// Times of searches for a port, by destination and octave.
+    PORT_SEARCHES = "port_searches";
     /// Number of the interval in progress.
     EPOCH = "epoch";
 }

@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
-use crate::{check, count, latency, life, listen, nstat, retrans, states};
+use crate::{check, count, latency, life, listen, nstat, ports, retrans, states};
 
 /// Makes the type of any kind out of the list of kinds.
 macro_rules! kinds {
@@ -86,6 +86,14 @@ kinds! {
     Life: life::Life,
     /// Connections of one key that ended in an interval.
     LifeSum: life::LifeSum,
+    /// Ports that connections to a destination use.
+    Ports: ports::Ports,
+    /// Ports of a local address that `bind()` hands out.
+    PortPool: ports::PortPool,
+    /// A `connect()` or `bind()` found no port.
+    PortFail: ports::PortFail,
+    /// What to do about the ports of a destination.
+    PortAdvice: ports::PortAdvice,
     /// Status of a tool.
     Status: Status,
     /// A note.

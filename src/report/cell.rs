@@ -34,6 +34,8 @@ pub enum Cell<'a> {
     Share(u64, u64),
     /// A number that is never rounded: it names something, or people compare it to the unit.
     Id(u64),
+    /// The first and the last port.
+    Range(u16, u16),
     /// A TCP port.
     Port(u16),
     /// Bytes from the kernel, taken to be hostile.
@@ -178,6 +180,11 @@ impl<'a> Cell<'a> {
             Self::Share(part, whole) => human::share(part, whole, out),
             Self::Id(id) => human::integer(id, out),
             Self::Port(port) => human::integer(port.into(), out),
+            Self::Range(first, last) => {
+                human::integer(first.into(), out);
+                out.push(b'-');
+                human::integer(last.into(), out);
+            }
             Self::Netns(inode, name) => {
                 human::integer(inode.into(), out);
                 if let Some(name) = name {
@@ -275,7 +282,7 @@ impl<'a> Cell<'a> {
             Self::Share(part, whole) => {
                 Key::Number(i128::from(part) * FINE / i128::from(whole.max(1)))
             }
-            Self::Port(port) => Key::Number(port.into()),
+            Self::Port(port) | Self::Range(port, _) => Key::Number(port.into()),
             Self::Netns(inode, _) => Key::Number(inode.into()),
             Self::Time(ns) => Key::Number(ns.into()),
             Self::Text(bytes) => Key::Text(bytes),
@@ -375,6 +382,7 @@ mod tests {
             (Cell::Queue(None, (Some(12), false), None), "-/12/-"),
             (Cell::Id(4_026_531_840), "4026531840"),
             (Cell::Port(80), "80"),
+            (Cell::Range(32_768, 60_999), "32768-60999"),
             (Cell::Text(b"\x1b\""), "\\x1b\""),
             (Cell::Word("LISTEN"), "LISTEN"),
             (Cell::Word("→"), "→"),

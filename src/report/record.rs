@@ -148,6 +148,16 @@ shared! { $
     remote_net: Option<ipnet::IpNet>,
     /// how many
     count: Option<u64>,
+    /// first port of the range that the kernel chooses from; null: settings unknown
+    range_first: Option<u16>,
+    /// last port of the range
+    range_last: Option<u16>,
+    /// ports of the range without the reserved ones
+    ports: Option<u64>,
+    /// ports of the range that are used
+    used: Option<u64>,
+    /// calls that found no port:
+    no_port: Option<u64>,
     /// duration; null if its start was not seen
     duration_ns: Option<u64>,
     /// the socket's cookie: the number after `sk:` of `ss -e`, which prints it in hexadecimal. It identifies one socket for its whole life, including `TIME_WAIT`

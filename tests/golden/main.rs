@@ -7,6 +7,7 @@ mod count;
 mod latency;
 mod life;
 mod listen;
+mod ports;
 mod retrans;
 mod states;
 mod status;

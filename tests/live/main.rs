@@ -32,6 +32,7 @@ mod mptcp;
 mod netns;
 mod owners;
 mod peers;
+mod ports;
 mod retrans;
 mod retrans_sums;
 mod scope;
@@ -79,6 +80,7 @@ const TESTS: &[Group] = &[
     ("life", life::TESTS),
     ("life_far", life_far::TESTS),
     ("life_views", life_views::TESTS),
+    ("ports", ports::TESTS),
     ("scope", scope::TESTS),
 ];
 
@@ -98,6 +100,7 @@ const ALONE: &[Group] = &[
     ("listen_views", listen_views::ALONE),
     ("peers", peers::ALONE),
     ("owners", owners::ALONE),
+    ("ports", ports::ALONE),
 ];
 
 /// How many of [`TESTS`] run at once: they wait more than they compute.

@@ -145,7 +145,11 @@ impl Model {
             | AnyRecord::Retransmit(_)
             | AnyRecord::RetransSum(_)
             | AnyRecord::Life(_)
-            | AnyRecord::LifeSum(_) => {}
+            | AnyRecord::LifeSum(_)
+            | AnyRecord::Ports(_)
+            | AnyRecord::PortPool(_)
+            | AnyRecord::PortFail(_)
+            | AnyRecord::PortAdvice(_) => {}
         }
     }
 

@@ -22,7 +22,7 @@ use crate::wire::{COMM_LEN, SockEntry};
 pub use age::{Age, bound_by_watch};
 pub use destination::{Destination, Destinations};
 pub use record::{CloseWait, Socket, Sockets};
-pub use source::SocketReader;
+pub use source::{SocketReader, has_sockets};
 
 /// How many of the oldest `CLOSE_WAIT` sockets are shown.
 const OLDEST: usize = 10;

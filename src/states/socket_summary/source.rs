@@ -55,10 +55,23 @@ impl SocketReader {
         asked: Option<u32>,
         mut walk: impl FnMut() -> Result<()>,
     ) -> Result<Extent> {
+        // The kernel walks the tables of all namespaces for the sockets of one.
+        self.visit(asked, |_| if asked.is_none() && !has_sockets() { Ok(()) } else { walk() })
+    }
+
+    /// Does something inside of one namespace, or of all that can be entered, with its inode.
+    ///
+    /// # Errors
+    /// Those of `inside`, or the namespace that is asked for cannot be entered the first time.
+    pub fn visit(
+        &mut self,
+        asked: Option<u32>,
+        mut inside: impl FnMut(Option<u32>) -> Result<()>,
+    ) -> Result<Extent> {
         let mut extent = Extent::default();
         if let Some(inode) = asked {
             match self.namespaces.find(inode) {
-                Ok(netns) => netns.within(walk)?,
+                Ok(netns) => netns.within(|| inside(asked))?,
                 Err(error) if !self.entered => return Err(error),
                 Err(_) => return Ok(extent),
             }
@@ -67,8 +80,7 @@ impl SocketReader {
             return Ok(extent);
         }
         for place in self.list.places(None) {
-            // The kernel walks the tables of all namespaces for the sockets of one.
-            let Some(done) = place.within(|| if has_sockets() { walk() } else { Ok(()) }) else {
+            let Some(done) = place.within(|| inside(place.inode)) else {
                 extent.closed += u64::from(place.exists());
                 continue;
             };
@@ -85,7 +97,7 @@ impl SocketReader {
 }
 
 /// Whether the thread's namespace has any TCP socket; also where the kernel does not say.
-fn has_sockets() -> bool {
+pub fn has_sockets() -> bool {
     let files = ["sockstat", "sockstat6"].map(|file| format!("/proc/thread-self/net/{file}"));
     files
         .iter()
