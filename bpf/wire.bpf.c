@@ -35,6 +35,8 @@ struct port_key port_key;
 struct port_counts port_counts;
 struct port_search_key port_search_key;
 struct port_event port_event;
+struct drop_event drop_event;
+struct place_name place_name;
 struct filter filter;
 struct wanted wanted;
 struct options options;
@@ -45,6 +47,7 @@ struct listen_options listen_options;
 struct retrans_options retrans_options;
 struct life_options life_options;
 struct ports_options ports_options;
+struct drop_options drop_options;
 
 enum limits limits;
 enum hist_limits hist_limits;
@@ -69,6 +72,9 @@ enum life_kind life_kind;
 enum life_flags life_flags;
 enum port_flags port_flags;
 enum port_call port_call;
+enum drop_direction drop_direction;
+enum drop_flags drop_flags;
+enum drop_limits drop_limits;
 enum tcp_state tcp_state;
 
 const __u64 duration_unknown = DURATION_UNKNOWN;

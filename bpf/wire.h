@@ -160,6 +160,7 @@ struct stats {
 	__u64 untracked;  /* of a socket or key for which there was no memory or map entry */
 	__u64 unreturned; /* calls whose return was not seen (lib/calls.h) */
 	__u64 unseen;	  /* gaps in the transitions of a socket: no program ran */
+	__u64 hidden;	  /* runs that are no events: of other protocols, or nothing was lost */
 };
 
 /* Where a socket's cookie comes from. */
@@ -607,6 +608,47 @@ struct port_event {
 	__u8 reserved[5];
 };
 
+/* Which way a dropped segment went, as seen from this host. */
+enum drop_direction {
+	DROP_IN,
+	DROP_OUT,
+};
+
+enum drop_flags {
+	DROP_HAS_FLAGS = 1, /* tcp_flags is known ... */
+	DROP_HAS_LEN = 2,   /* ... and len */
+};
+
+enum drop_limits {
+	DROP_REASONS = 256,  /* numbers of reasons that a filter can name one by one */
+	DROP_PLACES = 1024,  /* functions that drop segments; kernels have some hundred */
+	PLACE_NAME_LEN = 64, /* bytes of their names */
+};
+
+/* The kernel dropped a buffer with one or more segments. */
+struct drop_event {
+	__u64 ts;
+	__u64 place; /* address where it was dropped; its name is in the map of places */
+	__u64 cgroup;
+	__u64 cookie;
+	struct flow flow; /* ports are 0 where their header is not in the buffer */
+	__u32 pid;
+	__u32 reason; /* enum skb_drop_reason of this kernel; 0: it gives none */
+	__u32 len;    /* bytes of data */
+	__u16 segs;
+	__u8 state; /* of the socket, or a listener's; 0: there is none, or it is unknown */
+	__u8 tcp_flags;
+	__u8 comm[COMM_LEN];
+	__u8 direction; /* enum drop_direction */
+	__u8 flags;	/* enum drop_flags */
+	__u8 reserved[6];
+};
+
+/* The function at a place. */
+struct place_name {
+	__u8 name[PLACE_NAME_LEN];
+};
+
 struct port_range {
 	__u16 first;
 	__u16 last;
@@ -749,6 +791,12 @@ struct ports_options {
 	__u32 events;	/* send each failure; otherwise count connects and failures */
 	__u32 searches; /* time the search for a port */
 	__u32 tick_ns;	/* of a jiffy */
+};
+
+struct drop_options {
+	__u32 reasons[DROP_REASONS / 32]; /* bit n: reason n is wanted */
+	__u32 by_reason;		  /* 0: all are wanted */
+	__u32 other_reasons;		  /* those of subsystems, and beyond DROP_REASONS */
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

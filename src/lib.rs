@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `kernel` finds out what the running kernel offers, plans which program serves which hook,
-//! and loads it. `wire` decodes records. The models (`states`, `count`, `latency`, `listen`, `retrans`, `life`) turn
+//! and loads it. `wire` decodes records. The models (`states`, `count`, `latency`, `listen`, `retrans`, `life`, `drop`) turn
 //! records into rows and know nothing of libbpf or terminals. `report` prints rows whose
 //! columns are declared once. `cli`, `clock` and `wait` are what all tools have in common.
 
@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod count;
 pub mod dash;
+pub mod drop;
 pub mod filter;
 pub mod flow;
 pub mod group;

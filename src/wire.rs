@@ -133,6 +133,7 @@ sections! {
     RetransOptions = ".rodata.retrans",
     LifeOptions = ".rodata.life",
     PortsOptions = ".rodata.ports",
+    DropOptions = ".rodata.drop",
 }
 
 impl Stats {
@@ -145,6 +146,7 @@ impl Stats {
             untracked: a.untracked + b.untracked,
             unreturned: a.unreturned + b.unreturned,
             unseen: a.unseen + b.unseen,
+            hidden: a.hidden + b.hidden,
         })
     }
 }

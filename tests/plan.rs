@@ -7,6 +7,7 @@ use std::fs;
 
 use tcpscope::count::TCPCOUNT;
 use tcpscope::dash::live::TCPDASH;
+use tcpscope::drop::TCPDROP;
 use tcpscope::kernel::attach::AttachMethod;
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::PlanRequest;
@@ -455,6 +456,7 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         &TCPRETRANS_PROBES,
         &TCPLIFE,
         &TCPPORTS_COST,
+        &TCPDROP,
     ];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
@@ -474,6 +476,9 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         let plan = auto(&TCPLIFE, &facts(kernel));
         assert!(plan.contains("reset: reset_tracepoint\n"), "{kernel}: {plan}");
         assert!(plan.contains("open-connections: dump_open\n"), "{kernel}: {plan}");
+        let plan = auto(&TCPDROP, &facts(kernel));
+        assert!(plan.contains("drop: drop_tracepoint\n"), "{kernel}: {plan}");
+        assert!(plan.contains("destroy: destroy_tracepoint\n"), "{kernel}: {plan}");
     }
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));

@@ -48,18 +48,22 @@ static __always_inline void flow_read_v6(struct flow *flow, const struct sock_co
 }
 
 /*
- * The inode of a socket's namespace; 0, which no filter asks for, where it was the wanted
- * namespace's before.
+ * The inode of a namespace; 0, which no filter asks for, where it was the wanted namespace's
+ * before.
  */
-static __always_inline __u32 netns_of(const struct sock_common *skc, enum access how)
+static __always_inline __u32 inode_of_netns(const struct net *net, enum access how)
 {
-	struct net *net = READ(how, skc, skc_net.net);
 	__u32 inode = READ(how, net, ns.inum);
 
 	if (filter.by_netns && wanted.netns_cookie && inode == wanted.netns &&
 	    netns_cookie(net, how) != wanted.netns_cookie)
 		return 0;
 	return inode;
+}
+
+static __always_inline __u32 netns_of(const struct sock_common *skc, enum access how)
+{
+	return inode_of_netns(READ(how, skc, skc_net.net), how);
 }
 
 /* Works for full, request and timewait sockets: all of them begin with sock_common. */

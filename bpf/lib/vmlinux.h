@@ -387,13 +387,41 @@ struct tcphdr {
 	__u16 rst : 1;
 };
 
+struct net_device {
+	possible_net_t nd_net;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+};
+
+/* Routes, which begin with their dst_entry. */
+struct rtable {
+	unsigned int rt_flags;
+};
+
+struct rt6_info {
+	u32 rt6i_flags;
+};
+
 struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned long _skb_refdst;
 	char cb[48];
 	unsigned int len;
+	unsigned int data_len;
 	__be16 protocol;
+	int skb_iif;
 	u16 transport_header;
 	u16 network_header;
+	unsigned int tail;
+	unsigned int end;
 	unsigned char *head;
+};
+
+struct skb_shared_info {
+	unsigned short gso_segs;
 };
 
 struct iov_iter {
@@ -419,14 +447,28 @@ struct tcp_skb_cb {
 	u16 tcp_gso_segs;
 };
 
+/* include/uapi/linux/bpf.h */
+enum bpf_func_id {
+	BPF_FUNC_snprintf = 165, /* 5.13 */
+};
+
 /* The numbers differ between kernels, and older ones lack some. */
 enum skb_drop_reason {
+	SKB_CONSUMED,
 	SKB_DROP_REASON_NO_SOCKET,
+	SKB_DROP_REASON_OTHERHOST,
+	SKB_DROP_REASON_PACKET_SOCK_ERROR,
 	SKB_DROP_REASON_TCP_CSUM,
 	SKB_DROP_REASON_TCP_FLAGS,
 	SKB_DROP_REASON_SECURITY_HOOK,
 	SKB_DROP_REASON_IP_OUTNOROUTES,
 	SKB_DROP_REASON_TCP_LISTEN_OVERFLOW,
+};
+
+/* include/trace/events/skb.h: reason since 5.17, rx_sk since 6.11 */
+struct trace_event_raw_kfree_skb {
+	enum skb_drop_reason reason;
+	void *rx_sk;
 };
 
 struct super_block {

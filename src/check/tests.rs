@@ -35,6 +35,7 @@ fn without_loading_it_is_a_plan_only() {
         "tcpports",
         "tcpports --cost",
         "tcpports --events",
+        "tcpdrop",
         "tcpdash",
     ];
     assert_eq!(titles, all);

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use ipnet::Ipv6Net;
 
 pub use cgroup::{Cgroup, CgroupTree};
-pub use glob::CommGlob;
+pub use glob::{CommGlob, GlobError};
 pub use netns::NetnsChoice;
 pub use rows::{passes, passes_listener, passes_owner};
 

@@ -37,6 +37,7 @@ pub enum Grouping {
     Cgroup,
     Netns,
     Total,
+    Reason,
     /// One that this version does not know, or none.
     #[default]
     #[serde(other)]
@@ -56,6 +57,7 @@ impl Grouping {
             Self::Cgroup => "cgroup",
             Self::Netns => "netns",
             Self::Total => "total",
+            Self::Reason => "reason",
             Self::Unknown => "-",
         }
     }

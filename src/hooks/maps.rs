@@ -27,6 +27,10 @@ maps! {
     RETRANSMITTED_HASH = "retransmitted_hash";
     /// When connections began, where that is not kept in socket storage.
     LIVES_HASH = "lives_hash";
+    /// Sockets by their flow.
+    SOCKETS_BY_FLOW = "sockets_by_flow";
+    /// Names of functions that drop segments, by address.
+    PLACES = "places";
     /// Owners of MPTCP sockets.
     MPTCP_OWNERS = "mptcp_owners";
     /// Exchanges in progress, where they are not kept in socket storage.

@@ -5,6 +5,7 @@ pub mod maps;
 mod send_recv;
 mod sockets;
 
+pub use crate::drop::hooks::DROP;
 pub use crate::latency::hooks::{ACCEPT_WAIT, LATENCIES, LISTENING, SEND_BEGIN, sends_return};
 pub use crate::listen::hooks::{
     FINAL_ACK, FIND_LISTENERS, LISTENER_QUEUES, LISTENERS, SYN, SYNACK_RETRANS, WAITS,

@@ -30,6 +30,9 @@ const PARAMETER_LEN: usize = 8;
 /// `KSYM_NAME_LEN`: no name is longer. C++ and Rust names apart, 60 bytes are many.
 const MAX_NAME: u64 = 512;
 
+/// `BTF_KIND_ENUM`, with `struct btf_enum` for each of its values.
+const ENUM: u32 = 6;
+const ENUMERATOR_LEN: usize = 8;
 /// `BTF_KIND_FUNC` and the prototype it refers to.
 const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
@@ -131,6 +134,36 @@ impl<R: Read + Seek> Btf<R> {
             functions.insert(name.to_owned(), Function { id, parameters });
         }
         Ok(functions)
+    }
+
+    /// Names and numbers of the enum of each name, in the order of `names`; empty: there is no such enum.
+    ///
+    /// # Errors
+    /// The file cannot be read, is cut short, or has types of an unknown kind.
+    pub fn enumerators(&mut self, names: &[&str]) -> Result<Vec<Vec<(String, u32)>>> {
+        let offsets = self.names(names)?;
+        let mut found = HashMap::new();
+        let positions = self.each_type(|id, of| {
+            if of.kind == ENUM && of.count > 0 && offsets.values().any(|&name| name == of.name) {
+                found.entry(of.name).or_insert((id, of.count));
+            }
+        })?;
+        let mut all = Vec::new();
+        for name in names {
+            let known = offsets.get(name).and_then(|name| found.get(name));
+            let Some(&(id, count)) = known else {
+                all.push(Vec::new());
+                continue;
+            };
+            let position = *positions.get(id as usize - 1).context("no such type")?;
+            let at = self.types.start + u64::from(position) + TYPE_LEN as u64;
+            let mut values = vec![0; count * ENUMERATOR_LEN];
+            self.file.seek(SeekFrom::Start(at))?;
+            self.file.read_exact(&mut values)?;
+            let value = |one: &[u8]| Ok((self.string(word(one, 0))?, word(one, 4)));
+            all.push(values.chunks_exact(ENUMERATOR_LEN).map(value).collect::<Result<_>>()?);
+        }
+        Ok(all)
     }
 
     /// Calls `visit` with every string and its offset in the section.
@@ -236,7 +269,7 @@ impl Type {
             // STRUCT, UNION, DATASEC, ENUM64
             4 | 5 | 15 | 19 => 12 * self.count,
             // ENUM, FUNC_PROTO
-            6 | FUNC_PROTO => 8 * self.count,
+            ENUM | FUNC_PROTO => 8 * self.count,
             kind => bail!("BTF kind {kind} is not known"),
         })
     }

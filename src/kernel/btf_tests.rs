@@ -115,6 +115,20 @@ fn finds_functions_with_their_parameters_among_all_kinds() {
 }
 
 #[test]
+fn enumerators_have_names_and_numbers() {
+    let mut made = kernel();
+    let [socket, mask] = ["NO_SOCKET", "MASK"].map(|name| made.name(name));
+    // A mere declaration of the same name comes first in some kernels.
+    made.a_type("reason", ENUM, 0, 4, &[]);
+    made.a_type("reason", ENUM, 2, 4, &[socket, 3, mask, 0xffff_0000]);
+    let found = open(made.bytes()).enumerators(&["nothing", "sock", "reason"]).unwrap();
+    let expected = vec![("NO_SOCKET".to_owned(), 3), ("MASK".to_owned(), 0xffff_0000)];
+    assert_eq!(found, [vec![], vec![], expected]);
+    let cut = &made.bytes()[..made.bytes().len() - 3];
+    assert!(open(cut).enumerators(&["reason"]).is_err());
+}
+
+#[test]
 fn a_name_must_match_completely() {
     let mut btf = open(kernel().bytes());
     let names =

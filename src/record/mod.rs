@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
-use crate::{check, count, latency, life, listen, nstat, ports, retrans, states};
+use crate::{check, count, drop, latency, life, listen, nstat, ports, retrans, states};
 
 /// Makes the type of any kind out of the list of kinds.
 macro_rules! kinds {
@@ -94,6 +94,10 @@ kinds! {
     PortFail: ports::PortFail,
     /// What to do about the ports of a destination.
     PortAdvice: ports::PortAdvice,
+    /// The kernel dropped a segment.
+    SegmentDrop: drop::SegmentDrop,
+    /// What was dropped of one key in an interval.
+    DropSum: drop::DropSum,
     /// Status of a tool.
     Status: Status,
     /// A note.

@@ -179,6 +179,14 @@ shared! { $
     /// `client` or `server`: who opened the connection; null: unknown, for sockets older than the tool
     #[serde(deserialize_with = "crate::report::word")]
     role: Option<crate::wire::SocketRole>,
+    /// segments of the buffer
+    segs: Option<u32>,
+    /// the kernel's name of the reason, without `SKB_DROP_REASON_`
+    reason: Option<std::sync::Arc<str>>,
+    /// a function of the kernel
+    function: Option<std::sync::Arc<str>>,
+    /// buffers freed in the kernel that are no dropped segments: of other protocols, for another host, copies for packet captures
+    hidden: Option<u64>,
     /// retransmitted segments
     retrans: Option<u64>,
     /// retransmitted segments, SYNs and SYN-ACKs included

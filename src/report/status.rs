@@ -39,6 +39,8 @@ record! {
         unreturned: Option<u64>,
         /// drops of listeners since the start that only the namespaces or only the listeners counted; null if not compared
         unexplained: Option<u64>,
+        /// buffers freed in the kernel that are no dropped segments: of other protocols, for another host, copies for packet captures; not part of `attempted`; null for tools that do not watch drops
+        hidden,
         /// CPU time of the tool's process, without its programs in the kernel
         cpu_ns: Option<u64>,
         /// whether it is the last line
@@ -161,6 +163,7 @@ impl Status {
         parts.extend(self.missed.filter(|&n| n > 0).map(|n| format!("{n} missed")));
         parts.extend(self.unreturned.filter(|&n| n > 0).map(|n| format!("{n} unreturned")));
         parts.extend(self.unexplained.filter(|&n| n > 0).map(|n| format!("{n} unexplained")));
+        parts.extend(self.hidden.filter(|&n| n > 0).map(|n| format!("{n} hidden")));
         if let Some(ns) = self.cpu_ns {
             let mut text = Vec::new();
             human::nanos(ns, &mut text);

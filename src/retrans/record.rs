@@ -42,7 +42,7 @@ record! {
         #[serde(deserialize_with = "word")]
         r#type: Option<RetransType>,
         /// segments of the buffer; null: nothing was sent again
-        segs: Option<u32>,
+        segs,
         /// with the type `spurious`: of earlier lines of this connection
         spurious,
         /// how often the first of them has been sent again, or how many probes went unanswered; null: unknown

@@ -32,7 +32,9 @@ pub fn setup(
 ) -> Result<Setup> {
     let mut setup = measurement.setup(plan, measure)?;
     let options = &mut setup.options;
-    options.use_hash = u32::from(plan.use_hash);
+    // Some tools find sockets by their address, which only a hash map allows.
+    options.use_hash |= u32::from(plan.use_hash);
+    let use_hash = options.use_hash != 0;
     options.may_copy = u32::from(facts.lockdown != Lockdown::Confidentiality);
     options.pidns = pid_namespace().unwrap_or(0);
     if options.pidns != 0 && options.may_copy == 0 {
@@ -54,7 +56,7 @@ pub fn setup(
     }
     options.mptcp = u32::from(facts.mptcp());
     options.pair_fexit = u32::from(plan.pairs_fexit());
-    setup.size_if(plan.use_hash, maps::TRACKED_HASH, measure.track_max);
+    setup.size_if(use_hash, maps::TRACKED_HASH, measure.track_max);
     setup.size_if(facts.mptcp(), maps::MPTCP_OWNERS, MPTCP_SOCKETS);
     setup.size_if(plan.pairs_calls(), maps::CALLS, CALLS);
     Ok(setup)

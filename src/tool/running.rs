@@ -12,7 +12,7 @@ use super::{Measurement, Spec};
 use crate::cli::Common;
 use crate::clock::{own_cpu_ns, wall_now};
 use crate::filter::CgroupTree;
-use crate::hooks::maps;
+use crate::hooks::{DROP, maps};
 use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
 use crate::kernel::pid_namespace;
@@ -272,7 +272,7 @@ impl Running {
     /// Counters cannot be read.
     pub fn status(&self, last: bool) -> Result<Status> {
         // Read after `delivered`, so that nothing is delivered that was not attempted.
-        let Stats { attempted, lost, filtered, untracked, unreturned, unseen, .. } =
+        let Stats { attempted, lost, filtered, untracked, unreturned, unseen, hidden, .. } =
             self.session.stats()?;
         let delivered = if self.spec.counts_in_kernel {
             attempted.saturating_sub(lost + filtered)
@@ -302,6 +302,7 @@ impl Running {
             },
             unreturned: (self.session.plan().pairs_calls() || unreturned > 0)
                 .then_some(unreturned + self.unreturned),
+            hidden: self.session.plan().method_of(&DROP).map(|_| hidden),
             cpu_ns: Some(own_cpu_ns()),
             last,
             untracked_means: self.spec.untracked_means,

@@ -4,6 +4,7 @@
 
 mod check;
 mod count;
+mod drop;
 mod latency;
 mod life;
 mod listen;

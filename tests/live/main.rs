@@ -15,6 +15,7 @@ mod count_ends;
 mod dash;
 mod dash_findings;
 mod devices;
+mod drop;
 mod errors;
 mod facts;
 mod latency;
@@ -81,6 +82,7 @@ const TESTS: &[Group] = &[
     ("life_far", life_far::TESTS),
     ("life_views", life_views::TESTS),
     ("ports", ports::TESTS),
+    ("drop", drop::TESTS),
     ("scope", scope::TESTS),
 ];
 

@@ -369,8 +369,9 @@ fn hostile_names() -> Result<()> {
     let netns = Netns::new("names")?;
     for name in names {
         let hex = name.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        // Of a process that loses no segment tcpretrans shows nothing.
-        let shown = |tool: &TheTool| !tool.kinds.contains(&"retrans");
+        // Of a process that loses no segment tcpretrans and tcpdrop show nothing.
+        let silent = ["retrans", "drop"];
+        let shown = |tool: &TheTool| !silent.iter().any(|kind| tool.kinds.contains(kind));
         // Nor do tcpports --events of one whose connects find a port.
         let fails = |flags: &str| !flags.contains("--events");
         let tables = every_table("0.2").filter(|(tool, _)| shown(tool));

@@ -149,7 +149,9 @@ impl Model {
             | AnyRecord::Ports(_)
             | AnyRecord::PortPool(_)
             | AnyRecord::PortFail(_)
-            | AnyRecord::PortAdvice(_) => {}
+            | AnyRecord::PortAdvice(_)
+            | AnyRecord::SegmentDrop(_)
+            | AnyRecord::DropSum(_) => {}
         }
     }
 

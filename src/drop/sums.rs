@@ -1,0 +1,282 @@
+//! Sums of an interval.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{DropBy, DropSum};
+use crate::group::{GroupBy, Keyed, RowPart};
+use crate::report::{Column, Ts, sort};
+use crate::wire::{COMM_LEN, DropDirection, DropEvent, GroupKey, Record as _};
+
+/// Keys counted one by one.
+const MAX_KEYS: usize = 65_536;
+/// Reasons with their places that are counted of each key.
+const MAX_CAUSES: usize = 64;
+
+/// Names of what events have numbers of.
+pub trait Names {
+    /// A reason of this kernel.
+    fn reason(&mut self, number: u32) -> Option<Arc<str>>;
+    /// The function at an address.
+    fn place(&mut self, address: u64) -> Option<Arc<str>>;
+    /// The path of a cgroup.
+    fn cgroup(&mut self, id: u64) -> Option<Arc<str>>;
+    /// The name of a network namespace.
+    fn netns(&mut self, inode: u32) -> Option<Arc<str>>;
+}
+
+/// The numbers of one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DropSums {
+    /// Buffers.
+    pub drops: u64,
+    /// Segments.
+    pub segs: u64,
+    /// Data.
+    pub bytes: u64,
+    /// Segments that came.
+    pub in_segs: u64,
+    /// Segments that went.
+    pub out_segs: u64,
+}
+
+impl DropSums {
+    fn of(event: &DropEvent) -> Self {
+        let segs = event.segs.into();
+        let out = DropDirection::from_number(event.direction) == Some(DropDirection::Out);
+        let (in_segs, out_segs) = if out { (0, segs) } else { (segs, 0) };
+        Self { drops: 1, segs, bytes: event.len.into(), in_segs, out_segs }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.drops += other.drops;
+        self.segs += other.segs;
+        self.bytes += other.bytes;
+        self.in_segs += other.in_segs;
+        self.out_segs += other.out_segs;
+    }
+}
+
+/// What is known of one key.
+#[derive(Debug)]
+struct Entry {
+    key: GroupKey,
+    owner: (u32, [u8; COMM_LEN]),
+    sums: DropSums,
+    /// Reason, place, buffers.
+    causes: Vec<(u32, u64, u64)>,
+}
+
+impl Entry {
+    fn add(&mut self, event: &DropEvent) {
+        if event.pid != 0 {
+            self.owner = (event.pid, event.comm);
+        }
+        self.sums.add(DropSums::of(event));
+        let same = |cause: &&mut (u32, u64, u64)| (cause.0, cause.1) == (event.reason, event.place);
+        let full = self.causes.len() >= MAX_CAUSES;
+        match self.causes.iter_mut().find(same) {
+            Some(cause) => cause.2 += 1,
+            None if full => {}
+            None => self.causes.push((event.reason, event.place, 1)),
+        }
+    }
+
+    /// The most frequent reason, and where most of it was dropped.
+    fn top(&self) -> (u32, u64) {
+        let mut by_reason: HashMap<u32, u64> = HashMap::new();
+        for (reason, _, drops) in &self.causes {
+            *by_reason.entry(*reason).or_default() += drops;
+        }
+        let top = by_reason.iter().max_by_key(|&(reason, drops)| (drops, Reverse(reason)));
+        let reason = top.map_or(0, |(reason, _)| *reason);
+        let causes = self.causes.iter().filter(|cause| cause.0 == reason);
+        let place = causes.max_by_key(|(_, place, drops)| (drops, Reverse(place)));
+        (reason, place.map_or(0, |cause| cause.1))
+    }
+}
+
+/// A key with its reason, if rows are of reasons.
+type Id = ([u8; size_of::<GroupKey>()], u32);
+
+/// What was dropped since the last rows were made.
+#[derive(Debug)]
+pub struct Dropped {
+    by: DropBy,
+    keys: HashMap<Id, Entry>,
+    other: DropSums,
+}
+
+/// How the rows of an interval are made.
+#[derive(Clone, Copy)]
+pub struct DropRowOptions {
+    /// Wall-clock ns at the end of the interval.
+    pub ts: i64,
+    /// Length of the interval in ns.
+    pub interval_ns: u64,
+    /// What to sort by; `None` puts the most drops first.
+    pub sort: Option<&'static Column<DropSum>>,
+    /// Keys that get a row of their own; (other) adds up the rest.
+    pub top: usize,
+    /// What was hidden in the interval.
+    pub hidden: Option<u64>,
+}
+
+impl Dropped {
+    /// Nothing yet.
+    pub fn new(by: DropBy) -> Self {
+        Self { by, keys: HashMap::new(), other: DropSums::default() }
+    }
+
+    /// Adds one event.
+    pub fn add(&mut self, event: &DropEvent) {
+        let key = self.by.group().key_of(&event.flow, event.pid, event.cgroup);
+        let mut id = [0; size_of::<GroupKey>()];
+        id.copy_from_slice(key.as_bytes());
+        let id = (id, if self.by == DropBy::Reason { event.reason } else { 0 });
+        if let Some(entry) = self.keys.get_mut(&id) {
+            entry.add(event);
+        } else if self.keys.len() >= MAX_KEYS {
+            self.other.add(DropSums::of(event));
+        } else {
+            let owner = (0, [0; COMM_LEN]);
+            let mut entry = Entry { key, owner, sums: DropSums::default(), causes: Vec::new() };
+            entry.add(event);
+            self.keys.insert(id, entry);
+        }
+    }
+
+    /// The rows since the last ones: keys, then (other) if there is anything in it, then the total.
+    pub fn rows(&mut self, shape: &DropRowOptions, names: &mut impl Names) -> Vec<DropSum> {
+        let mut other = std::mem::take(&mut self.other);
+        let mut keys: Vec<_> = self.keys.drain().collect();
+        // The key settles ties, or rows would swap places between intervals.
+        keys.sort_by_key(|(id, entry)| (Reverse(entry.sums.drops), *id));
+        let mut total = other;
+        let mut rows = Vec::new();
+        for (_, entry) in keys {
+            total.add(entry.sums);
+            if self.by != DropBy::Group(GroupBy::Total) {
+                rows.push(self.key(shape, &entry, names));
+            }
+        }
+        if let Some(column) = shape.sort {
+            sort(&mut rows, column);
+        }
+        for hidden in rows.split_off(shape.top.min(rows.len())) {
+            other.add(hidden.sums());
+        }
+        if other.drops > 0 && self.by != DropBy::Group(GroupBy::Total) {
+            rows.push(self.part(shape, RowPart::Other).with(other));
+        }
+        let hidden = shape.hidden;
+        rows.push(DropSum { hidden, ..self.part(shape, RowPart::Total) }.with(total));
+        rows
+    }
+
+    fn key(&self, shape: &DropRowOptions, entry: &Entry, names: &mut impl Names) -> DropSum {
+        let by = self.by.group();
+        let process = matches!(by, GroupBy::Process | GroupBy::Connection);
+        let owner = if process { entry.owner } else { (0, [0; COMM_LEN]) };
+        let cgroup = names.cgroup(entry.key.cgroup);
+        let Keyed { mut key, family, remote_net } = Keyed::new(by, &entry.key, owner, cgroup);
+        key.netns = key.netns.filter(|netns| *netns != 0);
+        let (reason, place) = entry.top();
+        let shown = key.netns.filter(|_| by == GroupBy::Netns);
+        let netns_name = shown.and_then(|inode| names.netns(inode));
+        let row = DropSum { family, remote_net, ..DropSum::about(key) };
+        DropSum {
+            ts: Ts(shape.ts),
+            by: Some(self.by.grouping()),
+            interval_ns: Some(shape.interval_ns),
+            netns_name,
+            reason: names.reason(reason),
+            function: names.place(place),
+            ..row
+        }
+        .with(entry.sums)
+    }
+
+    fn part(&self, shape: &DropRowOptions, part: RowPart) -> DropSum {
+        DropSum {
+            ts: Ts(shape.ts),
+            by: Some(self.by.grouping()),
+            interval_ns: Some(shape.interval_ns),
+            other: part == RowPart::Other,
+            total: part == RowPart::Total,
+            ..DropSum::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Numbered;
+
+    impl Names for Numbered {
+        fn reason(&mut self, number: u32) -> Option<Arc<str>> {
+            Some(number.to_string().into())
+        }
+
+        fn place(&mut self, address: u64) -> Option<Arc<str>> {
+            Some(format!("f{address}").into())
+        }
+
+        fn cgroup(&mut self, _: u64) -> Option<Arc<str>> {
+            None
+        }
+
+        fn netns(&mut self, _: u32) -> Option<Arc<str>> {
+            None
+        }
+    }
+
+    fn event(pid: u32, reason: u32, place: u64, segs: u16) -> DropEvent {
+        let mut event = DropEvent::default();
+        (event.pid, event.reason, event.place, event.segs) = (pid, reason, place, segs);
+        event.len = 100;
+        event.flow.lport = 80;
+        event
+    }
+
+    fn shape(top: usize) -> DropRowOptions {
+        DropRowOptions { ts: 1, interval_ns: 1, sort: None, top, hidden: Some(7) }
+    }
+
+    #[test]
+    fn rows_add_up_to_the_total_and_the_next_interval_is_empty() {
+        let mut sums = Dropped::new(DropBy::Reason);
+        for reason in 1..=3 {
+            for _ in 0..reason {
+                sums.add(&event(1, reason, 10, 2));
+            }
+        }
+        let out = DropEvent { direction: DropDirection::Out as u8, ..event(1, 9, 10, 1) };
+        sums.add(&out);
+        let rows = sums.rows(&shape(2), &mut Numbered);
+        let seen: Vec<_> = rows.iter().map(|row| (row.reason.as_deref(), row.drops)).collect();
+        assert_eq!(seen, [(Some("3"), 3), (Some("2"), 2), (None, 2), (None, 7)]);
+        let total = &rows[3];
+        assert!(rows[2].other && total.total);
+        assert_eq!((total.drop_in_segs, total.drop_out_segs, total.drop_segs), (12, 1, 13));
+        assert_eq!((total.drop_bytes, total.hidden), (700, Some(7)));
+        assert_eq!(sums.rows(&shape(9), &mut Numbered)[0].drops, 0);
+    }
+
+    #[test]
+    fn the_top_reason_is_that_of_most_drops_wherever_they_were() {
+        let mut sums = Dropped::new(DropBy::Group(GroupBy::Port));
+        for (reason, place, times) in [(5, 1, 3), (6, 2, 2), (6, 3, 2)] {
+            for _ in 0..times {
+                sums.add(&event(0, reason, place, 1));
+            }
+        }
+        let rows = sums.rows(&shape(9), &mut Numbered);
+        assert_eq!(rows[0].reason.as_deref(), Some("6"));
+        assert_eq!(rows[0].function.as_deref(), Some("f2"));
+        assert_eq!((rows[0].lport, rows[0].drops), (Some(80), 7));
+    }
+}

@@ -1,0 +1,284 @@
+//! tcpdrop: every TCP segment that the kernel drops, or with --summary sums by key.
+
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+use super::hooks::DROP;
+use super::{Args, DropRowOptions, DropSum, Dropped, Names, PlaceNames, Reasons, SegmentDrop};
+use crate::cli::{MeasureArgs, usage_error};
+use crate::clock::{Ticker, WallClock, monotonic_now, wall_now};
+use crate::hooks::{DESTROY, OWNERS, STATE, maps};
+use crate::kernel::map::Map;
+use crate::kernel::plan::Plan;
+use crate::kernel::ring::Ring;
+use crate::kernel::session::Setup;
+use crate::report::{Record, TableView, Ts};
+use crate::tool::{Measurement, Mode, Names as MachineNames, Running, Spec, Task, Tool};
+use crate::wait::Wake;
+use crate::wire::{DropEvent, DropOptions, Record as _};
+
+const NAME: &str = "tcpdrop";
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdrop.bpf.o"));
+
+/// Events are read this long after they happened, at the latest twice that.
+const BATCH: Duration = Duration::from_millis(40);
+
+/// However it is shown.
+pub static TCPDROP: Spec = Spec {
+    name: NAME,
+    hooks: &[&STATE, &DROP, &OWNERS, &DESTROY],
+    hash_hooks: &[],
+    untracked_means: "sockets whose drops have no owner: socket table full (raise --track-max)",
+    counts_in_kernel: false,
+};
+
+/// The tool.
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[Mode { flag: None, spec: &TCPDROP }],
+    kinds: &[SegmentDrop::KIND, DropSum::KIND],
+    task,
+};
+
+/// The command line, and what it asks of this kernel.
+struct Drops {
+    args: Args,
+    filter: crate::filter::Filter,
+    reasons: Reasons,
+    options: DropOptions,
+}
+
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    args.check().map_err(usage_error::<Args>)?;
+    let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+    args.interval.sort_column::<DropSum>().map_err(usage_error::<Args>)?;
+    let reasons = Reasons::of_kernel().map_err(usage_error::<Args>)?;
+    let mut options = DropOptions::default();
+    reasons.select(&args.reasons, &mut options).map_err(usage_error::<Args>)?;
+    Ok(Box::new(Drops { args, filter, reasons, options }))
+}
+
+impl Measurement for Drops {
+    fn spec(&self) -> &'static Spec {
+        &TCPDROP
+    }
+
+    fn setup(&self, _: &Plan, measure: &MeasureArgs) -> Result<Setup> {
+        let Self { args, filter, options, .. } = self;
+        let mut setup =
+            Setup::new(OBJECT, (filter.to_wire(), filter.wanted()), args.common.output.verbose);
+        setup.options = args.options(filter);
+        setup.map_sizes.extend([
+            (maps::EVENTS, args.buffer),
+            // A connection may have two entries.
+            (maps::SOCKETS_BY_FLOW, measure.track_max.saturating_mul(2)),
+        ]);
+        setup.set_options(options);
+        Ok(setup)
+    }
+
+    fn shows_events(&self) -> bool {
+        !self.args.summary
+    }
+}
+
+impl Task for Drops {
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        Some(self)
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        let args = &self.args;
+        let shown = if args.summary { args.interval.interval() } else { Duration::ZERO };
+        let mut running = Running::start(self, &args.common, shown)?;
+        let mut events = Events::of(&mut running, self)?;
+        say_what_is_missing(&mut running, &self.reasons)?;
+        let work = if args.summary {
+            summarize(&mut running, &mut events, args)
+        } else {
+            events.watch(&mut running)
+        };
+        running.finish(work, |running| events.take(running, true))
+    }
+}
+
+/// Once, what this kernel cannot show.
+fn say_what_is_missing(running: &mut Running, reasons: &Reasons) -> Result<()> {
+    if !reasons.any() {
+        let text = "this kernel gives no reasons for drops; WHERE shows the place";
+        running.printer.note(&format!("{NAME}: {text}"))?;
+    }
+    if !running.session.may_copy() {
+        let text =
+            "lockdown=confidentiality: only drops with a socket are shown, without LEN and FLAGS";
+        running.printer.note(&format!("{NAME}: {text}"))?;
+    }
+    Ok(())
+}
+
+/// Names, each looked up when it is first needed.
+struct Named {
+    reasons: Reasons,
+    places: PlaceNames,
+    noted: Map,
+    machine: MachineNames,
+    /// It was said that some functions have no names.
+    said: bool,
+}
+
+impl Names for Named {
+    fn reason(&mut self, number: u32) -> Option<Arc<str>> {
+        self.reasons.name(number)
+    }
+
+    fn place(&mut self, address: u64) -> Option<Arc<str>> {
+        if address == 0 {
+            return None;
+        }
+        let noted = &self.noted;
+        self.places.name(address, |key| noted.lookup(&key.to_ne_bytes()).ok().flatten())
+    }
+
+    fn cgroup(&mut self, id: u64) -> Option<Arc<str>> {
+        self.machine.cgroup(id)
+    }
+
+    fn netns(&mut self, inode: u32) -> Option<Arc<str>> {
+        self.machine.netns(inode)
+    }
+}
+
+/// Where events come from, and what becomes of them.
+struct Events {
+    ring: Ring<DropEvent>,
+    names: Named,
+    left: u64,
+    sums: Option<Dropped>,
+    hidden: u64,
+}
+
+impl Events {
+    fn of(running: &mut Running, drops: &Drops) -> Result<Self> {
+        let args = &drops.args;
+        let map = running.session.map(maps::EVENTS)?;
+        running.waiter.watch_ring(map.as_fd())?;
+        let named = args.common.output.json || args.summary;
+        Ok(Self {
+            ring: Ring::new(&map, DropEvent::read)?,
+            names: Named {
+                reasons: drops.reasons.clone(),
+                places: PlaceNames::default(),
+                noted: running.session.map(maps::PLACES)?,
+                machine: MachineNames::of_machine(named),
+                said: false,
+            },
+            left: args.count.map_or(u64::MAX, NonZeroU64::get),
+            sums: args.summary.then(|| Dropped::new(args.by)),
+            hidden: 0,
+        })
+    }
+
+    /// Prints events until stopped.
+    fn watch(&mut self, running: &mut Running) -> Result<()> {
+        running.printer.begin::<SegmentDrop>(&TableView::default())?;
+        loop {
+            let wake = running.rest_for_events(BATCH)?;
+            self.take(running, false)?;
+            running.printer.flush()?;
+            if wake != Wake::Work || self.left == 0 || running.is_over() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Prints or sums up what waits in the ring buffer, all of it the `last` time.
+    fn take(&mut self, running: &mut Running, last: bool) -> Result<()> {
+        let clock = WallClock::now();
+        let Self { ring, names, left, sums, .. } = self;
+        ring.drain(|batch| {
+            for event in batch {
+                running.delivered += 1;
+                if let Some(sums) = sums {
+                    sums.add(event);
+                } else if *left > 0 {
+                    *left -= 1;
+                    running.printer.row(&SegmentDrop::new(clock.at(event.ts), event, names))?;
+                }
+            }
+            Ok(last || (*left > 0 && !running.is_over()))
+        })?;
+        self.say_unresolved(running)
+    }
+
+    fn say_unresolved(&mut self, running: &mut Running) -> Result<()> {
+        if self.names.places.unresolved() && !self.names.said {
+            self.names.said = true;
+            let text = "functions without a name are shown as -: /proc/kallsyms hides their addresses \
+                        (kernel.kptr_restrict, CAP_SYSLOG)";
+            running.printer.note(&format!("{NAME}: {text}"))?;
+        }
+        Ok(())
+    }
+
+    /// Takes events until `end` or a stop.
+    fn collect(&mut self, running: &mut Running, end: Instant) -> Result<Wake> {
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let wake = running.rest_for_events(BATCH.min(left))?;
+            self.take(running, false)?;
+            if wake != Wake::Work || running.is_over() || Instant::now() >= end {
+                return Ok(wake);
+            }
+        }
+    }
+
+    fn print(&mut self, running: &mut Running, args: &Args, interval_ns: u64) -> Result<()> {
+        let Some(sums) = &mut self.sums else { return Ok(()) };
+        let hidden = running.session.stats()?.hidden;
+        let shape = DropRowOptions {
+            ts: wall_now(),
+            interval_ns,
+            sort: args.interval.sort_column().unwrap_or_default(),
+            top: args.interval.top(),
+            hidden: Some(hidden.saturating_sub(self.hidden)),
+        };
+        self.hidden = hidden;
+        let rows = sums.rows(&shape, &mut self.names);
+        let hide = DropSum::hidden(args.by);
+        let idle = Some((Ts(shape.ts), "no drops"));
+        running.printer.rows(&TableView { hide: &hide, idle, ..TableView::default() }, &rows)?;
+        self.say_unresolved(running)
+    }
+}
+
+/// Prints sums every interval.
+fn summarize(running: &mut Running, events: &mut Events, args: &Args) -> Result<()> {
+    let mut ticker = Ticker::new(args.interval.interval());
+    let mut began = monotonic_now();
+    let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
+    for nth in 1..=intervals {
+        let wake = events.collect(running, ticker.next_end())?;
+        let last = nth == intervals || wake != Wake::Work || running.is_over();
+        if last {
+            // Nothing may be counted that the last interval does not show.
+            running.detach()?;
+            events.take(running, true)?;
+        }
+        let now = monotonic_now();
+        events.print(running, args, now - began)?;
+        began = now;
+        if last {
+            break;
+        }
+    }
+    Ok(())
+}
