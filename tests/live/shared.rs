@@ -39,7 +39,9 @@ pub const TESTS: &[(&str, Test)] = &[
 pub fn every_mode(interval: &str) -> impl Iterator<Item = (&'static TheTool, String)> {
     modes().map(move |(tool, mode)| {
         // It leaves out idle listeners otherwise.
-        let all = if has_flag(tool, "--all") { "--all" } else { "" };
+        // Of a tool with sums, --all is a flag of these.
+        let sums = has_flag(tool, "--summary") && mode.flag != Some("--summary");
+        let all = if has_flag(tool, "--all") && !sums { "--all" } else { "" };
         (tool, format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
     })
 }
