@@ -1,7 +1,5 @@
 //! The records of tcpdrop, and their tables.
 
-use std::sync::Arc;
-
 use super::{DropBy, DropSums, Names, TcpFlags};
 use crate::flow::ip;
 use crate::group::{RowPart, hidden, label, remote};
