@@ -46,9 +46,9 @@ record! {
         /// [how it ended](tcplife.md#ends); null: unknown
         #[serde(deserialize_with = "word")]
         end: Option<LifeEnd>,
-        /// error number that a call of the process gets for it, e.g. 104 for `ECONNRESET`; null: none, or it had closed
+        /// that a call of the process gets for it, e.g. 104 for `ECONNRESET`; null: none, or it had closed
         #[schemars(range(min = 1, max = 4095))]
-        errno: Option<u32>,
+        errno,
         /// the state that it left; with `open` the present one
         state,
         /// a timewait socket took over; null: unknown, for there are `tcp_max_tw_buckets` of them

@@ -34,7 +34,7 @@ record! {
         #[serde(deserialize_with = "word")]
         call: Option<PortCall>,
         /// 99 (EADDRNOTAVAIL) of `connect`, 98 (EADDRINUSE) of `bind`
-        errno: u64,
+        errno,
     }
 }
 
@@ -46,7 +46,7 @@ impl PortFail {
             family: Some(event.flow.family()),
             cgroup,
             call: PortCall::from_number(event.call),
-            errno: event.error.into(),
+            errno: Some(event.error.into()),
             ..Self::about(event.flow.key().owned(event.pid, event.comm))
         }
     }
@@ -57,11 +57,11 @@ fn call(kind: Option<PortCall>) -> Cell<'static> {
     Cell::word(found.map(|(_, word)| *word))
 }
 
-fn errno(number: u64) -> Cell<'static> {
+fn errno(number: Option<u32>) -> Cell<'static> {
     match number {
-        98 => Cell::Word("EADDRINUSE"),
-        99 => Cell::Word("EADDRNOTAVAIL"),
-        _ => Cell::Id(number),
+        Some(98) => Cell::Word("EADDRINUSE"),
+        Some(99) => Cell::Word("EADDRNOTAVAIL"),
+        number => Cell::id(number),
     }
 }
 
@@ -72,6 +72,6 @@ table! { "port_fail" PortFail {
     yields 2 left call, "CALL", 7, |r| call(r.call);
     yields 3 local 21;
     remote 21;
-    left errno, "ERROR", 13, |r| errno(r.errno);
+    left errno, "ERRNO", 13, |r| errno(r.errno);
     yields 1 left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
 } }

@@ -156,6 +156,8 @@ shared! { $
     ports: Option<u64>,
     /// ports of the range that are used
     used: Option<u64>,
+    /// error number:
+    errno: Option<u32>,
     /// calls that found no port:
     no_port: Option<u64>,
     /// duration; null if its start was not seen
