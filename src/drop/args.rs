@@ -18,7 +18,7 @@ Examples:
   tcpdrop --port 443 --netns web        one port of a container
   tcpdrop --summary                     which reasons, every second
   tcpdrop --summary --by remote:24 -i 10
-  tcpdrop --json | jq -c 'select(.reason == \"NO_SOCKET\") | [.raddr, .lport]'
+  tcpdrop --json | jq -c 'select(.drop_reason == \"NO_SOCKET\") | [.raddr, .lport]'
 ";
 
 /// Show every TCP segment that the kernel drops, with owner, reason and place

@@ -37,7 +37,7 @@ record! {
         #[serde(deserialize_with = "word")]
         direction: Option<DropDirection>,
         /// the kernel's name of the reason, without `SKB_DROP_REASON_`; of a reason of a subsystem the name of that; null: the kernel gives none (before 5.17)
-        reason,
+        drop_reason,
         /// the function of the kernel that dropped it; null: unknown
         function,
         /// data bytes; null in a fragment, or if unknown
@@ -67,7 +67,7 @@ impl SegmentDrop {
             cgroup: names.cgroup(event.cgroup),
             state: TcpState::from_number(event.state),
             direction: DropDirection::from_number(event.direction),
-            reason: names.reason(event.reason),
+            drop_reason: names.reason(event.reason),
             function: names.place(event.place),
             data_bytes: has(DROP_HAS_LEN).map(|()| event.len),
             segs: Some(event.segs.into()),
@@ -101,7 +101,7 @@ table! { "drop" SegmentDrop {
     yields 5 left state, "STATE", 12, |r| Cell::state(r.state);
     yields 1 right data_bytes, "LEN", 5, |r| Cell::id(r.data_bytes);
     yields 2 left flags, "FLAGS", 11, |r| flags_cell(r.flags);
-    left reason, "REASON", 20, |r| Cell::text_of(r.reason.as_deref());
+    left drop_reason, "REASON", 20, |r| Cell::text_of(r.drop_reason.as_deref());
     yields 6 left function, "WHERE", 22, |r| Cell::text_of(r.function.as_deref());
 } }
 
@@ -135,7 +135,7 @@ record! {
         cgroup,
         interval_ns,
         /// with `--by reason` the reason, else the most frequent one; null if it is unknown
-        reason,
+        drop_reason,
         /// where most of them were dropped; null if it is unknown
         function,
         /// buffers, of one or more segments
@@ -206,7 +206,7 @@ table! { "drop_sum" DropSum {
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
     left netns, "NETNS", 26, |r| r.label(|r| Cell::netns(r.netns, r.netns_name.as_deref()));
     filler "part", "", 5, |r| r.label(|_| Cell::Missing);
-    filler "by_reason", "REASON", 24, |r| r.label(|r| Cell::text_of(r.reason.as_deref()));
+    filler "by_reason", "REASON", 24, |r| r.label(|r| Cell::text_of(r.drop_reason.as_deref()));
     yields 6 local 21;
     remote 21;
     right drops, "DROPS", 7, |r| Cell::Count(r.drops);
@@ -214,6 +214,6 @@ table! { "drop_sum" DropSum {
     yields 2 right drop_bytes, "BYTES", 7, |r| Cell::Bytes(r.drop_bytes);
     yields 4 right drop_in_segs, "IN", 7, |r| Cell::Count(r.drop_in_segs);
     yields 3 right drop_out_segs, "OUT", 7, |r| Cell::Count(r.drop_out_segs);
-    yields 5 left "top_reason", "TOP REASON", 24, |r| Cell::text_of(r.reason.as_deref());
+    yields 5 left "top_reason", "TOP REASON", 24, |r| Cell::text_of(r.drop_reason.as_deref());
     yields 1 left "top_place", "TOP PLACE", 24, |r| Cell::text_of(r.function.as_deref());
 } }

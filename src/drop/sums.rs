@@ -191,7 +191,7 @@ impl Dropped {
             by: Some(self.by.grouping()),
             interval_ns: Some(shape.interval_ns),
             netns_name,
-            reason: names.reason(reason),
+            drop_reason: names.reason(reason),
             function: names.place(place),
             ..row
         }
@@ -257,7 +257,7 @@ mod tests {
         let out = DropEvent { direction: DropDirection::Out as u8, ..event(1, 9, 10, 1) };
         sums.add(&out);
         let rows = sums.rows(&shape(2), &mut Numbered);
-        let seen: Vec<_> = rows.iter().map(|row| (row.reason.as_deref(), row.drops)).collect();
+        let seen: Vec<_> = rows.iter().map(|row| (row.drop_reason.as_deref(), row.drops)).collect();
         assert_eq!(seen, [(Some("3"), 3), (Some("2"), 2), (None, 2), (None, 7)]);
         let total = &rows[3];
         assert!(rows[2].other && total.total);
@@ -275,7 +275,7 @@ mod tests {
             }
         }
         let rows = sums.rows(&shape(9), &mut Numbered);
-        assert_eq!(rows[0].reason.as_deref(), Some("6"));
+        assert_eq!(rows[0].drop_reason.as_deref(), Some("6"));
         assert_eq!(rows[0].function.as_deref(), Some("f2"));
         assert_eq!((rows[0].lport, rows[0].drops), (Some(80), 7));
     }

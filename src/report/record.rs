@@ -184,7 +184,7 @@ shared! { $
     /// segments of the buffer
     segs: Option<u32>,
     /// the kernel's name of the reason, without `SKB_DROP_REASON_`
-    reason: Option<std::sync::Arc<str>>,
+    drop_reason: Option<std::sync::Arc<str>>,
     /// a function of the kernel
     function: Option<std::sync::Arc<str>>,
     /// buffers freed in the kernel that are no dropped segments: of other protocols, for another host, copies for packet captures

@@ -152,7 +152,7 @@ fn from_ports(lines: &[Value], ports: std::ops::Range<u16>) -> Vec<&Value> {
 fn all_are(lines: &[&Value], count: usize, expected: &[(&str, Value)], reason: &str) -> Result<()> {
     ensure!(lines.len() == count, "{} of {count} {reason}: {lines:#?}", lines.len());
     for line in lines {
-        ensure!(is(&line["reason"], reason), "not {reason}: {line}");
+        ensure!(is(&line["drop_reason"], reason), "not {reason}: {line}");
         ensure!(line["function"].is_string(), "no function: {line}");
         for (key, value) in expected {
             ensure!(line[*key] == *value, "{key} is not {value}: {line}");
@@ -242,7 +242,7 @@ fn refused_segments() -> Result<()> {
     ensure!(outside.len() == 2 * TIMES, "{connection:#?}");
     let known = Reasons::of_kernel()?.any();
     for line in outside {
-        let reason = line["reason"].as_str();
+        let reason = line["drop_reason"].as_str();
         // A kernel of one reason for both sides calls it INVALID.
         let fits = matches!(
             reason,
@@ -254,7 +254,7 @@ fn refused_segments() -> Result<()> {
     let stamped: Vec<_> = connection.iter().filter(|line| of(line, 20)).copied().collect();
     ensure!(stamped.len() == 2 * TIMES, "{connection:#?}");
     let paws: Vec<_> =
-        stamped.into_iter().filter(|line| is(&line["reason"], "TCP_RFC7323_PAWS")).collect();
+        stamped.into_iter().filter(|line| is(&line["drop_reason"], "TCP_RFC7323_PAWS")).collect();
     if known {
         ensure!(paws.len() as u64 == far.counter("TcpExtPAWSEstab")?, "{connection:#?}");
         all_are(&paws, TIMES, &established, "TCP_RFC7323_PAWS")?;
@@ -384,7 +384,7 @@ fn filtered() -> Result<()> {
     }
     let total = |line: &str| line.contains("\"total\":true") && !line.contains("\"drops\":0");
     for (tool, key, expected) in [
-        (sums, "reason", [Value::from("TCP_CSUM"), "NO_SOCKET".into()]),
+        (sums, "drop_reason", [Value::from("TCP_CSUM"), "NO_SOCKET".into()]),
         (ports, "lport", [address.port().into(), closed.port().into()]),
     ] {
         tool.wait_for("a total", |lines| lines.iter().any(|line| total(line)))?;
