@@ -21,6 +21,18 @@ static __always_inline bool is_noise(__u32 reason)
 	       DROP_REASON_IS(reason, SKB_DROP_REASON_PACKET_SOCK_ERROR);
 }
 
+#define TCP_HEADER_FIN 1
+
+/*
+ * A FIN that the application did not read stays in the queue of its socket, and is freed with it:
+ * that is how most connections end.
+ */
+static __always_inline bool is_end_of_queue(const struct drop_event *ev)
+{
+	return ev->state == TCP_CLOSE && ev->direction == DROP_IN && ev->flags & DROP_HAS_FLAGS &&
+	       ev->tcp_flags & TCP_HEADER_FIN && ev->flags & DROP_HAS_LEN && !ev->len;
+}
+
 static __always_inline bool reason_wanted(__u32 reason)
 {
 	if (!drop_options.by_reason)
@@ -248,6 +260,10 @@ static __always_inline void drop_on_free(const struct sk_buff *skb, __u64 place,
 	if (!st)
 		return;
 	if (!segment_identify(&seg, skb, rx_sk, wanted, &sk, how) || is_noise(reason)) {
+		st->hidden++;
+		return;
+	}
+	if (wanted && is_end_of_queue(&seg.ev)) {
 		st->hidden++;
 		return;
 	}

@@ -52,7 +52,7 @@ record! {
         /// the state that it left; with `open` the present one
         state,
         /// a timewait socket took over; null: unknown, for there are `tcp_max_tw_buckets` of them
-        time_wait: Option<bool>,
+        into_time_wait: Option<bool>,
         /// bytes that the peer has not acknowledged, or that were not sent
         unacked_bytes: u32,
         /// bytes that the process has not read
@@ -103,7 +103,7 @@ impl Life {
             end,
             errno: (event.error != 0).then_some(event.error),
             state: TcpState::from_number(event.state),
-            time_wait,
+            into_time_wait: time_wait,
             unacked_bytes: event.unacked,
             unread_bytes: event.unread,
             waiting: flag(LIFE_WAITING),

@@ -133,7 +133,7 @@ fn timewait_overflow() -> Result<()> {
     let overflow = netns.counter("TcpExtTCPTimeWaitOverflow")?;
     let count = |value: serde_json::Value| {
         let closers = lines.iter().filter(|line| line["end"] == "closed_by_us");
-        closers.filter(|line| line["time_wait"] == value).count() as u64
+        closers.filter(|line| line["into_time_wait"] == value).count() as u64
     };
     let (made, unknown) = (count(true.into()), count(serde_json::Value::Null));
     ensure!(overflow > 0 && made <= 8 - overflow, "{overflow} of 8: {lines:#?}");

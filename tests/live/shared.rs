@@ -227,7 +227,7 @@ pub fn full_listener(netns: &Netns) -> Result<(TcpListener, Vec<TcpStream>)> {
 }
 
 /// Two sockets with the same local port: one of them cannot connect to the same remote end.
-fn connect_without_port(netns: &Netns) -> Result<()> {
+pub fn connect_without_port(netns: &Netns) -> Result<()> {
     netns.within(|| {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let to = listener.local_addr()?;

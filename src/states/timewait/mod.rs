@@ -22,7 +22,7 @@ use std::mem;
 use crate::tcp_state::TcpState::{FinWait2, TimeWait};
 use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
 
-use netns::{NamespaceState, Pending, TimeWaitSocket, began, reopened, stamp, unpolled};
+use netns::{NamespaceState, Pending, TimeWaitSocket, began, is_older, reopened, unpolled};
 
 pub use filter::TimeWaitFilter;
 pub use poller::Poller;
@@ -147,7 +147,7 @@ impl TimeWaits {
             if known.is(entry) {
                 known.seen = space.poll;
             }
-        } else if space.first && stamp(entry).is_some_and(|stamp| stamp < self.started) {
+        } else if space.first && is_older(entry, self.started) {
             self.take_preexisting(entry);
         }
     }

@@ -157,3 +157,8 @@ pub fn reopened(event: &StateEvent) -> Option<u64> {
     }
     (is(SynSent, Established) || is(SynSent, SynRecv)).then(|| began(event))
 }
+
+/// Whether a timewait socket has surely entered its state before `moment`: its time is rounded down.
+pub fn is_older(entry: &SockEntry, moment: u64) -> bool {
+    stamp(entry).is_some_and(|stamp| stamp + STAMP <= moment)
+}
