@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "lib/filter.h"
 #include "lib/stats.h"
 #include "lib/track.h"
 
@@ -173,6 +174,9 @@ static __always_inline void socket_changes(struct sock *sk, int old_state, int n
 	struct track *track;
 
 	if (!st)
+		return;
+	/* others would only take the room */
+	if (filter.by_netns && netns_of(&sk->__sk_common, how) != wanted.netns)
 		return;
 	track = ready || old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
 	if (track)

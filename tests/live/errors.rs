@@ -13,7 +13,7 @@ use tcpscope::tool::Tool as TheTool;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
-use crate::shared::{connect_without_port, every_mode, every_table, full_listener};
+use crate::shared::{every_mode, every_table, failing_connects, full_listener};
 use crate::tool::{Tool, output, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -159,7 +159,7 @@ fn file_capabilities() -> Result<()> {
         run.wait_for("first status line", |lines| !lines.is_empty())
             .with_context(|| format!("{} {flags}", tool.name))?;
         let _retransmits = full_listener(&netns)?;
-        connect_without_port(&netns)?;
+        failing_connects(&netns)?;
         load::run(&netns, "life --conns 20")?;
         run.wait_for("a line of its own", |lines| {
             let own = |line: &String, kind| line.contains(&format!("\"kind\":\"{kind}\""));
@@ -224,7 +224,7 @@ fn forced_method() -> Result<()> {
             let mut command = Command::new(path_of(tool));
             let (code, message) = ends(command.args(["--json", "-d", "1", "--attach", method]))?;
             // Other kernels have them; where they are refused, it is said why, or what there is.
-            let reason = ["tracepoint", "is refused"];
+            let reason = ["tracepoint", "is refused", "has no"];
             let said = code == Some(8)
                 && message.contains(method)
                 && reason.iter().any(|why| message.contains(why));

@@ -226,8 +226,9 @@ pub fn full_listener(netns: &Netns) -> Result<(TcpListener, Vec<TcpStream>)> {
     })
 }
 
-/// Two sockets with the same local port: one of them cannot connect to the same remote end.
-pub fn connect_without_port(netns: &Netns) -> Result<()> {
+/// Two sockets with the same local port: one of them cannot connect to the same remote end. And one where nobody
+/// listens: the kernel drops its SYN.
+pub fn failing_connects(netns: &Netns) -> Result<()> {
     netns.within(|| {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let to = listener.local_addr()?;
@@ -244,6 +245,8 @@ pub fn connect_without_port(netns: &Netns) -> Result<()> {
         rustix::net::connect(&first, &to)?;
         let error = rustix::net::connect(&second, &to).err();
         ensure!(error == Some(Errno::ADDRNOTAVAIL), "{error:?}");
+        drop(listener);
+        ensure!(TcpStream::connect(to).is_err(), "somebody listens at {to}");
         Ok(())
     })
 }
@@ -271,7 +274,7 @@ fn jq() -> Result<()> {
             // In the middle of its work.
             let before = fs::metadata(&path)?.len();
             let printed = until("it prints", || {
-                connect_without_port(&netns)?;
+                failing_connects(&netns)?;
                 longer(before)
             });
             let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
