@@ -222,7 +222,7 @@ static __always_inline void drop_emit(struct drop_event *ev, __u64 sk, struct st
 
 /*
  * Whether it is TCP; finds the address of its socket, 0 if there is none. For the verifier, a
- * typed pointer that is followed on many paths costs 50 times as much as a copy.
+ * typed pointer that is followed on many paths costs many times as much as a copy.
  */
 static __always_inline bool segment_identify(struct segment *seg, const struct sk_buff *skb,
 					     const struct sock *rx_sk, bool wanted, __u64 *at,

@@ -92,7 +92,8 @@ pub fn pools(
                 .filter(|port| !(v4 && any == V6_ANY && wild.v6only.contains(*port)))
                 .for_each(|port| used.insert(port));
         }
-        let largest = local.users.iter().max_by_key(|(pid, user)| (user.uses[0], **pid));
+        let largest =
+            local.users.iter().max_by_key(|(pid, user)| (**pid != 0, user.uses[0], **pid));
         let (pid, comm) = largest.map_or((0, Default::default()), |(pid, user)| (*pid, user.comm));
         let address = ip(&laddr);
         Some(PortPool {

@@ -7,7 +7,7 @@ use super::PortsBy;
 record! {
     /// tcpports: local ports that connections to one destination use, or with `--by` of several
     "ports" Ports known(interval_ns used established time_wait others) {
-        /// largest user, or with `--by process` the process; null: owner unknown
+        /// largest user whose owner is known, or with `--by process` the process; null: none is
         pid,
         comm,
         /// null with `--by`, but for `--by local`

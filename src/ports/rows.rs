@@ -152,9 +152,11 @@ impl Maker<'_> {
         let settings = netns.and_then(|netns| netns.settings.as_ref());
         let key = Key { lport: None, ..self.flow.key() };
         let parts = self.parts();
-        let largest = parts
-            .iter()
-            .max_by_key(|part| (part.uses.iter().sum::<u64>(), part.opens + part.failed, part.pid));
+        // The kernel keeps no owner of TIME_WAIT: a known process comes before the unknown one.
+        let largest = parts.iter().max_by_key(|part| {
+            let uses = part.uses.iter().sum::<u64>();
+            (part.pid != 0, uses, part.opens + part.failed, part.pid)
+        });
         let (pid, comm) = largest.map_or((0, [0; COMM_LEN]), |part| (part.pid, part.comm));
         let counts = self.counts;
         let mut row = Ports {
