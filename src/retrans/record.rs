@@ -236,7 +236,7 @@ impl RetransSum {
             synack,
             slow_start,
             untyped,
-            spurious: Some(spurious),
+            spurious: known.out.then_some(spurious),
             probes: known.probes.then_some(probes),
             max_attempt: sums.max_attempt,
             worst_segs: worst.map(|worst| worst.segs),

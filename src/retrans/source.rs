@@ -21,6 +21,9 @@ pub struct SocketCounters {
     reader: SocketReader,
     due: Instant,
     unsure_until: Option<Instant>,
+    entered: bool,
+    closed: bool,
+    said: bool,
 }
 
 impl Default for SocketCounters {
@@ -32,21 +35,42 @@ impl Default for SocketCounters {
 impl SocketCounters {
     /// None was visited.
     pub fn new() -> Self {
-        Self { reader: SocketReader::default(), due: Instant::now(), unsure_until: None }
+        let (entered, closed, said) = (false, false, false);
+        let reader = SocketReader::default();
+        Self { reader, due: Instant::now(), unsure_until: None, entered, closed, said }
     }
 
-    /// Visits the sockets of all namespaces, or of the one that is `asked` for, if it is there.
+    /// Visits the sockets of all namespaces that can be entered, or of the one that is `asked` for, if it is there.
     ///
     /// # Errors
-    /// The iterator fails, or the namespace cannot be entered the first time.
+    /// The iterator fails, or a namespace that was entered cannot be any more.
     #[allow(clippy::option_option, reason = "asked for, and there")]
     pub fn visit(&mut self, session: &Session, asked: Option<Option<u32>>) -> Result<()> {
-        if asked == Some(None) {
+        if asked == Some(None) || (asked.is_some() && self.closed) {
             return Ok(());
         }
-        self.reader
-            .each_namespace(asked.flatten(), || session.iterate(&SOCKET_COUNTERS, 1, |_| ()))?;
+        let walk = || session.iterate(&SOCKET_COUNTERS, 1, |_| ());
+        match self.reader.each_namespace(asked.flatten(), walk) {
+            Ok(extent) => self.closed |= extent.closed > 0,
+            // It takes CAP_SYS_ADMIN, which the rest does without.
+            Err(_) if asked.is_some() && !self.entered => self.closed = true,
+            Err(error) => return Err(error),
+        }
+        self.entered = true;
         Ok(())
+    }
+
+    /// Whether all could be visited so far.
+    pub fn all_seen(&self) -> bool {
+        !self.closed
+    }
+
+    /// What is missing, the first time that it is known.
+    pub fn take_remark(&mut self) -> Option<&'static str> {
+        let new = self.closed && !std::mem::replace(&mut self.said, self.closed);
+        new.then_some(
+            "segments sent and needless retransmits are not known: a network namespace cannot be entered",
+        )
     }
 
     /// A segment was sent again just now.

@@ -11,7 +11,7 @@ use tcpscope::drop::Reasons;
 
 use crate::Test;
 use crate::netns::{FAR, NEAR, Netns};
-use crate::setting::{emulated, path_of};
+use crate::setting::{emulated, ordinary_user, path_of};
 use crate::tool::{Tool, number, output};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -153,7 +153,9 @@ fn all_are(lines: &[&Value], count: usize, expected: &[(&str, Value)], reason: &
     ensure!(lines.len() == count, "{} of {count} {reason}: {lines:#?}", lines.len());
     for line in lines {
         ensure!(is(&line["drop_reason"], reason), "not {reason}: {line}");
-        ensure!(line["function"].is_string(), "no function: {line}");
+        // Before 5.13 the name comes from /proc/kallsyms, which hides addresses from an ordinary user.
+        let hidden = line["function"].is_null() && line["drop_reason"].is_null() && ordinary_user();
+        ensure!(line["function"].is_string() || hidden, "no function: {line}");
         for (key, value) in expected {
             ensure!(line[*key] == *value, "{key} is not {value}: {line}");
         }

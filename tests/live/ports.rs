@@ -242,7 +242,11 @@ fn time_wait() -> Result<()> {
     let sum = |key: &str| rows.iter().map(|row| number(&row[key])).sum::<u64>();
     ensure!((sum("opens"), sum("freed"), sum("closed_us")) == (5, 1, 4), "{rows:#?}");
     let last = rows.last().context("no row")?;
-    ensure!(last["pid"] == std::process::id() && last["taken"] == 4, "{last}");
+    ensure!(last["taken"] == 4, "{last}");
+    // TIME_WAIT has no owner: the process is known while its connects are new.
+    let known = |row: &&Value| !row["pid"].is_null();
+    ensure!(rows.iter().any(|row| known(&row)), "{rows:#?}");
+    ensure!(rows.iter().filter(known).all(|row| row["pid"] == std::process::id()), "{rows:#?}");
     Ok(())
 }
 

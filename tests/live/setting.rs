@@ -27,6 +27,11 @@ fn scale() -> u64 {
     set.unwrap_or(1).max(1)
 }
 
+/// Whether the tools run with fewer rights than the tests.
+pub fn ordinary_user() -> bool {
+    env::var("TCPSCOPE_RUNNER").is_ok_and(|runner| !runner.is_empty())
+}
+
 /// How often a test may be tried until it passes.
 pub fn attempts() -> u64 {
     let set = env::var("TCPSCOPE_ATTEMPTS").ok().and_then(|text| text.parse().ok());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::note_probes;
+use super::{NAME, note_probes};
 use crate::clock::WallClock;
 use crate::hooks::maps;
 use crate::kernel::ring::Ring;
@@ -59,6 +59,9 @@ impl Events {
         loop {
             let wake = running.rest_for_events(BATCH)?;
             self.counters.visit_if_due(&running.session, running.netns())?;
+            if let Some(remark) = self.counters.take_remark() {
+                running.printer.note(&format!("{NAME}: {remark}"))?;
+            }
             self.take(running, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || self.left == 0 || running.is_over() {

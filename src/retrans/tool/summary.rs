@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::events::{BATCH, ring};
-use super::note_probes;
+use super::{NAME, note_probes};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::count::{CountSource, Counts};
 use crate::group::GroupBy;
@@ -45,13 +45,15 @@ impl Summary {
     fn of(running: &mut Running, args: &Args) -> Result<Self> {
         let ring = ring(running)?;
         let plan = running.session.plan();
-        let known = KnownSums {
-            out: plan.method_of(&SOCKET_COUNTERS).is_some(),
-            probes: plan.method_of(&PROBE).is_some(),
-        };
+        let out = plan.method_of(&SOCKET_COUNTERS).is_some();
+        let probes = plan.method_of(&PROBE).is_some();
         let mut counters = SocketCounters::new();
         // From here on older sockets are counted.
         counters.visit(&running.session, running.netns())?;
+        if let Some(remark) = counters.take_remark() {
+            running.printer.note(&format!("{NAME}: {remark}"))?;
+        }
+        let known = KnownSums { out: out && counters.all_seen(), probes };
         Ok(Self {
             ring,
             sums: Retransmits::new(args.by),
