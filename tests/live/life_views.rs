@@ -11,7 +11,7 @@ use crate::life::{
     with_end,
 };
 use crate::netns::Netns;
-use crate::setting::scaled;
+use crate::setting::{hides, scaled};
 use crate::tool::{Tool, number};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -96,6 +96,9 @@ fn filters() -> Result<()> {
 }
 
 fn older() -> Result<()> {
+    if hides("on 5.10 owners of older sockets are unknown") {
+        return Ok(());
+    }
     let netns = Netns::new("life")?;
     let place = Place::new(&netns)?;
     let (mut client, mut server) = place.pair()?;

@@ -10,6 +10,7 @@ use crate::Test;
 use crate::count::{counter, finish, sum};
 use crate::listen::{self, explained, watch};
 use crate::netns::Netns;
+use crate::setting::confidential;
 use crate::tool::{Tool, number};
 
 /// The listener is this process's own: whoever it starts holds it until its exec, and can be found as its owner.
@@ -30,11 +31,6 @@ fn missing() -> bool {
         eprintln!("skipped: this kernel has no MPTCP");
     }
     missing
-}
-
-fn confidential() -> bool {
-    let lockdown = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
-    lockdown.contains("[confidentiality]")
 }
 
 fn listen() -> Result<TcpListener> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
-use crate::setting::ordinary_user;
+use crate::setting::{hides, ordinary_user};
 use crate::tool::{Ended, Tool, number, output, until};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -101,6 +101,9 @@ fn newest(lines: &[String], port: &Value) -> Option<Value> {
 
 /// Tools that were there before find the process that has the listener now; so do later ones.
 fn listener(how: &str) -> Result<()> {
+    if hides("on 5.10 nothing shows who accepts") {
+        return Ok(());
+    }
     let netns = Netns::new(how)?;
     let start = || -> Result<Vec<Tool>> {
         let mut tools = vec![watch(&netns, "listenoverflow", "--all -i 0.2")?];

@@ -32,6 +32,21 @@ pub fn ordinary_user() -> bool {
     env::var("TCPSCOPE_RUNNER").is_ok_and(|runner| !runner.is_empty())
 }
 
+/// Whether programs may not copy kernel memory, lockdown=confidentiality.
+pub fn confidential() -> bool {
+    let lockdown = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    lockdown.contains("[confidentiality]")
+}
+
+/// The same, and says why a test is not tried there.
+pub fn hides(why: &str) -> bool {
+    let hidden = confidential();
+    if hidden {
+        eprintln!("not tried under lockdown=confidentiality: {why}");
+    }
+    hidden
+}
+
 /// How often a test may be tried until it passes.
 pub fn attempts() -> u64 {
     let set = env::var("TCPSCOPE_ATTEMPTS").ok().and_then(|text| text.parse().ok());
