@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -12,22 +12,21 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use super::hooks::DROP;
 use super::{Args, DropRowOptions, DropSum, Dropped, Names, PlaceNames, Reasons, SegmentDrop};
 use crate::cli::{MeasureArgs, usage_error};
-use crate::clock::{Ticker, WallClock, monotonic_now, wall_now};
+use crate::clock::{WallClock, wall_now};
 use crate::hooks::{DESTROY, OWNERS, STATE, maps};
 use crate::kernel::map::Map;
 use crate::kernel::plan::Plan;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
-use crate::tool::{Measurement, Mode, Names as MachineNames, Running, Spec, Task, Tool};
+use crate::tool::{
+    BATCH, Measurement, Mode, Names as MachineNames, Running, Spec, Summed, Task, Tool, summarize,
+};
 use crate::wait::Wake;
 use crate::wire::{DropEvent, DropOptions, Record as _};
 
 const NAME: &str = "tcpdrop";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdrop.bpf.o"));
-
-/// Events are read this long after they happened, at the latest twice that.
-const BATCH: Duration = Duration::from_millis(40);
 
 /// However it is shown.
 pub static TCPDROP: Spec = Spec {
@@ -103,7 +102,7 @@ impl Task for Drops {
         let mut events = Events::of(&mut running, self)?;
         say_what_is_missing(&mut running, &self.reasons)?;
         let work = if args.summary {
-            summarize(&mut running, &mut events, args)
+            summarize(&mut running, &mut events, args.interval.interval(), args.count)
         } else {
             events.watch(&mut running)
         };
@@ -158,7 +157,8 @@ impl Names for Named {
 }
 
 /// Where events come from, and what becomes of them.
-struct Events {
+struct Events<'a> {
+    args: &'a Args,
     ring: Ring<DropEvent>,
     names: Named,
     left: u64,
@@ -166,13 +166,14 @@ struct Events {
     hidden: u64,
 }
 
-impl Events {
-    fn of(running: &mut Running, drops: &Drops) -> Result<Self> {
+impl<'a> Events<'a> {
+    fn of(running: &mut Running, drops: &'a Drops) -> Result<Self> {
         let args = &drops.args;
         let map = running.session.map(maps::EVENTS)?;
         running.waiter.watch_ring(map.as_fd())?;
         let named = args.common.output.json || args.summary;
         Ok(Self {
+            args,
             ring: Ring::new(&map, DropEvent::read)?,
             names: Named {
                 reasons: drops.reasons.clone(),
@@ -200,7 +201,19 @@ impl Events {
         }
     }
 
-    /// Prints or sums up what waits in the ring buffer, all of it the `last` time.
+    fn say_unresolved(&mut self, running: &mut Running) -> Result<()> {
+        if self.names.places.unresolved() && !self.names.said {
+            self.names.said = true;
+            let text = "functions without a name are shown as -: /proc/kallsyms hides their addresses \
+                        (kernel.kptr_restrict, CAP_SYSLOG)";
+            running.printer.note(&format!("{NAME}: {text}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Summed for Events<'_> {
+    /// Without sums prints it.
     fn take(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
         let Self { ring, names, left, sums, .. } = self;
@@ -219,29 +232,8 @@ impl Events {
         self.say_unresolved(running)
     }
 
-    fn say_unresolved(&mut self, running: &mut Running) -> Result<()> {
-        if self.names.places.unresolved() && !self.names.said {
-            self.names.said = true;
-            let text = "functions without a name are shown as -: /proc/kallsyms hides their addresses \
-                        (kernel.kptr_restrict, CAP_SYSLOG)";
-            running.printer.note(&format!("{NAME}: {text}"))?;
-        }
-        Ok(())
-    }
-
-    /// Takes events until `end` or a stop.
-    fn collect(&mut self, running: &mut Running, end: Instant) -> Result<Wake> {
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let wake = running.rest_for_events(BATCH.min(left))?;
-            self.take(running, false)?;
-            if wake != Wake::Work || running.is_over() || Instant::now() >= end {
-                return Ok(wake);
-            }
-        }
-    }
-
-    fn print(&mut self, running: &mut Running, args: &Args, interval_ns: u64) -> Result<()> {
+    fn print(&mut self, running: &mut Running, _now: u64, interval_ns: u64) -> Result<()> {
+        let args = self.args;
         let Some(sums) = &mut self.sums else { return Ok(()) };
         let hidden = running.session.stats()?.hidden;
         let shape = DropRowOptions {
@@ -258,27 +250,4 @@ impl Events {
         running.printer.rows(&TableView { hide: &hide, idle, ..TableView::default() }, &rows)?;
         self.say_unresolved(running)
     }
-}
-
-/// Prints sums every interval.
-fn summarize(running: &mut Running, events: &mut Events, args: &Args) -> Result<()> {
-    let mut ticker = Ticker::new(args.interval.interval());
-    let mut began = monotonic_now();
-    let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
-    for nth in 1..=intervals {
-        let wake = events.collect(running, ticker.next_end())?;
-        let last = nth == intervals || wake != Wake::Work || running.is_over();
-        if last {
-            // Nothing may be counted that the last interval does not show.
-            running.detach()?;
-            events.take(running, true)?;
-        }
-        let now = monotonic_now();
-        events.print(running, args, now - began)?;
-        began = now;
-        if last {
-            break;
-        }
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -14,22 +14,21 @@ use super::hooks::{OPEN_CONNECTIONS, RESET};
 use super::source::open_connections;
 use super::{Args, Life, LifeRowOptions, LifeSum, LifeSums, Lives};
 use crate::cli::{MeasureArgs, usage_error};
-use crate::clock::{Ticker, WallClock, monotonic_now, wall_now};
+use crate::clock::{WallClock, monotonic_now, wall_now};
 use crate::group::GroupBy;
 use crate::hooks::{ACCEPT_RETURN, CHILD, DESTROY, OWNERS, STATE, maps};
 use crate::kernel::plan::Plan;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
-use crate::tool::{Asked, Measurement, Mode, Names, Running, Spec, Task, Tool};
+use crate::tool::{
+    Asked, BATCH, Measurement, Mode, Names, Running, Spec, Summed, Task, Tool, summarize,
+};
 use crate::wait::Wake;
 use crate::wire::{LifeEvent, Record as _};
 
 const NAME: &str = "tcplife";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplife.bpf.o"));
-
-/// Events are read this long after they happened, at the latest twice that.
-const BATCH: Duration = Duration::from_millis(40);
 
 /// However it is shown.
 pub static TCPLIFE: Spec = Spec {
@@ -90,7 +89,7 @@ impl Task for Asked<Args> {
         let mut running = Running::start(self, &args.common, shown)?;
         let mut events = Events::of(&mut running, args)?;
         let work = if args.summary {
-            summarize(&mut running, &mut events, args)
+            summarize(&mut running, &mut events, args.interval.interval(), args.count)
         } else {
             events.watch(&mut running, args.open)
         };
@@ -99,7 +98,8 @@ impl Task for Asked<Args> {
 }
 
 /// Where events come from, and what becomes of them.
-struct Events {
+struct Events<'a> {
+    args: &'a Args,
     ring: Ring<LifeEvent>,
     lives: Lives,
     left_out: Rc<Cell<u64>>,
@@ -108,8 +108,8 @@ struct Events {
     sums: Option<LifeSums>,
 }
 
-impl Events {
-    fn of(running: &mut Running, args: &Args) -> Result<Self> {
+impl<'a> Events<'a> {
+    fn of(running: &mut Running, args: &'a Args) -> Result<Self> {
         let map = running.session.map(maps::EVENTS)?;
         running.waiter.watch_ring(map.as_fd())?;
         let named = args.common.output.json || args.summary;
@@ -121,6 +121,7 @@ impl Events {
             status.filtered += counted.get();
         });
         Ok(Self {
+            args,
             ring: Ring::new(&map, LifeEvent::read)?,
             lives: Lives::new(args.ends()),
             left_out,
@@ -170,8 +171,10 @@ impl Events {
         }
         Ok(())
     }
+}
 
-    /// Prints or sums up what waits in the ring buffer, all of it the `last` time.
+impl Summed for Events<'_> {
+    /// Without sums prints it.
     fn take(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let (clock, now) = (WallClock::now(), monotonic_now());
         let (lives, left) = (&mut self.lives, self.left);
@@ -192,19 +195,8 @@ impl Events {
         Ok(())
     }
 
-    /// Takes events until `end` or a stop.
-    fn collect(&mut self, running: &mut Running, end: Instant) -> Result<Wake> {
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let wake = running.rest_for_events(BATCH.min(left))?;
-            self.take(running, false)?;
-            if wake != Wake::Work || running.is_over() || Instant::now() >= end {
-                return Ok(wake);
-            }
-        }
-    }
-
-    fn print(&mut self, running: &mut Running, args: &Args, interval_ns: u64) -> Result<()> {
+    fn print(&mut self, running: &mut Running, _now: u64, interval_ns: u64) -> Result<()> {
+        let args = self.args;
         let Some(sums) = &mut self.sums else { return Ok(()) };
         let shape = LifeRowOptions {
             ts: wall_now(),
@@ -221,27 +213,4 @@ impl Events {
         let idle = Some((Ts(shape.ts), "no connections opened or ended"));
         Ok(running.printer.rows(&TableView { idle, ..LifeSum::view(args.by) }, &rows)?)
     }
-}
-
-/// Prints sums every interval.
-fn summarize(running: &mut Running, events: &mut Events, args: &Args) -> Result<()> {
-    let mut ticker = Ticker::new(args.interval.interval());
-    let mut began = monotonic_now();
-    let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
-    for nth in 1..=intervals {
-        let wake = events.collect(running, ticker.next_end())?;
-        let last = nth == intervals || wake != Wake::Work || running.is_over();
-        if last {
-            // Nothing may be counted that the last interval does not show.
-            running.detach()?;
-            events.take(running, true)?;
-        }
-        let now = monotonic_now();
-        events.print(running, args, now - began)?;
-        began = now;
-        if last {
-            break;
-        }
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ mod outcome;
 mod owners;
 mod running;
 mod spec;
+mod summarize;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use crate::report::escape;
 pub use names::Names;
 pub use running::Running;
 pub use spec::Spec;
+pub use summarize::{BATCH, Summed, summarize};
 
 /// A program of this kit. All of them are listed in [`registry`](crate::registry).
 #[derive(Debug)]

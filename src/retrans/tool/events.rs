@@ -13,12 +13,9 @@ use crate::hooks::maps;
 use crate::kernel::ring::Ring;
 use crate::report::TableView;
 use crate::retrans::{Args, Retransmit, SocketCounters};
-use crate::tool::{Asked, Names, Running};
+use crate::tool::{Asked, BATCH, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, RetransEvent};
-
-/// Events are read this long after they happened, at the latest twice that.
-pub const BATCH: Duration = Duration::from_millis(40);
 
 /// The ring buffer of a session, which is waited for.
 pub fn ring(running: &mut Running) -> Result<Ring<RetransEvent>> {

@@ -1,14 +1,13 @@
 //! Sums of each interval.
 
-use std::num::NonZeroU64;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
-use super::events::{BATCH, ring};
+use super::events::ring;
 use super::{NAME, note_probes};
-use crate::clock::{Ticker, monotonic_now, wall_now};
+use crate::clock::wall_now;
 use crate::count::{CountSource, Counts};
 use crate::group::GroupBy;
 use crate::hooks::{PROBE, SOCKET_COUNTERS};
@@ -16,8 +15,7 @@ use crate::kernel::possible_cpus;
 use crate::kernel::ring::Ring;
 use crate::report::{TableView, Ts};
 use crate::retrans::{Args, KnownSums, RetransRowOptions, RetransSum, Retransmits, SocketCounters};
-use crate::tool::{Asked, Names, Running};
-use crate::wait::Wake;
+use crate::tool::{Asked, Names, Running, Summed, summarize};
 use crate::wire::RetransEvent;
 
 /// Prints sums until stopped.
@@ -27,11 +25,12 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     let mut running = Running::start(asked, &args.common, Duration::ZERO)?;
     note_probes(&mut running, args)?;
     let mut summary = Summary::of(&mut running, args)?;
-    let work = summary.watch(&mut running, args);
-    running.finish(work, |running| summary.take(running))
+    let work = summarize(&mut running, &mut summary, args.interval.interval(), args.count);
+    running.finish(work, |running| summary.take(running, true))
 }
 
-struct Summary {
+struct Summary<'a> {
+    args: &'a Args,
     ring: Ring<RetransEvent>,
     sums: Retransmits,
     counters: SocketCounters,
@@ -41,8 +40,8 @@ struct Summary {
     names: Names,
 }
 
-impl Summary {
-    fn of(running: &mut Running, args: &Args) -> Result<Self> {
+impl<'a> Summary<'a> {
+    fn of(running: &mut Running, args: &'a Args) -> Result<Self> {
         let ring = ring(running)?;
         let plan = running.session.plan();
         let out = plan.method_of(&SOCKET_COUNTERS).is_some();
@@ -55,6 +54,7 @@ impl Summary {
         }
         let known = KnownSums { out: out && counters.all_seen(), probes };
         Ok(Self {
+            args,
             ring,
             sums: Retransmits::new(args.by),
             counters,
@@ -64,43 +64,10 @@ impl Summary {
             names: Names::of_machine(true),
         })
     }
+}
 
-    fn watch(&mut self, running: &mut Running, args: &Args) -> Result<()> {
-        let mut ticker = Ticker::new(args.interval.interval());
-        let mut began = monotonic_now();
-        let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
-        for nth in 1..=intervals {
-            let wake = self.collect(running, ticker.next_end())?;
-            let last = nth == intervals || wake != Wake::Work || running.is_over();
-            if last {
-                // Nothing may be counted that the last interval does not show. A socket that closes
-                // while the programs are taken away is missed: what it sent until now is not.
-                self.counters.visit(&running.session, running.netns())?;
-                running.detach()?;
-            }
-            let now = monotonic_now();
-            self.print(running, args, (now, now - began))?;
-            began = now;
-            if last {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes events until `end` or a stop.
-    fn collect(&mut self, running: &mut Running, end: Instant) -> Result<Wake> {
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let wake = running.rest_for_events(BATCH.min(left))?;
-            self.take(running)?;
-            if wake != Wake::Work || running.is_over() || Instant::now() >= end {
-                return Ok(wake);
-            }
-        }
-    }
-
-    fn take(&mut self, running: &mut Running) -> Result<()> {
+impl Summed for Summary<'_> {
+    fn take(&mut self, running: &mut Running, _last: bool) -> Result<()> {
         let Self { ring, sums, .. } = self;
         ring.drain(|batch| {
             running.delivered += u64::try_from(batch.len())?;
@@ -111,18 +78,18 @@ impl Summary {
         })
     }
 
-    /// Ends an interval of this length at the monotonic time `now`, both in ns.
-    fn print(
-        &mut self,
-        running: &mut Running,
-        args: &Args,
-        (now, length): (u64, u64),
-    ) -> Result<()> {
+    fn before_detach(&mut self, running: &mut Running) -> Result<()> {
+        // A socket that closes while the programs are taken away is missed: what it sent until now is not.
+        self.counters.visit(&running.session, running.netns())
+    }
+
+    fn print(&mut self, running: &mut Running, now: u64, length: u64) -> Result<()> {
+        let args = self.args;
         self.counters.visit(&running.session, running.netns())?;
         let keys = self.source.keys(&running.session, &self.sent, now)?;
         self.sums.add_sent(&self.sent.interval(keys, self.source.other()?, now));
         // The visit may have found needless retransmits.
-        self.take(running)?;
+        self.take(running, true)?;
         let shape = RetransRowOptions {
             ts: wall_now(),
             interval_ns: length,
