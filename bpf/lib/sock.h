@@ -81,6 +81,8 @@ static __always_inline void flow_read(struct flow *flow, const struct sock_commo
 	/* indexes of devices are those of a namespace */
 	flow->device = READ(how, skc, skc_bound_dev_if);
 	flow->netns = options.want_netns || flow->device ? netns_of(skc, how) : 0;
+	/* flows are keys, here and in user space */
+	flow->reserved = 0;
 }
 
 /*
