@@ -4,7 +4,7 @@
  * has kept, and why it ended: the socket's error and state, what its process asked for, and
  * resets that it sends (tcp:tcp_send_reset). Nothing runs for sends, receives and segments.
  *
- * Cannot see: a connect() that fails before its socket changes its state, such as for want of a
+ * Cannot see: a connect() that fails before its socket changes its state, for example without a
  * route; a handshake that does not get beyond the request.
  */
 #include "lib/accept_fentry_hooks.bpf.h"

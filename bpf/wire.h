@@ -488,7 +488,7 @@ enum life_end {
 enum life_kind {
 	LIFE_ENDED,
 	LIFE_OPENED, /* the handshake is done */
-	LIFE_RST,    /* a closed socket has sent a reset: tells more of how it ended */
+	LIFE_RST,    /* a closed socket has sent a reset: the reason it ended */
 };
 
 enum life_flags {
@@ -590,7 +590,7 @@ struct port_search_key {
 	__u32 reserved;
 };
 
-/* What failed for want of a port. */
+/* What failed because no port was left. */
 enum port_call {
 	PORT_CONNECT,
 	PORT_BIND,

@@ -81,8 +81,8 @@ static __always_inline void flow_turn(struct flow *flow)
 }
 
 /*
- * Whether a segment is one of this socket, and which way it goes. The socket that sends resets for
- * nobody has no ports; a closing one has given its own back.
+ * Whether a segment is one of this socket, and which way it goes. The kernel's own socket for
+ * resets has no ports; a closing one has given its own back.
  */
 static __always_inline bool direction_by_sock(const struct sock *sk, struct drop_event *ev)
 {

@@ -4,7 +4,7 @@
  * is learned where the current task is the process itself: connect, listen, accept, a send, a
  * receive, a close. The last user is the owner: a socket changes hands at fork() and by
  * SCM_RIGHTS. A child begins with its listener's owner (OWNER_INHERITED). owner_search.h finds the
- * owners of sockets that nobody was seen to use.
+ * owners of sockets without an observed user.
  */
 #pragma once
 
@@ -220,7 +220,7 @@ static __always_inline bool closed_by_process(const struct sock *sk, int old_sta
 	return !in_kernel_thread();
 }
 
-/* Tells processes, and programs in a process, apart that have the same pid, one after another. */
+/* Distinguishes processes, and programs in a process, that have the same pid, one after another. */
 static __always_inline __u32 owner_life(const struct owner *owner)
 {
 	return (__u32)(owner->start >> 10) + owner->execs;

@@ -36,8 +36,8 @@ struct {
 
 /*
  * A program as a number to compare: the inode of its file, and how often its process and the
- * ancestors have called exec(), which tells a service from a launcher in the same language. The
- * same for all processes that one has forked. 0: a kernel thread.
+ * ancestors have called exec(), which distinguishes a service from a launcher in the same language.
+ * The same for all processes that one has forked. 0: a kernel thread.
  */
 static __always_inline __u64 program_number(__u64 inode, __u64 execs)
 {
@@ -72,7 +72,7 @@ static __always_inline struct service service_of(const struct sock *sk, enum acc
 	};
 }
 
-/* A process of this program uses a connection; ports on which nobody listens are no services. */
+/* A process of this program uses a connection; ports without a listener are no services. */
 static __always_inline void serves_note(struct service service, __u64 program)
 {
 	struct served *known = bpf_map_lookup_elem(&serving, &service);
@@ -134,7 +134,7 @@ static __always_inline bool owner_beaten_by(const struct owner *owner, struct ta
 	if (owner->flags & OWNER_CORRECTED)
 		return rank > owner->rank ||
 		       (rank == owner->rank && leader->start_time < owner->start);
-	/* the first pass is over: nobody of this rank is the owner */
+	/* the first pass is over: no process of this rank is the owner */
 	return search.replaces && rank > owner->rank && rank == owner->best_rank;
 }
 

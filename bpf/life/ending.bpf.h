@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Why a connection ends, from what its socket knows as its state becomes TCP_CLOSE: the error,
- * the state that it leaves, and what its process asked for. Some causes are told apart only by a
+ * the state that it leaves, and what its process asked for. Some causes differ only in a
  * reset that the closed socket sends next: user space joins that one (LIFE_RST).
  */
 #pragma once

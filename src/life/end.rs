@@ -63,7 +63,7 @@ impl Errno {
     }
 }
 
-/// Whether the connection ended although nobody closed it here: then it matters what it did.
+/// Whether the connection ended although no process closed it here: then it matters what it did.
 fn broke(end: Option<LifeEnd>) -> bool {
     use LifeEnd::{
         Open, Reset, TimeoutData, TimeoutKeepalive, TimeoutUser, UnreachableHost, UnreachableNet,

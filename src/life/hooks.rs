@@ -2,7 +2,7 @@
 
 use crate::kernel::attach::{Hook, attach};
 
-/// A reset is sent. Some endings are told apart only by one that follows.
+/// A reset is sent. Some endings differ only in one that follows.
 pub static RESET: Hook = Hook {
     name: "reset",
     attach: &[

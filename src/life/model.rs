@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::wire::{LIFE_ACTIVE, LIFE_TIME_WAIT, LIFE_TW_FULL, LifeEnd, LifeEvent, LifeKind};
 
-/// A reset that tells more of an end is sent in the same moment, at most this much later, in ns.
+/// A reset that explains an end is sent in the same moment, at most this much later, in ns.
 const FOLLOWS: u64 = 5_000_000;
 /// Ends that wait; when there are more, the oldest is no longer waited for.
 const WAITING: usize = 65_536;

@@ -1,4 +1,4 @@
-//! Connects and binds that failed for want of a port, one after the other.
+//! Connects and binds that failed because no port was left, one after the other.
 
 use std::sync::Arc;
 
