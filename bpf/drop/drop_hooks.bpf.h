@@ -4,6 +4,7 @@
 
 #include "drop/drop.bpf.h"
 #include "lib/compat.h"
+#include "lib/file_hooks.bpf.h"
 
 /*
  * Newer kernels pass the reason (5.17) and the socket of a received segment (6.11). Volatile: the
@@ -35,38 +36,7 @@ int BPF_PROG(drop_raw_tracepoint, struct sk_buff *skb, void *location)
 	return 0;
 }
 
-SEC("iter/task_file")
-int learn_owners(struct bpf_iter__task_file *ctx)
+static __always_inline void on_file(struct sock *sk, struct task_struct *task, enum access how)
 {
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct sock *sk;
-
-	learn_wanted_netns(ctx->meta);
-	if (!task || !file)
-		return 0;
-	sk = sock_of_file(file, BTF_PTR);
-	if (sk && is_mptcp(sk, BTF_PTR))
-		mptcp_from_file(sk, task, BTF_PTR);
-	else if (sk && is_tcp(sk, BTF_PTR))
-		sockets_from_file(sk, task, BTF_PTR);
-	return 0;
-}
-
-/* before 5.11 */
-SEC("iter/task_file")
-int learn_owners_by_inode(struct bpf_iter__task_file *ctx)
-{
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct sock *sk;
-
-	if (!task || !file)
-		return 0;
-	sk = sock_of_file(file, PROBE_READ);
-	if (sk && is_mptcp(sk, PROBE_READ))
-		mptcp_from_file(sk, task, PROBE_READ);
-	else if (sk && is_tcp(sk, PROBE_READ))
-		sockets_from_file(sk, task, PROBE_READ);
-	return 0;
+	sockets_from_file(sk, task, how);
 }

@@ -14,6 +14,18 @@
 
 volatile struct owner_search search SEC(".data.search") = {};
 
+/* After so many files, about a millisecond, a search can be interrupted. */
+#define SEARCH_STRETCH 4096
+
+/*
+ * Whether an iterator of a search writes a record now, so that a reader who asked for one comes
+ * back and may go on later. (One that writes nothing also ends with EAGAIN after a million files.)
+ */
+static __always_inline bool search_may_pause(const struct bpf_iter_meta *meta)
+{
+	return meta->seq_num % SEARCH_STRETCH == SEARCH_STRETCH - 1;
+}
+
 /* What listens: all listeners of a port are one service. */
 struct service {
 	__u32 netns;

@@ -74,19 +74,27 @@ int look_at_listeners(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-SEC("iter/task_file")
-int find_listeners(struct bpf_iter__task_file *ctx)
+static __always_inline void listeners_visit(struct bpf_iter__task_file *ctx, enum access how)
 {
+	static const struct holder nothing;
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct sock *sk;
 
-	learn_wanted_netns(ctx->meta);
+	if (search_may_pause(ctx->meta))
+		bpf_seq_write(ctx->meta->seq, &nothing, sizeof(nothing));
 	if (!task || !file)
-		return 0;
-	sk = sock_of_file(file, BTF_PTR);
+		return;
+	sk = sock_of_file(file, how);
 	if (sk)
-		listener_from_file(ctx->meta->seq, sk, task, BTF_PTR);
+		listener_from_file(ctx->meta->seq, sk, task, how);
+}
+
+SEC("iter/task_file")
+int find_listeners(struct bpf_iter__task_file *ctx)
+{
+	learn_wanted_netns(ctx->meta);
+	listeners_visit(ctx, BTF_PTR);
 	return 0;
 }
 
@@ -94,15 +102,7 @@ int find_listeners(struct bpf_iter__task_file *ctx)
 SEC("iter/task_file")
 int find_listeners_by_inode(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
-	struct file *file = ctx->file;
-	struct sock *sk;
-
-	if (!task || !file)
-		return 0;
-	sk = sock_of_file(file, PROBE_READ);
-	if (sk)
-		listener_from_file(ctx->meta->seq, sk, task, PROBE_READ);
+	listeners_visit(ctx, PROBE_READ);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 //! Runs a plan: open, configure, load, attach.
 
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -182,6 +182,20 @@ impl Session {
         Ok(())
     }
 
+    /// The iterators that serve a hook, to be read a record of `size` bytes at a time.
+    ///
+    /// # Errors
+    /// One cannot be started.
+    pub fn readers(&self, hook: &Hook, size: usize) -> Result<Vec<RecordReader>> {
+        let programs = self.plan.programs_of(hook);
+        programs
+            .map(|program| {
+                let link = self.program(program.name)?.attach();
+                RecordReader::new(&link.context("cannot attach an iterator")?, size, size)
+            })
+            .collect()
+    }
+
     /// The iterator that serves a hook, over the entries of a map.
     ///
     /// # Errors
@@ -263,22 +277,51 @@ impl RecordIter {
     /// # Errors
     /// It cannot be read.
     pub fn read(&self, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
-        let mut iter = Iter::new(&self.0).context("cannot start an iterator")?;
-        let mut buffer = vec![0; (READ_BYTES / size).max(1) * size];
-        let mut filled = 0;
-        loop {
-            let read = match iter.read(&mut buffer[filled..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error).context("cannot read an iterator"),
-            };
-            filled += read;
-            let whole = filled - filled % size;
-            buffer[..whole].chunks_exact(size).for_each(&mut each);
-            buffer.copy_within(whole..filled, 0);
-            filled -= whole;
-        }
+        let mut reader = RecordReader::new(&self.0, size, READ_BYTES)?;
+        while reader.advance(&mut each)? {}
+        Ok(())
+    }
+}
+
+/// One run of an iterator, as far as it was read.
+#[derive(Debug)]
+pub struct RecordReader {
+    iter: Iter,
+    size: usize,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl RecordReader {
+    /// Reads records of `size` bytes, as many at a time as fit in `room` bytes, at least one.
+    fn new(link: &Link, size: usize, room: usize) -> Result<Self> {
+        let iter = Iter::new(link).context("cannot start an iterator")?;
+        Ok(Self { iter, size, buffer: vec![0; (room / size).max(1) * size], filled: 0 })
+    }
+
+    /// Goes on until the buffer is full, or at least until the iterator has written so much, and hands
+    /// over what it wrote; false at the end.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn advance(&mut self, mut each: impl FnMut(&[u8])) -> Result<bool> {
+        let read = match self.iter.read(&mut self.buffer[self.filled..]) {
+            Ok(0) => return Ok(false),
+            Ok(read) => read,
+            // The second: a million objects without a record; the next read goes on.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
+            {
+                return Ok(true);
+            }
+            Err(error) => return Err(error).context("cannot read an iterator"),
+        };
+        self.filled += read;
+        let whole = self.filled - self.filled % self.size;
+        self.buffer[..whole].chunks_exact(self.size).for_each(&mut each);
+        self.buffer.copy_within(whole..self.filled, 0);
+        self.filled -= whole;
+        Ok(true)
     }
 }
 

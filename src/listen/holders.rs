@@ -35,9 +35,12 @@ impl Holders {
         Self { searched, ..Self::default() }
     }
 
-    /// Takes in one that the programs have written.
+    /// Takes in one that the programs have written; a search writes empty ones where it can stop.
     pub fn add(&mut self, bytes: &[u8]) {
         let Some(Holder { sk, born, pid, comm, .. }) = Holder::read(bytes) else { return };
+        if sk == 0 {
+            return;
+        }
         let Key { pid, comm, .. } = Key::default().owned(pid, comm);
         let holder = HolderRecord { pid, comm };
         self.found.entry(ListenerId { sk, born }).or_default().push(holder);
@@ -80,9 +83,11 @@ mod tests {
         holders.add(holder.as_bytes());
         holder.pid = 43;
         holders.add(holder.as_bytes());
+        holders.add(Holder::default().as_bytes());
         let found = holders.of(ListenerId { sk: 1, born: 7 }).unwrap();
         assert_eq!(text(&found), "nginx 42 43");
         assert_eq!(holders.of(ListenerId { sk: 1, born: 8 }), None);
+        assert_eq!(holders.of(ListenerId { sk: 0, born: 0 }), Some(vec![]));
         assert_eq!(holders.of(ListenerId { sk: 2, born: 4 }), Some(vec![]), "the kernel's own");
     }
 }

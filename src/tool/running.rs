@@ -24,6 +24,8 @@ use crate::wire::Stats;
 
 /// How often counters are checked for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
+/// A search for owners stops after this time and goes on later: events and signals must not wait.
+const SEARCH_AT_ONCE: Duration = Duration::from_millis(5);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -130,7 +132,7 @@ impl Running {
         };
         let filter = common.filters.filter().map_err(anyhow::Error::msg)?;
         running.follower = Follower::begin(&running.session, &filter)?;
-        running.owners.search(&running.session)?;
+        running.owners.advance(&running.session, None)?;
         let found = inspect(&running.session)?;
         if let Some(inode) = pid_namespace() {
             let text = "PIDs are those of this PID namespace; processes outside of it have none";
@@ -206,11 +208,13 @@ impl Running {
     /// Those of [`Running::keep_watch`], or waiting fails.
     pub fn rest(&mut self, moment: Instant) -> Result<Wake> {
         let end = self.ends_at().map_or(moment, |end| end.min(moment));
-        // At the start of an interval a search delays nothing; before the end it would delay that.
-        self.owners.search(&self.session)?;
         loop {
-            let wake = self.waiter.wait(end.min(self.next_watch))?;
-            self.keep_watch_before(Some(end))?;
+            // At the start of an interval a search delays nothing; what is left of it waits for the next.
+            self.search_owners(end)?;
+            let searches = self.owners.is_under_way();
+            let next = if searches { Instant::now() } else { end.min(self.next_watch) };
+            let wake = self.waiter.wait(next)?;
+            self.watch()?;
             if wake != Wake::Work || Instant::now() >= end {
                 return Ok(wake);
             }
@@ -228,15 +232,23 @@ impl Running {
         Ok(wake)
     }
 
-    /// Regular tasks: report losses, and search for owners. Cheap to call often.
+    /// Regular tasks: search for owners, report losses, follow what filters name. Cheap to call
+    /// often.
     ///
     /// # Errors
     /// Counters cannot be read or the output not written.
     pub fn keep_watch(&mut self) -> Result<()> {
-        self.keep_watch_before(None)
+        self.search_owners(Instant::now() + SEARCH_AT_ONCE)?;
+        self.watch()
     }
 
-    fn keep_watch_before(&mut self, end: Option<Instant>) -> Result<()> {
+    /// Searches a while, at most until `end`.
+    fn search_owners(&mut self, end: Instant) -> Result<()> {
+        let end = end.min(Instant::now() + SEARCH_AT_ONCE);
+        self.owners.advance(&self.session, Some(end))
+    }
+
+    fn watch(&mut self) -> Result<()> {
         let now = Instant::now();
         if now < self.next_watch {
             return Ok(());
@@ -254,9 +266,6 @@ impl Running {
         if status.incomplete() > self.incomplete {
             self.incomplete = status.incomplete();
             self.printer.status(&status)?;
-        }
-        if end.is_none_or(|end| self.owners.fits(end)) {
-            self.owners.search(&self.session)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Test;
 use crate::load::{self, Running};
 use crate::netns::Netns;
-use crate::setting::{hides, ordinary_user};
+use crate::setting::{hides, ordinary_user, scaled};
 use crate::tool::{Ended, Tool, number, output, until};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -19,6 +19,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_listener_belongs_to_the_daemon", || listener("daemon")),
     ("a_listener_belongs_to_the_service_that_accepts", || listener("activate")),
     ("a_listener_belongs_to_the_present_program", || listener("exec")),
+    ("a_search_goes_on_where_it_was_interrupted", interrupted),
     ("a_master_owns_what_its_workers_hold_too", master),
 ];
 
@@ -123,6 +124,14 @@ fn listener(how: &str) -> Result<()> {
         })?;
     }
     pass.release()
+}
+
+/// With so many open files no search is over at once: it stops for intervals and events.
+fn interrupted() -> Result<()> {
+    let netns = Netns::new("many-files")?;
+    let many = Running::hold(&netns, &format!("--conns {}", scaled(20_000, 5_000)))?;
+    listener("daemon")?;
+    many.release()
 }
 
 /// nginx as it comes: the launcher listens and ends; the master and two workers have the listener.
