@@ -79,6 +79,6 @@ unmount_tracefs() {
 LAB_SERIES='5.10 6.1 6.12 7.x'
 # Modules that guests load, none of which needs another: links between namespaces, that delay.
 # shellcheck disable=SC2034
-LAB_MODULES='veth sch_netem'
+LAB_MODULES='veth sch_netem vrf'
 # shellcheck disable=SC2034
 LAB_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tcpscope/lab

@@ -47,6 +47,7 @@ xz                        | xz-utils      | unpacks their modules
 zstd                      | zstd          | unpacks kernel modules
 ss                        | iproute2      | socket tables, counters and namespaces to compare with
 tc                        | iproute2      | delays between namespaces
+iperf3                    | iperf3        | listens in a VRF
 setpriv                   | util-linux    | runs a tool with few capabilities
 stdbuf                    | coreutils     | lets the peers say at once that they have started
 /usr/sbin/tcpstates       | libbpf-tools  | the peers that are to start there too

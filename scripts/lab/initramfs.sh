@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
 # What the live tests call, and the peers. Everything else is busybox.
-PROGRAMS='ip tc ss nstat nsenter unshare setpriv stdbuf
+PROGRAMS='ip tc ss nstat iperf3 nsenter unshare setpriv stdbuf
 	/usr/sbin/tcpstates /usr/sbin/tcptop /usr/sbin/tcpconnlat /usr/sbin/tcprtt /usr/sbin/tcpsynbl
 	/usr/sbin/tcplife'
 

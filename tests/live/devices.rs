@@ -24,14 +24,14 @@ pub const TESTS: &[(&str, Test)] =
 const OURS: &str = "fe80::a";
 const THEIRS: &str = "fe80::b";
 const OUR_PORT: u16 = 45_454;
-const PORT: u16 = 7012;
+pub const PORT: u16 = 7012;
 /// A device to the same address each, and the bytes that go through it.
 const LINKS: [(&str, usize); 2] = [("va", 1000), ("vb", 3000)];
 
 /// The value that a device has in rows, as many as there are devices.
-type ByDevice = BTreeMap<String, u64>;
+pub type ByDevice = BTreeMap<String, u64>;
 
-fn by_device(rows: &[Value], value: impl Fn(&Value) -> u64) -> ByDevice {
+pub fn by_device(rows: &[Value], value: impl Fn(&Value) -> u64) -> ByDevice {
     let mut found = ByDevice::new();
     for row in rows.iter().filter(|row| row["total"] != true) {
         let device = row["device"].as_str().unwrap_or("-").to_owned();
@@ -136,7 +136,7 @@ fn zones() -> Result<()> {
 }
 
 /// A listener at any IPv4 address, of one device.
-fn listener(netns: &Netns, device: &str) -> Result<Running> {
+pub fn listener(netns: &Netns, device: &str) -> Result<Running> {
     let port = PORT.to_string();
     let mut command = netns.command("iperf3");
     command.args(["-s", "-4", "-p", &port, "--bind-dev", device]);

@@ -45,6 +45,7 @@ mod states;
 mod summary;
 mod timewait;
 mod tool;
+mod vrf;
 
 /// A test: an error is a failure and is printed with its causes.
 type Test = fn() -> anyhow::Result<()>;
@@ -66,6 +67,7 @@ const TESTS: &[Group] = &[
     ("shared", shared::TESTS),
     ("summary", summary::TESTS),
     ("devices", devices::TESTS),
+    ("vrf", vrf::TESTS),
     ("errors", errors::TESTS),
     ("sockmap", sockmap::TESTS),
     ("facts", facts::TESTS),
@@ -116,9 +118,12 @@ fn main() -> ExitCode {
     if let (Some(reason), true) = (&refusal, skip) {
         eprintln!("live tests are ignored: {reason}");
     }
-    let near = latency_far::missing();
-    if let Some(reason) = &near {
-        eprintln!("latency_far is ignored, nothing can be delayed here: {reason}");
+    let lacking: Vec<_> = [("latency_far", latency_far::missing()), ("vrf", vrf::missing())]
+        .into_iter()
+        .filter_map(|(group, reason)| Some((group, reason?)))
+        .collect();
+    for (group, reason) in &lacking {
+        eprintln!("{group} is ignored, this kernel lacks what it needs: {reason}");
     }
     let trials = |groups: &[Group]| {
         let tests = groups
@@ -132,7 +137,7 @@ fn main() -> ExitCode {
                 Some(reason) => Err(reason.into()),
                 None => tool::run(&known, test).map_err(|e| format!("{e:#}").into()),
             };
-            let ignored = skip || (group == "latency_far" && near.is_some());
+            let ignored = skip || lacking.iter().any(|(lacks, _)| *lacks == group);
             Trial::test(full, run).with_ignored_flag(ignored)
         };
         tests.map(trial).collect()
