@@ -97,10 +97,11 @@ fn key(key: &KeyEvent) -> Option<KeyPress> {
         KeyCode::Char(c) if !with(KeyModifiers::ALT) => KeyPress::Char(c),
         KeyCode::Enter => KeyPress::Enter,
         KeyCode::Esc => KeyPress::Esc,
-        KeyCode::F(1) => KeyPress::Char('?'),
+        KeyCode::F(1) => KeyPress::F1,
         KeyCode::Tab => KeyPress::Tab,
         KeyCode::BackTab => KeyPress::BackTab,
         KeyCode::Backspace => KeyPress::Backspace,
+        KeyCode::Delete => KeyPress::Delete,
         KeyCode::Up => KeyPress::Up,
         KeyCode::Down => KeyPress::Down,
         KeyCode::Left => KeyPress::Left,
@@ -122,7 +123,7 @@ mod tests {
         let press = |code, modifiers| key(&KeyEvent::new(code, modifiers));
         assert_eq!(press(KeyCode::Char('C'), KeyModifiers::CONTROL), Some(KeyPress::Ctrl('c')));
         assert_eq!(press(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(KeyPress::Char('G')));
-        assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), Some(KeyPress::Char('?')));
+        assert_eq!(press(KeyCode::F(1), KeyModifiers::NONE), Some(KeyPress::F1));
         assert_eq!(press(KeyCode::Char('q'), KeyModifiers::ALT), None);
         assert_eq!(press(KeyCode::BackTab, KeyModifiers::SHIFT), Some(KeyPress::BackTab));
     }

@@ -1,5 +1,6 @@
 //! Keys, and what they do.
 
+use super::filter_line::FilterLine;
 use super::{Action, Control, Dash, InputMode, View, filter};
 
 /// A key as the state machine knows it.
@@ -13,6 +14,8 @@ pub enum KeyPress {
     Tab,
     BackTab,
     Backspace,
+    Delete,
+    F1,
     Up,
     Down,
     Left,
@@ -24,14 +27,14 @@ pub enum KeyPress {
 }
 
 /// Every key with what it does, for the help.
-pub const HELP: [(&str, &str); 20] = [
+pub const HELP: [(&str, &str); 21] = [
     ("1 … 7, Tab", "another view"),
     ("↑ ↓ PgUp PgDn Home End", "select a row; k j g G do the same"),
     ("← →", "scroll columns that do not fit"),
     ("Enter", "show details of the selected row"),
     ("< >", "sort by the previous, next column; or click a heading"),
     ("r", "reverse the order"),
-    ("/", "filter as you type: --comm nginx --rport 443, or just ngin, 443, 10.0.0.0/8"),
+    ("/", "filter as you type: ngin, 443, 10.0.0.0/8, rport:443, state:time_wait, !api"),
     ("s", "save the view as JSON Lines, for tcpdash --replay"),
     ("Space", "pause, go on"),
     ("+ -", "lengthen, shorten the interval"),
@@ -44,14 +47,13 @@ pub const HELP: [(&str, &str); 20] = [
     ("0 $", "go to the start, the end"),
     ("", ""),
     ("h ? F1", "this help"),
-    ("q Ctrl-C", "quit; Esc closes an open panel. Ctrl-Z suspends"),
+    ("Esc", "one step back: help, details, filter; it never quits"),
+    ("q Ctrl-C", "quit. Ctrl-Z suspends"),
 ];
 
 #[allow(clippy::cast_possible_truncation, reason = "a few lines")]
 const LAST_HELP: u16 = HELP.len() as u16 - 1;
 const SECOND: i64 = 1_000_000_000;
-/// The filter that can be typed.
-const MAX_TEXT: usize = 200;
 
 /// Takes a key.
 pub(super) fn press(dash: &mut Dash, key: KeyPress) -> Option<Action> {
@@ -68,8 +70,8 @@ pub(super) fn press(dash: &mut Dash, key: KeyPress) -> Option<Action> {
             help(dash, key, top);
             None
         }
-        InputMode::Filter(text, _) => {
-            edit(dash, key, text);
+        InputMode::Filter(line) => {
+            edit(dash, key, line);
             None
         }
     }
@@ -85,57 +87,48 @@ fn help(dash: &mut Dash, key: KeyPress, top: u16) {
     };
 }
 
-/// A key of the line in which the filter is typed.
-fn edit(dash: &mut Dash, key: KeyPress, mut text: String) {
-    match key {
-        KeyPress::Esc => {
-            dash.filter = dash.filter_before.take();
-            dash.stale = true;
-            return;
-        }
-        KeyPress::Enter => match filter::read(&text) {
-            Ok(filter) => {
-                dash.filter = filter.map(|filter| (text, filter));
-                dash.stale = true;
-                return;
-            }
-            Err(error) => {
-                dash.mode = InputMode::Filter(text, Some(error));
-                return;
-            }
-        },
-        KeyPress::Backspace | KeyPress::Ctrl('h') => _ = text.pop(),
-        KeyPress::Ctrl('u') => text.clear(),
-        KeyPress::Ctrl('w') => {
-            let kept = text.trim_end().rfind(' ').map_or(0, |space| space + 1);
-            text.truncate(kept);
-        }
-        KeyPress::Char(c) if !c.is_control() && text.chars().count() < MAX_TEXT => text.push(c),
-        _ => {}
+/// A key of the line in which the filter is typed. What is typed is in force at once; what cannot be read
+/// leaves the last one that could.
+fn edit(dash: &mut Dash, key: KeyPress, mut line: FilterLine) {
+    if key == KeyPress::Esc {
+        let before = dash.filter_before.take();
+        dash.set_filter(before);
+        return;
     }
-    // What is typed is in force at once; the beginning of a flag is no filter yet.
-    if let Ok(filter) = filter::read(&text) {
-        dash.filter = filter.map(|filter| (text.clone(), filter));
-        dash.stale = true;
+    if key != KeyPress::Enter {
+        line.press(key);
     }
-    dash.mode = InputMode::Filter(text, None);
+    line.error = match filter::read(line.text()) {
+        Ok(filter) => {
+            dash.set_filter(filter.map(|filter| (line.text().to_owned(), filter)));
+            None
+        }
+        Err(error) => Some(error),
+    };
+    if key != KeyPress::Enter || line.error.is_some() {
+        dash.mode = InputMode::Filter(line);
+    }
 }
 
 fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
     match key {
         KeyPress::Char('q') => return Some(Action::Quit),
-        // It closes a panel; once too often it must not lose the history.
-        KeyPress::Esc => _ = dash.close(),
+        // One step back, and never out: that would lose the history.
+        KeyPress::Esc => {
+            if !dash.close() {
+                dash.set_filter(None);
+            }
+        }
         KeyPress::Char(digit @ '1'..='7') => {
             dash.show(View::ALL[digit as usize - '1' as usize]);
         }
         KeyPress::Tab => dash.show(dash.view.beside(1)),
         KeyPress::BackTab => dash.show(dash.view.beside(-1)),
-        KeyPress::Char('h' | '?') => dash.mode = InputMode::Help(0),
+        KeyPress::Char('h' | '?') | KeyPress::F1 => dash.mode = InputMode::Help(0),
         KeyPress::Char('/') => {
             dash.filter_before.clone_from(&dash.filter);
             let text = dash.filter.as_ref().map_or(String::new(), |(text, _)| text.clone());
-            dash.mode = InputMode::Filter(text, None);
+            dash.mode = InputMode::Filter(text.into());
         }
         KeyPress::Char('s') => return Some(Action::Save),
         KeyPress::Char(' ') => return dash.pause(),

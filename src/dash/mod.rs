@@ -14,6 +14,7 @@ mod args;
 pub mod demo;
 mod events;
 pub mod filter;
+mod filter_line;
 mod input;
 mod keys;
 mod layout;
@@ -33,6 +34,7 @@ mod views;
 
 pub use args::Args;
 pub use events::{Action, Control, Event, Message, Programs, Progress, SelfCost};
+pub use filter_line::FilterLine;
 pub use keys::{HELP, KeyPress};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::{Recorder, Target};

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
+use super::filter::RowFilter;
+use super::filter_line::FilterLine;
 use super::keys;
 use super::layout::Layout;
 use super::model::{Findings, Model, findings};
@@ -13,7 +15,7 @@ use super::rows::{
 };
 use super::table::{Browse, TableState};
 use super::views::View;
-use crate::filter::{Filter, passes};
+use crate::tcp_state::TcpState;
 
 /// What the keys are for at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub enum InputMode {
     Normal,
     /// The help, from this line on.
     Help(u16),
-    /// The filter's text, and what was wrong with it.
-    Filter(String, Option<String>),
+    /// The filter is being typed.
+    Filter(FilterLine),
 }
 
 /// A table for each view that has one.
@@ -81,7 +83,7 @@ pub struct Dash {
     /// What the keys are for.
     pub mode: InputMode,
     /// The filter, as typed and as read.
-    pub filter: Option<(String, Filter)>,
+    pub filter: Option<(String, RowFilter)>,
     /// The tables.
     pub tables: Tables,
     /// What is wrong, and what was looked for.
@@ -105,7 +107,7 @@ pub struct Dash {
     /// The flags that keep out what is not asked for before it comes here; none: empty.
     pub flags: String,
     /// The filter that was in force before another was typed.
-    pub(super) filter_before: Option<(String, Filter)>,
+    pub(super) filter_before: Option<(String, RowFilter)>,
     pub(super) stale: bool,
     model: Model,
     frozen: Option<Box<Model>>,
@@ -117,9 +119,9 @@ impl Dash {
         Self { source, ascii, ..Self::default() }
     }
 
-    /// Filters from the beginning, as if `text` had been typed.
-    pub fn set_filter(&mut self, text: String, filter: Filter) {
-        self.filter = Some((text, filter));
+    /// Filters by this, with its text; `None` shows all.
+    pub fn set_filter(&mut self, filter: Option<(String, RowFilter)>) {
+        self.filter = filter;
         self.stale = true;
     }
 
@@ -193,7 +195,9 @@ impl Dash {
             View::Latency => tables.latencies.fill(latencies(model, filter)),
             View::States => {
                 let rows = model.close_wait.rows().map(CloseWaitRow::from);
-                let passes = |row: &CloseWaitRow| filter.is_none_or(|f| passes(f, &row.key));
+                let passes = |row: &CloseWaitRow| {
+                    filter.is_none_or(|f| f.passes(&row.key, Some(TcpState::CloseWait)))
+                };
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
             View::Listeners => tables.listeners.fill(listeners(model, filter, self.ascii)),

@@ -7,7 +7,7 @@ use tcpscope::dash::view::Theme;
 use super::{dash, press, screen, text};
 
 /// What is on the screen besides the plain views.
-const STATES: [(&str, &str); 7] = [
+const STATES: [(&str, &str); 8] = [
     ("2 <Down> <Enter>", "details of a process"),
     ("3 <Enter>", "details of a connection"),
     ("4 <Down> <Enter>", "details of a latency"),
@@ -15,6 +15,7 @@ const STATES: [(&str, &str); 7] = [
     ("6 <Enter>", "details of a listener"),
     ("?", "help"),
     ("2/--rport", "a filter is being typed"),
+    ("2/nginx <Space> rport:70000", "a filter that cannot be read"),
 ];
 
 fn check(name: &str, got: &str) {

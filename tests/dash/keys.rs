@@ -55,7 +55,9 @@ fn a_filter_can_be_typed_rejected_corrected_and_removed() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 / --rport <Space> 70000 <Enter>");
     assert!(text(&mut dash).lines().last().unwrap().contains("65535"));
-    assert!(matches!(&dash.mode, InputMode::Filter(text, Some(_)) if text == "--rport 70000"));
+    assert!(
+        matches!(&dash.mode, InputMode::Filter(line) if line.text() == "--rport 70000" && line.error.is_some())
+    );
     press(&mut dash, "<Backspace> <Backspace> <Backspace> <Backspace> <Backspace> 50002 <Enter>");
     let pids: Vec<_> = dash.tables.processes.rows().iter().map(|row| row.key.pid).collect();
     assert_eq!(pids, [Some(4_194_304)]);
@@ -67,19 +69,44 @@ fn a_filter_can_be_typed_rejected_corrected_and_removed() {
 }
 
 #[test]
-fn escape_closes_panels_before_it_quits() {
+fn escape_goes_back_one_step_and_never_quits() {
     let mut dash = dash(100, 30);
-    press(&mut dash, "2 <Enter> ?");
+    press(&mut dash, "2 / nginx <Enter> <Enter>");
+    dash.handle(Event::Key(KeyPress::F1));
     assert_eq!(dash.mode, InputMode::Help(0));
     press(&mut dash, "<Esc>");
     assert!(dash.mode == InputMode::Normal && dash.has_detail());
     press(&mut dash, "<Esc>");
-    assert!(!dash.has_detail());
+    assert!(!dash.has_detail() && dash.filter.is_some());
+    press(&mut dash, "<Esc>");
+    assert!(dash.filter.is_none() && dash.view == View::Processes);
     assert_eq!(order(&mut dash, KeyPress::Esc), None, "nothing is open, and the history stays");
     assert_eq!(order(&mut dash, KeyPress::Char('q')), Some(Action::Quit));
     press(&mut dash, "/");
     assert_eq!(order(&mut dash, KeyPress::Char('q')), None, "it is a letter of the filter");
     assert_eq!(order(&mut dash, KeyPress::Ctrl('c')), Some(Action::Quit));
+}
+
+/// The last filter that could be read stays in force, and the line says what is wrong with this one.
+#[test]
+fn a_filter_that_cannot_be_read_says_where_and_keeps_the_last() {
+    let mut dash = dash(120, 30);
+    press(&mut dash, "3 / rport:50002 <Enter>");
+    let rows = dash.tables.connections.rows().len();
+    assert!(rows > 0);
+    press(&mut dash, "/ <Space> state:tim");
+    assert!(text(&mut dash).lines().nth(1).unwrap().contains("filter: rport:50002 state:tim"));
+    press(&mut dash, "<Backspace> <Backspace> <Backspace> open");
+    let InputMode::Filter(line) = &dash.mode else { panic!("{:?}", dash.mode) };
+    let error = line.error.clone().unwrap();
+    assert_eq!(&line.text()[error.at], "state:open");
+    let screen = text(&mut dash);
+    assert!(screen.lines().last().unwrap().contains("unknown TCP state"), "{screen}");
+    assert!(screen.lines().nth(1).unwrap().contains("filter: rport:50002 state:t "), "{screen}");
+    order(&mut dash, KeyPress::Home);
+    press(&mut dash, "! <Esc>");
+    assert_eq!(dash.filter.as_ref().map(|(text, _)| &**text), Some("rport:50002"));
+    assert_eq!(dash.tables.connections.rows().len(), rows);
 }
 
 #[test]
@@ -140,7 +167,9 @@ fn a_part_of_a_name_filters_as_it_is_typed() {
         let rows = dash.tables.processes.rows().iter();
         rows.map(|row| format!("{:?}", row.key.comm)).collect()
     };
-    assert!(matches!(&dash.mode, InputMode::Filter(text, None) if text == "edis"));
+    assert!(
+        matches!(&dash.mode, InputMode::Filter(line) if line.text() == "edis" && line.error.is_none())
+    );
     let found = names(&dash);
     assert!(found.len() == 1 && found[0].contains("redis-server"), "{found:?}");
     press(&mut dash, "<Esc>");

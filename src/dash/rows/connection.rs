@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::TableRow;
 use super::traffic::{Traffic, bytes, calls, retrans};
 use crate::count::{Count, heading};
+use crate::dash::filter::RowFilter;
 use crate::dash::model::{Ends, Model, Step};
-use crate::filter::{Filter, passes};
 use crate::group::Grouping;
 use crate::report::{Cell, Key, table};
 use crate::states::socket_summary::Socket;
@@ -68,10 +68,9 @@ impl TableRow for ConnectionRow {
 }
 
 /// All known connections that match the filter.
-pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow> {
-    let passes = |key: &Key| filter.is_none_or(|filter| passes(filter, key));
+pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionRow> {
     let mut rows: HashMap<Ends, ConnectionRow> = HashMap::new();
-    for known in model.connections.iter().filter(|known| passes(&known.key)) {
+    for known in model.connections.iter() {
         let Some(ends) = Ends::of(&known.key) else { continue };
         let last = known.last();
         // Ports are used again: the later connection is the one that is there.
@@ -88,11 +87,10 @@ pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow>
         };
         rows.insert(ends, row);
     }
-    let fresh = |key: Key| ConnectionRow { ts: model.now, key, ..ConnectionRow::default() };
     for socket in model.list.rows() {
         let key = socket.key();
-        let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
-        let row = rows.entry(ends).or_insert_with(|| fresh(key));
+        let Some(ends) = Ends::of(&key) else { continue };
+        let row = row_of(&mut rows, model.now, ends, key);
         if row.state.is_none() {
             row.state = socket.state;
             (row.age, row.age_at_least) = (socket.age_ns, socket.age_at_least_ns);
@@ -100,16 +98,35 @@ pub fn connections(model: &Model, filter: Option<&Filter>) -> Vec<ConnectionRow>
     }
     for held in model.close_wait.rows() {
         let key = held.key();
-        let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
-        let row = rows.entry(ends).or_insert_with(|| fresh(key));
+        let Some(ends) = Ends::of(&key) else { continue };
+        let row = row_of(&mut rows, model.now, ends, key);
         row.state.get_or_insert(TcpState::CloseWait);
         row.age = row.age.or(held.age_ns);
         row.age_at_least = row.age_at_least.or(held.age_at_least_ns);
     }
     for one in model.counts.get(&Grouping::Connection).iter().flat_map(|interval| &interval.rows) {
         let key = one.key();
-        let Some(ends) = Ends::of(&key).filter(|_| passes(&key)) else { continue };
-        rows.entry(ends).or_insert_with(|| fresh(key)).traffic = Some(Traffic::of(one));
+        let Some(ends) = Ends::of(&key) else { continue };
+        row_of(&mut rows, model.now, ends, key).traffic = Some(Traffic::of(one));
     }
-    rows.into_values().collect()
+    let passes = |row: &ConnectionRow| filter.is_none_or(|f| f.passes(&row.key, row.state));
+    rows.into_values().filter(passes).collect()
+}
+
+/// The row of a connection, new or not; what is known of its owner by any source is known.
+fn row_of(
+    rows: &mut HashMap<Ends, ConnectionRow>,
+    ts: i64,
+    ends: Ends,
+    key: Key,
+) -> &mut ConnectionRow {
+    let row = rows.entry(ends).or_insert_with(|| ConnectionRow {
+        ts,
+        key: key.clone(),
+        ..ConnectionRow::default()
+    });
+    if row.key.pid.is_none() {
+        (row.key.pid, row.key.comm) = (key.pid, key.comm);
+    }
+    row
 }

@@ -1,8 +1,8 @@
 //! Quantiles by key.
 
 use super::TableRow;
+use crate::dash::filter::RowFilter;
 use crate::dash::model::{Model, text};
-use crate::filter::{Filter, passes};
 use crate::group::Grouping;
 use crate::latency::{Latency, LatencyKind, Role};
 use crate::report::{Cell, Key, table};
@@ -81,7 +81,7 @@ impl TableRow for LatencyRow {
 }
 
 /// The last interval of everything measured; what the filter asks for.
-pub fn latencies(model: &Model, filter: Option<&Filter>) -> Vec<LatencyRow> {
+pub fn latencies(model: &Model, filter: Option<&RowFilter>) -> Vec<LatencyRow> {
     let rows = model.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
-    rows.filter(|row| filter.is_none_or(|f| passes(f, &row.key))).collect()
+    rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key, None))).collect()
 }

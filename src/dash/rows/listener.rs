@@ -1,8 +1,8 @@
 //! Listeners: their queues, and what they dropped.
 
 use super::TableRow;
+use crate::dash::filter::RowFilter;
 use crate::dash::model::{ListenerKey, Model};
-use crate::filter::{Filter, passes_listener};
 use crate::listen::{Drops, ListenerRecord, heading};
 use crate::report::{Cell, Key, table};
 
@@ -82,7 +82,7 @@ impl TableRow for ListenerRow {
 }
 
 /// The last interval of all listeners; those that the filter asks for.
-pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<ListenerRow> {
+pub fn listeners(model: &Model, filter: Option<&RowFilter>, ascii: bool) -> Vec<ListenerRow> {
     let row = |row: &ListenerRecord| ListenerRow {
         key: row.key(),
         recent: model.recent_drops(row),
@@ -91,8 +91,9 @@ pub fn listeners(model: &Model, filter: Option<&Filter>, ascii: bool) -> Vec<Lis
         row: row.clone(),
     };
     let rows = model.all_listeners().map(row);
-    let passes =
-        |row: &ListenerRow, filter| passes_listener(filter, &row.key, row.row.v6only == Some(true));
+    let passes = |row: &ListenerRow, filter: &RowFilter| {
+        filter.passes_listener(&row.key, row.row.v6only == Some(true))
+    };
     rows.filter(|row| filter.is_none_or(|filter| passes(row, filter))).collect()
 }
 

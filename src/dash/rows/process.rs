@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::TableRow;
 use super::traffic::{Traffic, bytes, calls, retrans};
 use crate::count::{Count, heading};
+use crate::dash::filter::RowFilter;
 use crate::dash::model::{Model, sum};
-use crate::filter::{Filter, passes_listener, passes_owner};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::listen::ListenerRecord;
@@ -75,7 +75,7 @@ impl TableRow for ProcessRow {
 }
 
 /// All known processes that match the filter, by pid.
-pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
+pub fn processes(model: &Model, filter: Option<&RowFilter>) -> Vec<ProcessRow> {
     let mut rows = BTreeMap::new();
     add_sockets(model, &mut rows);
     add_latency(model, &mut rows);
@@ -84,7 +84,7 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
     if let Some(filter) = filter {
         let owners = filter.by_ends().then(|| owners(model, filter));
         rows.retain(|row: &ProcessRow| {
-            passes_owner(filter, &row.key)
+            filter.passes_owner(&row.key)
                 && owners.as_ref().is_none_or(|owners| owners.contains(&row.key.pid))
         });
     }
@@ -92,10 +92,10 @@ pub fn processes(model: &Model, filter: Option<&Filter>) -> Vec<ProcessRow> {
 }
 
 /// Who has connections or listeners that the filter asks for.
-fn owners(model: &Model, filter: &Filter) -> HashSet<Option<u32>> {
+fn owners(model: &Model, filter: &RowFilter) -> HashSet<Option<u32>> {
     let keys = super::connections(model, Some(filter)).into_iter().map(|row| row.key);
     let passes =
-        |row: &&ListenerRecord| passes_listener(filter, &row.key(), row.v6only == Some(true));
+        |row: &&ListenerRecord| filter.passes_listener(&row.key(), row.v6only == Some(true));
     let listeners = model.listeners.rows().filter(passes).map(ListenerRecord::key);
     keys.chain(listeners).map(|key| key.pid).collect()
 }

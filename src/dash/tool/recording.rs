@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::dash::Args;
+use crate::dash::filter::RowFilter;
 use crate::dash::replay::{Player, open, play};
 use crate::dash::{Control, Dash, Event, Feed, Message};
 use crate::filter::Filter;
@@ -23,7 +24,7 @@ pub fn replay(
     let (mut player, source) = open(args.replay.as_deref())?;
     dash.source = source;
     if args.common.filters.any() {
-        dash.set_filter(flags.to_owned(), filter.clone());
+        dash.set_filter(Some((flags.to_owned(), RowFilter::of_flags(filter.clone()))));
     }
     // Who is asked for one frame of a pipe waits for its end.
     let to_its_end = args.snapshot.is_some() && args.at.is_none() && !player.can_seek();

@@ -3,7 +3,7 @@
 use super::Canvas;
 use crate::dash::layout::Area;
 use crate::dash::model::Weight;
-use crate::dash::{Dash, InputMode, Progress, View};
+use crate::dash::{Dash, FilterLine, InputMode, Progress, View};
 use crate::report::Cell;
 
 /// The two lines above.
@@ -98,19 +98,8 @@ fn position(ascii: bool, progress: &Progress) -> String {
 
 /// The line below: the filter being typed, a remark, or the keys.
 pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
-    if let InputMode::Filter(text, error) = &dash.mode {
-        let x = canvas.text(area, 0, 0, "/", canvas.theme.strong());
-        let x = canvas.text(area, x, 0, text, canvas.theme.strong());
-        let cursor = if canvas.theme.ascii { "_" } else { "▏" };
-        let x = canvas.text(area, x, 0, cursor, canvas.theme.graph());
-        let (hint, style) = match error {
-            Some(error) => (error.as_str(), canvas.theme.weight(Weight::Bad)),
-            None => {
-                ("part of a name, or --comm nginx --rport 443; Enter, Esc", canvas.theme.faint())
-            }
-        };
-        canvas.text(area, x + 1, 0, hint, style);
-        return;
+    if let InputMode::Filter(line) = &dash.mode {
+        return typed(canvas, line, area);
     }
     if let Some(message) = &dash.message {
         let safe = canvas.words(Cell::Text(message.as_bytes()));
@@ -146,4 +135,32 @@ pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         x = canvas.text(area, x, 0, key, canvas.theme.strong()) + 1;
         x = canvas.text(area, x, 0, what, canvas.theme.faint()) + 2;
     }
+}
+
+/// The filter as it is typed: what cannot be read is marked, and why stands behind it.
+fn typed(canvas: &mut Canvas<'_>, line: &FilterLine, area: Area) {
+    let (strong, bad) = (canvas.theme.strong(), canvas.theme.weight(Weight::Bad));
+    let mut x = canvas.text(area, 0, 0, "/", strong);
+    let marked = line.error.as_ref().map_or(0..0, |error| error.at.clone());
+    let room = usize::from(area.width).saturating_sub(3).max(1);
+    // A long one shows the part around its cursor.
+    let skipped = line.cursor().saturating_sub(room * 3 / 4);
+    let mut cursor_at = None;
+    for (number, (at, c)) in line.text().char_indices().enumerate().skip(skipped) {
+        if number == line.cursor() {
+            cursor_at = Some(x);
+        }
+        let style = if marked.contains(&at) { bad.underlined() } else { strong };
+        x = canvas.text(area, x, 0, c.encode_utf8(&mut [0; 4]), style);
+    }
+    let cursor = Area { x: area.x + cursor_at.unwrap_or(x), width: 1, ..area };
+    canvas.line(cursor, 0, canvas.theme.selected());
+    let (hint, style) = match &line.error {
+        Some(error) => (error.text.as_str(), bad),
+        None => (
+            "part of a name, rport:443 state:time_wait, ! excludes; Enter, Esc",
+            canvas.theme.faint(),
+        ),
+    };
+    canvas.text(area, x + 2, 0, hint, style);
 }
