@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use tcpscope::count::Count;
-use tcpscope::dash::view::{self, Theme};
+use tcpscope::dash::view::{self, Palette, Theme};
 use tcpscope::dash::{Dash, Event, View};
 use tcpscope::group::Grouping;
 use tcpscope::listen::ListenerRecord;
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
         dash.show(view);
         let mut terminal = Terminal::new(TestBackend::new(SCREEN.0, SCREEN.1))?;
         let mut ctx = Ctx::new(0, true);
-        let theme = Theme { colour: true, ascii: false };
+        let theme = Theme { palette: Palette::Sixteen, ascii: false };
         let (mut draws, mut fills) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             dash.handle(Event::Records(interval(round)));

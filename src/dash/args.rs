@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
+use super::view::Palette;
 use crate::cli::{Common, FilterArgs, parse};
 use crate::dash::{Target, View};
 
@@ -62,7 +63,8 @@ pub struct Args {
     #[arg(long, value_name = "VIEW", num_args = 0..=1, default_missing_value = "overview",
         value_parser = view, help_heading = "Screen")]
     pub snapshot: Option<View>,
-    /// Start with this view: overview, processes, connections, latency, states, listeners or tool
+    /// Start with this view: overview, processes, connections, latency, states, listeners, tool or
+    /// remotes
     #[arg(long, value_name = "VIEW", value_parser = view, conflicts_with = "snapshot",
         help_heading = "Screen")]
     pub view: Option<View>,
@@ -70,12 +72,38 @@ pub struct Args {
     #[arg(long, value_name = "COLSxLINES", value_parser = size, requires = "snapshot",
         help_heading = "Screen")]
     pub size: Option<(u16, u16)>,
+    /// Set the colours: the terminal's own 16, or 256 on a dark or light background [default: 16]
+    #[arg(long, value_name = "THEME", value_enum, help_heading = "Screen")]
+    pub theme: Option<ThemeChoice>,
     /// Draw with ASCII only
     #[arg(long, help_heading = "Screen")]
     pub ascii: bool,
     /// Do not capture the mouse
     #[arg(long, help_heading = "Screen")]
     pub no_mouse: bool,
+}
+
+/// The palettes that a user can choose.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThemeChoice {
+    /// 256 colours on a dark background
+    Dark,
+    /// 256 colours on a light background
+    Light,
+    /// The terminal's own 16 colours
+    #[value(name = "16")]
+    Sixteen,
+}
+
+impl ThemeChoice {
+    /// The colours.
+    pub fn palette(self) -> Palette {
+        match self {
+            Self::Dark => Palette::Dark,
+            Self::Light => Palette::Light,
+            Self::Sixteen => Palette::Sixteen,
+        }
+    }
 }
 
 impl Args {
@@ -121,7 +149,7 @@ impl Args {
 
 fn view(text: &str) -> Result<View, String> {
     View::named(text).ok_or_else(|| {
-        "valid views: overview, processes, connections, latency, states, listeners, tool".into()
+        "valid views: overview, processes, connections, latency, states, listeners, tool, remotes".into()
     })
 }
 
@@ -186,7 +214,7 @@ mod tests {
         }
         for (args, part) in [
             ("--demo --snapshot nope", "listeners"),
-            ("--demo --snapshot 8", "listeners"),
+            ("--demo --snapshot 9", "listeners"),
             ("--demo --snapshot --size 80", "100x30"),
             ("--demo --size 80x24", "--snapshot"),
             ("--demo --replay x", "cannot be used"),

@@ -1,6 +1,7 @@
 //! Keys, and what they do.
 
 use super::filter_line::FilterLine;
+use super::layout::Cut;
 use super::{Action, Control, Dash, InputMode, View, filter};
 
 /// A key as the state machine knows it.
@@ -27,11 +28,15 @@ pub enum KeyPress {
 }
 
 /// Every key with what it does, for the help.
-pub const HELP: [(&str, &str); 21] = [
-    ("1 … 7, Tab", "another view"),
+pub const HELP: [(&str, &str); 25] = [
+    ("1 … 8, Tab", "another view"),
     ("↑ ↓ PgUp PgDn Home End", "select a row; k j g G do the same"),
     ("← →", "scroll columns that do not fit"),
-    ("Enter", "show details of the selected row"),
+    ("Enter", "show details of the selected row; once more: enter its process"),
+    ("N", "enter the network namespace of the row"),
+    ("Backspace", "leave the process or namespace"),
+    ("y", "the row as a command, and as a filter of tcpdump"),
+    ("b", "in Latency: group by process, by remote"),
     ("< >", "sort by the previous, next column; or click a heading"),
     ("r", "reverse the order"),
     ("/", "filter as you type: ngin, 443, 10.0.0.0/8, rport:443, state:time_wait, !api"),
@@ -119,7 +124,7 @@ fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
                 dash.set_filter(None);
             }
         }
-        KeyPress::Char(digit @ '1'..='7') => {
+        KeyPress::Char(digit @ '1'..='8') => {
             dash.show(View::ALL[digit as usize - '1' as usize]);
         }
         KeyPress::Tab => dash.show(dash.view.beside(1)),
@@ -133,14 +138,24 @@ fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
         KeyPress::Char('s') => return Some(Action::Save),
         KeyPress::Char(' ') => return dash.pause(),
         KeyPress::Char('+' | '-') => return dash.change_interval(key == KeyPress::Char('+')),
-        KeyPress::Enter => {
-            if !dash.close() {
-                dash.open();
-            }
-        }
+        KeyPress::Enter if dash.has_detail() => dash.enter_process(),
+        KeyPress::Enter => dash.open(),
+        KeyPress::Backspace => dash.leave(),
+        KeyPress::Char('N') => dash.enter_netns(),
+        KeyPress::Char('b') if dash.view == View::Latency => dash.regroup(),
+        KeyPress::Char('y') => dash.message = Some(commands(dash)),
         _ => return play(dash, key).or_else(|| browse(dash, key)),
     }
     None
+}
+
+/// The row as it can be typed elsewhere.
+fn commands(dash: &Dash) -> String {
+    match dash.commands() {
+        (Some(command), Some(packets)) => format!("{command}  |  {packets}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => "no row that a command could show".to_owned(),
+    }
 }
 
 /// Keys of a recording.
@@ -188,13 +203,14 @@ fn browse(dash: &mut Dash, key: KeyPress) -> Option<Action> {
 /// Takes a click of the first mouse button.
 pub(super) fn click(dash: &mut Dash, x: u16, y: u16) {
     if y == 0 {
-        if let Some(view) = View::at(x) {
-            dash.show(view);
+        let tabs = View::tabs(dash.view, dash.size.0);
+        if let Some(tab) = tabs.into_iter().find(|tab| tab.columns.contains(&x)) {
+            dash.show(tab.view);
         }
         return;
     }
     let layout = dash.layout();
-    if !layout.table.contains(x, y) {
+    if !layout.table.holds(x, y) {
         return;
     }
     let (column, line) = (x - layout.table.x, y - layout.table.y);

@@ -15,34 +15,33 @@ const WIDE: u16 = 45;
 /// So many lines show all states and a table below them.
 const TALL: u16 = 26;
 
-/// A part of the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "left, top, columns, lines")]
-pub struct Area {
-    pub x: u16,
-    pub y: u16,
-    pub width: u16,
-    pub height: u16,
+pub use ratatui::layout::Rect as Area;
+
+/// Cutting parts off an area.
+pub trait Cut: Sized {
+    /// The first `height` lines, and the others.
+    fn split(self, height: u16) -> (Self, Self);
+    /// The first `width` columns, and the others.
+    fn beside(self, width: u16) -> (Self, Self);
+    /// Whether a click meets it.
+    fn holds(&self, x: u16, y: u16) -> bool;
 }
 
-impl Area {
-    /// Whether a click meets it.
-    pub fn contains(&self, x: u16, y: u16) -> bool {
-        (self.x..self.x + self.width).contains(&x) && (self.y..self.y + self.height).contains(&y)
-    }
-
-    /// The first `height` lines, and the others.
-    pub fn split(self, height: u16) -> (Self, Self) {
+impl Cut for Area {
+    fn split(self, height: u16) -> (Self, Self) {
         let height = height.min(self.height);
         let below = Self { y: self.y + height, height: self.height - height, ..self };
         (Self { height, ..self }, below)
     }
 
-    /// The first `width` columns, and the others.
-    pub fn beside(self, width: u16) -> (Self, Self) {
+    fn beside(self, width: u16) -> (Self, Self) {
         let width = width.min(self.width);
         let right = Self { x: self.x + width, width: self.width - width, ..self };
         (Self { width, ..self }, right)
+    }
+
+    fn holds(&self, x: u16, y: u16) -> bool {
+        self.contains((x, y).into())
     }
 }
 

@@ -11,6 +11,7 @@
 //! pure, it knows no terminal, no file and no clock. `view` draws it.
 
 mod args;
+mod commands;
 pub mod demo;
 mod events;
 pub mod filter;
@@ -25,6 +26,7 @@ pub mod replay;
 pub mod rows;
 mod run;
 mod save;
+mod scope;
 mod state;
 mod table;
 pub mod terminal;
@@ -40,6 +42,7 @@ pub use layout::{Area, Layout, Place, columns};
 pub use recorder::{Recorder, Target};
 pub use run::{Feed, run};
 pub use save::save;
+pub use scope::Scope;
 pub use state::{Dash, InputMode, Tables};
 pub use table::TableState;
 pub use tool::TOOL;

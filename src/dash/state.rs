@@ -1,20 +1,25 @@
 //! The state machine: events go in, the drawn state and actions for the loop come out. It knows no
 //! terminal, no file and no clock.
 
+use std::ops::Bound;
 use std::time::Duration;
 
+use super::commands;
 use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
 use super::filter::RowFilter;
 use super::filter_line::FilterLine;
 use super::keys;
 use super::layout::Layout;
-use super::model::{Findings, Model, findings};
+use super::model::{Findings, Model, findings, process};
 use super::rows::{
-    CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, connections, latencies,
-    listeners, processes,
+    CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, RemoteRow, connections,
+    groupings, latencies, listeners, processes, remotes,
 };
+use super::scope::Scope;
 use super::table::{Browse, TableState};
 use super::views::View;
+use crate::group::Grouping;
+use crate::report::Key;
 use crate::tcp_state::TcpState;
 
 /// What the keys are for at the moment.
@@ -34,6 +39,7 @@ pub enum InputMode {
 #[allow(missing_docs, reason = "named after the rows")]
 pub struct Tables {
     pub processes: TableState<ProcessRow>,
+    pub remotes: TableState<RemoteRow>,
     pub connections: TableState<ConnectionRow>,
     pub latencies: TableState<LatencyRow>,
     pub close_wait: TableState<CloseWaitRow>,
@@ -45,6 +51,7 @@ impl Tables {
     fn of(&self, view: View) -> Option<&dyn Browse> {
         Some(match view {
             View::Processes => &self.processes,
+            View::Remotes => &self.remotes,
             View::Connections => &self.connections,
             View::Latency => &self.latencies,
             View::States => &self.close_wait,
@@ -61,6 +68,7 @@ impl Tables {
     ) -> Option<T> {
         Some(act(match view {
             View::Processes => &mut self.processes,
+            View::Remotes => &mut self.remotes,
             View::Connections => &mut self.connections,
             View::Latency => &mut self.latencies,
             View::States => &mut self.close_wait,
@@ -82,6 +90,10 @@ pub struct Dash {
     pub size: (u16, u16),
     /// What the keys are for.
     pub mode: InputMode,
+    /// What was entered, outermost first.
+    pub scope: Vec<Scope>,
+    /// What latencies are grouped by.
+    pub latency_by: Grouping,
     /// The filter, as typed and as read.
     pub filter: Option<(String, RowFilter)>,
     /// The tables.
@@ -123,6 +135,67 @@ impl Dash {
     pub fn set_filter(&mut self, filter: Option<(String, RowFilter)>) {
         self.filter = filter;
         self.stale = true;
+    }
+
+    /// What rows have to meet: the scope, and the filter.
+    fn row_filter(&self) -> Option<RowFilter> {
+        let typed = self.filter.as_ref().map(|(_, filter)| filter.clone());
+        let all = self.scope.iter().map(Scope::filter).chain(typed);
+        all.reduce(RowFilter::and)
+    }
+
+    /// The row with open details in this view, else the selected one.
+    pub fn current(&self) -> Option<&Key> {
+        self.tables.of(self.view)?.current()
+    }
+
+    /// Shows only the process of a row.
+    pub(super) fn enter_process(&mut self) {
+        let Some(key) = self.current() else { return };
+        let Some(pid) = key.pid else {
+            self.message = Some("the process of this row is unknown".to_owned());
+            return;
+        };
+        let scope = Scope::Process(pid, process(key));
+        self.enter(scope);
+    }
+
+    /// Shows only the network namespace of a row.
+    pub(super) fn enter_netns(&mut self) {
+        match self.current().map(|key| key.netns) {
+            Some(Some(netns)) => self.enter(Scope::Netns(netns)),
+            _ => self.message = Some("the network namespace of this row is unknown".to_owned()),
+        }
+    }
+
+    fn enter(&mut self, scope: Scope) {
+        if self.scope.contains(&scope) {
+            self.message = Some(format!("this is {} already; Backspace leaves it", scope.name()));
+            return;
+        }
+        self.close();
+        self.scope.push(scope);
+        self.stale = true;
+    }
+
+    /// Leaves what was entered last.
+    pub(super) fn leave(&mut self) {
+        self.stale |= self.scope.pop().is_some();
+    }
+
+    /// Groups latencies in the next way that there are rows of.
+    pub(super) fn regroup(&mut self) {
+        let groupings = groupings(self.model());
+        let next = groupings.range((Bound::Excluded(self.latency_by), Bound::Unbounded)).next();
+        self.latency_by = next.or(groupings.first()).copied().unwrap_or_default();
+        self.close();
+        self.stale = true;
+    }
+
+    /// The current row as a command, and as a filter of tcpdump.
+    pub fn commands(&self) -> (Option<String>, Option<String>) {
+        let of = |key| (commands::command(self.view, key), commands::tcpdump(key));
+        self.current().map_or((None, None), of)
     }
 
     /// What the views are drawn from: as it is now, or as it was when it was paused.
@@ -186,13 +259,26 @@ impl Dash {
             return;
         }
         let model = self.frozen.as_deref().unwrap_or(&self.model);
-        let filter = self.filter.as_ref().map(|(_, filter)| filter);
+        let filter = self.row_filter();
+        let filter = filter.as_ref();
         let tables = &mut self.tables;
         match self.view {
-            View::Overview => self.findings = findings(model),
+            View::Overview => {
+                self.findings = findings(model);
+                tables.processes.fill(processes(model, filter));
+                tables.remotes.fill(remotes(model, filter));
+                tables.listeners.fill(listeners(model, filter));
+            }
+            View::Remotes => tables.remotes.fill(remotes(model, filter)),
             View::Processes => tables.processes.fill(processes(model, filter)),
             View::Connections => tables.connections.fill(connections(model, filter)),
-            View::Latency => tables.latencies.fill(latencies(model, filter)),
+            View::Latency => {
+                let groupings = groupings(model);
+                if !groupings.contains(&self.latency_by) {
+                    self.latency_by = groupings.first().copied().unwrap_or_default();
+                }
+                tables.latencies.fill(latencies(model, self.latency_by, filter));
+            }
             View::States => {
                 let rows = model.close_wait.rows().map(CloseWaitRow::from);
                 let passes = |row: &CloseWaitRow| {
@@ -200,7 +286,7 @@ impl Dash {
                 };
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
-            View::Listeners => tables.listeners.fill(listeners(model, filter, self.ascii)),
+            View::Listeners => tables.listeners.fill(listeners(model, filter)),
             View::Tool => {}
         }
     }

@@ -4,13 +4,15 @@ use std::cmp::Ordering;
 
 use super::layout::{columns, is_wide_text};
 use super::rows::TableRow;
-use crate::report::{Cell, Column, Ctx};
+use crate::report::{Cell, Column, Ctx, Key};
 
 /// A table of rows `R`.
 #[derive(Clone, Debug)]
 pub struct TableState<R: TableRow> {
     rows: Vec<R>,
     sort: usize,
+    /// Not by the column, but by the sum.
+    by_sum: bool,
     reverse: bool,
     cursor: usize,
     /// The row that the selection follows, once it was moved.
@@ -27,6 +29,7 @@ impl<R: TableRow> Default for TableState<R> {
         Self {
             rows: Vec::new(),
             sort: R::SORT,
+            by_sum: !R::SUM.is_empty(),
             reverse: false,
             cursor: 0,
             followed: None,
@@ -58,7 +61,11 @@ impl<R: TableRow> TableState<R> {
         let height = self.cursor.saturating_sub(self.top);
         let column = &R::columns()[self.sort];
         let reverse = self.reverse;
-        self.rows.sort_by(|a, b| order(column, reverse, a, b).then_with(|| a.id().cmp(&b.id())));
+        let by_sum = self.by_sum;
+        let order = |a: &R, b: &R| {
+            if by_sum { busiest(reverse, a, b) } else { order(column, reverse, a, b) }
+        };
+        self.rows.sort_by(|a, b| order(a, b).then_with(|| a.id().cmp(&b.id())));
         let place =
             self.followed.as_ref().and_then(|id| self.rows.iter().position(|r| r.id() == *id));
         self.cursor = place.unwrap_or(self.cursor).min(self.rows.len().saturating_sub(1));
@@ -103,14 +110,19 @@ impl<R: TableRow> TableState<R> {
         if column >= R::columns().len() {
             return;
         }
-        self.reverse = self.sort == column && !self.reverse;
-        self.sort = column;
+        self.reverse = self.sort == column && !self.by_sum && !self.reverse;
+        (self.sort, self.by_sum) = (column, false);
         self.arrange();
     }
 
-    /// Index of the sort column, and whether ascending.
-    pub fn order(&self) -> (usize, bool) {
-        (self.sort, self.reverse)
+    /// Whether the order goes by this column, alone or as a part of the sum.
+    pub fn sorts_by(&self, column: usize) -> bool {
+        if self.by_sum { R::SUM.contains(&column) } else { self.sort == column }
+    }
+
+    /// Whether the smallest comes first.
+    pub fn ascending(&self) -> bool {
+        self.reverse
     }
 
     /// Columns scrolled out on the left.
@@ -152,6 +164,8 @@ pub trait Browse {
     fn place(&self) -> (usize, usize);
     /// Whether details are open.
     fn has_detail(&self) -> bool;
+    /// The row with open details, else the selected one.
+    fn current(&self) -> Option<&Key>;
     /// A click into a heading, at `x` of a table of this width.
     fn click_heading(&mut self, width: u16, x: u16);
     /// A click into a line below the headings.
@@ -197,6 +211,10 @@ impl<R: TableRow> Browse for TableState<R> {
         self.detail.is_some()
     }
 
+    fn current(&self) -> Option<&Key> {
+        self.detail.as_ref().or_else(|| self.selected()).map(TableRow::key)
+    }
+
     fn click_heading(&mut self, width: u16, x: u16) {
         let places = columns::<R>(width, self.shift, &self.needs);
         let hit = places.iter().find(|place| (place.x..=place.x + place.width).contains(&x));
@@ -229,6 +247,14 @@ fn needs<R: TableRow>(rows: &[R]) -> Vec<u16> {
         u16::try_from(texts.max().unwrap_or(0).max(column.heading.len())).unwrap_or(u16::MAX)
     };
     R::columns().iter().map(&mut widest).collect()
+}
+
+/// The largest sum first; unknown ones come last in both orders.
+fn busiest<R: TableRow>(reverse: bool, a: &R, b: &R) -> Ordering {
+    match (a.busy(), b.busy()) {
+        (Some(a), Some(b)) if reverse => a.cmp(&b),
+        (a, b) => b.cmp(&a),
+    }
 }
 
 /// Unknown values come last in both orders.

@@ -12,11 +12,12 @@ pub enum View {
     States,
     Listeners,
     Tool,
+    Remotes,
 }
 
 impl View {
     /// All, in the order of their keys.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Overview,
         Self::Processes,
         Self::Connections,
@@ -24,6 +25,7 @@ impl View {
         Self::States,
         Self::Listeners,
         Self::Tool,
+        Self::Remotes,
     ];
 
     /// What its tab says.
@@ -36,6 +38,7 @@ impl View {
             Self::States => "States",
             Self::Listeners => "Listen",
             Self::Tool => "Tool",
+            Self::Remotes => "Remotes",
         }
     }
 
@@ -50,21 +53,43 @@ impl View {
     pub fn named(text: &str) -> Option<Self> {
         let number = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         let wanted = text.to_ascii_lowercase();
-        let words =
-            ["overview", "processes", "connections", "latency", "states", "listeners", "tool"];
+        let words = [
+            "overview",
+            "processes",
+            "connections",
+            "latency",
+            "states",
+            "listeners",
+            "tool",
+            "remotes",
+        ];
         let index = number.or_else(|| words.iter().position(|word| *word == wanted))?;
         Self::ALL.get(index).copied()
     }
 
-    /// The columns of its tab: ` 1 Overview `.
-    pub fn tab(self) -> std::ops::Range<u16> {
-        let width = |view: Self| u16::try_from(view.name().len()).unwrap_or(0) + 2;
-        let before = Self::ALL[..self as usize].iter().map(|view| width(*view)).sum();
-        before..before + width(self)
+    /// The tabs on a screen of this width: where it is too narrow, the names of those that are not open
+    /// give way to their numbers.
+    pub fn tabs(open: Self, width: u16) -> Vec<Tab> {
+        let long = Self::ALL.iter().map(|view| view.name().len() + 2).sum::<usize>();
+        let narrow = usize::from(width) < long;
+        let mut x = 0;
+        let tab = |view: Self| {
+            let name = if narrow && view != open { "" } else { view.name() };
+            let columns = x..x + 2 + u16::try_from(name.len()).unwrap_or(0);
+            x = columns.end;
+            Tab { view, name, columns }
+        };
+        Self::ALL.into_iter().map(tab).collect()
     }
+}
 
-    /// The view with its tab at this column.
-    pub fn at(x: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|view| view.tab().contains(&x))
-    }
+/// A view's tab: its number, and its name where there is room.
+#[derive(Clone, Debug)]
+pub struct Tab {
+    /// The view.
+    pub view: View,
+    /// Its name, or nothing.
+    pub name: &'static str,
+    /// Where it is.
+    pub columns: std::ops::Range<u16>,
 }

@@ -2,7 +2,7 @@
 
 use ratatui::style::Color;
 use tcpscope::dash::View;
-use tcpscope::dash::view::Theme;
+use tcpscope::dash::view::{Palette, Theme};
 
 use super::{dash, press, screen, text};
 
@@ -73,9 +73,9 @@ fn ascii_frames_have_no_other_character() {
 
 #[test]
 fn too_small_says_so() {
-    for (width, height) in [(59, 15), (60, 14), (20, 3)] {
+    for (width, height) in [(39, 10), (40, 9), (20, 3)] {
         let mut dash = dash(width, height);
-        assert!(text(&mut dash).contains("needs 60"), "{width}×{height}");
+        assert!(text(&mut dash).contains("needs 40"), "{width}×{height}");
     }
 }
 
@@ -84,14 +84,14 @@ fn sixteen_colours_are_enough_and_none_if_not_wanted() {
     for view in View::ALL {
         let mut dash = dash(120, 40);
         dash.show(view);
-        let coloured = screen(&mut dash, Theme { colour: true, ascii: false });
+        let coloured = screen(&mut dash, Theme { palette: Palette::Sixteen, ascii: false });
         for cell in coloured.content() {
             let basic = !matches!(cell.fg, Color::Rgb(..) | Color::Indexed(_));
             // The terminal's own background, and nothing that is lost on a light or a dark one.
             let readable = !matches!(cell.fg, Color::Black | Color::White | Color::Yellow);
             assert!(basic && readable && cell.bg == Color::Reset, "{view:?}: {cell:?}");
         }
-        let plain = screen(&mut dash, Theme { colour: false, ascii: false });
+        let plain = screen(&mut dash, Theme { palette: Palette::None, ascii: false });
         let colours = plain.content().iter().filter(|cell| cell.fg != Color::Reset);
         assert_eq!(colours.count(), 0, "{view:?}");
     }

@@ -10,7 +10,7 @@ use tcpscope::record::AnyRecord;
 
 use super::{RECORDING, text};
 
-const VIEWS: [View; 7] = [
+const VIEWS: [View; 8] = [
     View::Overview,
     View::Processes,
     View::Connections,
@@ -18,6 +18,7 @@ const VIEWS: [View; 7] = [
     View::States,
     View::Listeners,
     View::Tool,
+    View::Remotes,
 ];
 
 /// The line with every number as large as its key takes, at another time.
@@ -38,7 +39,7 @@ fn extreme(line: &str, ts: &str) -> String {
 }
 
 fn draw_everything(dash: &mut Dash) {
-    for (width, height) in [(200, 60), (60, 15)] {
+    for (width, height) in [(200, 60), (120, 35), (60, 15), (40, 10)] {
         dash.handle(Event::Resize(width, height));
         for view in VIEWS {
             dash.show(view);

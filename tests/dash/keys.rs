@@ -12,14 +12,14 @@ fn order(dash: &mut Dash, key: KeyPress) -> Option<Action> {
 #[test]
 fn numbers_and_tab_change_the_view() {
     let mut dash = dash(100, 30);
-    for (key, view) in ('1'..='7').zip(View::ALL) {
+    for (key, view) in ('1'..='8').zip(View::ALL) {
         press(&mut dash, &key.to_string());
         assert_eq!(dash.view, view);
     }
     press(&mut dash, "<Tab>");
     assert_eq!(dash.view, View::Overview);
     press(&mut dash, "<BackTab> <BackTab>");
-    assert_eq!(dash.view, View::Listeners);
+    assert_eq!(dash.view, View::Tool);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn sorting_finds_the_process_with_most_time_wait() {
 #[test]
 fn a_click_sorts_selects_and_changes_the_view() {
     let mut dash = dash(100, 30);
-    dash.handle(Event::Click(View::Processes.tab().start, 0));
+    dash.handle(Event::Click(View::tabs(dash.view, 100)[1].columns.start, 0));
     dash.refresh();
     assert_eq!(dash.view, View::Processes);
     let heading = text(&mut dash).lines().nth(2).unwrap().find("TIME_WAIT").unwrap();

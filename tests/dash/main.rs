@@ -14,7 +14,7 @@ mod terminal;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use tcpscope::dash::view::{self, Theme};
+use tcpscope::dash::view::{self, Palette, Theme};
 use tcpscope::dash::{Dash, Event, KeyPress, Progress};
 use tcpscope::record::AnyRecord;
 use tcpscope::report::Ctx;
@@ -55,7 +55,7 @@ fn screen(dash: &mut Dash, theme: Theme) -> Buffer {
 }
 
 fn text(dash: &mut Dash) -> String {
-    let theme = Theme { colour: true, ascii: dash.ascii };
+    let theme = Theme { palette: Palette::Sixteen, ascii: dash.ascii };
     view::text(&screen(dash, theme))
 }
 

@@ -7,7 +7,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use tcpscope::dash::replay::{Lines, Player};
-use tcpscope::dash::view::{self, Theme};
+use tcpscope::dash::view::{self, Palette, Theme};
 use tcpscope::dash::{Control, Dash, Event, View, demo};
 use tcpscope::report::Ctx;
 
@@ -29,7 +29,7 @@ pub fn draw(view: &str, second: i64) -> Result<()> {
     dash.handle(Event::Resize(SIZE.0, SIZE.1));
     dash.refresh();
     let mut screen = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
-    let theme = Theme { colour: true, ascii: false };
+    let theme = Theme { palette: Palette::Sixteen, ascii: false };
     view::draw(&dash, theme, &mut Ctx::new(0, true), &mut screen);
     print!("{}", svg(&screen)?);
     Ok(())

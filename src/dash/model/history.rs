@@ -49,34 +49,13 @@ pub enum Metric {
     WindowProbes,
     /// SYN-ACKs retransmitted, as listeners tell.
     SynAckRetransmits,
+    /// Bytes accepted from programs.
+    SentBytes,
+    /// Bytes delivered to programs.
+    ReceivedBytes,
 }
 
-const METRICS: usize = Metric::SynAckRetransmits as usize + 1;
-
-impl Metric {
-    /// The lines of the overview, in the order in which they are shown.
-    pub const SHOWN: [Self; 6] =
-        [Self::Sends, Self::Receives, Self::Opens, Self::Accepts, Self::Retransmits, Self::Resets];
-
-    /// What it is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sends => "sends",
-            Self::Receives => "receives",
-            Self::Opens => "opens",
-            Self::Accepts => "accepts",
-            Self::Retransmits => "retransmits",
-            Self::Resets => "resets",
-            Self::Segments => "segments sent",
-            Self::SynRetransmits => "SYNs sent again",
-            Self::AttemptFails => "failed attempts",
-            Self::TimeWaitOverflow => "without TIME_WAIT",
-            Self::MemoryAborts => "reset for memory",
-            Self::WindowProbes => "window probes",
-            Self::SynAckRetransmits => "SYN-ACKs sent again",
-        }
-    }
-}
+const METRICS: usize = Metric::ReceivedBytes as usize + 1;
 
 /// What was counted in a part of time, in ns since the epoch.
 #[derive(Clone, Copy, Debug)]
@@ -116,9 +95,14 @@ pub struct History {
 impl History {
     /// Takes in the total of an interval.
     pub fn total(&mut self, row: &Count) {
-        let sums = [(Metric::Sends, row.tx_calls), (Metric::Receives, row.rx_calls)];
+        let sums = [
+            (Metric::Sends, Some(row.tx_calls)),
+            (Metric::Receives, Some(row.rx_calls)),
+            (Metric::SentBytes, row.tx_bytes),
+            (Metric::ReceivedBytes, row.rx_bytes),
+        ];
         for (metric, count) in sums {
-            self.add(metric, row.ts.0, row.interval_ns, Some(count));
+            self.add(metric, row.ts.0, row.interval_ns, count);
         }
         remember(&mut self.totals, row);
     }

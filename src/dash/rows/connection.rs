@@ -53,6 +53,7 @@ impl TableRow for ConnectionRow {
     type Id = Option<Ends>;
     const PINNED: usize = 4;
     const SORT: usize = 5;
+    const SUM: &'static [usize] = &[5, 6];
 
     fn id(&self) -> Self::Id {
         Ends::of(&self.key)
@@ -64,6 +65,10 @@ impl TableRow for ConnectionRow {
 
     fn interval_ns(&self) -> u64 {
         self.traffic.map_or(0, |traffic| traffic.interval_ns)
+    }
+
+    fn busy(&self) -> Option<u64> {
+        self.traffic.map(|traffic| traffic.sums.bytes())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Quantiles by key.
 
+use std::collections::BTreeSet;
+
 use super::TableRow;
 use crate::dash::filter::RowFilter;
 use crate::dash::model::{Model, text};
@@ -80,8 +82,16 @@ impl TableRow for LatencyRow {
     }
 }
 
-/// The last interval of everything measured; what the filter asks for.
-pub fn latencies(model: &Model, filter: Option<&RowFilter>) -> Vec<LatencyRow> {
-    let rows = model.latency.rows().map(|row| LatencyRow { key: row.key(), row: row.clone() });
+/// The groupings that there are rows of.
+pub fn groupings(model: &Model) -> BTreeSet<Grouping> {
+    model.latency.iter().map(|((_, by), _)| *by).collect()
+}
+
+/// The last interval of everything measured under a grouping; what the filter asks for.
+pub fn latencies(model: &Model, by: Grouping, filter: Option<&RowFilter>) -> Vec<LatencyRow> {
+    let of = model.latency.iter().filter(|((_, group), _)| *group == by);
+    let rows = of
+        .flat_map(|(_, interval)| &interval.rows)
+        .map(|row| LatencyRow { key: row.key(), row: row.clone() });
     rows.filter(|row| filter.is_none_or(|f| f.passes(&row.key, None))).collect()
 }

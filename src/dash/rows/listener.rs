@@ -25,7 +25,7 @@ pub struct ListenerRow {
 const GAUGE: u64 = 8;
 
 /// `████░░░░ 5/8/10`: now, peak, limit. The bar shows the larger of the first two.
-fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -> String {
+fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>) -> String {
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let numbers = format!("{}/{}/{}", number(now), number(peak), number(limit));
     let (Some(level), Some(limit @ 1..)) = (now.max(peak), limit) else {
@@ -33,8 +33,7 @@ fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>, ascii: bool) -
     };
     // Anything in the queue shows, and only a full one fills the gauge.
     let filled = (level.min(limit).saturating_mul(GAUGE) / limit).max(u64::from(level > 0));
-    let (on, off) = if ascii { ('#', '.') } else { ('█', '░') };
-    let bar: String = (0..GAUGE).map(|cell| if cell < filled { on } else { off }).collect();
+    let bar: String = (0..GAUGE).map(|cell| if cell < filled { '█' } else { '░' }).collect();
     format!("{bar} {numbers}")
 }
 
@@ -82,12 +81,12 @@ impl TableRow for ListenerRow {
 }
 
 /// The last interval of all listeners; those that the filter asks for.
-pub fn listeners(model: &Model, filter: Option<&RowFilter>, ascii: bool) -> Vec<ListenerRow> {
+pub fn listeners(model: &Model, filter: Option<&RowFilter>) -> Vec<ListenerRow> {
     let row = |row: &ListenerRecord| ListenerRow {
         key: row.key(),
         recent: model.recent_drops(row),
-        accept: gauge(row.accept_now, row.accept_peak, row.accept_limit, ascii),
-        syn: gauge(row.syn_now, row.syn_peak, row.syn_limit, ascii),
+        accept: gauge(row.accept_now, row.accept_peak, row.accept_limit),
+        syn: gauge(row.syn_now, row.syn_peak, row.syn_limit),
         row: row.clone(),
     };
     let rows = model.all_listeners().map(row);
@@ -103,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_gauge_shows_the_peak_and_is_full_only_at_the_limit() {
-        assert_eq!(gauge(Some(1), Some(127), Some(128), false), "███████░ 1/127/128");
-        assert_eq!(gauge(Some(129), None, Some(128), true), "######## 129/-/128");
-        assert_eq!(gauge(Some(1), None, Some(4096), true), "#....... 1/-/4096");
-        assert_eq!(gauge(Some(0), Some(0), Some(5), true), "........ 0/0/5");
-        assert_eq!(gauge(None, None, Some(5), true), "         -/-/5");
+        assert_eq!(gauge(Some(1), Some(127), Some(128)), "███████░ 1/127/128");
+        assert_eq!(gauge(Some(129), None, Some(128)), "████████ 129/-/128");
+        assert_eq!(gauge(Some(1), None, Some(4096)), "█░░░░░░░ 1/-/4096");
+        assert_eq!(gauge(Some(0), Some(0), Some(5)), "░░░░░░░░ 0/0/5");
+        assert_eq!(gauge(None, None, Some(5)), "         -/-/5");
     }
 }

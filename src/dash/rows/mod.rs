@@ -7,6 +7,7 @@ mod connection;
 mod latency;
 mod listener;
 mod process;
+mod remote;
 mod traffic;
 
 use std::hash::Hash;
@@ -15,9 +16,10 @@ use crate::report::{Key, Row};
 
 pub use close_wait::CloseWaitRow;
 pub use connection::{ConnectionRow, connections};
-pub use latency::{LatencyRow, latencies};
+pub use latency::{LatencyRow, groupings, latencies};
 pub use listener::{ListenerRow, listeners};
 pub use process::{ProcessRow, processes};
+pub use remote::{RemoteRow, remotes};
 pub use traffic::{Traffic, bytes, retrans};
 
 /// A row that can be selected.
@@ -29,11 +31,17 @@ pub trait TableRow: Row + Clone {
     const PINNED: usize;
     /// Index of the column to sort by at first.
     const SORT: usize;
+    /// The columns that add up to [`busy`](Self::busy), by which rows are sorted at first where there are any.
+    const SUM: &'static [usize] = &[];
 
     /// Who it is.
     fn id(&self) -> Self::Id;
     /// What filters match.
     fn key(&self) -> &Key;
+    /// The sum that says how busy it is; `None`: unknown.
+    fn busy(&self) -> Option<u64> {
+        None
+    }
     /// The length of the interval that its numbers were counted in, ns.
     fn interval_ns(&self) -> u64 {
         0

@@ -60,6 +60,7 @@ impl TableRow for ProcessRow {
     type Id = Option<u32>;
     const PINNED: usize = 2;
     const SORT: usize = 2;
+    const SUM: &'static [usize] = &[2, 3];
 
     fn id(&self) -> Self::Id {
         self.key.pid
@@ -71,6 +72,10 @@ impl TableRow for ProcessRow {
 
     fn interval_ns(&self) -> u64 {
         self.traffic.map_or(0, |traffic| traffic.interval_ns)
+    }
+
+    fn busy(&self) -> Option<u64> {
+        self.traffic.map(|traffic| traffic.sums.bytes())
     }
 }
 

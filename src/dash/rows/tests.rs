@@ -1,6 +1,7 @@
 use super::*;
 use crate::dash::filter;
 use crate::dash::model::Model;
+use crate::group::Grouping;
 use crate::record::AnyRecord;
 use crate::tcp_state::TcpState;
 
@@ -59,5 +60,5 @@ fn an_endpoint_filter_selects_their_processes() {
     assert_eq!(pids("ab"), [Some(8)]);
     let filter = filter::read("--rport 80").unwrap();
     assert_eq!(connections(&model, filter.as_ref()).len(), 1);
-    assert_eq!(latencies(&model, filter.as_ref()).len(), 0);
+    assert_eq!(latencies(&model, Grouping::Process, filter.as_ref()).len(), 0);
 }

@@ -27,6 +27,13 @@ impl Traffic {
         let retrans = self.retrans.zip(row.retrans_segs).map(|(a, b)| a.saturating_add(b));
         Self { sums: self.sums.plus(row.sums()), retrans, ..self }
     }
+
+    /// With that of another connection in the same interval.
+    #[must_use]
+    pub fn with(self, other: &Self) -> Self {
+        let retrans = self.retrans.zip(other.retrans).map(|(a, b)| a.saturating_add(b));
+        Self { sums: self.sums.plus(other.sums), retrans, ..self }
+    }
 }
 
 /// A rate of calls, where traffic is known.

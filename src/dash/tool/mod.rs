@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
+use super::args::ThemeChoice;
 use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH};
 use super::replay::open;
 use super::view::Theme;
@@ -109,7 +110,8 @@ impl Asked {
             let (width, height) = args.size.unwrap_or_else(size);
             return print(&snapshot(&mut dash, &mut ctx, width, height));
         };
-        run(dash, Theme::of_environment(args.ascii), ctx, !args.no_mouse, feed)
+        let theme = Theme::new(args.theme.map(ThemeChoice::palette), args.ascii);
+        run(dash, theme, ctx, !args.no_mouse, feed)
     }
 }
 

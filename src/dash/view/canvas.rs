@@ -1,12 +1,12 @@
-//! Writes into the screen: text that stays within its area, graphs, bars.
+//! What views draw with: text that stays within its area, and widgets in the colours of the theme.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
-use unicode_width::UnicodeWidthChar;
+use ratatui::widgets::{Block, Borders, Sparkline, Widget};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Theme;
 use crate::dash::layout::Area;
-use crate::dash::model::peak;
 use crate::report::{Align, Cell, Ctx};
 
 /// What views draw with.
@@ -17,58 +17,24 @@ pub struct Canvas<'a> {
     pub theme: Theme,
     /// Clock and interval for cells.
     pub ctx: &'a mut Ctx,
-    cell: Vec<u8>,
 }
 
-impl<'a> Canvas<'a> {
-    /// One for a screen.
-    pub fn new(screen: &'a mut Buffer, theme: Theme, ctx: &'a mut Ctx) -> Self {
-        Self { screen, theme, ctx, cell: Vec::new() }
-    }
-
+impl Canvas<'_> {
     /// Writes text that has been made safe, cut at the end of the area's line `y` (0 is its
     /// first). Returns the column behind it.
     pub fn text(&mut self, area: Area, x: u16, y: u16, text: &str, style: Style) -> u16 {
         if y >= area.height || x >= area.width {
             return x;
         }
-        let end = area.x + area.width;
-        let mut at = area.x + x;
-        for c in text.chars() {
-            let mut buffer = [0; 4];
-            let shown = self.shown(c, &mut buffer);
-            for c in shown.chars() {
-                let width = u16::try_from(c.width().unwrap_or(0)).unwrap_or(0);
-                if at + width > end {
-                    // The last cell says that there was more.
-                    let last = if self.theme.ascii { '~' } else { '…' };
-                    self.put(end - 1, area.y + y, last, style);
-                    return area.width;
-                }
-                if width > 0 {
-                    self.put(at, area.y + y, c, style);
-                    at += width;
-                }
-            }
-        }
-        at - area.x
-    }
-
-    /// A character as this terminal can show it.
-    fn shown<'b>(&self, c: char, buffer: &'b mut [u8; 4]) -> &'b str {
-        match c {
-            c if !self.theme.ascii || c.is_ascii() => c.encode_utf8(buffer),
-            'µ' => "u",
-            '≥' => ">=",
-            '×' => "x",
-            '→' => ">",
-            '←' => "<",
-            '↑' => "^",
-            '↓' => "v",
-            '…' => "..",
-            '·' => "-",
-            _ => "?",
-        }
+        let shown = fit(text, area.width - x);
+        let (end, _) = self.screen.set_stringn(
+            area.x + x,
+            area.y + y,
+            &shown,
+            usize::from(area.width - x),
+            style,
+        );
+        end - area.x
     }
 
     /// Writes items from line `y` on, as many to a line as fit; returns the line behind them.
@@ -81,7 +47,7 @@ impl<'a> Canvas<'a> {
     ) -> u16 {
         let (mut x, mut y) = (indent, y);
         for (text, style) in items {
-            if x > indent && x + self.width(&text) > area.width {
+            if x > indent && x + width(&text) > area.width {
                 (x, y) = (indent, y + 1);
             }
             x = self.text(area, x, y, &text, style) + 2;
@@ -96,26 +62,12 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A cell of a row, cut to its place.
+    /// A cell of a row, cut to its place; zeros are faint.
     pub fn cell(&mut self, area: Area, y: u16, cell: Cell<'_>, align: Align, style: Style) {
-        let mut bytes = std::mem::take(&mut self.cell);
-        bytes.clear();
-        cell.text(self.ctx, &mut bytes);
-        let text = String::from_utf8_lossy(&bytes);
-        let width = self.width(&text);
-        let x = if align == Align::Right { area.width.saturating_sub(width) } else { 0 };
-        self.text(area, x, y, &text, style);
-        drop(text);
-        self.cell = bytes;
-    }
-
-    /// Cells that a text takes here.
-    pub fn width(&self, text: &str) -> u16 {
-        let mut buffer = [0; 4];
-        let width = |c| -> usize {
-            self.shown(c, &mut buffer).chars().map(|c| c.width().unwrap_or(0)).sum()
-        };
-        u16::try_from(text.chars().map(width).sum::<usize>()).unwrap_or(u16::MAX)
+        let text = self.words(cell);
+        let style = if cell.is_idle() { style.patch(self.theme.faint()) } else { style };
+        let blank = area.width.saturating_sub(width(&text));
+        self.text(area, if align == Align::Right { blank } else { 0 }, y, &text, style);
     }
 
     /// A cell's text.
@@ -128,53 +80,72 @@ impl<'a> Canvas<'a> {
     /// Styles a line of an area.
     pub fn line(&mut self, area: Area, y: u16, style: Style) {
         if y < area.height {
-            let line = ratatui::layout::Rect::new(area.x, area.y + y, area.width, 1);
-            self.screen.set_style(line, style);
+            self.screen.set_style(Area { y: area.y + y, height: 1, ..area }, style);
         }
     }
 
-    /// A graph of values over time, newest on the right, unknown ones blank and 0 a thin line.
-    pub fn graph(&mut self, area: Area, values: &[Option<f64>]) {
-        let (levels, style) = (self.theme.levels(), self.theme.graph());
-        let top = peak(values);
-        let steps = f64::from(area.height) * 7.0;
+    /// A rule with a title; returns what is below it.
+    pub fn titled(&mut self, area: Area, title: &str) -> Area {
+        let title = ratatui::text::Span::styled(format!(" {title} "), self.theme.strong());
+        let block = Block::new().borders(Borders::TOP).border_style(self.theme.faint());
+        let block = block.title(title);
+        let inner = block.inner(area);
+        block.render(area, self.screen);
+        inner
+    }
+
+    /// Values over time, newest on the right, up to `top`; unknown ones are blank and 0 is a thin line.
+    pub fn spark(&mut self, area: Area, values: &[Option<f64>], top: f64) {
         let skipped = values.len().saturating_sub(usize::from(area.width));
-        let newest = &values[skipped..];
-        let blank = usize::from(area.width) - newest.len();
-        for (x, value) in (blank..).zip(newest) {
-            let Some(value) = value.filter(|value| !value.is_nan()) else { continue };
-            let x = area.x + u16::try_from(x).unwrap_or(0);
-            // Whatever is above 0 is seen to be.
-            let mut left = if value > 0.0 { (value / top * steps).ceil().max(1.0) } else { 0.0 };
-            for line in (0..area.height).rev() {
-                let lowest = line + 1 == area.height;
-                let level = left.clamp(0.0, 7.0);
-                if level > 0.0 || lowest {
-                    #[allow(
-                        clippy::cast_possible_truncation,
-                        clippy::cast_sign_loss,
-                        reason = "0 to 7"
-                    )]
-                    let index = level as usize + 1;
-                    self.put(x, area.y + line, levels[index], style);
-                }
-                left -= 7.0;
-            }
-        }
+        let steps = u64::from(area.height) * 8;
+        // Whatever is above 0 is seen to be.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "0 to a few hundred"
+        )]
+        let height = |value: f64| 1 + (value / top * (steps.max(1) - 1) as f64).ceil() as u64;
+        let known = |value: &Option<f64>| value.filter(|value| !value.is_nan()).map(height);
+        let blank = usize::from(area.width).saturating_sub(values.len());
+        let data = std::iter::repeat_n(None, blank).chain(values[skipped..].iter().map(known));
+        let graph = Sparkline::default().data(data).max(steps).style(self.theme.graph());
+        graph.absent_value_symbol(" ").render(area, self.screen);
     }
 
     /// A bar filled to `part` (0 to 1).
     pub fn bar(&mut self, area: Area, y: u16, part: f64, style: Style) {
-        let width = f64::from(area.width);
-        let mut filled = (part.clamp(0.0, 1.0) * width).round();
+        let mut filled = (part.clamp(0.0, 1.0) * f64::from(area.width)).round();
         if part > 0.0 {
             filled = filled.max(1.0);
         }
         let sign = self.theme.part_sign(0);
-        for x in (0..area.width).filter(|_| y < area.height) {
-            if f64::from(x) < filled {
-                self.put(area.x + x, area.y + y, sign, style);
-            }
+        for x in (0..area.width).filter(|x| y < area.height && f64::from(*x) < filled) {
+            self.put(area.x + x, area.y + y, sign, style);
         }
     }
+}
+
+/// Columns that a text takes.
+pub fn width(text: &str) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX)
+}
+
+/// A text in at most `most` columns; the last one says that there was more.
+pub fn fit(text: &str, most: u16) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let (mut used, mut out) = (1, String::new());
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > usize::from(most) {
+            break;
+        }
+        out.push(c);
+    }
+    if most > 0 {
+        out.push('…');
+    }
+    out
 }

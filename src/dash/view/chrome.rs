@@ -1,6 +1,11 @@
 //! The frame of every view: tabs and status above, keys and messages below.
 
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Tabs, Widget};
+
 use super::Canvas;
+use super::canvas::width;
 use crate::dash::layout::Area;
 use crate::dash::model::Weight;
 use crate::dash::{Dash, FilterLine, InputMode, Progress, View};
@@ -9,14 +14,21 @@ use crate::report::Cell;
 /// The two lines above.
 pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
     let area = Area { x: 0, y: 0, width: dash.size.0, height: 2 };
-    for (number, view) in (1..).zip(View::ALL) {
-        let tab = view.tab();
-        let open = view == dash.view;
-        let style = if open { canvas.theme.selected() } else { canvas.theme.strong() };
-        let x = canvas.text(area, tab.start, 0, &number.to_string(), canvas.theme.faint());
-        canvas.text(area, x, 0, view.name(), style);
-    }
+    let (faint, strong) = (canvas.theme.faint(), canvas.theme.strong());
+    let titles = View::tabs(dash.view, area.width).into_iter().map(|tab| {
+        let number = Span::styled((tab.view as usize + 1).to_string(), faint);
+        Line::from(vec![number, Span::styled(tab.name, strong)])
+    });
+    let tabs = Tabs::new(titles).select(dash.view as usize).divider("").padding("", " ");
+    let tabs = tabs.highlight_style(canvas.theme.selected());
+    tabs.render(Area { height: 1, ..area }, canvas.screen);
+    status(canvas, dash, area);
+}
+
+/// When, how far, of what, and which rows of it.
+fn status(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     let mut x = 0;
+    let (faint, warning) = (canvas.theme.faint(), canvas.theme.weight(Weight::Warning));
     let mut say = |canvas: &mut Canvas<'_>, text: &str, style| {
         x = canvas.text(area, x, 1, text, style) + 2;
     };
@@ -26,65 +38,77 @@ pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
         say(canvas, time.get(..8).unwrap_or(&time), canvas.theme.strong());
     }
     if dash.paused() {
-        say(canvas, "PAUSED", canvas.theme.weight(Weight::Warning));
+        say(canvas, "PAUSED", warning);
     }
-    if let Some(progress) = &dash.progress {
-        say(canvas, &position(canvas.theme.ascii, progress), canvas.theme.graph());
-        if progress.damaged > 0 {
-            let text = format!("{} bad lines (7)", progress.damaged);
-            say(canvas, &text, canvas.theme.weight(Weight::Warning));
-        }
-    } else {
-        let every = canvas.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
-        say(canvas, &format!("every {every}"), canvas.theme.faint());
-    }
+    let scope = scope(canvas, dash);
+    let style = if dash.scope.is_empty() { faint } else { warning };
+    say(canvas, &scope, style);
     if let Some(why) = &dash.unrecorded {
         let words = canvas.words(Cell::Text(why.as_bytes()));
         say(canvas, &format!("NOT RECORDED: {words}"), canvas.theme.weight(Weight::Bad));
     }
-    // Typed by the reader, and yet a terminal is no place for control characters.
-    let typed = dash.filter.as_ref().map(|(text, _)| canvas.words(Cell::Text(text.as_bytes())));
-    let flags = canvas.words(Cell::Text(dash.flags.as_bytes()));
-    let filter = match (typed, dash.flags.is_empty()) {
-        (None, true) => None,
-        (None, false) => Some(flags),
-        (Some(text), true) => Some(text),
-        (Some(text), false) => Some(format!("{flags}, and {text}")),
-    };
-    if let Some(filter) = filter {
-        say(canvas, &format!("filter: {filter}"), canvas.theme.weight(Weight::Warning));
+    if let Some(filter) = filter(canvas, dash) {
+        say(canvas, &format!("filter: {filter}"), warning);
     }
-    if let Some(extent) = model.extent().filter(|extent| extent.read > 1 || extent.closed > 0) {
-        let all = extent.read + extent.closed;
-        let text = if extent.closed > 0 {
-            format!("{} of {all} namespaces", extent.read)
-        } else {
-            format!("{all} namespaces")
-        };
-        say(canvas, &text, canvas.theme.faint());
+    if let Some(progress) = &dash.progress {
+        say(canvas, &position(progress), canvas.theme.graph());
+        if progress.damaged > 0 {
+            say(canvas, &format!("{} bad lines (7)", progress.damaged), warning);
+        }
+    } else {
+        let every = canvas.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
+        say(canvas, &format!("every {every}"), faint);
     }
     let source = canvas.words(Cell::Text(dash.source.as_bytes()));
-    say(canvas, &source, canvas.theme.faint());
+    say(canvas, &source, faint);
     if let Some((row, rows)) = dash.place() {
         let text = format!("row {row} of {rows}");
-        let at = area.width.saturating_sub(canvas.width(&text));
+        let at = area.width.saturating_sub(width(&text));
         if at >= x {
-            canvas.text(area, at, 1, &text, canvas.theme.faint());
+            canvas.text(area, at, 1, &text, faint);
         }
     }
 }
 
-/// How far a recording has come: `|####......| 2×`.
-fn position(ascii: bool, progress: &Progress) -> String {
+/// `4 namespaces › nginx (812)`
+fn scope(canvas: &mut Canvas<'_>, dash: &Dash) -> String {
+    let mut words = match dash.model().extent() {
+        Some(extent) if extent.closed > 0 => {
+            format!("{} of {} namespaces", extent.read, extent.read + extent.closed)
+        }
+        Some(extent) if extent.read == 1 => "1 namespace".to_owned(),
+        Some(extent) => format!("{} namespaces", extent.read),
+        None => "all recorded".to_owned(),
+    };
+    for scope in &dash.scope {
+        words += " › ";
+        words += &canvas.words(Cell::Text(scope.name().as_bytes()));
+    }
+    words
+}
+
+/// Typed by the reader, and yet a terminal is no place for control characters.
+fn filter(canvas: &mut Canvas<'_>, dash: &Dash) -> Option<String> {
+    let typed = dash.filter.as_ref().map(|(text, _)| canvas.words(Cell::Text(text.as_bytes())));
+    let flags = canvas.words(Cell::Text(dash.flags.as_bytes()));
+    match (typed, dash.flags.is_empty()) {
+        (None, true) => None,
+        (None, false) => Some(flags),
+        (Some(text), true) => Some(text),
+        (Some(text), false) => Some(format!("{flags}, and {text}")),
+    }
+}
+
+/// How far a recording has come: `████░░░░░░ 2×`.
+fn position(progress: &Progress) -> String {
     const CELLS: i64 = 10;
-    let (on, off) = if ascii { ('#', '.') } else { ('█', '░') };
     let bar = match (progress.first, progress.last) {
         (Some(first), Some(last)) if last > first => {
             let done = (progress.now - first).clamp(0, last - first);
             let done =
                 i64::try_from(i128::from(done) * i128::from(CELLS) / i128::from(last - first));
             let done = done.unwrap_or(0);
-            (0..CELLS).map(|cell| if cell < done { on } else { off }).collect()
+            (0..CELLS).map(|cell| if cell < done { '█' } else { '░' }).collect()
         }
         _ => String::new(),
     };
@@ -106,30 +130,19 @@ pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         canvas.text(area, 0, 0, &safe, canvas.theme.strong());
         return;
     }
-    let keys: &[(&str, &str)] = if dash.progress.is_some() {
-        &[
-            ("q", "quit"),
-            ("?", "help"),
-            ("/", "filter"),
-            ("Enter", "details"),
-            ("Space", "pause"),
-            ("[ ]", "speed"),
-            (", .", "seek"),
-        ]
-    } else {
-        &[
-            ("q", "quit"),
-            ("?", "help"),
-            ("/", "filter"),
-            ("Enter", "details"),
-            ("< >", "sort"),
-            ("Space", "pause"),
-            ("s", "save"),
-        ]
-    };
+    let all = [
+        ("q", "quit"),
+        ("?", "help"),
+        ("/", "filter"),
+        ("Enter", if dash.has_detail() { "enter" } else { "details" }),
+        ("< >", "sort"),
+        ("Space", "pause"),
+        ("[ ]", "step"),
+        if dash.progress.is_some() { (", .", "seek") } else { ("s", "save") },
+    ];
     let mut x = 0;
-    for (key, what) in keys {
-        if x + canvas.width(key) + canvas.width(what) + 1 > area.width {
+    for (key, what) in all {
+        if x + width(key) + width(what) + 1 > area.width {
             break;
         }
         x = canvas.text(area, x, 0, key, canvas.theme.strong()) + 1;
@@ -153,9 +166,9 @@ fn typed(canvas: &mut Canvas<'_>, line: &FilterLine, area: Area) {
         let style = if marked.contains(&at) { bad.underlined() } else { strong };
         x = canvas.text(area, x, 0, c.encode_utf8(&mut [0; 4]), style);
     }
-    let cursor = Area { x: area.x + cursor_at.unwrap_or(x), width: 1, ..area };
-    canvas.line(cursor, 0, canvas.theme.selected());
-    let (hint, style) = match &line.error {
+    let at = cursor_at.unwrap_or(x).min(area.width.saturating_sub(1));
+    canvas.line(Area { x: area.x + at, width: 1, ..area }, 0, canvas.theme.selected());
+    let (hint, style): (_, Style) = match &line.error {
         Some(error) => (error.text.as_str(), bad),
         None => (
             "part of a name, rport:443 state:time_wait, ! excludes; Enter, Esc",

@@ -3,10 +3,10 @@
 use ratatui::style::Style;
 
 use super::{Canvas, heatmap};
-use crate::dash::layout::Area;
-use crate::dash::model::{Ends, Model, Points, Step, Who, listener_name, process};
+use crate::dash::layout::{Area, Cut};
+use crate::dash::model::{Ends, Model, Points, Step, Who, listener_name, peak, process};
 use crate::dash::rows::{
-    ConnectionRow, ListenerRow, ProcessRow, Traffic, bytes, connections, retrans,
+    ConnectionRow, ListenerRow, ProcessRow, RemoteRow, Traffic, bytes, connections, retrans,
 };
 use crate::dash::{Dash, View};
 use crate::report::Cell;
@@ -19,6 +19,7 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     let rule = if canvas.theme.ascii { "-" } else { "─" };
     canvas.text(line, 0, 0, &rule.repeat(usize::from(line.width)), canvas.theme.faint());
     let (tables, model) = (&dash.tables, dash.model());
+    let area = commands(canvas, dash, area);
     match dash.view {
         View::Processes => {
             if let Some(row) = tables.processes.detail() {
@@ -54,8 +55,30 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
                 heatmap::draw(canvas, model, row, area);
             }
         }
+        View::Remotes => {
+            if let Some(row) = tables.remotes.detail() {
+                let name = canvas.words(Cell::addr(row.key.raddr, row.key.device));
+                title(canvas, line, &name);
+                of_remote(canvas, model, row, area);
+            }
+        }
         View::Overview | View::Tool => {}
     }
+}
+
+/// The row as commands, where there is room.
+fn commands(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) -> Area {
+    let (command, packets) = dash.commands();
+    let lines: Vec<_> = command.into_iter().chain(packets).collect();
+    let height = u16::try_from(lines.len()).unwrap_or(0);
+    if area.height < height + 8 {
+        return area;
+    }
+    let (above, below) = area.split(area.height - height);
+    for (y, line) in (0..).zip(&lines) {
+        canvas.text(below, 0, y, line, canvas.theme.faint());
+    }
+    above
 }
 
 fn title(canvas: &mut Canvas<'_>, line: Area, text: &str) {
@@ -68,19 +91,40 @@ fn ends(canvas: &mut Canvas<'_>, key: &Key) -> String {
     format!("{local} → {remote} of {}", process(key))
 }
 
+/// What the values of a graph are.
+type Unit = fn(u64) -> Cell<'static>;
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "finite and not below 0"
+)]
+fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
+
 /// Two graphs, one below the other.
-fn graphs(canvas: &mut Canvas<'_>, trail: Option<&Points>, names: [&str; 2], area: Area) {
+fn graphs(
+    canvas: &mut Canvas<'_>,
+    trail: Option<&Points>,
+    names: [&str; 2],
+    unit: Unit,
+    area: Area,
+) {
     let each = (area.height / 2).max(1);
     for (index, name) in (0..).zip(names) {
         let (_, rest) = area.split(index * each);
-        let (label, graph) = rest.split(each).0.beside(11);
-        canvas.text(label, 0, 0, name, canvas.theme.strong());
+        let (label, graph) = rest.split(each).0.beside(22);
+        let x = canvas.text(label, 0, 0, name, canvas.theme.strong());
         let values: Vec<_> = trail
             .into_iter()
             .flatten()
             .map(|point| Some(point.values[usize::from(index)]).filter(|value| !value.is_nan()))
             .collect();
-        canvas.graph(graph, &values);
+        let top = peak(&values);
+        let words = canvas.words(unit(rounded(top)));
+        canvas.text(label, x + 1, 0, &format!("peak {words}"), canvas.theme.faint());
+        canvas.spark(graph, &values, top);
     }
 }
 
@@ -95,7 +139,13 @@ fn again(canvas: &mut Canvas<'_>, traffic: Option<&Traffic>, (line, x): (Area, u
 fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Area) {
     let tall = (area.height / 3).clamp(2, 6);
     let (above, below) = area.split(tall);
-    graphs(canvas, model.series.of(Who::Process(row.key.pid)), ["sent", "received"], above);
+    graphs(
+        canvas,
+        model.series.of(Who::Process(row.key.pid)),
+        ["sent", "received"],
+        Cell::Bytes,
+        above,
+    );
     let mut x = 0;
     for state in TcpState::LIFECYCLE {
         if let Some(count @ 1..) = row.in_state(state) {
@@ -103,13 +153,29 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
         }
     }
     again(canvas, row.traffic.as_ref(), (below, x));
+    let (_, below) = below.split(1);
+    list(canvas, model, below, |one| one.key.pid == row.key.pid);
+}
+
+fn of_remote(canvas: &mut Canvas<'_>, model: &Model, row: &RemoteRow, area: Area) {
+    list(canvas, model, area, |one| {
+        (one.key.raddr, one.key.device) == (row.key.raddr, row.key.device)
+    });
+}
+
+/// Some of the connections, busiest first.
+fn list(
+    canvas: &mut Canvas<'_>,
+    model: &Model,
+    below: Area,
+    which: impl Fn(&ConnectionRow) -> bool,
+) {
     let mut own = connections(model, None);
-    own.retain(|one| one.key.pid == row.key.pid);
+    own.retain(which);
     own.sort_by_key(|one| {
         let bytes = one.traffic.map(|traffic| traffic.sums.bytes());
         (std::cmp::Reverse(bytes), Ends::of(&one.key))
     });
-    let (_, below) = below.split(1);
     let title = match own.len() {
         0 => "no known connections".to_owned(),
         1 => "1 connection".to_owned(),
@@ -135,7 +201,7 @@ fn of_connection(canvas: &mut Canvas<'_>, dash: &Dash, row: &ConnectionRow, area
     let tall = (area.height / 3).clamp(2, 6);
     let (above, below) = area.split(tall);
     let trail = Ends::of(&row.key).and_then(|ends| dash.model().series.of(Who::Connection(ends)));
-    graphs(canvas, trail, ["sent", "received"], above);
+    graphs(canvas, trail, ["sent", "received"], Cell::Bytes, above);
     let known = row.traffic.is_some_and(|traffic| traffic.retrans.is_some());
     let (line, below) = below.split(u16::from(known));
     again(canvas, row.traffic.as_ref(), (line, 0));
@@ -178,7 +244,7 @@ fn of_listener(canvas: &mut Canvas<'_>, model: &Model, row: &ListenerRow, area: 
     let tall = (area.height / 2).clamp(2, 8);
     let (above, below) = area.split(tall);
     let who = Who::Listener(row.key.laddr, row.key.device, row.key.lport, row.key.netns);
-    graphs(canvas, model.series.of(who), ["queue", "drops"], above);
+    graphs(canvas, model.series.of(who), ["queue", "drops"], Cell::Count, above);
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let plain = |text: String| (text, Style::new());
     let recent = row.recent;

@@ -1,67 +1,92 @@
 //! A table with its headings.
 
+use ratatui::layout::Constraint;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Cell, Row, StatefulWidget, Table, TableState as Selection};
+
 use super::Canvas;
+use super::canvas::{fit, width};
 use crate::dash::layout::{Area, Place, columns};
 use crate::dash::rows::TableRow;
 use crate::dash::table::TableState;
 use crate::report::Align;
 
-/// Draws the part of a table that fits; `empty` is said of one without rows.
+/// Draws the part of a table that fits, with its selected row; `empty` is said of one without rows.
 pub fn draw<R: TableRow>(canvas: &mut Canvas<'_>, table: &TableState<R>, area: Area, empty: &str) {
+    rows(canvas, table, area, empty, true);
+}
+
+/// The same without a selection: a part of a view that has others.
+pub fn panel<R: TableRow>(canvas: &mut Canvas<'_>, table: &TableState<R>, area: Area, empty: &str) {
+    rows(canvas, table, area, empty, false);
+}
+
+fn rows<R: TableRow>(
+    canvas: &mut Canvas<'_>,
+    table: &TableState<R>,
+    area: Area,
+    empty: &str,
+    selects: bool,
+) {
     let places = columns::<R>(area.width, table.shift(), table.needs());
-    headings(canvas, table, area, &places);
     let page = usize::from(area.height.saturating_sub(1));
     canvas.ctx.interval_ns = table.interval_ns();
     let top = table.top(page);
+    let body: Vec<_> = table.rows().iter().skip(top).take(page).collect();
+    let body: Vec<_> = body.into_iter().map(|row| line(canvas, row, &places)).collect();
+    let headings = places.iter().map(|place| {
+        let column = &R::columns()[place.index];
+        aligned(fit(column.heading, place.width), column.align, Style::new())
+    });
+    let style = canvas.theme.strong().add_modifier(Modifier::UNDERLINED);
+    let widths = places.iter().map(|place| Constraint::Length(place.width));
+    let widget = Table::new(body, widths)
+        .column_spacing(1)
+        .header(Row::new(headings).style(style))
+        .row_highlight_style(canvas.theme.selected());
+    let selected = (selects && !table.rows().is_empty()).then(|| table.cursor() - top);
+    widget.render(area, canvas.screen, &mut Selection::new().with_selected(selected));
+    mark_order(canvas, table, area, &places);
     if table.rows().is_empty() {
-        let style = canvas.theme.faint();
-        canvas.text(area, 1, 1, empty, style);
-    }
-    for (line, (index, row)) in (1..).zip(table.rows().iter().enumerate().skip(top).take(page)) {
-        for place in &places {
-            let column = &R::columns()[place.index];
-            let cell = Area { x: area.x + place.x, width: place.width, ..area };
-            let style = ratatui::style::Style::new();
-            canvas.cell(cell, line, (column.cell)(row), column.align, style);
-        }
-        if index == table.cursor() {
-            canvas.line(area, line, canvas.theme.selected());
-        }
+        canvas.text(area, 1, 1, empty, canvas.theme.faint());
     }
 }
 
-/// The heading of the column sorted by is marked in the blank behind it.
-fn headings<R: TableRow>(
+fn line<R: TableRow>(canvas: &mut Canvas<'_>, row: &R, places: &[Place]) -> Row<'static> {
+    let cells = places.iter().map(|place| {
+        let column = &R::columns()[place.index];
+        let cell = (column.cell)(row);
+        let style = if cell.is_idle() { canvas.theme.faint() } else { Style::new() };
+        aligned(fit(&canvas.words(cell), place.width), column.align, style)
+    });
+    Row::new(cells.collect::<Vec<_>>())
+}
+
+fn aligned(text: String, align: Align, style: Style) -> Cell<'static> {
+    let line = Line::from(text);
+    Cell::from(if align == Align::Right { line.right_aligned() } else { line }).style(style)
+}
+
+/// The headings of the columns sorted by are marked in the blank behind them.
+fn mark_order<R: TableRow>(
     canvas: &mut Canvas<'_>,
     table: &TableState<R>,
     area: Area,
     places: &[Place],
 ) {
-    let (sort, reverse) = table.order();
-    let style = canvas.theme.strong();
-    for place in places {
+    let mark = if table.ascending() { '▲' } else { '▼' };
+    let style = canvas.theme.strong().add_modifier(Modifier::UNDERLINED);
+    for place in places.iter().filter(|place| table.sorts_by(place.index)) {
         let column = &R::columns()[place.index];
-        let cell = Area { x: area.x + place.x, width: place.width, ..area };
-        let width = canvas.width(column.heading);
-        let x = if column.align == Align::Right { place.width.saturating_sub(width) } else { 0 };
-        let end = canvas.text(cell, x, 0, column.heading, style);
-        if place.index == sort {
-            let mark = match (canvas.theme.ascii, reverse) {
-                (false, false) => '▼',
-                (false, true) => '▲',
-                (true, false) => 'v',
-                (true, true) => '^',
-            };
-            let at =
-                area.x + place.x + if column.align == Align::Right { place.width } else { end };
-            if at < area.x + area.width && area.height > 0 {
-                canvas.put(at, area.y, mark, style);
-            }
+        let end = if column.align == Align::Right {
+            place.width
+        } else {
+            width(column.heading).min(place.width)
+        };
+        let at = area.x + place.x + end;
+        if at < area.x + area.width && area.height > 0 {
+            canvas.put(at, area.y, mark, style);
         }
     }
-    canvas.line(
-        area,
-        0,
-        ratatui::style::Style::new().add_modifier(ratatui::style::Modifier::UNDERLINED),
-    );
 }

@@ -5,7 +5,7 @@
 use ratatui::style::Style;
 
 use super::Canvas;
-use crate::dash::layout::Area;
+use crate::dash::layout::{Area, Cut};
 use crate::dash::model::{Model, float, sum};
 use crate::dash::rows::LatencyRow;
 use crate::latency::Latency;

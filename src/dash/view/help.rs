@@ -1,18 +1,16 @@
 //! The keys, over the view.
 
+use ratatui::widgets::{Clear, Widget};
+
 use super::Canvas;
+use super::canvas::width;
 use crate::dash::HELP;
 use crate::dash::layout::Area;
 
 /// Draws the help from a line on.
 pub fn draw(canvas: &mut Canvas<'_>, area: Area, top: u16) {
-    let blank = " ".repeat(usize::from(area.width));
-    for y in 0..area.height {
-        let style = ratatui::style::Style::reset();
-        canvas.text(area, 0, y, &blank, style);
-        canvas.line(area, y, style);
-    }
-    let longest = HELP.iter().map(|(keys, _)| canvas.width(keys)).max().unwrap_or(0);
+    Clear.render(area, canvas.screen);
+    let longest = HELP.iter().map(|(keys, _)| width(keys)).max().unwrap_or(0);
     let lines = HELP.iter().skip(usize::from(top)).take(usize::from(area.height));
     for (y, (keys, what)) in (0..).zip(lines) {
         canvas.text(area, 1, y, keys, canvas.theme.strong());
@@ -21,7 +19,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Area, top: u16) {
     let left = HELP.len().saturating_sub(usize::from(top) + usize::from(area.height));
     if left > 0 {
         let more = format!("{left} more: ↓");
-        let x = area.width.saturating_sub(canvas.width(&more));
+        let x = area.width.saturating_sub(width(&more));
         canvas.text(area, x, area.height - 1, &more, canvas.theme.selected());
     }
 }

@@ -1,5 +1,6 @@
 //! Draws the state. It decides only the appearance.
 
+mod ascii;
 mod canvas;
 mod chrome;
 mod detail;
@@ -17,49 +18,59 @@ use ratatui::buffer::Buffer;
 
 pub use canvas::Canvas;
 pub use snapshot::snapshot;
-pub use theme::Theme;
+pub use theme::{Palette, Theme};
 
 use super::{Area, Dash, InputMode, View};
 use crate::group::Grouping;
 use crate::report::Ctx;
 
 /// The smallest supported screen.
-pub const SMALLEST: (u16, u16) = (60, 15);
+pub const SMALLEST: (u16, u16) = (40, 10);
 
 /// Draws one frame. The screen must be empty.
 pub fn draw(dash: &Dash, theme: Theme, ctx: &mut Ctx, screen: &mut Buffer) {
     let size = (screen.area.width, screen.area.height);
-    let mut canvas = Canvas::new(screen, theme, ctx);
+    let mut canvas = Canvas { screen, theme, ctx };
     if size.0 < SMALLEST.0 || size.1 < SMALLEST.1 {
         let all = Area { x: 0, y: 0, width: size.0, height: size.1 };
         let (width, height) = SMALLEST;
         let text = format!("{}×{}: needs {width}×{height}", size.0, size.1);
         canvas.text(all, 0, 0, &text, theme.strong());
-        return;
+    } else {
+        views(&mut canvas, dash);
     }
+    if theme.ascii {
+        ascii::replace(screen);
+    }
+}
+
+fn views(canvas: &mut Canvas<'_>, dash: &Dash) {
     let layout = dash.layout();
-    chrome::head(&mut canvas, dash);
+    chrome::head(canvas, dash);
     match dash.view {
-        View::Overview => overview::draw(&mut canvas, dash, layout.body),
+        View::Overview => overview::draw(canvas, dash, layout.body),
         View::Processes => {
-            grid::draw(&mut canvas, &dash.tables.processes, layout.table, nothing(dash));
+            grid::draw(canvas, &dash.tables.processes, layout.table, nothing(dash));
+        }
+        View::Remotes => {
+            grid::draw(canvas, &dash.tables.remotes, layout.table, nothing(dash));
         }
         View::Connections => {
-            grid::draw(&mut canvas, &dash.tables.connections, layout.table, nothing(dash));
+            grid::draw(canvas, &dash.tables.connections, layout.table, nothing(dash));
         }
-        View::Latency => latency::draw(&mut canvas, dash, &layout),
-        View::States => states::draw(&mut canvas, dash, &layout),
+        View::Latency => latency::draw(canvas, dash, &layout),
+        View::States => states::draw(canvas, dash, &layout),
         View::Listeners => {
-            grid::draw(&mut canvas, &dash.tables.listeners, layout.table, nothing(dash));
+            grid::draw(canvas, &dash.tables.listeners, layout.table, nothing(dash));
         }
-        View::Tool => tool::draw(&mut canvas, dash, layout.body),
+        View::Tool => tool::draw(canvas, dash, layout.body),
     }
     if dash.has_detail() {
-        detail::draw(&mut canvas, dash, layout.below);
+        detail::draw(canvas, dash, layout.below);
     }
-    chrome::foot(&mut canvas, dash, layout.foot);
+    chrome::foot(canvas, dash, layout.foot);
     if let InputMode::Help(top) = dash.mode {
-        help::draw(&mut canvas, layout.body, top);
+        help::draw(canvas, layout.body, top);
     }
 }
 
@@ -72,16 +83,16 @@ fn nothing(dash: &Dash) -> &'static str {
                 || model.counts.get(&Grouping::Connection).is_some()
                 || model.sockets.iter().any(|((by, _), _)| *by == Some(Grouping::Process))
         }
-        View::Connections => {
+        View::Connections | View::Remotes => {
             model.counts.get(&Grouping::Connection).is_some() || !model.list.is_empty()
         }
         View::Latency => !model.latency.is_empty(),
         View::States => !model.sockets.is_empty(),
         _ => !model.listeners.is_empty(),
     };
-    match (&dash.filter, &dash.progress) {
-        (Some(_), _) if known => "no rows match the filter",
-        (None, _) if known => "none",
+    match (dash.filter.is_some() || !dash.scope.is_empty(), &dash.progress) {
+        (true, _) if known => "no rows match the filter",
+        (false, _) if known => "none",
         (_, None) => "no data yet",
         (_, Some(_)) => "not in this recording so far",
     }

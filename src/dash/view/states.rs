@@ -4,7 +4,7 @@ use ratatui::style::Style;
 
 use super::overview::number;
 use super::{Canvas, grid, nothing};
-use crate::dash::layout::{Area, Layout};
+use crate::dash::layout::{Area, Cut, Layout};
 use crate::dash::model::{Model, Weight, float, process};
 use crate::dash::{Dash, View};
 use crate::group::Grouping;
@@ -36,7 +36,7 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
 }
 
 /// A line a state.
-fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
+pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let states = model.states();
     let known = |state: TcpState| states.and_then(|states| states[usize::from(state.number())]);
     let most = TcpState::LIFECYCLE.into_iter().filter_map(known).max().unwrap_or(0).max(1);
@@ -54,7 +54,7 @@ fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         let (value, rest) = rest.beside(NUMBER);
         number(canvas, value, y, count.map_or(Cell::Missing, Cell::Id));
         let (_, bar) = rest.beside(1);
-        canvas.bar(bar, y, float(count.unwrap_or(0)) / float(most), canvas.theme.graph());
+        canvas.bar(bar, y, float(count.unwrap_or(0)) / float(most), canvas.theme.state(state));
     }
     if let Some(extent) = model.extent()
         && usize::from(area.height) > TcpState::LIFECYCLE.len()

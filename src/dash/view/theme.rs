@@ -1,31 +1,59 @@
-//! Colours and symbols. Sixteen colours, readable on light and dark; without
-//! colour the same is said by weight.
+//! Colours and symbols. Without colour the same is said by weight.
 
 use std::env;
 
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::dash::model::Weight;
+use crate::tcp_state::TcpState;
+
+/// The colours of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Palette {
+    /// None: weight alone.
+    None,
+    /// The terminal's own sixteen, of them those that are readable on black and on white.
+    #[default]
+    Sixteen,
+    /// 256 colours on a dark background.
+    Dark,
+    /// 256 colours on a light one.
+    Light,
+}
 
 /// Colours and symbols.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Theme {
-    /// Colours are wanted.
-    pub colour: bool,
+    /// Colours.
+    pub palette: Palette,
     /// ASCII only.
     pub ascii: bool,
 }
 
+/// One colour for each palette: sixteen, dark, light.
+type Colour = (Color, u8, u8);
+
+const GRAPH: Colour = (Color::Cyan, 80, 30);
+const BAD: Colour = (Color::Red, 203, 160);
+const WARNING: Colour = (Color::Magenta, 215, 130);
+const FAINT: (u8, u8) = (245, 243);
+
 impl Theme {
-    /// As the environment asks for: `NO_COLOR`, `TERM`.
-    pub fn of_environment(ascii: bool) -> Self {
+    /// As asked for, else as the environment does: `NO_COLOR`, `TERM`.
+    pub fn new(asked: Option<Palette>, ascii: bool) -> Self {
         let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { colour: !plain, ascii }
+        let default = if plain { Palette::None } else { Palette::Sixteen };
+        Self { palette: asked.unwrap_or(default), ascii }
     }
 
-    fn coloured(self, colour: Color, else_: Modifier) -> Style {
-        if self.colour { Style::new().fg(colour) } else { Style::new().add_modifier(else_) }
+    fn coloured(self, (sixteen, dark, light): Colour, else_: Modifier) -> Style {
+        match self.palette {
+            Palette::None => Style::new().add_modifier(else_),
+            Palette::Sixteen => Style::new().fg(sixteen),
+            Palette::Dark => Style::new().fg(Color::Indexed(dark)),
+            Palette::Light => Style::new().fg(Color::Indexed(light)),
+        }
     }
 
     /// Headings and names.
@@ -33,9 +61,13 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// What is less important.
+    /// What is less important: zeros, what is well, hints.
     pub fn faint(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
+        match self.palette {
+            Palette::None | Palette::Sixteen => Style::new().add_modifier(Modifier::DIM),
+            Palette::Dark => Style::new().fg(Color::Indexed(FAINT.0)),
+            Palette::Light => Style::new().fg(Color::Indexed(FAINT.1)),
+        }
     }
 
     /// The selected row, and the tab that is open.
@@ -45,46 +77,42 @@ impl Theme {
 
     /// Graphs.
     pub fn graph(self) -> Style {
-        self.coloured(Color::Cyan, Modifier::empty())
+        self.coloured(GRAPH, Modifier::empty())
     }
 
     /// Something is wrong, or will be.
     pub fn weight(self, weight: Weight) -> Style {
         match weight {
-            Weight::Bad => self.coloured(Color::Red, Modifier::BOLD).add_modifier(Modifier::BOLD),
-            Weight::Warning => self.coloured(Color::Magenta, Modifier::BOLD),
+            Weight::Bad => self.coloured(BAD, Modifier::BOLD).add_modifier(Modifier::BOLD),
+            Weight::Warning => self.coloured(WARNING, Modifier::BOLD),
             Weight::Remark => Style::new(),
         }
     }
 
-    /// Parts of a bar, which lie side by side.
-    pub fn part(self, index: usize) -> Style {
-        const PARTS: [Color; 6] =
-            [Color::Green, Color::Blue, Color::Magenta, Color::Cyan, Color::Red, Color::Gray];
-        if self.colour { Style::new().fg(PARTS[index % PARTS.len()]) } else { Style::new() }
+    /// A state, in bars where several lie side by side.
+    pub fn state(self, state: TcpState) -> Style {
+        let colour = match state {
+            TcpState::Established => (Color::Green, 114, 28),
+            TcpState::TimeWait => (Color::Cyan, 80, 30),
+            TcpState::CloseWait => WARNING,
+            TcpState::SynSent | TcpState::SynRecv | TcpState::NewSynRecv => {
+                (Color::LightBlue, 111, 26)
+            }
+            TcpState::Close => BAD,
+            TcpState::Listen => (Color::Gray, 250, 240),
+            _ => (Color::LightMagenta, 176, 90),
+        };
+        self.coloured(colour, Modifier::empty())
     }
 
     /// Symbols of bar parts, distinct without colour too.
     pub fn part_sign(self, index: usize) -> char {
-        let signs = if self.ascii {
-            ['#', '=', '+', '-', ':', '.']
-        } else {
-            ['█', '▓', '▒', '░', '▞', '·']
-        };
+        let signs = ['█', '▓', '▒', '░', '▞', '·'];
         signs[index % signs.len()]
-    }
-
-    /// Heights of a graph: nothing known, zero, then from little to all.
-    pub fn levels(self) -> &'static [char; 9] {
-        if self.ascii {
-            &[' ', '_', '.', ':', '-', '=', '+', '*', '#']
-        } else {
-            &[' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
-        }
     }
 
     /// From nothing to all of it.
     pub fn shades(self) -> &'static [char; 5] {
-        if self.ascii { &[' ', '.', ':', '+', '#'] } else { &[' ', '░', '▒', '▓', '█'] }
+        &[' ', '░', '▒', '▓', '█']
     }
 }

@@ -1,0 +1,81 @@
+//! The overview: findings first, then as much of the rest as there is room for.
+
+mod findings;
+mod panels;
+mod rates;
+
+use ratatui::layout::{Constraint, Layout};
+
+use super::{Canvas, states};
+use crate::dash::Dash;
+use crate::dash::layout::{Area, Cut};
+
+pub use panels::number;
+
+/// A screen of so many columns has two of panels.
+const TWO: u16 = 100;
+/// And of so many, three.
+const THREE: u16 = 150;
+/// Lines of all states and their title.
+const STATES: u16 = 14;
+
+/// Draws the view.
+pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+    let wide = area.width >= TWO && area.height >= 20;
+    let most = if wide { area.height / 3 } else { area.height.saturating_sub(rates::LINES + 5) };
+    let least = 3.min(area.height);
+    let lines = findings::lines(&dash.findings, area.width).min(most.max(least));
+    let (above, below) = area.split(lines);
+    findings::draw(canvas, &dash.findings, above);
+    if !wide {
+        narrow(canvas, dash, below);
+    } else if area.width < THREE {
+        let [left, right] = side_by_side(below);
+        let (states, graphs) = split_bottom(left, STATES.min(left.height / 2));
+        rates::draw(canvas, dash.model(), graphs);
+        state_list(canvas, dash, states);
+        let thirds = [Constraint::Fill(1); 3];
+        let [processes, remotes, listeners] = Layout::vertical(thirds).areas(right);
+        panels::processes(canvas, dash, processes);
+        panels::remotes(canvas, dash, remotes);
+        panels::listeners(canvas, dash, listeners);
+    } else {
+        let [left, middle, right] = side_by_side(below);
+        rates::draw(canvas, dash.model(), left);
+        let (states, processes) = middle.split(STATES.min(middle.height / 2));
+        state_list(canvas, dash, states);
+        panels::processes(canvas, dash, processes);
+        let (remotes, listeners) = right.split(right.height / 2);
+        panels::remotes(canvas, dash, remotes);
+        panels::listeners(canvas, dash, listeners);
+    }
+}
+
+fn side_by_side<const N: usize>(area: Area) -> [Area; N] {
+    Layout::horizontal([Constraint::Fill(1); N]).spacing(2).areas(area)
+}
+
+/// The last `lines`, and those above them.
+fn split_bottom(area: Area, lines: u16) -> (Area, Area) {
+    let (above, below) = area.split(area.height - lines);
+    (below, above)
+}
+
+fn state_list(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+    let inner = canvas.titled(area, "sockets by state");
+    states::bars(canvas, dash.model(), inner);
+}
+
+/// One column: rates, states, the worst listener and peer, and processes where there is room left.
+fn narrow(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+    let (graphs, below) = area.split(rates::LINES);
+    rates::lines(canvas, dash.model(), graphs);
+    let (states, below) = below.split(2);
+    panels::states(canvas, dash.model(), states);
+    let (worst, below) = below.split(2);
+    panels::worst_listener(canvas, dash.model(), worst);
+    panels::slowest_peer(canvas, dash.model(), worst.split(1).1);
+    if below.height >= 4 {
+        panels::processes(canvas, dash, below);
+    }
+}
