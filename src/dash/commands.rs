@@ -37,8 +37,8 @@ pub fn tcpdump(key: &Key) -> Option<String> {
     let hosts = [key.laddr, key.raddr].into_iter().flatten().map(|addr| addr.to_canonical());
     let hosts = hosts.filter(|addr| !addr.is_unspecified()).map(|addr| format!("host {addr}"));
     let ports = [key.lport, key.rport].into_iter().flatten().map(|port| format!("port {port}"));
-    let parts: Vec<_> = hosts.chain(ports).collect();
-    (!parts.is_empty()).then(|| format!("tcpdump -ni any 'tcp and {}'", parts.join(" and ")))
+    let terms: Vec<_> = hosts.chain(ports).collect();
+    (!terms.is_empty()).then(|| format!("tcpdump -ni any 'tcp and {}'", terms.join(" and ")))
 }
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ pub enum Control {
     Pause(bool),
     /// To the next sample, then pause.
     Step,
+    /// A second back, then pause.
+    Back,
     /// The next lower speed.
     Slower,
     /// The next higher speed.

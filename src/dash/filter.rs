@@ -57,8 +57,8 @@ struct Word {
 ///
 /// # Errors
 /// What cannot be read, and where it is.
-pub fn read(text: &str) -> Result<Option<RowFilter>, FilterError> {
-    let words = words(text)?;
+pub fn read(typed: &str) -> Result<Option<RowFilter>, FilterError> {
+    let words = words(typed)?;
     let bare = words.iter().take_while(|word| !word.text.starts_with('-')).count();
     let mut terms = Vec::new();
     for word in &words[..bare] {

@@ -28,7 +28,7 @@ pub enum KeyPress {
 }
 
 /// Every key with what it does, for the help.
-pub const HELP: [(&str, &str); 25] = [
+pub const HELP: [(&str, &str); 24] = [
     ("1 … 8, Tab", "another view"),
     ("↑ ↓ PgUp PgDn Home End", "select a row; k j g G do the same"),
     ("← →", "scroll columns that do not fit"),
@@ -40,13 +40,12 @@ pub const HELP: [(&str, &str); 25] = [
     ("< >", "sort by the previous, next column; or click a heading"),
     ("r", "reverse the order"),
     ("/", "filter as you type: ngin, 443, 10.0.0.0/8, rport:443, state:time_wait, !api"),
-    ("s", "save the view as JSON Lines, for tcpdash --replay"),
+    ("s", "save the last 15 minutes as JSON Lines, for --replay; in a recording what is shown"),
     ("Space", "pause, go on"),
-    ("+ -", "lengthen, shorten the interval"),
+    ("+ -", "lengthen, shorten the interval; in a recording faster, slower"),
     ("", ""),
-    ("in a recording", ""),
-    ("[ ]", "slower, faster"),
-    ("n", "step to the next sample"),
+    ("back in time", "in a recording, and live in the last 15 minutes"),
+    ("[ ]", "a step back, ahead"),
     (", .", "10 seconds back, ahead"),
     ("( )", "a minute back, ahead"),
     ("0 $", "go to the start, the end"),
@@ -158,12 +157,11 @@ fn commands(dash: &Dash) -> String {
     }
 }
 
-/// Keys of a recording.
+/// Keys of a recording, and of the last minutes of a live session.
 fn play(dash: &mut Dash, key: KeyPress) -> Option<Action> {
     let control = match key {
-        KeyPress::Char('[') => Control::Slower,
-        KeyPress::Char(']') => Control::Faster,
-        KeyPress::Char('n') => Control::Step,
+        KeyPress::Char('[') => Control::Back,
+        KeyPress::Char(']' | 'n') => Control::Step,
         KeyPress::Char(',') => Control::Seek(-10 * SECOND),
         KeyPress::Char('.') => Control::Seek(10 * SECOND),
         KeyPress::Char('(') => Control::Seek(-60 * SECOND),
@@ -173,7 +171,7 @@ fn play(dash: &mut Dash, key: KeyPress) -> Option<Action> {
         _ => return None,
     };
     if dash.progress.is_none() {
-        dash.message = Some("seek and speed need a recording".to_owned());
+        dash.travel(control);
         return None;
     }
     Some(Action::Play(control))

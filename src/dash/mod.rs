@@ -21,6 +21,7 @@ mod keys;
 mod layout;
 pub mod live;
 pub mod model;
+mod past;
 mod recorder;
 pub mod replay;
 pub mod rows;

@@ -69,7 +69,7 @@ pub fn run(
                     screen.redraw().context("the terminal has no size")?;
                 }
                 Action::Save => {
-                    let said = save(dash.model()).unwrap_or_else(|error| format!("{error:#}"));
+                    let said = save(&dash).unwrap_or_else(|error| format!("{error:#}"));
                     dash.handle(Event::Say(said));
                 }
                 // Who has ended needs no orders.

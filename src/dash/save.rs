@@ -1,42 +1,60 @@
 //! Saves the view as JSON lines for replay.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
 
 use anyhow::{Context, Result};
 
-use super::model::Model;
+use super::Dash;
 use crate::record::AnyRecord;
 use crate::report::Ts;
 
-/// Writes a new file into the current folder, and says how it is called.
+/// Writes a new file into the current folder, and says how it is called: all that is kept of a live session, or
+/// what a recording shows.
 ///
 /// # Errors
 /// It cannot be written, or there is one.
-pub fn save(model: &Model) -> Result<String> {
+pub fn save(dash: &Dash) -> Result<String> {
+    let model = dash.model();
     let stamp = serde_json::to_value(Ts(model.now)).ok();
     let stamp = stamp.as_ref().and_then(|stamp| stamp.as_str()).unwrap_or_default();
     let digits: String = stamp.chars().take(19).filter(char::is_ascii_alphanumeric).collect();
     let name = format!("tcpdash-{digits}Z.jsonl");
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .open(&name)
         .with_context(|| format!("cannot write {name}"))?;
-    let mut out = Vec::new();
-    let records = model.records();
+    match write(dash, BufWriter::new(file)) {
+        Ok(first) => {
+            // A replay would begin with the oldest.
+            let at = (model.now - first).max(0).div_euclid(1_000_000_000) + 1;
+            Ok(format!("saved {name}: tcpdash --replay {name} --at {at}"))
+        }
+        Err(error) => {
+            // Half of it would be shown as if it were all.
+            let _ = std::fs::remove_file(&name);
+            Err(error).with_context(|| format!("cannot write {name}"))
+        }
+    }
+}
+
+/// Writes the lines, and returns the time of the first.
+fn write(dash: &Dash, mut to: impl Write) -> io::Result<i64> {
+    if dash.progress.is_none()
+        && let Some(oldest) = dash.past().oldest()
+    {
+        return dash.past().write(to).map(|()| oldest);
+    }
+    let records = dash.model().records();
+    let mut line = Vec::new();
     for record in &records {
-        record.line(&mut out);
+        line.clear();
+        record.line(&mut line);
+        to.write_all(&line)?;
     }
-    if let Err(error) = file.write_all(&out) {
-        // Half of it would be shown as if it were all.
-        let _ = std::fs::remove_file(&name);
-        return Err(error).with_context(|| format!("cannot write {name}"));
-    }
-    // A replay would begin with the oldest part of the graphs.
-    let length = records.last().map_or(0, AnyRecord::ts) - records.first().map_or(0, AnyRecord::ts);
-    let at = length.div_euclid(1_000_000_000) + 1;
-    Ok(format!("saved {name}: tcpdash --replay {name} --at {at}"))
+    to.flush()?;
+    Ok(records.first().map_or(0, AnyRecord::ts))
 }
 
 #[cfg(test)]
@@ -44,6 +62,7 @@ mod tests {
     use super::*;
     use crate::count::Count;
     use crate::dash::model::Metric;
+    use crate::dash::model::Model;
     use crate::nstat::Mib;
 
     /// Graphs over time are saved, not their newest value alone.

@@ -11,6 +11,7 @@ use super::filter_line::FilterLine;
 use super::keys;
 use super::layout::Layout;
 use super::model::{Findings, Model, findings, process};
+use super::past::Past;
 use super::rows::{
     CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, RemoteRow, connections,
     groupings, latencies, listeners, processes, remotes,
@@ -123,6 +124,8 @@ pub struct Dash {
     pub(super) stale: bool,
     model: Model,
     frozen: Option<Box<Model>>,
+    /// What a live session has shown.
+    past: Past,
 }
 
 impl Dash {
@@ -220,6 +223,9 @@ impl Dash {
             Event::Click(..) | Event::Wheel(_) => {}
             Event::Resize(width, height) => self.size = (width, height),
             Event::Records(records) => {
+                if self.progress.is_none() {
+                    self.past.push(&records);
+                }
                 for record in records {
                     self.model.take(record);
                 }
@@ -333,11 +339,38 @@ impl Dash {
         None
     }
 
+    /// How long ago it is that a live session was as it is shown, ns; `None` if that is now.
+    pub fn ago(&self) -> Option<u64> {
+        let shown = self.frozen.as_ref()?;
+        u64::try_from(self.model.now - shown.now).ok().filter(|ns| *ns > 0)
+    }
+
+    /// The intervals of a live session that are kept.
+    pub fn past(&self) -> &Past {
+        &self.past
+    }
+
+    /// Shows a live session as it was, or as it is.
+    pub(super) fn travel(&mut self, control: Control) {
+        let now = self.model().now;
+        let near = |ts: i64| self.past.before(ts.saturating_add(1)).or(self.past.oldest());
+        let to = match control {
+            Control::Back => self.past.before(now).or(self.past.oldest()),
+            Control::Step => self.past.after(now),
+            Control::Seek(by) => near(now.saturating_add(by)),
+            Control::Start => self.past.oldest(),
+            _ => None,
+        };
+        // The newest is not the past.
+        let to = to.filter(|to| Some(*to) < self.past.newest());
+        self.frozen = to.map(|to| Box::new(self.past.at(to, &self.model)));
+        self.stale = true;
+    }
+
+    /// Another interval; in a recording, another speed.
     pub(super) fn change_interval(&mut self, longer: bool) -> Option<Action> {
         if self.progress.is_some() {
-            self.message =
-                Some("a recording has a fixed interval; [ and ] change the speed".to_owned());
-            return None;
+            return Some(Action::Play(if longer { Control::Faster } else { Control::Slower }));
         }
         let mut choices = INTERVALS.into_iter().map(Duration::from_millis);
         let now = self.interval;

@@ -45,15 +45,26 @@ fn frames(width: u16, height: u16, ascii: bool) -> String {
     all
 }
 
-/// The least room and a terminal without Unicode: whatever can be cut or replaced is.
 #[test]
-fn smallest_in_ascii() {
+fn least() {
+    check("frames-40x10", &frames(40, 10, false));
+}
+
+/// Little room and a terminal without Unicode: whatever can be cut or replaced is.
+#[test]
+fn small_in_ascii() {
     check("frames-60x15-ascii", &frames(60, 15, true));
 }
 
 #[test]
 fn cut_text_ends_in_an_ellipsis() {
     assert!(frames(60, 15, false).contains("redis-serv…"));
+}
+
+/// Two columns of panels.
+#[test]
+fn medium() {
+    check("frames-120x35", &frames(120, 35, false));
 }
 
 /// Every column and every part of every view.
@@ -95,6 +106,36 @@ fn sixteen_colours_are_enough_and_none_if_not_wanted() {
         let colours = plain.content().iter().filter(|cell| cell.fg != Color::Reset);
         assert_eq!(colours.count(), 0, "{view:?}");
     }
+}
+
+/// A selected one is reversed, which is readable in any colours.
+#[test]
+fn themes_use_their_own_colours_and_zeros_are_dim() {
+    for palette in [Palette::Dark, Palette::Light] {
+        let mut dash = dash(200, 60);
+        let screen = screen(&mut dash, Theme { palette, ascii: false });
+        let foreign = screen
+            .content()
+            .iter()
+            .map(|cell| cell.fg)
+            .find(|colour| !matches!(colour, Color::Reset | Color::Indexed(16..)));
+        assert_eq!(foreign, None, "{palette:?}");
+    }
+    let mut dash = dash(120, 35);
+    dash.show(View::States);
+    let screen = screen(&mut dash, Theme { palette: Palette::Sixteen, ascii: false });
+    let dim = |word: &str, value: &str| {
+        let text = tcpscope::dash::view::text(&screen);
+        let (y, line) = text
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.contains(word) && line.contains(value))
+            .unwrap();
+        let x = line[..line.find(value).unwrap()].chars().count();
+        let at = (u16::try_from(x).unwrap(), u16::try_from(y).unwrap());
+        screen[at].modifier.contains(ratatui::style::Modifier::DIM)
+    };
+    assert!(dim("LAST_ACK", "0") && !dim("TIME_WAIT", "12070"));
 }
 
 #[test]

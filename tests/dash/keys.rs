@@ -1,5 +1,6 @@
 //! Scripted keys.
 
+use tcpscope::dash::rows::TableRow;
 use tcpscope::dash::{Action, Control, Dash, Event, InputMode, KeyPress, View};
 use tcpscope::record::AnyRecord;
 
@@ -118,11 +119,11 @@ fn a_recording_can_be_paused_stepped_and_seeked() {
     };
     assert_eq!(play(' '), Control::Pause(true));
     assert_eq!(play('n'), Control::Step);
-    assert_eq!(play('['), Control::Slower);
+    assert_eq!(play('['), Control::Back);
+    assert_eq!(play(']'), Control::Step);
+    assert_eq!((play('+'), play('-')), (Control::Faster, Control::Slower));
     assert_eq!(play(','), Control::Seek(-10_000_000_000));
     assert_eq!(play('0'), Control::Start);
-    assert_eq!(order(&mut dash, KeyPress::Char('+')), None);
-    assert!(dash.message.is_some(), "it says why not");
 }
 
 #[test]
@@ -132,15 +133,132 @@ fn a_live_session_is_paused_and_keeps_counting() {
     dash.interval = std::time::Duration::from_secs(1);
     press(&mut dash, "2 <Space>");
     assert!(dash.paused());
-    let before = text(&mut dash);
+    let rows = |dash: &mut Dash| text(dash).lines().skip(2).map(str::to_owned).collect::<Vec<_>>();
+    let before = rows(&mut dash);
     let line = r#"{"kind":"count","ts":"2026-01-02T03:05:05Z","pid":1,"by":"connection","comm":"init","interval_ns":1000000000}"#;
     dash.handle(Event::Records(vec![AnyRecord::parse(line.as_bytes()).unwrap()]));
-    assert_eq!(text(&mut dash), before, "the view is paused");
+    assert_eq!(rows(&mut dash), before, "the view is paused");
+    assert!(text(&mut dash).contains("PAUSED 53.0s ago"));
     press(&mut dash, "<Space>");
     assert!(text(&mut dash).contains("init"));
     let interval = |order| matches!(order, Some(Action::Interval(time)) if time.as_secs() == 2);
     assert!(interval(order(&mut dash, KeyPress::Char('+'))));
     assert_eq!(order(&mut dash, KeyPress::Char('n')), None, "there is no next sample yet");
+}
+
+/// A live session that has counted for twenty seconds, each with a connection more.
+fn live() -> Dash {
+    let mut dash = Dash::new("host".to_owned(), false);
+    dash.interval = std::time::Duration::from_secs(1);
+    dash.handle(Event::Resize(120, 35));
+    for second in 1..=20 {
+        let row = |port| {
+            let line = format!(
+                r#"{{"kind":"count","ts":"2026-01-02T03:04:{second:02}Z","pid":7,"comm":"curl","by":"connection","laddr":"10.0.0.1","lport":{port},"raddr":"10.0.0.2","rport":443,"netns":1,"interval_ns":1000000000,"tx_calls":1,"tx_bytes":{port}}}"#
+            );
+            AnyRecord::parse(line.as_bytes()).unwrap()
+        };
+        dash.handle(Event::Records((1..=second).map(|n| row(50_000 + n)).collect()));
+    }
+    dash.refresh();
+    dash
+}
+
+#[test]
+fn a_live_session_goes_back_and_ahead_in_time() {
+    let mut dash = live();
+    press(&mut dash, "3");
+    let rows = |dash: &Dash| dash.tables.connections.rows().len();
+    assert_eq!(rows(&dash), 20);
+    press(&mut dash, "[[[");
+    assert_eq!((rows(&dash), dash.paused(), dash.ago()), (17, true, Some(3_000_000_000)));
+    assert!(text(&mut dash).lines().nth(1).unwrap().contains("03:04:17  PAUSED 3.00s ago"));
+    press(&mut dash, "]");
+    assert_eq!(rows(&dash), 18);
+    press(&mut dash, ",");
+    assert_eq!(rows(&dash), 8);
+    press(&mut dash, "(");
+    assert_eq!(rows(&dash), 1, "the oldest there is");
+    press(&mut dash, "[");
+    assert_eq!(rows(&dash), 1);
+    press(&mut dash, "$");
+    assert_eq!((rows(&dash), dash.paused()), (20, false));
+    press(&mut dash, "0");
+    assert_eq!(rows(&dash), 1);
+    press(&mut dash, "<Space>");
+    assert_eq!((rows(&dash), dash.paused()), (20, false));
+}
+
+#[test]
+fn a_process_or_namespace_is_entered_and_left() {
+    let mut dash = dash(120, 35);
+    let all = |dash: &Dash| dash.tables.connections.rows().len();
+    press(&mut dash, "3");
+    let before = all(&dash);
+    press(&mut dash, "<Enter>");
+    let pid = dash.current().unwrap().pid.unwrap();
+    press(&mut dash, "<Enter>");
+    assert!(!dash.has_detail() && all(&dash) < before && all(&dash) > 0);
+    assert!(dash.tables.connections.rows().iter().all(|row| row.key.pid == Some(pid)));
+    let status = text(&mut dash).lines().nth(1).unwrap().to_owned();
+    assert!(status.contains("› ") && status.contains(&format!("({pid})")), "{status}");
+    press(&mut dash, "N");
+    assert_eq!(dash.scope.len(), 2);
+    press(&mut dash, "2");
+    assert_eq!(dash.tables.processes.rows().len(), 1);
+    press(&mut dash, "<Backspace> <Backspace> 3");
+    assert_eq!((all(&dash), dash.scope.len()), (before, 0));
+    press(&mut dash, "<Backspace>");
+    assert_eq!(all(&dash), before);
+}
+
+#[test]
+fn a_row_is_shown_as_a_command_and_as_a_filter_of_tcpdump() {
+    let mut dash = live();
+    press(&mut dash, "3 y");
+    let last = |dash: &mut Dash| text(dash).lines().last().unwrap().to_owned();
+    let shown = last(&mut dash);
+    assert!(
+        shown.starts_with("tcpcount --by connection --laddr 10.0.0.1 --lport 50020"),
+        "{shown}"
+    );
+    press(&mut dash, "<Enter>");
+    let screen = text(&mut dash);
+    assert!(
+        screen.contains("tcpdump -ni any 'tcp and host 10.0.0.1 and host 10.0.0.2"),
+        "{screen}"
+    );
+    press(&mut dash, "1 y");
+    assert!(last(&mut dash).contains("no row"));
+}
+
+#[test]
+fn processes_and_remotes_are_two_groups_of_latencies() {
+    let mut dash = dash(120, 35);
+    press(&mut dash, "4");
+    let of = |dash: &Dash| -> Vec<_> {
+        dash.tables.latencies.rows().iter().filter_map(|row| row.row.by).collect()
+    };
+    let first = of(&dash);
+    assert!(!first.is_empty() && first.iter().all(|by| *by == first[0]), "{first:?}");
+    press(&mut dash, "b");
+    let second = of(&dash);
+    assert!(second.iter().all(|by| *by == second[0] && *by != first[0]), "{second:?}");
+    press(&mut dash, "b");
+    assert_eq!(of(&dash), first);
+}
+
+#[test]
+fn rows_are_in_the_order_of_all_their_bytes() {
+    let mut dash = dash(120, 35);
+    for view in ["2", "3", "8"] {
+        press(&mut dash, view);
+        let screen = text(&mut dash);
+        let headings = screen.lines().nth(2).unwrap();
+        assert!(headings.contains("SENT B/s▼") && headings.contains("RECVD B/s▼"), "{screen}");
+    }
+    let sums: Vec<_> = dash.tables.processes.rows().iter().map(TableRow::busy).collect();
+    assert!(sums.windows(2).all(|pair| pair[0] >= pair[1]), "{sums:?}");
 }
 
 #[test]

@@ -46,7 +46,8 @@ fn event(dice: &mut Dice, records: &[AnyRecord]) -> Event {
         )),
         80..=86 => Event::Click(small(dice, 310), small(dice, 110)),
         87..=88 => Event::Wheel(isize::try_from(dice.roll(9)).unwrap() - 4),
-        89..=95 => Event::Resize(small(dice, 301), small(dice, 101)),
+        89..=91 => Event::Resize(small(dice, 301), small(dice, 101)),
+        92..=95 => Event::Resize(40 + small(dice, 261), 10 + small(dice, 91)),
         96..=98 => {
             let start = usize::try_from(dice.roll(records.len() as u64)).unwrap();
             Event::Records(records[start..].iter().take(20).cloned().collect())

@@ -20,7 +20,7 @@ fn shown(recording: &str, kinds: &[&str], view: View) -> String {
     assert!(!records.is_empty(), "{kinds:?}");
     let now = records.iter().map(AnyRecord::ts).max().unwrap();
     let mut dash = Dash::new("recording".to_owned(), false);
-    dash.handle(Event::Resize(120, 30));
+    dash.handle(Event::Resize(90, 30));
     dash.handle(Event::Records(records));
     dash.handle(Event::Progress(Progress { now, ended: true, ..Progress::default() }));
     dash.show(view);
@@ -61,8 +61,9 @@ fn missing_records_show_as_unknown() {
         assert!(screen.contains("not in this recording so far"), "{kind}:\n{screen}");
     }
     let screen = shown(LISTEN, &["listener"], View::Overview);
-    let graph = |name: &str| screen.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-    for name in ["sends", "opens", "retransmits", "sockets", "slowest peer"] {
+    let graph =
+        |name: &str| screen.lines().rfind(|line| line.starts_with(name)).unwrap().to_owned();
+    for name in ["sent", "opens", "retransmits", "sockets", "slowest peer"] {
         assert_eq!(graph(name).split_whitespace().last(), Some("-"), "{screen}");
     }
 }

@@ -12,7 +12,7 @@ use tcpscope::dash::{Control, Dash, Event, View, demo};
 use tcpscope::report::Ctx;
 
 /// Columns and lines of the screen, and pixels of a cell.
-const SIZE: (u16, u16) = (110, 26);
+const SIZE: (u16, u16) = (120, 36);
 const CELL: (f64, f64) = (8.4, 17.0);
 
 /// Prints the view of that name at a second of the recording.
@@ -81,7 +81,8 @@ fn style(cell: &Cell) -> (&'static str, bool, &'static str) {
         _ if reversed => "#1d2021",
         Color::Red => "#fb4934",
         Color::Green => "#b8bb26",
-        Color::Blue => "#83a598",
+        Color::LightBlue => "#83a598",
+        Color::LightMagenta => "#b16286",
         Color::Magenta => "#d3869b",
         Color::Cyan => "#8ec07c",
         _ if cell.modifier.contains(Modifier::DIM) => "#928374",

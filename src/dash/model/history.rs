@@ -11,8 +11,8 @@ use crate::states::StateChange;
 use crate::tcp_state::TcpState;
 
 const SECOND: i64 = 1_000_000_000;
-/// Seconds that are stored: as many as the widest screen has columns.
-const SECONDS: usize = 300;
+/// Seconds that are stored: a quarter of an hour back, as many as the widest screen has columns.
+const SECONDS: usize = 900 + 300;
 
 /// Spans that are stored of each metric: at the shortest intervals less than [`SECONDS`].
 const SPANS: usize = 4096;

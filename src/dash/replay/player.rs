@@ -202,6 +202,10 @@ impl Player {
                 let next = self.peek()?.map(AnyRecord::ts);
                 return next.map_or(Ok(Vec::new()), |next| self.read_until(next));
             }
+            Control::Back => {
+                self.progress.paused = true;
+                return self.seek(self.progress.now.saturating_sub(1_000_000_000));
+            }
             Control::Seek(by) => return self.seek(self.progress.now.saturating_add(by)),
             Control::Start => return self.seek(self.progress.first.unwrap_or(0)),
             Control::End => {

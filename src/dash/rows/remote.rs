@@ -8,10 +8,11 @@ use super::connection::connections;
 use super::traffic::{Traffic, bytes, retrans};
 use crate::count::{Count, heading};
 use crate::dash::filter::RowFilter;
-use crate::dash::model::Model;
+use crate::dash::model::{Model, sum};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::report::{Cell, Device, Key, table};
+use crate::tcp_state::TcpState;
 
 /// One remote address.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,8 @@ pub struct RemoteRow {
     pub traffic: Option<Traffic>,
     /// Known connections.
     pub connections: u64,
+    /// These are all there are.
+    pub complete: bool,
     /// Processes that have them.
     pub processes: BTreeSet<u32>,
     /// 99 % of its responses came within, ns.
@@ -34,11 +37,21 @@ table! { "remote" RemoteRow.key {
     left "remote_address", "REMOTE", 20, |r| Cell::addr(r.key.raddr, r.key.device);
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
     right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
-    right "connections", "CONNS", 6, |r| Cell::Id(r.connections);
+    right "connections", "CONNS", 6, RemoteRow::connections;
     right "processes", "PROCS", 6, |r| Cell::Id(r.processes.len() as u64);
     right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
     right "response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99);
 } }
+
+impl RemoteRow {
+    fn connections(&self) -> Cell<'_> {
+        if self.complete {
+            Cell::Id(self.connections)
+        } else {
+            Cell::CountAtLeast(self.connections)
+        }
+    }
+}
 
 impl TableRow for RemoteRow {
     type Id = (Option<IpAddr>, Option<Device>);
@@ -68,9 +81,12 @@ type Rows = BTreeMap<(IpAddr, Option<Device>), RemoteRow>;
 /// All remotes of the connections that match the filter; of a recording by remote those that do.
 pub fn remotes(model: &Model, filter: Option<&RowFilter>) -> Vec<RemoteRow> {
     let mut rows = Rows::new();
-    for one in connections(model, filter) {
+    let known = connections(model, filter);
+    let complete = filter.is_none() && open(model).is_some_and(|open| open <= known.len() as u64);
+    for one in known {
         let Some(row) = row(&mut rows, model.now, &one.key) else { continue };
         row.connections += 1;
+        row.complete = complete;
         row.processes.extend(one.key.pid);
         if let Some(traffic) = &one.traffic {
             row.traffic = Some(row.traffic.map_or(*traffic, |sum| sum.with(traffic)));
@@ -94,6 +110,15 @@ pub fn remotes(model: &Model, filter: Option<&RowFilter>) -> Vec<RemoteRow> {
         }
     }
     rows.into_values().collect()
+}
+
+/// The connections that there are, without those in `TIME_WAIT`; `None`: unknown.
+fn open(model: &Model) -> Option<u64> {
+    let states = model.states()?;
+    let open = TcpState::LIFECYCLE.into_iter().filter(|state| {
+        !matches!(state, TcpState::Listen | TcpState::TimeWait | TcpState::NewSynRecv)
+    });
+    Some(sum(open.filter_map(|state| states[usize::from(state.number())])))
 }
 
 fn row<'a>(rows: &'a mut Rows, ts: i64, key: &Key) -> Option<&'a mut RemoteRow> {

@@ -38,7 +38,8 @@ fn status(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         say(canvas, time.get(..8).unwrap_or(&time), canvas.theme.strong());
     }
     if dash.paused() {
-        say(canvas, "PAUSED", warning);
+        let ago = dash.ago().map(|ns| format!(" {} ago", canvas.words(Cell::Nanos(ns))));
+        say(canvas, &format!("PAUSED{}", ago.unwrap_or_default()), warning);
     }
     let scope = scope(canvas, dash);
     let style = if dash.scope.is_empty() { faint } else { warning };
@@ -117,7 +118,7 @@ fn position(progress: &Progress) -> String {
         speed if speed.is_infinite() => "maximum speed".to_owned(),
         speed => format!("{speed}×"),
     };
-    format!("{bar} {speed}")
+    format!("{bar} {speed}").trim_start().to_owned()
 }
 
 /// The line below: the filter being typed, a remark, or the keys.
@@ -134,7 +135,7 @@ pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         ("q", "quit"),
         ("?", "help"),
         ("/", "filter"),
-        ("Enter", if dash.has_detail() { "enter" } else { "details" }),
+        ("Enter", if dash.has_detail() { "its process" } else { "details" }),
         ("< >", "sort"),
         ("Space", "pause"),
         ("[ ]", "step"),

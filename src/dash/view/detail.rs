@@ -122,8 +122,10 @@ fn graphs(
             .map(|point| Some(point.values[usize::from(index)]).filter(|value| !value.is_nan()))
             .collect();
         let top = peak(&values);
-        let words = canvas.words(unit(rounded(top)));
-        canvas.text(label, x + 1, 0, &format!("peak {words}"), canvas.theme.faint());
+        if values.iter().flatten().any(|value| *value > 0.0) {
+            let words = canvas.words(unit(rounded(top)));
+            canvas.text(label, x + 1, 0, &format!("peak {words}"), canvas.theme.faint());
+        }
         canvas.spark(graph, &values, top);
     }
 }

@@ -47,6 +47,7 @@ const RATES: [Rate; 8] = [
 ];
 
 /// One line each, and the axis.
+#[allow(clippy::cast_possible_truncation, reason = "eight")]
 pub const LINES: u16 = RATES.len() as u16 + 1;
 /// Lines of a chart: its title, three of values, and two of its axis.
 const CHART: u16 = 6;
@@ -55,7 +56,9 @@ const NAME: u16 = 12;
 const VALUE: u16 = 9;
 const PEAK: u16 = 14;
 /// A narrower screen has no room for peaks.
-const NARROW: u16 = 60;
+const NARROW: u16 = 50;
+/// Seconds that a graph shows at least: where it has fewer columns, each is the mean of several.
+const LEAST: u16 = 120;
 
 /// Segments retransmitted of all sent, in per cent.
 fn retransmitted(model: &Model, seconds: usize) -> Vec<Option<f64>> {
@@ -79,7 +82,11 @@ impl Rate {
             Unit::Events => human::per_second(thousandths, 1_000_000_000_000, &mut text),
             Unit::Percent => human::share(thousandths, 100_000, &mut text),
         }
-        let unit = if matches!(self.unit, Unit::Percent) { "" } else { "/s" };
+        let unit = match self.unit {
+            Unit::Percent => "",
+            Unit::Bytes if !text.ends_with(b"B") => "B/s",
+            _ => "/s",
+        };
         format!("{}{unit}", String::from_utf8_lossy(&text))
     }
 
@@ -93,8 +100,7 @@ impl Rate {
 
 /// Charts where there is room for all, else lines.
 pub fn draw(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
-    let title = "rates, all namespaces";
-    let inner = canvas.titled(area, title);
+    let inner = canvas.titled(area, "rates, of all namespaces");
     if inner.height < CHART * (LINES - 1) {
         let tall = (inner.height.saturating_sub(1) / (LINES - 1)).max(1);
         return several(canvas, model, inner, tall);
@@ -116,8 +122,10 @@ fn several(canvas: &mut Canvas<'_>, model: &Model, area: Area, tall: u16) {
     for (index, rate) in (0..).zip(&RATES) {
         let line = area.split(index * tall).1.split(tall).0;
         let (text, graph) = line.beside(label + peaks);
-        let values = (rate.values)(model, usize::from(graph.width));
+        let step = step(graph.width);
+        let values = (rate.values)(model, usize::from(graph.width * step));
         let (newest, peak) = rate.newest_and_peak(&values);
+        let values: Vec<_> = values.chunks(step.into()).map(mean).collect();
         canvas.text(text, 0, 0, rate.name, canvas.theme.strong());
         let idle = matches!(newest.as_str(), "-" | "0/s" | "0B/s" | "0%");
         let style = if idle { canvas.theme.faint() } else { ratatui::style::Style::new() };
@@ -132,12 +140,24 @@ fn several(canvas: &mut Canvas<'_>, model: &Model, area: Area, tall: u16) {
     axis(canvas, below.beside(label + peaks).1);
 }
 
-/// `-2m00s          now`: a column is a second.
+/// Seconds of a column.
+fn step(columns: u16) -> u16 {
+    LEAST.div_ceil(columns.max(1)).max(1)
+}
+
+/// The mean of the values that are known.
+fn mean(values: &[Option<f64>]) -> Option<f64> {
+    let known = || values.iter().flatten();
+    let count = u32::try_from(known().count()).ok().filter(|count| *count > 0)?;
+    Some(known().sum::<f64>() / f64::from(count))
+}
+
+/// `-2m          now`
 fn axis(canvas: &mut Canvas<'_>, area: Area) {
     let style = canvas.theme.faint();
-    let oldest = ago(area.width);
-    canvas.text(area, 0, 0, &oldest, style);
-    let middle = ago(area.width / 2);
+    let seconds = area.width * step(area.width);
+    canvas.text(area, 0, 0, &ago(seconds), style);
+    let middle = ago(seconds / 2);
     if area.width > 40 {
         canvas.text(area, (area.width / 2).saturating_sub(width(&middle) / 2), 0, &middle, style);
     }
@@ -154,7 +174,8 @@ fn ago(seconds: u16) -> String {
 
 fn chart(canvas: &mut Canvas<'_>, model: &Model, rate: &Rate, area: Area) {
     let (title, rest) = area.split(1);
-    let seconds = rest.width.saturating_sub(VALUE).max(2);
+    // Two dots of Braille lie side by side in a column.
+    let seconds = (rest.width.saturating_sub(VALUE) * 2).max(LEAST);
     let values = (rate.values)(model, seconds.into());
     let (newest, peak) = rate.newest_and_peak(&values);
     let top = peak.filter(|peak| *peak > 0.0);
