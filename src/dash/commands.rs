@@ -2,6 +2,7 @@
 
 use super::View;
 use crate::report::Key;
+use crate::{count, latency, listen, states};
 
 /// The command of the kit that shows this row of a view, if it has something to go by.
 pub fn command(view: View, key: &Key) -> Option<String> {
@@ -19,17 +20,17 @@ pub fn command(view: View, key: &Key) -> Option<String> {
     ];
     let ends: Vec<_> = ends.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect();
     let pid = key.pid.map(|pid| ("--pid", pid.to_string()));
-    let tool = match view {
-        View::Processes | View::Connections | View::Remotes => "tcpcount --by connection",
-        View::Latency => "tcplatency",
-        View::States => "tcpstates",
-        View::Listeners => "listenoverflow",
+    let (tool, by) = match view {
+        View::Processes | View::Connections | View::Remotes => (&count::TOOL, " --by connection"),
+        View::Latency => (&latency::TOOL, ""),
+        View::States => (&states::TOOL, ""),
+        View::Listeners => (&listen::TOOL, ""),
         View::Overview | View::Tool => return None,
     };
     // What has ends is found by them, whoever uses it.
     let flags = if ends.is_empty() { Vec::from_iter(pid) } else { ends };
     let flags: Vec<_> = flags.iter().map(|(flag, value)| format!("{flag} {value}")).collect();
-    (!flags.is_empty()).then(|| format!("{tool} {}", flags.join(" ")))
+    (!flags.is_empty()).then(|| format!("{}{by} {}", tool.name, flags.join(" ")))
 }
 
 /// The packets of a row for tcpdump, which knows no processes.
@@ -42,34 +43,5 @@ pub fn tcpdump(key: &Key) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_found_by_its_ends_else_by_its_process() {
-        let key = Key {
-            pid: Some(7),
-            laddr: Some("::ffff:10.0.0.1".parse().unwrap()),
-            lport: Some(50_000),
-            raddr: Some("2001:db8::1".parse().unwrap()),
-            rport: Some(443),
-            ..Key::default()
-        };
-        assert_eq!(
-            command(View::Connections, &key).unwrap(),
-            "tcpcount --by connection --laddr 10.0.0.1 --lport 50000 --raddr 2001:db8::1 --rport 443"
-        );
-        assert_eq!(
-            tcpdump(&key).unwrap(),
-            "tcpdump -ni any 'tcp and host 10.0.0.1 and host 2001:db8::1 and port 50000 and port 443'"
-        );
-        let process = Key { pid: Some(7), ..Key::default() };
-        assert_eq!(command(View::Latency, &process).unwrap(), "tcplatency --pid 7");
-        assert_eq!(tcpdump(&process), None);
-        let wildcard = "0.0.0.0".parse().ok();
-        let listener = Key { laddr: wildcard, lport: Some(80), ..process };
-        assert_eq!(command(View::Listeners, &listener).unwrap(), "listenoverflow --lport 80");
-        assert_eq!(tcpdump(&listener).unwrap(), "tcpdump -ni any 'tcp and port 80'");
-        assert_eq!(command(View::Processes, &Key::default()), None);
-    }
-}
+#[path = "commands_tests.rs"]
+mod tests;

@@ -52,6 +52,20 @@ fn a_click_sorts_selects_and_changes_the_view() {
 }
 
 #[test]
+fn the_wheel_moves_the_selection_and_narrow_tabs_can_be_clicked() {
+    let mut dash = dash(40, 10);
+    dash.handle(Event::Click(4, 0));
+    assert_eq!(dash.view, View::Overview, "that is its name");
+    dash.handle(Event::Click(View::tabs(dash.view, 40)[2].columns.start, 0));
+    dash.refresh();
+    assert_eq!(dash.view, View::Connections);
+    dash.handle(Event::Wheel(3));
+    assert_eq!(dash.tables.connections.cursor(), 3);
+    dash.handle(Event::Wheel(-1));
+    assert_eq!(dash.tables.connections.cursor(), 2);
+}
+
+#[test]
 fn a_filter_can_be_typed_rejected_corrected_and_removed() {
     let mut dash = dash(100, 30);
     press(&mut dash, "2 / --rport <Space> 70000 <Enter>");
