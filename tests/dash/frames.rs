@@ -83,6 +83,16 @@ fn ascii_frames_have_no_other_character() {
 }
 
 #[test]
+fn from_80_columns_on_the_overview_has_all_rates_states_and_a_time_axis() {
+    for (width, height) in [(80, 24), (100, 23), (100, 24), (120, 30), (150, 24), (200, 60)] {
+        let text = text(&mut dash(width, height));
+        for part in ["sent ", "retransmits ", "resets ", " now", "TIME_WAIT", "-2m"] {
+            assert!(text.contains(part), "{width}×{height}: no {part}\n{text}");
+        }
+    }
+}
+
+#[test]
 fn too_small_says_so() {
     for (width, height) in [(39, 10), (40, 9), (20, 3)] {
         let mut dash = dash(width, height);

@@ -31,9 +31,16 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         narrow(canvas, dash, below);
     } else if area.width < THREE {
         let [left, right] = side_by_side(below);
-        let (states, graphs) = split_bottom(left, STATES.min(left.height / 2));
+        // All states or a bar of them; the rates are whole in any case.
+        let listed = left.height > rates::LINES + STATES;
+        let (graphs, states) =
+            left.split(left.height.saturating_sub(if listed { STATES } else { 2 }));
         rates::draw(canvas, dash.model(), graphs);
-        state_list(canvas, dash, states);
+        if listed {
+            state_list(canvas, dash, states);
+        } else {
+            panels::states(canvas, dash.model(), states);
+        }
         let thirds = [Constraint::Fill(1); 3];
         let [processes, remotes, listeners] = Layout::vertical(thirds).areas(right);
         panels::processes(canvas, dash, processes);
@@ -53,12 +60,6 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
 
 fn side_by_side<const N: usize>(area: Area) -> [Area; N] {
     Layout::horizontal([Constraint::Fill(1); N]).spacing(2).areas(area)
-}
-
-/// The last `lines`, and those above them.
-fn split_bottom(area: Area, lines: u16) -> (Area, Area) {
-    let (above, below) = area.split(area.height - lines);
-    (below, above)
 }
 
 fn state_list(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
