@@ -12,12 +12,10 @@ use super::keys;
 use super::layout::Layout;
 use super::model::{Findings, Model, findings, process};
 use super::past::Past;
-use super::rows::{
-    CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, RemoteRow, connections,
-    groupings, latencies, listeners, processes, remotes,
-};
+use super::rows::{CloseWaitRow, connections, groupings, latencies, listeners, processes, remotes};
 use super::scope::Scope;
-use super::table::{Browse, TableState};
+use super::table::Browse;
+use super::tables::Tables;
 use super::views::View;
 use crate::group::Grouping;
 use crate::report::Key;
@@ -33,50 +31,6 @@ pub enum InputMode {
     Help(u16),
     /// The filter is being typed.
     Filter(FilterLine),
-}
-
-/// A table for each view that has one.
-#[derive(Clone, Debug, Default)]
-#[allow(missing_docs, reason = "named after the rows")]
-pub struct Tables {
-    pub processes: TableState<ProcessRow>,
-    pub remotes: TableState<RemoteRow>,
-    pub connections: TableState<ConnectionRow>,
-    pub latencies: TableState<LatencyRow>,
-    pub close_wait: TableState<CloseWaitRow>,
-    pub listeners: TableState<ListenerRow>,
-}
-
-impl Tables {
-    /// The table of a view, if it has one.
-    fn of(&self, view: View) -> Option<&dyn Browse> {
-        Some(match view {
-            View::Processes => &self.processes,
-            View::Remotes => &self.remotes,
-            View::Connections => &self.connections,
-            View::Latency => &self.latencies,
-            View::States => &self.close_wait,
-            View::Listeners => &self.listeners,
-            View::Overview | View::Tool => return None,
-        })
-    }
-
-    /// Does something to the table of a view, if it has one.
-    pub(super) fn with<T>(
-        &mut self,
-        view: View,
-        act: impl FnOnce(&mut dyn Browse) -> T,
-    ) -> Option<T> {
-        Some(act(match view {
-            View::Processes => &mut self.processes,
-            View::Remotes => &mut self.remotes,
-            View::Connections => &mut self.connections,
-            View::Latency => &mut self.latencies,
-            View::States => &mut self.close_wait,
-            View::Listeners => &mut self.listeners,
-            View::Overview | View::Tool => return None,
-        }))
-    }
 }
 
 /// Intervals to choose from, ms.
