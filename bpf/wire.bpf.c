@@ -37,6 +37,7 @@ struct port_search_key port_search_key;
 struct port_event port_event;
 struct drop_event drop_event;
 struct place_name place_name;
+struct conn_entry conn_entry;
 struct filter filter;
 struct wanted wanted;
 struct options options;
@@ -47,6 +48,7 @@ struct listen_options listen_options;
 struct retrans_options retrans_options;
 struct life_options life_options;
 struct ports_options ports_options;
+struct stall_options stall_options;
 struct drop_options drop_options;
 
 enum limits limits;
@@ -75,6 +77,9 @@ enum port_call port_call;
 enum drop_direction drop_direction;
 enum drop_flags drop_flags;
 enum drop_limits drop_limits;
+enum send_limit send_limit;
+enum sock_timer sock_timer;
+enum conn_flags conn_flags;
 enum tcp_state tcp_state;
 
 const __u64 duration_unknown = DURATION_UNKNOWN;

@@ -649,6 +649,93 @@ struct place_name {
 	__u8 name[PLACE_NAME_LEN];
 };
 
+/* What keeps the kernel from sending, as it counts time (enum tcp_chrono of include/linux/tcp.h).
+ */
+enum send_limit {
+	LIMIT_NONE, /* nothing is queued */
+	LIMIT_BUSY,
+	LIMIT_RWND,
+	LIMIT_SNDBUF,
+};
+
+/*
+ * The timer of a socket that runs (ICSK_TIME_ of include/net/inet_connection_sock.h), as
+ * idiag_timer of inet_diag.
+ */
+enum sock_timer {
+	TIMER_NONE = 0,
+	TIMER_RETRANS = 1,
+	TIMER_KEEPALIVE = 2, /* runs while none of the others does */
+	TIMER_PROBE = 3,
+	TIMER_LOSS_PROBE = 5,
+	TIMER_REORDER = 6,
+};
+
+enum conn_flags {
+	CONN_KEEPALIVE = 1, /* SO_KEEPALIVE */
+	CONN_CORK = 2,
+	CONN_NODELAY = 4,
+	CONN_ORPHAN = 8, /* no process has it open */
+};
+
+/* One connection as its socket is. Bytes are without a FIN; times are ns. */
+struct conn_entry {
+	__u64 sk;
+	__u64 cookie;
+	__u64 cgroup;
+	__u64 ktime;
+	__u64 delivered; /* since the peer last got something new, or since the first of what is in
+			    flight was sent */
+	__u64 limited;	 /* since the limit, or since data was queued */
+	__u64 heard;	 /* since the last acknowledgement */
+	__u64 received;	 /* since the last data */
+	__u64 read;	 /* since the process last read; DURATION_UNKNOWN */
+	__u64 resent;	 /* since the first retransmit of this loss; DURATION_UNKNOWN: none */
+	__u64 timer;	 /* until it expires; DURATION_UNKNOWN: none runs */
+	__u64 rto;
+	__u64 rto_max;
+	__u64 keepalive_interval;
+	__u64 busy; /* all the time that something was queued, and of this ... */
+	__u64 rwnd_limited;
+	__u64 sndbuf_limited;
+	__u64 pacing_rate; /* bytes a second; ~0: no limit */
+	__u64 delivery_rate;
+	struct flow flow;
+	__u8 comm[COMM_LEN];
+	__u8 algorithm[COMM_LEN]; /* of congestion control */
+	__u32 pid;
+	__u32 unacked; /* bytes sent and not acknowledged, or ... */
+	__u32 unsent;  /* ... queued and not sent */
+	__u32 unread;
+	__u32 copied; /* first sequence number that the process has not read */
+	__u32 snd_wnd;
+	__u32 rcv_wnd;
+	__u32 mss;
+	__u32 cwnd;
+	__u32 ssthresh;
+	__u32 packets_out;
+	__u32 in_flight; /* of these, neither lost nor received out of order */
+	__u32 srtt;	 /* us */
+	__u32 rttvar;	 /* us */
+	__u32 rtt_min;	 /* us; ~0 = none */
+	__u32 total_retrans;
+	__u32 user_timeout; /* ms; 0 = none */
+	__u32 sndbuf;
+	__u32 wmem;
+	__u32 rcvbuf;
+	__u8 state;
+	__u8 ca_state;	  /* TCP_CA_ of include/uapi/linux/tcp.h */
+	__u8 limit;	  /* enum send_limit */
+	__u8 pending;	  /* enum sock_timer */
+	__u8 flags;	  /* enum conn_flags */
+	__u8 retransmits; /* timeouts since the last acknowledgement */
+	__u8 backoff;
+	__u8 probes;	       /* of a zero window or an idle connection, without an answer */
+	__u8 retries;	       /* net.ipv4.tcp_retries2 */
+	__u8 keepalive_probes; /* after which the connection is given up */
+	__u8 reserved[6];
+};
+
 struct port_range {
 	__u16 first;
 	__u16 last;
@@ -791,6 +878,11 @@ struct ports_options {
 	__u32 events;	/* send each failure; otherwise count connects and failures */
 	__u32 searches; /* time the search for a port */
 	__u32 tick_ns;	/* of a jiffy */
+};
+
+struct stall_options {
+	__u32 all;     /* idle connections too */
+	__u32 tick_ns; /* of a jiffy */
 };
 
 struct drop_options {

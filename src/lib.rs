@@ -35,6 +35,7 @@ pub mod record;
 pub mod registry;
 pub mod report;
 pub mod retrans;
+pub mod stall;
 pub mod states;
 pub mod tcp_state;
 pub mod tool;

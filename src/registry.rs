@@ -4,7 +4,7 @@ use crate::kernel::facts::SymbolNames;
 use crate::tool::{Mode, Tool};
 
 /// In the order in which documentation and [`check`](crate::check) name them.
-pub static TOOLS: [&Tool; 10] = [
+pub static TOOLS: [&Tool; 11] = [
     &crate::states::TOOL,
     &crate::count::TOOL,
     &crate::latency::TOOL,
@@ -13,6 +13,7 @@ pub static TOOLS: [&Tool; 10] = [
     &crate::life::TOOL,
     &crate::ports::TOOL,
     &crate::drop::TOOL,
+    &crate::stall::TOOL,
     &crate::dash::TOOL,
     &crate::check::TOOL,
 ];

@@ -133,6 +133,7 @@ sections! {
     RetransOptions = ".rodata.retrans",
     LifeOptions = ".rodata.life",
     PortsOptions = ".rodata.ports",
+    StallOptions = ".rodata.stall",
     DropOptions = ".rodata.drop",
 }
 

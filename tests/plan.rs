@@ -17,6 +17,7 @@ use tcpscope::listen::{LISTENOVERFLOW, LISTENOVERFLOW_WAIT};
 use tcpscope::ports::TCPPORTS_COST;
 use tcpscope::registry::modes;
 use tcpscope::retrans::{TCPRETRANS, TCPRETRANS_PROBES};
+use tcpscope::stall::TCPSTALL;
 use tcpscope::states::{TCPSTATES, TCPSTATES_SUMMARY};
 use tcpscope::tool::Spec;
 
@@ -457,6 +458,7 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         &TCPLIFE,
         &TCPPORTS_COST,
         &TCPDROP,
+        &TCPSTALL,
     ];
     let tested: Vec<_> =
         tested.iter().flat_map(|spec| spec.hooks.iter().chain(spec.hash_hooks)).collect();
@@ -479,6 +481,8 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         let plan = auto(&TCPDROP, &facts(kernel));
         assert!(plan.contains("drop: drop_tracepoint\n"), "{kernel}: {plan}");
         assert!(plan.contains("destroy: destroy_tracepoint\n"), "{kernel}: {plan}");
+        let plan = auto(&TCPSTALL, &facts(kernel));
+        assert!(plan.contains("connections: dump_connections\n"), "{kernel}: {plan}");
     }
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));

@@ -10,8 +10,6 @@
 
 /* Kept in the low bits of sk_user_data. */
 #define SK_USER_DATA_FLAGS 7UL
-/* A bit of sk_flags: the FIN has come, which TCP counts as a byte. */
-#define SOCK_DONE	   1
 
 /* Whether a verdict program gets what the socket receives; false also where memory may not be
  * copied. */
@@ -39,7 +37,8 @@ static __always_inline __u64 diverted_bytes(struct track *track, struct sock *sk
 	if (!tp)
 		return 0;
 	now = READ(how, tp, bytes_received) + 1;
-	if (READ(how, sk, __sk_common.skc_flags) & 1 << SOCK_DONE)
+	/* the FIN has come, which TCP counts as a byte */
+	if (READ(how, sk, __sk_common.skc_flags) & SOCK_DONE)
 		now--;
 	track->diverted = now;
 	return before ? now - before : 0;

@@ -12,6 +12,12 @@
 
 #define SHUTDOWN_MASK 3
 
+/* include/net/sock.h: enum sock_flags, as bits */
+#define SOCK_DEAD     (1 << 0) /* no process has it */
+#define SOCK_DONE     (1 << 1) /* the peer's FIN has come */
+#define SOCK_KEEPOPEN (1 << 3)
+#define SOCK_LINGER   (1 << 4)
+
 static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
 {
 	return how == BTF_PTR ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
@@ -120,4 +126,17 @@ static __always_inline __u64 cookie_of(struct sock *sk, enum access how)
 		return READ(how, sk, __sk_common.skc_cookie.counter);
 	}
 	return 0;
+}
+
+/* Our FIN has been queued: it has a sequence number. */
+static __always_inline bool fin_queued(__u8 state)
+{
+	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
+	       state == TCP_LAST_ACK;
+}
+
+/* Bytes from one sequence number to another; the last may be a FIN's. */
+static __always_inline __u32 bytes_between(__u32 from, __u32 to, bool fin)
+{
+	return to != from && fin ? to - from - 1 : to - from;
 }

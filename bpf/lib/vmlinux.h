@@ -187,6 +187,9 @@ struct netns_ipv4 {
 	struct inet_timewait_death_row tcp_death_row; /* a pointer from 5.17 to 6.0 */
 	u8 sysctl_tcp_syncookies; /* an int up to 5.12, of which this is the low byte */
 	int sysctl_max_syn_backlog;
+	u8 sysctl_tcp_retries2;		/* an int up to 5.12 ... */
+	u8 sysctl_tcp_keepalive_probes; /* ... this too */
+	int sysctl_tcp_keepalive_intvl;
 };
 
 struct net {
@@ -250,9 +253,18 @@ struct sk_buff_head {
 	__u32 qlen;
 };
 
+struct timer_list {
+	unsigned long expires;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue;
+	int sk_rcvbuf;
+	int sk_sndbuf;
+	unsigned long sk_pacing_rate;
+	struct timer_list sk_timer;
+	struct timer_list tcp_retransmit_timer; /* in inet_connection_sock up to 6.18 */
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	void *sk_user_data;
@@ -288,9 +300,20 @@ struct request_sock_queue {
 	atomic_t qlen;
 };
 
+struct tcp_congestion_ops {
+	char name[16];
+};
+
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	struct inet_bind_bucket *icsk_bind_hash;
+	unsigned long icsk_timeout; /* the timer's own time is exact where it is gone (6.18) */
+	struct timer_list icsk_retransmit_timer;
+	struct timer_list icsk_keepalive_timer; /* sk_timer of struct sock up to 6.18 */
+	const struct tcp_congestion_ops *icsk_ca_ops;
+	__u32 icsk_rto_max; /* 6.15 and newer */
+	__u8 icsk_retransmits;
+	__u8 icsk_backoff;
 	void *icsk_ulp_data;
 	struct request_sock_queue icsk_accept_queue;
 	__u32 icsk_rto;
@@ -314,6 +337,22 @@ struct minmax {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	u32 mss_cache;
+	u8 tcp_usec_ts : 1; /* 6.7 and newer */
+	u8 chrono_type : 2;
+	u32 chrono_start;
+	u32 chrono_stat[3];
+	u8 nonagle : 4;
+	u32 rate_delivered;
+	u32 rate_interval_us;
+	u64 delivered_mstamp;
+	struct {
+		u32 seq;
+		u64 time;
+	} rcvq_space;
+	u8 keepalive_probes;
+	unsigned int keepalive_intvl;
+	u32 retrans_stamp;
 	u32 write_seq;
 	u32 packets_out;
 	u32 sacked_out;
@@ -363,10 +402,6 @@ struct mptcp_sock {
 struct mptcp_subflow_context {
 	u32 mp_join : 1;
 	struct sock *conn;
-};
-
-struct timer_list {
-	unsigned long expires;
 };
 
 struct inet_timewait_sock {

@@ -10,10 +10,6 @@
 #include "lib/mptcp.h"
 #include "lib/sock.h"
 
-/* include/net/sock.h: enum sock_flags, as bits */
-#define SOCK_DEAD	(1 << 0) /* no process has it */
-#define SOCK_DONE	(1 << 1) /* the peer's FIN has come */
-#define SOCK_LINGER	(1 << 4)
 /* include/net/sock.h */
 #define RCV_SHUTDOWN	1
 /* twice TCP_SKB_MIN_TRUESIZE, about: below it a socket is never short of memory */

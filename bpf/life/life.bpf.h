@@ -9,19 +9,6 @@
 #include "lib/stats.h"
 #include "lib/track.h"
 
-/* Our FIN has been queued: it has a sequence number. */
-static __always_inline bool fin_queued(__u8 state)
-{
-	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
-	       state == TCP_LAST_ACK;
-}
-
-/* Bytes from one sequence number to another; the last may be a FIN's. */
-static __always_inline __u32 bytes_between(__u32 from, __u32 to, bool fin)
-{
-	return to != from && fin ? to - from - 1 : to - from;
-}
-
 /* Bytes count data alone: no SYN, no FIN, nothing twice. */
 static __always_inline void life_count_bytes(struct life_event *ev, struct tcp_sock *tp, bool done,
 					     enum access how)

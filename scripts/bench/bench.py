@@ -283,6 +283,7 @@ def measure_all(bench):
         Variant("bpftrace tcpsynbl.bt", ("/usr/sbin/tcpsynbl.bt",)),
     ]
     drops = Variant("tcpdrop", (str(bench.bins / "tcpdrop"),), ours=True)
+    stalls = Variant("tcpstall", (str(bench.bins / "tcpstall"),), ours=True)
     latency = str(bench.bins / "tcplatency")
     exchanges = (latency, "--kind", "response,service")
     all_latencies = [
@@ -320,12 +321,12 @@ def measure_all(bench):
     # Two clients leave no CPU idle here; one client does, as most machines do.
     listening = [*all_listeners, *peers_of_listeners]
     ending = [*lives, *peers_of_lives]
-    opening = [*all_states, ports, *listening, *all_retransmits, *ending, drops, everything]
+    opening = [*all_states, ports, *listening, *all_retransmits, *ending, drops, stalls, everything]
     measure_rate(bench, churn, opening, "connections")
     measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
     with_data = [*all_counts, *all_latencies, *all_retransmits, everything]
     measure_rate(bench, requests, with_data, "requests")
-    with_programs = [*all_states, ports, *all_listeners, *ending, drops, everything]
+    with_programs = [*all_states, ports, *all_listeners, *ending, drops, stalls, everything]
     measure_programs(bench, "connections", churn, with_programs)
     measure_programs(bench, "requests", requests, with_data)
     measure_retransmits(bench, under_loss)

@@ -36,6 +36,7 @@ fn without_loading_it_is_a_plan_only() {
         "tcpports --cost",
         "tcpports --events",
         "tcpdrop",
+        "tcpstall",
         "tcpdash",
     ];
     assert_eq!(titles, all);

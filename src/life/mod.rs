@@ -14,7 +14,7 @@ mod tool;
 pub use args::Args;
 pub use ends::Ends;
 pub use model::Lives;
-pub use record::Life;
+pub use record::{Life, NO_RTT};
 pub use sum_record::LifeSum;
 pub use sums::{LifeRowOptions, LifeSums, LifeTotals};
 pub use tool::{TCPLIFE, TOOL};

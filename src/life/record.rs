@@ -40,8 +40,7 @@ record! {
         /// segments received
         segs_received: u32,
         retrans,
-        /// shortest round trip; null if none was measured
-        rtt_min_ns: Option<u64>,
+        rtt_min_ns,
         srtt_ns,
         /// [how it ended](tcplife.md#ends); null: unknown
         #[serde(deserialize_with = "word")]
@@ -53,10 +52,8 @@ record! {
         state,
         /// a timewait socket took over; null: unknown, for there are `tcp_max_tw_buckets` of them
         into_time_wait: Option<bool>,
-        /// bytes that the peer has not acknowledged, or that were not sent
-        unacked_bytes: u32,
-        /// bytes that the process has not read
-        unread_bytes: u32,
+        unacked_bytes,
+        unread_bytes,
         /// nothing has come since data was sent
         waiting: bool,
         /// since data was sent or received, to a timer tick; null: neither
@@ -71,7 +68,7 @@ record! {
 }
 
 /// `rtt_min` of a socket without a sample.
-const NO_RTT: u32 = u32::MAX;
+pub const NO_RTT: u32 = u32::MAX;
 
 fn known(ns: u64) -> Option<u64> {
     (ns != DURATION_UNKNOWN).then_some(ns)

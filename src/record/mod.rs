@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
-use crate::{check, count, drop, latency, life, listen, nstat, ports, retrans, states};
+use crate::{check, count, drop, latency, life, listen, nstat, ports, retrans, stall, states};
 
 /// Makes the type of any kind out of the list of kinds.
 macro_rules! kinds {
@@ -98,6 +98,12 @@ kinds! {
     SegmentDrop: drop::SegmentDrop,
     /// What was dropped of one key in an interval.
     DropSum: drop::DropSum,
+    /// A connection does not move.
+    Stall: stall::Stall,
+    /// A connection with what its socket knows.
+    Conn: stall::Conn,
+    /// Connections of a process, or to a remote address.
+    StallShare: stall::StallShare,
     /// Status of a tool.
     Status: Status,
     /// A note.

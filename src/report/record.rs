@@ -199,6 +199,36 @@ shared! { $
     spurious: Option<u64>,
     /// smoothed round-trip time; null before the first sample
     srtt_ns: Option<u64>,
+    /// shortest round trip; null if none was measured
+    rtt_min_ns: Option<u64>,
+    /// mean deviation of the round-trip time; null before the first sample
+    rttvar_ns: Option<u64>,
+    /// bytes that the peer has not acknowledged, or that were not sent
+    unacked_bytes: u32,
+    /// of `unacked_bytes`: those that were not sent
+    unsent_bytes: u32,
+    /// bytes that the process has not read
+    unread_bytes: u32,
+    /// retransmission timeout
+    rto_ns: Option<u64>,
+    /// congestion window in segments
+    cwnd: Option<u32>,
+    /// slow start threshold in segments; null until there was a loss
+    ssthresh: Option<u32>,
+    /// segments in flight
+    in_flight: Option<u32>,
+    /// bytes that the peer's receive window allows to be in flight
+    rwnd_bytes: u32,
+    /// since the peer's last acknowledgement, to a timer tick
+    heard_ns: u64,
+    /// how often it was tried
+    attempt: Option<u32>,
+    /// time in which something was queued, of the connection's whole life
+    busy_ns: u64,
+    /// of `busy_ns`: limited by the peer's receive window
+    rwnd_limited_ns: u64,
+    /// of `busy_ns`: limited by our send buffer
+    sndbuf_limited_ns: u64,
     /// limit of the accept queue; the kernel accepts one more
     accept_limit: Option<u64>,
     /// SYNs dropped because the accept queue was full

@@ -8,7 +8,7 @@ mod sums;
 mod tool;
 
 pub use args::Args;
-pub use record::{KnownSums, RetransSum, Retransmit};
+pub use record::{KnownSums, NO_SSTHRESH, RetransSum, Retransmit};
 pub use source::SocketCounters;
 pub use sums::{RetransRowOptions, RetransSums, Retransmits, Worst};
 pub use tool::{TCPRETRANS, TCPRETRANS_PROBES, TOOL};

@@ -46,15 +46,15 @@ record! {
         /// with the type `spurious`: of earlier lines of this connection
         spurious,
         /// how often the first of them has been sent again, or how many probes went unanswered; null: unknown
-        attempt: Option<u32>,
+        attempt,
         /// retransmission timeout of the socket before it backs off; null for a SYN-ACK
-        rto_ns: Option<u64>,
+        rto_ns,
         /// congestion window in segments; null for a SYN-ACK
-        cwnd: Option<u32>,
+        cwnd,
         /// slow start threshold in segments; null until there was a loss, and for a SYN-ACK
-        ssthresh: Option<u32>,
+        ssthresh,
         /// segments in flight without this one; null for a SYN-ACK
-        in_flight: Option<u32>,
+        in_flight,
         srtt_ns,
         cookie,
     }
@@ -68,7 +68,7 @@ impl RetransType {
 }
 
 /// `TCP_INFINITE_SSTHRESH` of the kernel's `tcp.h`.
-const NO_SSTHRESH: u32 = 0x7fff_ffff;
+pub const NO_SSTHRESH: u32 = 0x7fff_ffff;
 
 impl Retransmit {
     /// An event at wall-clock `ts` ns; `cgroup` is the path of the owner's.

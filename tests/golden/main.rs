@@ -10,6 +10,7 @@ mod life;
 mod listen;
 mod ports;
 mod retrans;
+mod stall;
 mod states;
 mod status;
 mod summary;

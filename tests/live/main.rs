@@ -41,6 +41,7 @@ mod script;
 mod setting;
 mod shared;
 mod sockmap;
+mod stall;
 mod states;
 mod summary;
 mod timewait;
@@ -85,6 +86,7 @@ const TESTS: &[Group] = &[
     ("life_views", life_views::TESTS),
     ("ports", ports::TESTS),
     ("drop", drop::TESTS),
+    ("stall", stall::TESTS),
     ("scope", scope::TESTS),
 ];
 

@@ -151,7 +151,10 @@ impl Model {
             | AnyRecord::PortFail(_)
             | AnyRecord::PortAdvice(_)
             | AnyRecord::SegmentDrop(_)
-            | AnyRecord::DropSum(_) => {}
+            | AnyRecord::DropSum(_)
+            | AnyRecord::Stall(_)
+            | AnyRecord::Conn(_)
+            | AnyRecord::StallShare(_) => {}
         }
     }
 

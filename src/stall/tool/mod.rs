@@ -1,0 +1,81 @@
+//! tcpstall: connections that do not move, sums of them, or every connection.
+
+mod passes;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+
+use super::hooks::CONNECTIONS;
+use super::{Args, Conn, Stall, StallShare};
+use crate::cli::{MeasureArgs, usage_error};
+use crate::hooks::{CHILD, DESTROY, OWNERS, STATE};
+use crate::kernel::plan::Plan;
+use crate::kernel::session::Setup;
+use crate::report::Record;
+use crate::tool::{Asked, Measurement, Mode, Spec, Task, Tool};
+
+const NAME: &str = "tcpstall";
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpstall.bpf.o"));
+
+/// Passes over all connections.
+pub static TCPSTALL: Spec = Spec {
+    name: NAME,
+    hooks: &[&STATE, &OWNERS, &CONNECTIONS],
+    hash_hooks: &[&CHILD, &DESTROY],
+    untracked_means: "connections without owner: socket table full (raise --track-max)",
+    counts_in_kernel: true,
+};
+
+/// The tool.
+pub static TOOL: Tool = Tool {
+    name: NAME,
+    object: OBJECT,
+    command: Args::command,
+    modes: &[Mode { flag: None, spec: &TCPSTALL }],
+    kinds: &[Stall::KIND, Conn::KIND, StallShare::KIND],
+    task,
+};
+
+fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
+    let args = Args::from_arg_matches(matches)?;
+    let filter = args.common.filters.filter().map_err(usage_error::<Args>)?;
+    let interval = &args.interval;
+    let column = match (args.all, args.by) {
+        (true, _) => interval.sort_column::<Conn>().map(drop),
+        (_, Some(_)) => interval.sort_column::<StallShare>().map(drop),
+        _ => interval.sort_column::<Stall>().map(drop),
+    };
+    column.map_err(usage_error::<Args>)?;
+    Ok(Box::new(Asked { args, filter }))
+}
+
+impl Measurement for Asked<Args> {
+    fn spec(&self) -> &'static Spec {
+        &TCPSTALL
+    }
+
+    fn setup(&self, _: &Plan, _: &MeasureArgs) -> Result<Setup> {
+        let Self { args, filter } = self;
+        let mut setup =
+            Setup::new(OBJECT, (filter.to_wire(), filter.wanted()), args.common.output.verbose);
+        setup.options = args.options();
+        setup.set_options(&args.stall_options());
+        Ok(setup)
+    }
+
+    fn shows_events(&self) -> bool {
+        false
+    }
+}
+
+impl Task for Asked<Args> {
+    fn measurement(&self) -> Option<&dyn Measurement> {
+        Some(self)
+    }
+
+    fn run(&self) -> Result<ExitCode> {
+        passes::run(self)
+    }
+}
