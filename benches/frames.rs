@@ -79,8 +79,8 @@ fn interval(round: usize) -> Vec<AnyRecord> {
             interval_ns: Some(1_000_000_000),
             tx_bytes: Some(noise),
             rx_bytes: Some(noise / 2),
-            tx_calls: noise / 100,
-            rx_calls: noise / 100,
+            tx_calls: Some(noise / 100),
+            rx_calls: Some(noise / 100),
             ..Count::default()
         }
     };

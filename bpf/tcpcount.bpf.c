@@ -4,17 +4,20 @@
  * of tcp_sendmsg and tcp_recvmsg, or sock_send_length and sock_recv_length), and segments
  * that reached established sockets (tcp_v4_do_rcv and tcp_v6_do_rcv, or tcp_probe), summed
  * up by the selected grouping; and segments sent again (tcp_retransmit_skb, tcp_retransmit_synack).
+ * With --light TCP's own counters instead (inet_sock_set_state, an iterator), and no calls.
  *
  * Cannot see: segments of the handshake, TCP_ZEROCOPY_RECEIVE; through functions, TLS in
  * the kernel; through tracepoints, data that splice(2) takes from a socket.
  */
 #include "count/count_hooks.bpf.h"
+#include "count/light.bpf.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
 #include "lib/retransmit_hooks.bpf.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
+#include "lib/socket_counters_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "lib/synack_hooks.bpf.h"
 #include "lib/track.h"
@@ -22,7 +25,10 @@
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)
 {
-	count_on_transition(sk, old_state, new_state, how);
+	if (count_options.light)
+		light_on_transition(sk, old_state, new_state, how);
+	else
+		count_on_transition(sk, old_state, new_state, how);
 }
 
 static __always_inline void on_send(struct sock *sk, int ret, enum access how)
@@ -65,7 +71,20 @@ static __always_inline void on_child(struct sock *listener, struct sock *child, 
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	count_on_destroy(sk, how);
+	if (!count_options.light) {
+		count_on_destroy(sk, how);
+		return;
+	}
+	light_on_destroy(sk, how);
+	if (options.use_hash) {
+		untrack(sk);
+		reading_forget(sk);
+	}
+}
+
+static __always_inline void on_visit(struct sock *sk, struct tcp_sock *tp)
+{
+	light_on_visit(sk, tp);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -13,11 +13,11 @@
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
 #include "lib/retransmit_hooks.bpf.h"
+#include "lib/socket_counters_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "lib/synack_hooks.bpf.h"
 #include "retrans/probe_hooks.bpf.h"
 #include "retrans/retrans.bpf.h"
-#include "retrans/sockets_hooks.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)
@@ -39,6 +39,11 @@ static __always_inline void on_retransmit(struct sock *sk, const struct sk_buff 
 static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
 {
 	retrans_on_synack(sk, req);
+}
+
+static __always_inline void on_visit(struct sock *sk, struct tcp_sock *tp)
+{
+	retrans_on_visit(sk, tp);
 }
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)

@@ -28,6 +28,7 @@ struct wait_key wait_key;
 struct wait_slots wait_slots;
 struct retrans_event retrans_event;
 struct retransmitted retransmitted;
+struct reading reading;
 struct life life;
 struct life_event life_event;
 struct port_entry port_entry;

@@ -85,11 +85,14 @@ struct owner_search {
 };
 
 /* Kept in track.marks */
-#define TRACK_TIMEWAIT 1  /* its connection lives on as a timewait socket */
-#define TRACK_UNNAMED  2  /* a child whose LISTEN -> SYN_RECV is still to be reported */
-#define TRACK_SENT     4  /* sent is known */
-#define TRACK_CLIENT   8  /* connect() opened it */
-#define TRACK_BOUND    16 /* it had its port before connect() */
+#define TRACK_TIMEWAIT 1   /* its connection lives on as a timewait socket */
+#define TRACK_UNNAMED  2   /* a child whose LISTEN -> SYN_RECV is still to be reported */
+#define TRACK_SENT     4   /* sent is known */
+#define TRACK_CLIENT   8   /* connect() opened it */
+#define TRACK_BOUND    16  /* it had its port before connect() */
+#define TRACK_COUNTED  32  /* what its connection had done when it was last counted is known ... */
+#define TRACK_READ     64  /* ... and in struct reading; otherwise it was nothing */
+#define TRACK_UNREAD   128 /* it has ended, and its process may still receive */
 
 /*
  * What we remember of a socket. since: when it entered its state; 0 = not seen. The owner
@@ -202,6 +205,14 @@ struct group_key {
 enum count_flags {
 	COUNT_GONE = 1,	 /* the connection's socket is destroyed: nothing follows */
 	COUNT_ENDED = 2, /* the connection has ended, its process may still call */
+};
+
+/* What TCP had counted of a socket when it was last read. */
+struct reading {
+	__u64 tx_bytes;
+	__u64 rx_bytes;
+	__u64 segs_in;
+	__u64 retrans_segs;
 };
 
 struct count_value {
@@ -838,7 +849,8 @@ struct states_options {
 };
 
 struct count_options {
-	__u32 by; /* enum group_by */
+	__u32 by;    /* enum group_by */
+	__u32 light; /* read TCP's counters; otherwise calls and segments are counted */
 };
 
 struct latency_options {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 
-use tcpscope::count::TCPCOUNT;
+use tcpscope::count::{TCPCOUNT, TCPCOUNT_LIGHT};
 use tcpscope::dash::live::TCPDASH;
 use tcpscope::drop::TCPDROP;
-use tcpscope::kernel::attach::AttachMethod;
+use tcpscope::kernel::attach::{Attach, AttachMethod};
 use tcpscope::kernel::facts::{Facts, Lockdown};
 use tcpscope::kernel::plan::PlanRequest;
 use tcpscope::latency::{Kinds, LatencyKind, TCPLATENCY, TCPLATENCY_EVENTS, spec_of};
@@ -441,6 +441,41 @@ fn unselected_kinds_have_no_hooks() {
     assert!(service.contains("send-begin: send_begin_tracepoint\n"), "{service}");
     assert!(service.contains("listening: learn_listeners\n"), "{service}");
     assert_eq!(spec_of(Kinds::DEFAULT, false, false).hooks.len(), TCPLATENCY.hooks.len());
+}
+
+/// Whatever kernel and attach method: nothing runs as a process sends or receives, or as a segment comes or goes.
+#[test]
+fn light_has_no_program_on_the_path_of_data() {
+    let data = [
+        "send",
+        "splice",
+        "recv",
+        "segment",
+        "retransmit",
+        "sendmsg",
+        "sendpage",
+        "sendfile",
+        "tcp_probe",
+        "tcp_v4_do_rcv",
+        "tcp_v6_do_rcv",
+        "sock_send_length",
+        "sock_recv_length",
+    ];
+    let hooks = TCPCOUNT_LIGHT.hooks.iter().chain(TCPCOUNT_LIGHT.hash_hooks);
+    let programs: Vec<_> = hooks.flat_map(|hook| hook.attach).flat_map(Attach::programs).collect();
+    for program in &programs {
+        let on_path = data
+            .iter()
+            .find(|word| program.name.contains(**word) || program.target.contains(**word));
+        assert_eq!(on_path, None, "{} at {}", program.name, program.target);
+    }
+    let light = "state: state_tracepoint\ndestroy: destroy_tracepoint\n\
+                 socket-counters: visit_sockets\nowners: learn_owners\ncounts: dump_counts\n";
+    for kernel in ["debian-6.1", "debian-6.12", "debian-7.2", HARDENED] {
+        assert_eq!(auto(&TCPCOUNT_LIGHT, &facts(kernel)), light, "{kernel}");
+    }
+    let in_hash = before_5_11(light) + "child: child_fentry child_queued_fentry\n";
+    assert_eq!(auto(&TCPCOUNT_LIGHT, &facts("debian-5.10")), in_hash);
 }
 
 /// How a hook is served does not depend on the tool: what holds of these hooks in the tools below

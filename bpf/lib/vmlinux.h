@@ -369,6 +369,7 @@ struct tcp_sock {
 	u32 rcv_wnd;
 	u32 rcv_tstamp;
 	u64 bytes_received;
+	u64 bytes_acked;
 	u64 bytes_sent;
 	u64 bytes_retrans;
 	u32 segs_in;

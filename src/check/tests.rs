@@ -24,6 +24,7 @@ fn without_loading_it_is_a_plan_only() {
         "tcpstates",
         "tcpstates --summary",
         "tcpcount",
+        "tcpcount --light",
         "tcplatency",
         "tcplatency --events",
         "listenoverflow",

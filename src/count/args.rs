@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use clap::Parser;
 
+use super::Count;
 use crate::cli::{Common, IntervalArgs, parse};
 use crate::group::GroupBy;
 
@@ -15,6 +16,7 @@ Examples:
   tcpcount --by remote:24 -c redis-server
   tcpcount --by port -i 5 -n 12   12 reports, 5 seconds each
   tcpcount --cumulative --sort tx_bytes
+  tcpcount --light                bytes and segments as TCP counts them: no cost for each call
   tcpcount --json | jq -c 'select(.total)'
 ";
 
@@ -39,6 +41,9 @@ pub struct Args {
     /// Show totals since the start, not per interval
     #[arg(long, help_heading = "Output")]
     pub cumulative: bool,
+    /// Read TCP's own counters: bytes and segments only, at next to no cost
+    #[arg(long, help_heading = "Measurement")]
+    pub light: bool,
     /// Set the maximum number of keys; the rest are summed in (other)
     #[arg(long, value_name = "N", help_heading = "Measurement",
         value_parser = parse::entries)]
@@ -54,6 +59,11 @@ impl Args {
         let one_row = self.by == GroupBy::Total;
         if one_row && (self.interval.top.is_some() || self.interval.sort.is_some()) {
             return Err("--top and --sort have no effect with --by total".into());
+        }
+        let sort = self.interval.sort_column::<Count>().ok().flatten();
+        if let Some(column) = sort.filter(|column| self.light && !Count::read_light(column.key)) {
+            let key = column.key;
+            return Err(format!("--sort {key} has no effect with --light, which does not know it"));
         }
         Ok(())
     }

@@ -15,8 +15,8 @@ pub use interval::{CountInterval, Counts};
 pub use record::Count;
 pub(crate) use record::heading;
 pub use rows::CountRowOptions;
-pub use source::CountSource;
-pub use tool::{TCPCOUNT, TOOL, print};
+pub use source::{CountSource, SocketVisits};
+pub use tool::{TCPCOUNT, TCPCOUNT_LIGHT, TOOL, print};
 
 /// Kernel memory that the counters of all keys may take.
 const MAP_BYTES: usize = 64 << 20;

@@ -6,7 +6,7 @@ use crate::report::{Cell, TableView, record, table};
 
 record! {
     /// tcpcount: what one key, (other) or everything counted
-    "count" Count known(by other total interval_ns tx_calls tx_bytes rx_calls rx_bytes segs_in errors eagain retrans_segs) {
+    "count" Count known(by other total interval_ns tx_bytes rx_bytes segs_in retrans_segs) {
         /// with `--by process` and `--by connection`
         pid,
         by,
@@ -34,20 +34,20 @@ record! {
         cgroup,
         /// length of the interval as measured; with `--cumulative` since the start
         interval_ns,
-        /// sends that succeeded
-        tx_calls: u64,
+        /// sends that succeeded; null with `--light`
+        tx_calls: Option<u64>,
         /// bytes that TCP accepted from them
         tx_bytes,
-        /// receives that returned data
-        rx_calls: u64,
+        /// receives that returned data; null with `--light`
+        rx_calls: Option<u64>,
         /// bytes that they delivered
         rx_bytes,
-        /// segments that reached established sockets, after GRO
+        /// segments that reached established sockets, after GRO; with `--light` all that reached sockets, before GRO
         segs_in: u64,
-        /// sends and receives that failed, without `EAGAIN`
-        errors: u64,
-        /// sends and receives that returned `EAGAIN`
-        eagain: u64,
+        /// sends and receives that failed, without `EAGAIN`; null with `--light`
+        errors: Option<u64>,
+        /// sends and receives that returned `EAGAIN`; null with `--light`
+        eagain: Option<u64>,
         retrans_segs,
         remote_net,
     }
@@ -62,16 +62,21 @@ impl Count {
     /// The numbers.
     pub fn sums(&self) -> CountSums {
         CountSums {
-            tx_calls: self.tx_calls,
+            tx_calls: self.tx_calls.unwrap_or(0),
             tx_bytes: self.tx_bytes.unwrap_or(0),
-            rx_calls: self.rx_calls,
+            rx_calls: self.rx_calls.unwrap_or(0),
             rx_bytes: self.rx_bytes.unwrap_or(0),
             segs_in: self.segs_in,
-            errors: self.errors,
-            eagain: self.eagain,
+            errors: self.errors.unwrap_or(0),
+            eagain: self.eagain.unwrap_or(0),
             retrans_segs: self.retrans_segs.unwrap_or(0),
             out_segs: 0,
         }
+    }
+
+    /// Whether a column is known with `--light`.
+    pub fn read_light(key: &str) -> bool {
+        !["tx_calls", "rx_calls", "errors", "eagain"].contains(&key)
     }
 
     /// The table of a grouping shows the columns of its key.
@@ -104,12 +109,12 @@ table! { "count" Count {
     filler "part", "", 5, |r| r.label(|_| Cell::Missing);
     yields 5 local 21;
     remote 21;
-    yields 9 right tx_calls, heading::SENDS, 8, |r| Cell::PerSec(r.tx_calls);
+    yields 9 right tx_calls, heading::SENDS, 8, |r| Cell::per_sec(r.tx_calls);
     right tx_bytes, heading::SENT, 8, |r| Cell::bytes_per_sec(r.tx_bytes);
-    yields 8 right rx_calls, heading::RECVS, 8, |r| Cell::PerSec(r.rx_calls);
+    yields 8 right rx_calls, heading::RECVS, 8, |r| Cell::per_sec(r.rx_calls);
     right rx_bytes, heading::RECVD, 9, |r| Cell::bytes_per_sec(r.rx_bytes);
     yields 4 right segs_in, "SEGS IN/s", 9, |r| Cell::PerSec(r.segs_in);
     yields 3 right retrans_segs, heading::RETRANS, 9, |r| Cell::per_sec(r.retrans_segs);
-    yields 2 right errors, "ERRORS/s", 8, |r| Cell::PerSec(r.errors);
-    yields 1 right eagain, "EAGAIN/s", 8, |r| Cell::PerSec(r.eagain);
+    yields 2 right errors, "ERRORS/s", 8, |r| Cell::per_sec(r.errors);
+    yields 1 right eagain, "EAGAIN/s", 8, |r| Cell::per_sec(r.eagain);
 } }

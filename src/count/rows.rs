@@ -21,6 +21,8 @@ pub struct CountRowOptions {
     pub top: usize,
     /// The sums are those since the start: tables show them as they are, not per second.
     pub cumulative: bool,
+    /// The sums are of TCP's own counters, which have no calls.
+    pub light: bool,
 }
 
 impl CountRowOptions {
@@ -66,17 +68,18 @@ impl CountRowOptions {
     fn numbers(&self, row: Count, sums: CountSums) -> Count {
         let CountSums { tx_calls, tx_bytes, rx_calls, rx_bytes, segs_in, errors, eagain, .. } =
             sums;
+        let calls = |count| (!self.light).then_some(count);
         Count {
             ts: Ts(self.ts),
             by: Some(self.by.grouping()),
             interval_ns: Some(self.interval_ns),
-            tx_calls,
+            tx_calls: calls(tx_calls),
             tx_bytes: Some(tx_bytes),
-            rx_calls,
+            rx_calls: calls(rx_calls),
             rx_bytes: Some(rx_bytes),
             segs_in,
-            errors,
-            eagain,
+            errors: calls(errors),
+            eagain: calls(eagain),
             retrans_segs: Some(sums.retrans_segs),
             ..row
         }
@@ -117,6 +120,7 @@ mod tests {
             sort: None,
             top,
             cumulative: false,
+            light: false,
         }
     }
 
@@ -169,6 +173,15 @@ mod tests {
         let interval = interval([3, 1, 2].map(idle).into(), CountSums::default());
         let rows = shape(GroupBy::Process, 9).rows(&interval, |_| None);
         assert_eq!(pids(&rows), [1, 2, 3]);
+    }
+
+    #[test]
+    fn calls_are_unknown_where_counters_of_tcp_are_read() {
+        let shape = CountRowOptions { light: true, ..shape(GroupBy::Process, 1) };
+        for row in shape.rows(&interval(vec![key(1, 0)], CountSums::default()), |_| None) {
+            assert_eq!([row.tx_calls, row.rx_calls, row.errors, row.eagain], [None; 4]);
+            assert_eq!((row.tx_bytes, row.retrans_segs), (Some(10), Some(0)));
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Reads the counters of the kernel.
+//! Reads the counters of the kernel, and has programs read those of sockets.
 
 use anyhow::Result;
 
 use super::{CountSums, Counter, Counts};
-use crate::hooks::{self, maps};
+use crate::hooks::{self, SOCKET_COUNTERS, maps};
 use crate::kernel::map::Map;
 use crate::kernel::session::Session;
+use crate::states::socket_summary::SocketReader;
 use crate::wire::{CountValue, GroupKey, Record as _};
 
 /// The counters in the kernel of a session whose programs count.
@@ -67,5 +68,47 @@ impl CountSource {
         let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes())?;
         let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));
         Ok(values.fold(CountSums::default(), |sums, value| sums.plus(CountSums::of(&value))))
+    }
+}
+
+/// Visits all sockets: programs then count what each has done since the last visit.
+#[derive(Debug, Default)]
+pub struct SocketVisits {
+    reader: SocketReader,
+    entered: bool,
+    closed: bool,
+    said: bool,
+}
+
+impl SocketVisits {
+    /// Visits the sockets of all namespaces that can be entered, or of the one that is `asked` for, if it is there.
+    ///
+    /// # Errors
+    /// The iterator fails, or a namespace that was entered cannot be any more.
+    #[allow(clippy::option_option, reason = "asked for, and there")]
+    pub fn visit(&mut self, session: &Session, asked: Option<Option<u32>>) -> Result<()> {
+        if asked == Some(None) || (asked.is_some() && self.closed) {
+            return Ok(());
+        }
+        let walk = || session.iterate(&SOCKET_COUNTERS, 1, |_| ());
+        match self.reader.each_namespace(asked.flatten(), walk) {
+            Ok(extent) => self.closed |= extent.closed > 0,
+            // It takes CAP_SYS_ADMIN, which the rest does without.
+            Err(_) if asked.is_some() && !self.entered => self.closed = true,
+            Err(error) => return Err(error),
+        }
+        self.entered = true;
+        Ok(())
+    }
+
+    /// Whether all could be visited so far.
+    pub fn all_seen(&self) -> bool {
+        !self.closed
+    }
+
+    /// What is missing where a namespace could not be entered, the first time that this is known.
+    pub fn take_remark(&mut self, missing: &str) -> Option<String> {
+        let new = self.closed && !std::mem::replace(&mut self.said, self.closed);
+        new.then(|| format!("{missing}: a network namespace cannot be entered"))
     }
 }

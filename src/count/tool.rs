@@ -8,13 +8,17 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use super::{Args, Count, CountInterval, CountRowOptions, CountSource, Counts, GroupBy, max_keys};
+use super::{
+    Args, Count, CountInterval, CountRowOptions, CountSource, Counts, GroupBy, SocketVisits,
+    max_keys,
+};
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{Ticker, monotonic_now, wall_now};
 use crate::hooks::maps;
 use crate::hooks::{
-    CHILD, COUNTS, DESTROY, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SPLICE, STATE, SYNACK_RETRANS,
+    CHILD, COUNTS, DESTROY, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SOCKET_COUNTERS, SPLICE,
+    STATE, SYNACK_RETRANS,
 };
 use crate::kernel::netns_names::NetnsNames;
 use crate::kernel::plan::Plan;
@@ -48,12 +52,23 @@ pub static TCPCOUNT: Spec = Spec {
     counts_in_kernel: true,
 };
 
+/// Nothing runs as a process sends or receives, or as a segment comes.
+pub static TCPCOUNT_LIGHT: Spec = Spec {
+    hooks: &[&STATE, &DESTROY, &SOCKET_COUNTERS, &OWNERS, &COUNTS],
+    untracked_means: "readings counted as (other), or sockets that could not be read: table full \
+                      (raise --max-keys or --track-max)",
+    ..TCPCOUNT
+};
+
 /// The tool.
 pub static TOOL: Tool = Tool {
     name: NAME,
     object: OBJECT,
     command: Args::command,
-    modes: &[Mode { flag: None, spec: &TCPCOUNT }],
+    modes: &[
+        Mode { flag: None, spec: &TCPCOUNT },
+        Mode { flag: Some("--light"), spec: &TCPCOUNT_LIGHT },
+    ],
     kinds: &[Count::KIND],
     task,
 };
@@ -68,10 +83,10 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
 
 impl Measurement for Asked<Args> {
     fn spec(&self) -> &'static Spec {
-        &TCPCOUNT
+        if self.args.light { &TCPCOUNT_LIGHT } else { &TCPCOUNT }
     }
 
-    fn setup(&self, _: &Plan, _: &MeasureArgs) -> Result<Setup> {
+    fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {
         let Self { args, filter } = self;
         let cpus = possible_cpus()?;
         let mut setup =
@@ -82,7 +97,9 @@ impl Measurement for Asked<Args> {
         args.by.configure(options);
         let keys = args.max_keys.unwrap_or_else(|| max_keys(args.by, cpus));
         setup.map_sizes.extend([(maps::COUNTS, keys)]);
-        setup.set_options(&CountOptions { by: args.by.as_wire() as u32 });
+        setup.size_if(args.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
+        let (by, light) = (args.by.as_wire() as u32, args.light.into());
+        setup.set_options(&CountOptions { by, light });
         Ok(setup)
     }
 }
@@ -111,6 +128,7 @@ fn shape(args: &Args, length: u64) -> CountRowOptions {
         sort: args.interval.sort_column().unwrap_or_default(),
         top: args.interval.top(),
         cumulative: args.cumulative,
+        light: args.light,
     }
 }
 
@@ -140,6 +158,16 @@ pub fn print(
     printer.flush()
 }
 
+/// Has the programs read the counters of all sockets.
+fn visit(running: &mut Running, sockets: &mut Option<SocketVisits>) -> Result<()> {
+    let Some(sockets) = sockets else { return Ok(()) };
+    sockets.visit(&running.session, running.netns())?;
+    match sockets.take_remark("what open connections do is counted at their end, if they are new") {
+        Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
+        None => Ok(()),
+    }
+}
+
 fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()> {
     let mut model = Counts::new(args.cumulative);
     let mut cgroups = CgroupNames::of_machine();
@@ -147,6 +175,9 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
     if args.by == GroupBy::Cgroup {
         running.note_cgroups()?;
     }
+    // From here on older sockets are counted.
+    let mut sockets = args.light.then(SocketVisits::default);
+    visit(running, &mut sockets)?;
     let mut ticker = Ticker::new(args.interval.interval());
     let mut began = monotonic_now();
     if args.by == GroupBy::Total {
@@ -156,6 +187,7 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
     for nth in 1..=intervals {
         let wake = running.rest(ticker.next_end())?;
         let last = nth == intervals || wake != Wake::Work || running.is_over();
+        visit(running, &mut sockets)?;
         if last {
             // Nothing may be counted that the last interval does not show.
             running.detach()?;

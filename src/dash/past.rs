@@ -217,14 +217,16 @@ fn plus(sum: Option<Count>, row: &Count) -> Count {
     };
     let sum = sum.unwrap_or_else(new);
     let both = sum.sums().plus(row.sums());
+    // Where they are unknown, they are so in all rows of an interval.
+    let calls = |count| row.tx_calls.map(|_| count);
     Count {
-        tx_calls: both.tx_calls,
+        tx_calls: calls(both.tx_calls),
         tx_bytes: Some(both.tx_bytes),
-        rx_calls: both.rx_calls,
+        rx_calls: calls(both.rx_calls),
         rx_bytes: Some(both.rx_bytes),
         segs_in: both.segs_in,
-        errors: both.errors,
-        eagain: both.eagain,
+        errors: calls(both.errors),
+        eagain: calls(both.eagain),
         retrans_segs: sum.retrans_segs.map(|_| both.retrans_segs),
         ..sum
     }

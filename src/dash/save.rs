@@ -72,7 +72,7 @@ mod tests {
         for second in 1..=9_i64 {
             let ts = Ts(second * 1_000_000_000);
             let interval_ns = Some(1_000_000_000);
-            let row = Count { ts, interval_ns, total: true, tx_calls: 7, ..Count::default() };
+            let row = Count { ts, interval_ns, total: true, tx_calls: Some(7), ..Count::default() };
             model.take(AnyRecord::from(row));
             let mib = Mib { ts, interval_ns, retrans_segs: Some(3), ..Mib::default() };
             model.take(AnyRecord::from(mib));

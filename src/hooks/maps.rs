@@ -25,6 +25,8 @@ maps! {
     TRACKED_HASH = "tracked_hash";
     /// Attempts of retransmitted segments, where they are not kept in socket storage.
     RETRANSMITTED_HASH = "retransmitted_hash";
+    /// What was read of sockets, where that is not kept in socket storage.
+    READINGS_HASH = "readings_hash";
     /// When connections began, where that is not kept in socket storage.
     LIVES_HASH = "lives_hash";
     /// Sockets by their flow.

@@ -100,6 +100,7 @@ fn shape(by: GroupBy) -> CountRowOptions {
         sort: None,
         top: usize::MAX,
         cumulative: false,
+        light: false,
     }
 }
 
@@ -131,6 +132,7 @@ fn table() {
     let process = shape(GroupBy::Process);
     for (flags, shape) in [
         ("--top 1", CountRowOptions { top: 1, ..process }),
+        ("--light", CountRowOptions { light: true, ..process }),
         ("--cumulative", CountRowOptions { cumulative: true, ..process }),
         ("--by total --cumulative", CountRowOptions { cumulative: true, ..shape(GroupBy::Total) }),
     ] {

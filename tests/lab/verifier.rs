@@ -70,7 +70,7 @@ fn options(facts: &Facts, use_hash: bool) -> Sections {
     let sections = vec![
         section(&options),
         section(&states),
-        section(&CountOptions { by }),
+        section(&CountOptions { by, light: 0 }),
         section(&latency),
         section(&ListenOptions { events: 1, child_storage, waits: 1 }),
     ];

@@ -18,7 +18,8 @@ use crate::tool::{Tool, number, output, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("calls_after_a_reset_count_at_their_port", calls_after_reset),
-    ("every_connection_leaves_the_map", leave),
+    ("every_connection_leaves_the_map", || leave("")),
+    ("every_connection_that_was_read_leaves_the_map", || leave("--light")),
     ("short_intervals_meet_and_none_is_left_out", ticks),
     ("receives_of_io_uring_that_wait_are_no_errors", ring),
 ];
@@ -106,9 +107,9 @@ fn entries(tool: &Tool) -> Result<usize> {
 }
 
 /// Connections that end in every manner, also where the socket lives on.
-fn leave() -> Result<()> {
+fn leave(flags: &str) -> Result<()> {
     let netns = Netns::new("leave")?;
-    let tool = counter(&netns, "--by connection")?;
+    let tool = counter(&netns, &format!("--by connection {flags}"))?;
     load::run(&netns, "life --conns 200")?;
     let kept = netns.within(|| {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

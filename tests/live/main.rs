@@ -12,6 +12,7 @@ mod calls;
 mod check;
 mod count;
 mod count_ends;
+mod count_light;
 mod dash;
 mod dash_findings;
 mod devices;
@@ -61,6 +62,7 @@ const TESTS: &[Group] = &[
     ("count", count::TESTS),
     ("calls", calls::TESTS),
     ("count_ends", count_ends::TESTS),
+    ("count_light", count_light::TESTS),
     ("latency", latency::TESTS),
     ("latency_sums", latency_sums::TESTS),
     ("dash", dash::TESTS),

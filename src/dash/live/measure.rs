@@ -101,7 +101,7 @@ impl Measurement for Everything {
             (maps::WAITS, LISTENERS * WAIT_OCTAVES),
         ]);
         let by = GroupBy::Connection.as_wire() as u32;
-        setup.set_options(&CountOptions { by });
+        setup.set_options(&CountOptions { by, light: 0 });
         let states_options = StatesOptions::default();
         states::settle::settle(&mut setup, states_options, plan, measure.track_max);
         latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);

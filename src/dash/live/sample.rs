@@ -144,8 +144,15 @@ impl Sampler {
     ) -> Result<()> {
         let keys = self.source.keys(&running.session, &self.counts, now)?;
         let interval = self.counts.interval(keys, self.source.other()?, now);
-        let shape =
-            |by| CountRowOptions { ts, interval_ns, by, sort: None, top: TOP, cumulative: false };
+        let shape = |by| CountRowOptions {
+            ts,
+            interval_ns,
+            by,
+            sort: None,
+            top: TOP,
+            cumulative: false,
+            light: false,
+        };
         let by_process = by_process(&interval);
         let shown = [(GroupBy::Process, by_process), (GroupBy::Connection, interval)];
         for (by, interval) in shown {

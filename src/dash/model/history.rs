@@ -96,8 +96,8 @@ impl History {
     /// Takes in the total of an interval.
     pub fn total(&mut self, row: &Count) {
         let sums = [
-            (Metric::Sends, Some(row.tx_calls)),
-            (Metric::Receives, Some(row.rx_calls)),
+            (Metric::Sends, row.tx_calls),
+            (Metric::Receives, row.rx_calls),
             (Metric::SentBytes, row.tx_bytes),
             (Metric::ReceivedBytes, row.rx_bytes),
         ];
@@ -258,7 +258,7 @@ mod tests {
         Count {
             ts: Ts(second * SECOND + 5),
             interval_ns: Some(seconds * 1_000_000_000),
-            tx_calls: calls,
+            tx_calls: Some(calls),
             ..Count::default()
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::TableRow;
-use super::traffic::{Traffic, bytes, calls, retrans};
+use super::traffic::{Traffic, bytes, calls, retrans, segments};
 use crate::count::{Count, heading};
 use crate::dash::filter::RowFilter;
 use crate::dash::model::{Ends, Model, Step};
@@ -43,7 +43,7 @@ table! { "connection" ConnectionRow.key {
     right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
     right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
-    right (Count::segs_in), "SEGS IN/s", 9, |r| calls(r.traffic.as_ref(), |t| t.segs_in);
+    right (Count::segs_in), "SEGS IN/s", 9, |r| segments(r.traffic.as_ref(), |t| t.segs_in);
     right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
     right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::TableRow;
-use super::traffic::{Traffic, bytes, calls, retrans};
+use super::traffic::{Traffic, bytes, calls, retrans, segments};
 use crate::count::{Count, heading};
 use crate::dash::filter::RowFilter;
 use crate::dash::model::{Model, sum};
@@ -50,7 +50,7 @@ table! { "process" ProcessRow.key {
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
     right "response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99);
     right "service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99);
-    right (Count::segs_in), "SEGS IN/s", 9, |r| calls(r.traffic.as_ref(), |t| t.segs_in);
+    right (Count::segs_in), "SEGS IN/s", 9, |r| segments(r.traffic.as_ref(), |t| t.segs_in);
     right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
     right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
@@ -152,8 +152,9 @@ fn add_traffic(model: &Model, rows: &mut Rows) {
     let complete = !interval.rows.iter().any(|one| one.other);
     let interval_ns = interval.rows.first().map_or(0, |one| one.interval_ns.unwrap_or(0));
     let retrans = interval.rows.first().and_then(|one| one.retrans_segs).map(|_| 0);
+    let light = interval.rows.first().is_some_and(|one| one.tx_calls.is_none());
     for row in rows.values_mut().filter(|_| complete) {
-        row.traffic = Some(Traffic { interval_ns, retrans, ..Traffic::default() });
+        row.traffic = Some(Traffic { interval_ns, retrans, light, ..Traffic::default() });
     }
     for one in interval.rows.iter().filter(|one| !one.other && !one.total) {
         let row = row(rows, model, &one.key());

@@ -12,13 +12,16 @@ pub struct Traffic {
     pub sums: CountSums,
     /// Segments sent again; older recordings have none.
     pub retrans: Option<u64>,
+    /// Calls are unknown: TCP's own counters were read.
+    pub light: bool,
 }
 
 impl Traffic {
     /// That of a line.
     pub fn of(row: &Count) -> Self {
         let interval_ns = row.interval_ns.unwrap_or(0);
-        Self { interval_ns, sums: row.sums(), retrans: row.retrans_segs }
+        let light = row.tx_calls.is_none();
+        Self { interval_ns, sums: row.sums(), retrans: row.retrans_segs, light }
     }
 
     /// With that of another line of the same interval.
@@ -36,8 +39,13 @@ impl Traffic {
     }
 }
 
-/// A rate of calls, where traffic is known.
+/// A rate of calls, where they are known.
 pub fn calls(traffic: Option<&Traffic>, of: fn(&CountSums) -> u64) -> Cell<'static> {
+    segments(traffic.filter(|traffic| !traffic.light), of)
+}
+
+/// A rate of segments, where traffic is known.
+pub fn segments(traffic: Option<&Traffic>, of: fn(&CountSums) -> u64) -> Cell<'static> {
     traffic.map_or(Cell::Missing, |traffic| Cell::PerSec(of(&traffic.sums)))
 }
 

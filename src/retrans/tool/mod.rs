@@ -106,7 +106,7 @@ impl Measurement for Asked<Args> {
         setup.options.nr_cpus = u32::try_from(cpus)?;
         setup.map_sizes.extend([(maps::EVENTS, args.buffer)]);
         setup.set_options(&args.retrans_options());
-        setup.set_options(&CountOptions { by: args.by.as_wire() as u32 });
+        setup.set_options(&CountOptions { by: args.by.as_wire() as u32, light: 0 });
         setup.size_if(args.summary, maps::COUNTS, max_keys(args.by, cpus));
         setup.size_if(plan.use_hash, maps::RETRANSMITTED_HASH, measure.track_max);
         Ok(setup)

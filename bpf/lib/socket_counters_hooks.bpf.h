@@ -2,7 +2,10 @@
 /* The iterator of the hook "socket-counters": what the kernel has counted of each socket. */
 #pragma once
 
-#include "retrans/retrans.bpf.h"
+#include "lib/bpf.h"
+
+/* Each object defines what it does there. */
+static __always_inline void on_visit(struct sock *sk, struct tcp_sock *tp);
 
 SEC("iter/tcp")
 int visit_sockets(struct bpf_iter__tcp *ctx)
@@ -14,6 +17,6 @@ int visit_sockets(struct bpf_iter__tcp *ctx)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(skc);
 	if (tp)
-		retrans_on_visit((struct sock *)tp, tp);
+		on_visit((struct sock *)tp, tp);
 	return 0;
 }
