@@ -1,6 +1,6 @@
 //! The BPF side, as it is compiled: nothing is loaded, no rights are needed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use std::{env, thread};
 
 use libbpf_rs::ObjectBuilder;
 use tcpscope::kernel::attach::AttachMethod;
+use tcpscope::kernel::facts::Facts;
+use tcpscope::kernel::plan::PlanRequest;
 use tcpscope::latency::{Kinds, LatencyKind, spec_of};
 use tcpscope::registry::{TOOLS, modes};
 use tcpscope::tool::{Spec, Tool};
@@ -160,4 +162,74 @@ fn every_header_compiles_alone() {
         arches.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     assert_eq!(faults.concat(), "");
+}
+
+/// What each mode loads without flags: programs, and instructions of theirs as compiled.
+const SIZES: &str = "tests/bpf-sizes.tsv";
+
+fn facts(kernel: &str) -> Facts {
+    let text = fs::read_to_string(format!("tests/facts/{kernel}.json")).expect("facts");
+    serde_json::from_str(&text).expect("facts")
+}
+
+/// Instructions of each program of an object.
+fn instructions(object: &[u8]) -> BTreeMap<String, usize> {
+    let mut builder = ObjectBuilder::default();
+    let open = builder.open_memory(object).expect("an object");
+    open.progs().map(|one| (one.name().to_string_lossy().into(), one.insn_cnt())).collect()
+}
+
+/// Which kernel, tool and mode; programs and instructions.
+fn sizes() -> BTreeMap<String, [usize; 2]> {
+    let mut found = BTreeMap::new();
+    for kernel in ["debian-5.10", "debian-7.2", "hardened-6.18"] {
+        let facts = facts(kernel);
+        for (tool, mode) in modes() {
+            let instructions = instructions(tool.object);
+            let plan = mode.spec.plan(&facts, PlanRequest::default()).expect("a plan");
+            let names: BTreeSet<_> = plan.programs().map(|(_, program)| program.name).collect();
+            let sum = names.iter().map(|name| instructions[*name]).sum();
+            let mode = mode.flag.unwrap_or("-");
+            found.insert(format!("{kernel}\t{}\t{mode}", tool.name), [names.len(), sum]);
+        }
+    }
+    found
+}
+
+/// What a tool loads is part of its cost and of its start. Compilers differ by some instructions.
+#[test]
+fn tools_load_no_more_than_is_recorded() {
+    const PERCENT: usize = 10;
+    let found = sizes();
+    if env::var_os("UPDATE_SIZES").is_some() {
+        let head = "# What each mode loads; `UPDATE_SIZES=1 cargo test --test bpf` writes it.\n\
+                    # facts\ttool\tmode\tprograms\tinstructions\n";
+        let lines =
+            found.iter().map(|(mode, [programs, sum])| format!("{mode}\t{programs}\t{sum}\n"));
+        fs::write(SIZES, head.to_owned() + &lines.collect::<String>()).expect("a file");
+        return;
+    }
+    let text = fs::read_to_string(SIZES).expect("sizes");
+    let recorded: BTreeMap<_, _> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut fields = line.rsplitn(3, '\t');
+            let mut number =
+                || fields.next().and_then(|field| field.parse().ok()).expect("a number");
+            let [sum, programs]: [usize; 2] = [number(), number()];
+            (fields.next().expect("a mode").to_owned(), [programs, sum])
+        })
+        .collect();
+    let modes =
+        |sizes: &BTreeMap<String, [usize; 2]>| -> Vec<_> { sizes.keys().cloned().collect() };
+    assert_eq!(modes(&found), modes(&recorded), "UPDATE_SIZES=1 records the modes there are");
+    for (mode, now) in &found {
+        let before = recorded[mode];
+        let near = now[1].abs_diff(before[1]) * 100 <= before[1] * PERCENT;
+        assert!(
+            now[0] == before[0] && near,
+            "{mode}: programs and instructions {now:?}, recorded {before:?}; UPDATE_SIZES=1 if that is meant"
+        );
+    }
 }
