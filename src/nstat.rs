@@ -14,7 +14,7 @@ use crate::report::{Ts, record};
 const FILES: [&str; 2] = ["snmp", "netstat"];
 
 /// The counters read, by key and by the names of their line and themselves.
-const COUNTERS: [(&str, &str); 14] = [
+const COUNTERS: [(&str, &str); 23] = [
     ("Tcp:", "ActiveOpens"),
     ("Tcp:", "PassiveOpens"),
     ("Tcp:", "AttemptFails"),
@@ -29,6 +29,15 @@ const COUNTERS: [(&str, &str); 14] = [
     ("TcpExt:", "TCPTimeWaitOverflow"),
     ("TcpExt:", "TCPAbortOnMemory"),
     ("TcpExt:", "TCPWinProbe"),
+    ("TcpExt:", "TCPAbortOnData"),
+    ("TcpExt:", "TCPAbortOnClose"),
+    ("TcpExt:", "TCPAbortOnTimeout"),
+    ("TcpExt:", "TCPToZeroWindowAdv"),
+    ("TcpExt:", "TCPFromZeroWindowAdv"),
+    ("TcpExt:", "IPReversePathFilter"),
+    ("Tcp:", "InCsumErrors"),
+    ("TcpExt:", "RcvPruned"),
+    ("TcpExt:", "TCPMemoryPressures"),
 ];
 
 /// What a file of such counters holds: for each protocol (`TcpExt:`) a line of names, then one of
@@ -114,6 +123,15 @@ impl Counters {
             tcp_time_wait_overflow,
             tcp_abort_on_memory,
             tcp_win_probe,
+            tcp_abort_on_data,
+            tcp_abort_on_close,
+            tcp_abort_on_timeout,
+            tcp_to_zero_window_adv,
+            tcp_from_zero_window_adv,
+            ip_reverse_path_filter,
+            in_csum_errors,
+            rcv_pruned,
+            tcp_memory_pressures,
         ] = self.0;
         Mib {
             ts: Ts(ts),
@@ -135,6 +153,15 @@ impl Counters {
             tcp_time_wait_overflow,
             tcp_abort_on_memory,
             tcp_win_probe,
+            tcp_abort_on_data,
+            tcp_abort_on_close,
+            tcp_abort_on_timeout,
+            tcp_to_zero_window_adv,
+            tcp_from_zero_window_adv,
+            ip_reverse_path_filter,
+            in_csum_errors,
+            rcv_pruned,
+            tcp_memory_pressures,
             ..Mib::default()
         }
     }
@@ -208,6 +235,24 @@ record! {
         tcp_abort_on_memory: Option<u64>,
         /// `TcpExtTCPWinProbe`: probes of a peer's zero window sent
         tcp_win_probe: Option<u64>,
+        /// `TcpExtTCPAbortOnData`: connections reset by `close()` with `SO_LINGER` 0, or because data came after it
+        tcp_abort_on_data: Option<u64>,
+        /// `TcpExtTCPAbortOnClose`: connections reset by `close()` with unread data
+        tcp_abort_on_close: Option<u64>,
+        /// `TcpExtTCPAbortOnTimeout`: connections given up because no answer came
+        tcp_abort_on_timeout: Option<u64>,
+        /// `TcpExtTCPToZeroWindowAdv`: receive windows of this side that became zero
+        tcp_to_zero_window_adv: Option<u64>,
+        /// `TcpExtTCPFromZeroWindowAdv`: those that opened again
+        tcp_from_zero_window_adv: Option<u64>,
+        /// `TcpExtIPReversePathFilter`: packets dropped by `rp_filter`
+        ip_reverse_path_filter: Option<u64>,
+        /// `TcpInCsumErrors`: segments dropped because of a wrong checksum
+        in_csum_errors: Option<u64>,
+        /// `TcpExtRcvPruned`: segments dropped because a receive buffer was full
+        rcv_pruned: Option<u64>,
+        /// `TcpExtTCPMemoryPressures`: how often TCP came under memory pressure
+        tcp_memory_pressures: Option<u64>,
         /// sockets of the whole machine that their process has closed and TCP has not, at the end of the interval
         orphans: Option<u64>,
         /// `net.ipv4.tcp_max_orphans`, of the whole machine; null where /proc does not show it

@@ -4,7 +4,7 @@ use crate::kernel::facts::SymbolNames;
 use crate::tool::{Mode, Tool};
 
 /// In the order in which documentation and [`check`](crate::check) name them.
-pub static TOOLS: [&Tool; 11] = [
+pub static TOOLS: [&Tool; 12] = [
     &crate::states::TOOL,
     &crate::count::TOOL,
     &crate::latency::TOOL,
@@ -15,6 +15,7 @@ pub static TOOLS: [&Tool; 11] = [
     &crate::drop::TOOL,
     &crate::stall::TOOL,
     &crate::dash::TOOL,
+    &crate::doctor::TOOL,
     &crate::check::TOOL,
 ];
 

@@ -309,6 +309,7 @@ def measure_all(bench):
     peers_of_lives = [Variant("libbpf-tools tcplife", ("/usr/sbin/tcplife",))]
     dash = str(bench.bins / "tcpdash")
     everything = Variant("tcpdash --json", (dash, "--json"), ours=True)
+    doctor = Variant("tcpdoctor --watch", (str(bench.bins / "tcpdoctor"), "--watch"), ours=True)
     views = ("overview", "connections")
     dashboards = [Variant(f"tcpdash, {view}", (dash, "--view", view), ours=True) for view in views]
     # Intervals in which there are more connections than that.
@@ -321,7 +322,7 @@ def measure_all(bench):
     # Two clients leave no CPU idle here; one client does, as most machines do.
     listening = [*all_listeners, *peers_of_listeners]
     ending = [*lives, *peers_of_lives]
-    opening = [*all_states, ports, *listening, *all_retransmits, *ending, drops, stalls, everything]
+    opening = [*all_states, ports, *listening, *all_retransmits, *ending, drops, stalls, everything, doctor]
     measure_rate(bench, churn, opening, "connections")
     measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
     with_data = [*all_counts, *all_latencies, *all_retransmits, everything]

@@ -20,7 +20,6 @@ mod input;
 mod keys;
 mod layout;
 pub mod live;
-pub mod model;
 mod past;
 mod recorder;
 pub mod replay;
@@ -35,6 +34,12 @@ pub mod terminal;
 mod tool;
 pub mod view;
 mod views;
+
+/// What is known, and what is wrong with it.
+pub mod model {
+    pub use crate::findings::{Finding, Findings, Severity as Weight, findings};
+    pub use crate::model::*;
+}
 
 pub use args::Args;
 pub use events::{Action, Control, Event, Message, Programs, Progress, SelfCost};

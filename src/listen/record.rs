@@ -330,12 +330,10 @@ record! {
         /// `no_accept`, `slow_accept`, `short_queue`, `syn_queue` (full, and not because the accept queue was), `listener_closed` (before `accept()`) or `other_cause` (no queue was full); null: unknown
         #[serde(deserialize_with = "word")]
         verdict: Option<Diagnosis>,
-        /// `net.core.somaxconn` of the namespace; null if unreadable, as the following
-        somaxconn: Option<u32>,
-        /// `net.ipv4.tcp_max_syn_backlog`
-        max_syn_backlog: Option<u32>,
-        /// `net.ipv4.tcp_syncookies`
-        syncookies: Option<u32>,
+        /// (of the namespace; null if unreadable, as the following)
+        somaxconn,
+        max_syn_backlog,
+        syncookies,
         abort_on_overflow,
         /// the advice as text, lines separated by `\u000a`
         text,

@@ -7,7 +7,10 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
-use crate::{check, count, drop, latency, life, listen, nstat, ports, retrans, stall, states};
+use crate::{
+    check, count, drop, findings, latency, life, listen, nstat, ports, retrans, settings, stall,
+    states,
+};
 
 /// Makes the type of any kind out of the list of kinds.
 macro_rules! kinds {
@@ -66,6 +69,8 @@ kinds! {
     Count: count::Count,
     /// A namespace's own TCP counters over an interval.
     Mib: nstat::Mib,
+    /// Settings of a namespace.
+    Settings: settings::Settings,
     /// Quantiles of one key in an interval.
     Latency: latency::Latency,
     /// One exchange.
@@ -104,6 +109,8 @@ kinds! {
     Conn: stall::Conn,
     /// Connections of a process, or to a remote address.
     StallShare: stall::StallShare,
+    /// A problem.
+    Finding: findings::Finding,
     /// Status of a tool.
     Status: Status,
     /// A note.

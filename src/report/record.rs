@@ -247,6 +247,12 @@ shared! { $
     drops_total: Option<u64>,
     /// retransmitted SYN-ACKs
     synack_retrans: Option<u64>,
+    /// `net.core.somaxconn`
+    somaxconn: Option<u32>,
+    /// `net.ipv4.tcp_max_syn_backlog`
+    max_syn_backlog: Option<u32>,
+    /// `net.ipv4.tcp_syncookies`
+    syncookies: Option<u32>,
     /// `net.ipv4.tcp_abort_on_overflow`: a client whose final ACK is dropped gets an RST
     abort_on_overflow: Option<bool>,
     /// the text

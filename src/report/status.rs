@@ -55,6 +55,14 @@ record! {
     }
 }
 
+impl Status {
+    /// Whether it looks at all listeners and all sockets at once.
+    pub fn watches_all(&self) -> bool {
+        let has = |name: &str| self.attach.0.iter().any(|(hook, _)| hook == name);
+        has("listener-queues") && has("sockets")
+    }
+}
+
 /// Hooks in their order, each with what serves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attached(pub Vec<(Cow<'static, str>, Cow<'static, str>)>);

@@ -146,6 +146,11 @@ impl Running {
         Ok((running, found))
     }
 
+    /// The tool's name.
+    pub fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
     /// From now on, `amend` puts into each status what the tool itself has counted; it takes the place
     /// of an earlier one. It runs before `pending` is worked out.
     pub fn amend_status(&mut self, amend: impl Fn(&mut Status) + 'static) {

@@ -5,6 +5,7 @@
 mod check;
 mod count;
 mod drop;
+mod finding;
 mod latency;
 mod life;
 mod listen;

@@ -16,6 +16,7 @@ mod count_light;
 mod dash;
 mod dash_findings;
 mod devices;
+mod doctor;
 mod drop;
 mod errors;
 mod facts;
@@ -67,6 +68,7 @@ const TESTS: &[Group] = &[
     ("latency_sums", latency_sums::TESTS),
     ("dash", dash::TESTS),
     ("dash_findings", dash_findings::TESTS),
+    ("doctor", doctor::TESTS),
     ("shared", shared::TESTS),
     ("summary", summary::TESTS),
     ("devices", devices::TESTS),

@@ -42,13 +42,16 @@ pub fn every_mode(interval: &str) -> impl Iterator<Item = (&'static TheTool, Str
         // Of a tool with sums, --all is a flag of these.
         let sums = has_flag(tool, "--summary") && mode.flag != Some("--summary");
         let all = if has_flag(tool, "--all") && !sums { "--all" } else { "" };
-        (tool, format!("{} {all} -i {interval}", mode.flag.unwrap_or_default()))
+        // It ends by itself otherwise.
+        let watch = if has_flag(tool, "--watch") { "--watch" } else { "" };
+        (tool, format!("{} {all} {watch} -i {interval}", mode.flag.unwrap_or_default()))
     })
 }
 
-/// Those that print tables; the others draw on a screen.
+/// Those that print tables; the others draw on a screen, or print what is wrong if anything is.
 pub fn every_table(interval: &str) -> impl Iterator<Item = (&'static TheTool, String)> {
-    every_mode(interval).filter(|(tool, _)| !has_flag(tool, "--snapshot"))
+    every_mode(interval)
+        .filter(|(tool, _)| !["--snapshot", "--watch"].iter().any(|flag| has_flag(tool, flag)))
 }
 
 /// An interval whose end no test will live to see.

@@ -66,6 +66,8 @@ pub static TCPDASH: Spec = Spec {
 /// The dashboard's measurement.
 #[derive(Clone, Debug)]
 pub struct Everything {
+    /// What is watched, and by which tool.
+    pub spec: &'static Spec,
     /// Which sockets.
     pub filter: Filter,
     /// Connections counted one by one; `None`: as many as a tool that only counts.
@@ -76,7 +78,7 @@ pub struct Everything {
 
 impl Measurement for Everything {
     fn spec(&self) -> &'static Spec {
-        &TCPDASH
+        self.spec
     }
 
     fn setup(&self, plan: &Plan, measure: &MeasureArgs) -> Result<Setup> {

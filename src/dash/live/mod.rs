@@ -5,6 +5,7 @@ mod latencies;
 mod listeners;
 mod measure;
 mod sample;
+mod watch;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
@@ -22,6 +23,7 @@ use crate::wait::Waiter;
 
 pub use measure::{Everything, NAME, OBJECT, TCPDASH};
 pub use sample::Sampler;
+pub use watch::watch;
 
 /// What is asked for.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{NAME, WATCH, latencies, listeners};
+use super::{WATCH, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
     CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy,
@@ -18,6 +18,7 @@ use crate::listen;
 use crate::nstat::NetnsTotals;
 use crate::record::AnyRecord;
 use crate::report::{Note, Record, Ts, json_line};
+use crate::settings::SettingsReader;
 use crate::states::socket_summary::{
     self, Destination, Destinations, Socket, SocketReader, SocketSummary,
 };
@@ -42,6 +43,7 @@ pub struct Sampler {
     listeners: listeners::LiveListeners,
     reader: SocketReader,
     totals: NetnsTotals,
+    settings: SettingsReader,
     /// The last reading of counters, `CLOCK_MONOTONIC` ns.
     before: u64,
     /// The busiest connections of the last interval.
@@ -84,6 +86,7 @@ impl Sampler {
             listeners: listeners::LiveListeners::begin(session, filter)?,
             reader: SocketReader::default(),
             totals,
+            settings: SettingsReader::default(),
             before: monotonic_now(),
             busy: HashSet::new(),
             sockets_due: Instant::now(),
@@ -112,10 +115,14 @@ impl Sampler {
         }
         running.amend_status(move |status| status.unexplained = unexplained);
         for remark in self.listeners.remark().into_iter().chain(running.take_remarks()) {
-            let text = format!("{NAME}: {remark}").into();
+            let text = format!("{}: {remark}", running.name()).into();
             out.put(Note { ts: Ts(time.0), text });
         }
         self.before = now;
+        let asked = running.netns().map(Option::unwrap_or_default);
+        for row in self.settings.read(time.0, asked)? {
+            out.put(row);
+        }
         self.sockets(running, &mut out)?;
         out.put(running.status(false)?);
         Ok(out.records)

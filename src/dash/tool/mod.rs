@@ -22,6 +22,7 @@ use crate::latency::Latency;
 use crate::listen::ListenerRecord;
 use crate::nstat::Mib;
 use crate::report::{Ctx, Record, SinkError, Term};
+use crate::settings::Settings;
 use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
 use crate::tool::{Measurement, Mode, Task, Tool};
 
@@ -51,6 +52,7 @@ pub static TOOL: Tool = Tool {
         Destination::KIND,
         Latency::KIND,
         ListenerRecord::KIND,
+        Settings::KIND,
     ],
     task,
 };
@@ -59,6 +61,7 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
     let args = Args::from_arg_matches(matches)?;
     args.check().map_err(usage_error::<Args>)?;
     let everything = Everything {
+        spec: &TCPDASH,
         filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
         max_keys: args.max_keys,
         verbose: args.common.output.verbose,

@@ -33,7 +33,7 @@ pub fn draw(canvas: &mut Canvas<'_>, findings: &Findings, area: Area) {
     }
     let mut y = 0;
     for (finding, lines) in found.iter().zip(&wrapped).take(shown) {
-        let style = canvas.theme.weight(finding.weight);
+        let style = canvas.theme.weight(finding.weight());
         canvas.text(area, 0, y, "!", style);
         let room = area.height - u16::from(shown < found.len());
         let left = usize::from(room.saturating_sub(y));
@@ -44,7 +44,7 @@ pub fn draw(canvas: &mut Canvas<'_>, findings: &Findings, area: Area) {
         }
     }
     if let Some(next) = found.get(shown) {
-        let style = canvas.theme.weight(next.weight);
+        let style = canvas.theme.weight(next.weight());
         let left = found.len() - shown;
         let text = if shown == 0 {
             format!("+{left} problems: too small a screen to show them")
@@ -62,7 +62,7 @@ pub fn draw(canvas: &mut Canvas<'_>, findings: &Findings, area: Area) {
 
 /// Which checks found nothing, and which had no data.
 fn checks(findings: &Findings, width: u16) -> Vec<String> {
-    let Findings { found, checked, unchecked } = findings;
+    let Findings { found, checked, unchecked, .. } = findings;
     let mut texts = Vec::new();
     if !checked.is_empty() {
         let none = if found.is_empty() { "No problems found. Checked: " } else { "Checked: " };

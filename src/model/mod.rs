@@ -1,14 +1,15 @@
 //! The state from all records: the last interval of every kind, the connections that
 //! changed their state recently, and their state changes.
 
+mod again;
 mod connections;
 mod drops;
 mod exchanges;
-mod findings;
 mod history;
 mod interval;
 mod listeners_by_event;
 mod series;
+mod words;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -21,16 +22,17 @@ use crate::listen::{DropClient, Drops, ListenerRecord};
 use crate::nstat::Mib;
 use crate::record::AnyRecord;
 use crate::report::{Key, Note, Status};
+use crate::settings::Settings;
 use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
 use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::ListenerKey;
-pub use findings::{Finding, Findings, Weight, findings, listener_name, process, text};
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
 pub use series::{Point, Points, SeriesMap, Who};
+pub use words::{listener_name, process, text};
 
 /// Exchanges that are stored, newest last.
 const EXCHANGES: usize = 500;
@@ -69,6 +71,8 @@ pub struct Model {
     pub listeners: Groups<Option<u32>, ListenerRecord>,
     /// Local ports in use towards the fullest destinations.
     destinations: Groups<(), Destination>,
+    /// Settings of network namespaces.
+    pub settings: Groups<Option<u32>, Settings>,
     /// Counters of network namespaces.
     pub mibs: Groups<Option<u32>, Mib>,
     /// Tools by name.
@@ -89,6 +93,8 @@ pub struct Model {
     pub records: u64,
     /// Listeners known only from their drop events.
     pub listeners_by_event: ListenersByEvent,
+    /// Segments retransmitted, by remote address.
+    pub again: again::Again,
     drops: drops::Minutes,
     timed: exchanges::Exchanges,
     /// Quantiles are recorded; exchanges need not be counted.
@@ -132,6 +138,7 @@ impl Model {
                 let netns = mib.netns.filter(|_| mib.namespaces.is_none());
                 self.mibs.take(netns, mib.ts.0, *mib);
             }
+            AnyRecord::Settings(row) => self.settings.take(row.netns, row.ts.0, *row),
             AnyRecord::Status(status) => self.status(*status),
             AnyRecord::Note(note) => remember(&mut self.notes, NOTES, *note),
             AnyRecord::Advice(advice) => {
@@ -154,7 +161,8 @@ impl Model {
             | AnyRecord::DropSum(_)
             | AnyRecord::Stall(_)
             | AnyRecord::Conn(_)
-            | AnyRecord::StallShare(_) => {}
+            | AnyRecord::StallShare(_)
+            | AnyRecord::Finding(_) => {}
         }
     }
 
@@ -170,6 +178,9 @@ impl Model {
             if let Some(who) = who {
                 self.series.push(who, Point { ts: row.ts.0, values: rates(&row) });
             }
+        }
+        if let (Some(Grouping::Connection), Some(raddr)) = (row.by, row.raddr) {
+            self.again.take(raddr, row.ts.0, row.retrans_segs.unwrap_or(0));
         }
         let by = row.by.unwrap_or_default();
         if self.counts.get(&by).is_some_and(|interval| interval.ts != row.ts.0) {
@@ -262,9 +273,11 @@ impl Model {
         self.latency.forget(oldest);
         self.listeners.forget(oldest);
         self.mibs.forget(oldest);
+        self.settings.forget(oldest);
         self.connections.forget(self.now);
         self.clients.forget(oldest);
         self.drops.forget(oldest);
+        self.again.forget(self.now);
         self.listeners_by_event.forget(oldest);
         self.series.forget(oldest);
     }
@@ -288,23 +301,32 @@ impl Model {
     }
 
     /// Everything was looked at, so what no record tells of is not there.
-    fn live(&self) -> bool {
-        self.tools.contains_key("tcpdash")
+    pub fn live(&self) -> bool {
+        self.tools.values().any(|tool| tool.status.watches_all())
     }
 
     /// The same, and by a version that looks at local ports.
-    fn sees_ports(&self) -> bool {
+    pub fn sees_ports(&self) -> bool {
         self.live() && self.mibs.rows().any(|mib| mib.orphans.is_some())
     }
 
     /// Destinations as of the last look at the sockets.
-    fn destinations(&self) -> impl Iterator<Item = &Destination> {
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
         let last = self.sockets.iter().map(|(_, interval)| interval.ts).max();
         self.destinations.rows().filter(move |row| last.is_none_or(|last| row.ts.0 >= last))
     }
 
+    /// The settings of a namespace; without one those of the only namespace there is.
+    pub fn settings_of(&self, netns: Option<u32>) -> Option<&Settings> {
+        if netns.is_some() {
+            return self.settings.rows().find(|row| row.netns == netns);
+        }
+        let mut rows = self.settings.rows();
+        rows.next().filter(|_| rows.next().is_none())
+    }
+
     /// Orphans of the machine, and how many there may be.
-    fn orphans(&self) -> Option<(u64, u64)> {
+    pub fn orphans(&self) -> Option<(u64, u64)> {
         let last = self.mibs.rows().max_by_key(|mib| mib.ts)?;
         last.orphans.zip(last.max_orphans)
     }
@@ -329,6 +351,7 @@ impl Model {
         add(&mut records, self.listeners_by_event.events());
         add(&mut records, self.clients.rows());
         add(&mut records, self.mibs.rows());
+        add(&mut records, self.settings.rows());
         add(&mut records, self.exchanges.iter());
         add(&mut records, self.notes.iter());
         // The last intervals are complete already.

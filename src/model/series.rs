@@ -95,6 +95,11 @@ impl SeriesMap {
         self.latencies.get(&name(row))
     }
 
+    /// All quantiles of intervals that ended after `begin`.
+    pub fn latencies_since(&self, begin: i64) -> impl Iterator<Item = &Latency> {
+        self.latencies.values().flatten().filter(move |row| row.ts.0 > begin)
+    }
+
     /// Forgets the trails that ended before `oldest`.
     pub fn forget(&mut self, oldest: i64) {
         self.rows.retain(|_, trail| trail.back().is_some_and(|point| point.ts >= oldest));

@@ -20,8 +20,10 @@ pub type ListenerKey = (Option<IpAddr>, Option<Device>, Option<u16>, Option<u32>
 fn drops_of(row: &ListenerRecord) -> Drops {
     // Where nothing was dropped, nothing was for any cause. Older recordings lack the last.
     let closed = row.drops_closed.or(Some(0));
+    // Only those that were seen count: they are no loss.
+    let cookies = row.cookies.or(Some(0));
     if row.drops_total == Some(0) {
-        return Drops { closed, ..Drops::NONE };
+        return Drops { cookies, closed, ..Drops::NONE };
     }
     let parts = row.drops_accept_syn.zip(row.drops_accept_ack);
     Drops {
@@ -32,7 +34,7 @@ fn drops_of(row: &ListenerRecord) -> Drops {
         syn: row.drops_syn,
         other: row.drops_other,
         closed,
-        cookies: None,
+        cookies,
         discards: None,
     }
 }

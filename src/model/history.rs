@@ -53,9 +53,27 @@ pub enum Metric {
     SentBytes,
     /// Bytes delivered to programs.
     ReceivedBytes,
+    /// Connections reset by `close()` with `SO_LINGER` 0, or as data came after it.
+    DataAborts,
+    /// Connections reset by `close()` with unread data.
+    CloseAborts,
+    /// Connections given up without an answer.
+    TimeoutAborts,
+    /// Receive windows of this side that became zero.
+    WindowsClosed,
+    /// Those that opened again.
+    WindowsOpened,
+    /// Packets dropped by `rp_filter`.
+    ReversePathDrops,
+    /// Segments with a wrong checksum.
+    ChecksumErrors,
+    /// Segments dropped as a receive buffer was full.
+    BufferDrops,
+    /// How often TCP came under memory pressure.
+    MemoryPressures,
 }
 
-const METRICS: usize = Metric::ReceivedBytes as usize + 1;
+const METRICS: usize = Metric::MemoryPressures as usize + 1;
 
 /// What was counted in a part of time, in ns since the epoch.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +139,15 @@ impl History {
             (Metric::TimeWaitOverflow, mib.tcp_time_wait_overflow),
             (Metric::MemoryAborts, mib.tcp_abort_on_memory),
             (Metric::WindowProbes, mib.tcp_win_probe),
+            (Metric::DataAborts, mib.tcp_abort_on_data),
+            (Metric::CloseAborts, mib.tcp_abort_on_close),
+            (Metric::TimeoutAborts, mib.tcp_abort_on_timeout),
+            (Metric::WindowsClosed, mib.tcp_to_zero_window_adv),
+            (Metric::WindowsOpened, mib.tcp_from_zero_window_adv),
+            (Metric::ReversePathDrops, mib.ip_reverse_path_filter),
+            (Metric::ChecksumErrors, mib.in_csum_errors),
+            (Metric::BufferDrops, mib.rcv_pruned),
+            (Metric::MemoryPressures, mib.tcp_memory_pressures),
         ] {
             self.add(metric, mib.ts.0, mib.interval_ns, count);
         }

@@ -1,0 +1,248 @@
+//! What the kernel's own counters say.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Rule, Scope, Setting, Severity};
+use crate::group::Grouping;
+use crate::latency::LatencyKind;
+use crate::model::{self, Metric, Model, float, process, text as words};
+use crate::report::{Cell, Key};
+
+/// Seconds over which rates are judged.
+const WINDOW: usize = 10;
+const SECOND: i64 = 1_000_000_000;
+/// Less than this, in seconds, is no window.
+const ENOUGH: f64 = 0.5;
+/// So few of anything may be chance.
+pub(super) const FEW: f64 = 5.0;
+/// From this part of `tcp_max_orphans` on the kernel may reset orphans (`tcp_too_many_orphans`).
+const ORPHANS_SHARE: u64 = 4;
+
+pub static CONNECTS_FAILED: Rule = Rule {
+    id: "connects-failed",
+    topic: "failed connects",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Many connects fail",
+    why: "TcpAttemptFails counts connects that were refused or given up, and half-open connections that were \
+          reset; it grew by a tenth of all connections or more",
+    remedy: "find out by whom and where to: tcplatency --kind connect counts refused and timed-out connects by \
+             process and destination. Refused: nothing listens there, or a firewall rejects. Timed out: a \
+             firewall drops, the host is down, or its listener is full",
+    effect: "connects succeed, or fail at once in the one program that is wrong",
+    verify: "nstat TcpAttemptFails: it does not grow",
+    settings: &[],
+    needs: "TcpAttemptFails",
+    look: failed,
+};
+
+pub static RESETS_SENT: Rule = Rule {
+    id: "resets-sent",
+    topic: "resets",
+    severity: Severity::Remark,
+    scope: Scope::Netns,
+    title: "This side sends many resets",
+    why: "TcpOutRsts grew: a segment came to a port where nothing listens, or a process closed with unread data, \
+          with SO_LINGER 0, or was killed. The peer gets ECONNRESET (connection reset by peer) or ECONNREFUSED",
+    remedy: "tcplife shows connections that ended by a reset, with their process; in it, read what has come \
+             before close(), and shut down with shutdown() instead of SO_LINGER 0",
+    effect: "peers see an end of the stream in place of an error",
+    verify: "nstat TcpOutRsts: it does not grow",
+    settings: &[],
+    needs: "TcpOutRsts",
+    look: resets,
+};
+
+pub static PEER_WINDOW_ZERO: Rule = Rule {
+    id: "peer-window-zero",
+    topic: "zero windows",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "A peer does not read: its receive window is zero",
+    why: "TCPWinProbe grew: the peer's receive buffer is full, and the kernel asks again and again whether there \
+          is room. Sends wait for it",
+    remedy: "find the peer's process and why it does not read (ss -tmi there: Recv-Q); on this side write with a \
+             timeout, and do not let one slow peer hold others up",
+    effect: "sends go on as soon as the peer reads",
+    verify: "nstat TcpExtTCPWinProbe: it does not grow",
+    settings: &[],
+    needs: "TCPWinProbe",
+    look: zero_windows,
+};
+
+pub static TIME_WAIT_OVERFLOW: Rule = Rule {
+    id: "time-wait-overflow",
+    topic: "TIME_WAIT overflow",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Connections end without TIME_WAIT: tcp_max_tw_buckets is reached",
+    why: "TCPTimeWaitOverflow grew. A late segment of such a connection may reach a new one with the same ports, \
+          and a lost last ACK is answered with a reset",
+    remedy: "raise net.ipv4.tcp_max_tw_buckets (a bucket takes about 256 bytes), or close fewer connections \
+             first on this side",
+    effect: "the kernel log has no more \"time wait bucket table overflow\"",
+    verify: "nstat TcpExtTCPTimeWaitOverflow: it does not grow",
+    settings: &[Setting::MaxTwBuckets],
+    needs: "TCPTimeWaitOverflow",
+    look: time_wait_overflow,
+};
+
+pub static ORPHANS: Rule = Rule {
+    id: "orphans",
+    topic: "orphans",
+    severity: Severity::Bad,
+    scope: Scope::Machine,
+    title: "Too many connections that no process has any more",
+    why: "an orphan is closed by its process and still sends, or waits for the peer's end (FIN_WAIT1, LAST_ACK, \
+          CLOSING). From a quarter of tcp_max_orphans on, or without memory for TCP, the kernel resets them: \
+          data that was not acknowledged is lost",
+    remedy: "find peers that vanished or do not read (tcpstates --summary --by remote); a lower \
+             net.ipv4.tcp_orphan_retries gives up sooner, a higher net.ipv4.tcp_max_orphans holds more",
+    effect: "the kernel log has no more \"too many orphaned sockets\"",
+    verify: "/proc/net/sockstat: orphan; nstat TcpExtTCPAbortOnMemory does not grow",
+    settings: &[],
+    needs: "orphans or TCPAbortOnMemory",
+    look: orphans,
+};
+
+/// A counter over the window, and of how many seconds it is known; `None`: of none.
+pub(super) fn sum(model: &Model, metric: Metric) -> Option<(f64, f64)> {
+    let (sum, known) = model.history.sum(metric, model.now, WINDOW);
+    (known >= ENOUGH).then_some((sum, known))
+}
+
+/// As a number of evidence.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn whole(sum: f64) -> u64 {
+    sum.round() as u64
+}
+
+/// One finding about the namespaces, if there is reason for it.
+pub(super) fn one<const N: usize>(
+    rule: &'static Rule,
+    reason: bool,
+    text: String,
+    numbers: [(&'static str, f64); N],
+) -> Vec<Finding> {
+    let numbers = numbers.map(|(name, value)| (name, Some(whole(value))));
+    let found = || Finding::new(rule, Key::default(), text).with(numbers);
+    reason.then(found).into_iter().collect()
+}
+
+pub(super) fn opens_and_accepts(model: &Model) -> (f64, f64) {
+    let of = |metric| sum(model, metric).map_or(0.0, |(sum, _)| sum);
+    (of(Metric::Opens), of(Metric::Accepts))
+}
+
+/// Connects that were refused or given up, and half-open connections that were reset.
+fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (failed, known) = sum(model, Metric::AttemptFails)?;
+    let (opens, accepts) = opens_and_accepts(model);
+    let many = failed >= FEW && failed * 10.0 >= opens + accepts;
+    let text = format!(
+        "{failed:.0} connects or half-open connections failed in {known:.0} s (TcpAttemptFails), \
+         of {opens:.0} connects and {accepts:.0} accepted"
+    );
+    let (where_to, whose) = (failing(model, Grouping::Remote), failing(model, Grouping::Process));
+    let mut text = text;
+    let mut about = Key::default();
+    // Half of them at least, or it says nothing about the others.
+    if let Some((key, count)) = where_to.filter(|(_, count)| float(*count) * 2.0 >= failed) {
+        let to = words(Cell::addr(key.raddr, key.device));
+        text = format!("{text}; {count} of them connects to {to}");
+        (about.raddr, about.device) = (key.raddr, key.device);
+    }
+    if let Some((key, count)) = whose.filter(|(_, count)| float(*count) * 2.0 >= failed) {
+        text = format!("{text}, {count} by {}", process(&key));
+        (about.pid, about.comm) = (key.pid, key.comm);
+    }
+    let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
+    Some(about_all(one(rule, many, text, numbers), &about))
+}
+
+/// The findings are about this.
+pub(super) fn about_all(found: Vec<Finding>, key: &Key) -> Vec<Finding> {
+    let Key { pid, comm, raddr, device, .. } = key;
+    let about =
+        |one| Finding { pid: *pid, comm: comm.clone(), raddr: *raddr, device: *device, ..one };
+    found.into_iter().map(about).collect()
+}
+
+/// Who has most connects that failed in the window, and how many.
+fn failing(model: &Model, by: Grouping) -> Option<(Key, u64)> {
+    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
+    let connects = model
+        .series
+        .latencies_since(begin)
+        .filter(|row| row.latency_kind == Some(LatencyKind::Connect) && row.by == Some(by));
+    for row in connects {
+        let failed = [row.refused, row.timed_out, row.failed].into_iter().flatten();
+        *sums.entry(row.key()).or_default() += model::sum(failed);
+    }
+    sums.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > 0)
+}
+
+fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (resets, known) = sum(model, Metric::Resets)?;
+    let opens = sum(model, Metric::Opens).map_or(0.0, |(opens, _)| opens);
+    let many = resets >= 10.0 && resets > opens / 10.0;
+    let of = |metric| sum(model, metric).map_or(0.0, |(sum, _)| sum);
+    let (linger, unread) = (of(Metric::DataAborts), of(Metric::CloseAborts));
+    let mut text = format!("{resets:.0} resets sent in {known:.0} s");
+    if linger >= 1.0 {
+        text = format!("{text}; {linger:.0} by close() with SO_LINGER 0 or as data came after it");
+    }
+    if unread >= 1.0 {
+        text = format!("{text}; {unread:.0} by close() with unread data");
+    }
+    Some(one(rule, many, text, [("resets", resets), ("linger", linger), ("unread", unread)]))
+}
+
+/// Peers whose receive buffer is full.
+fn zero_windows(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (probes, known) = sum(model, Metric::WindowProbes)?;
+    let text = format!(
+        "{probes:.0} probes of a zero window in {known:.0} s: a peer's process does not read, and \
+         sends wait for it"
+    );
+    Some(one(rule, probes >= 1.0, text, [("probes", probes)]))
+}
+
+/// `tcp_max_tw_buckets` is reached.
+fn time_wait_overflow(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (left_out, known) = sum(model, Metric::TimeWaitOverflow)?;
+    let text = format!(
+        "{left_out:.0} connections went without TIME_WAIT in {known:.0} s (TCPTimeWaitOverflow): \
+         tcp_max_tw_buckets is reached"
+    );
+    Some(one(rule, left_out >= 1.0, text, [("without_time_wait", left_out)]))
+}
+
+/// Sockets that their process has closed, and TCP has not.
+fn orphans(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let mut found = Vec::new();
+    let aborted = sum(model, Metric::MemoryAborts);
+    if let Some((aborted @ 1.0.., known)) = aborted {
+        let text = format!(
+            "{aborted:.0} connections reset in {known:.0} s (TCPAbortOnMemory): too many orphans, or no \
+             memory for TCP"
+        );
+        let numbers = [("reset", Some(whole(aborted)))];
+        found.push(Finding::new(rule, Key::default(), text).with(numbers));
+    }
+    let orphans = model.orphans();
+    if let Some((orphans, limit)) = orphans
+        && orphans.saturating_mul(ORPHANS_SHARE) >= limit
+        && orphans > 0
+    {
+        let text = format!(
+            "{orphans} orphans (closed by their process, unfinished in TCP) of tcp_max_orphans {limit}: \
+             the kernel resets them from a quarter of it on"
+        );
+        let numbers = [("orphans", Some(orphans)), ("max_orphans", Some(limit))];
+        let finding = Finding::new(rule, Key::default(), text).with(numbers);
+        found.push(finding.weighing(Severity::Warning));
+    }
+    (aborted.is_some() || orphans.is_some()).then_some(found)
+}

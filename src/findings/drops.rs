@@ -1,0 +1,123 @@
+//! Segments and connections that counters say were given up or dropped.
+
+use super::counters::{FEW, one, sum};
+use super::{Finding, Rule, Scope, Severity};
+use crate::model::{Metric, Model};
+
+pub static PEERS_GONE: Rule = Rule {
+    id: "peers-gone",
+    topic: "given up and dropped",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Connections are given up because no answer comes",
+    why: "TCPAbortOnTimeout grew: data or probes were sent again until the kernel gave up. The peer is gone, or a \
+          firewall or NAT on the way has forgotten the connection (many at the same age: its idle timeout)",
+    remedy: "tcplife shows each connection that ended with timeout_data or timeout_keepalive, its age and how long it was idle; keep \
+             connections alive below the timeout on the way (SO_KEEPALIVE and net.ipv4.tcp_keepalive_time)",
+    effect: "connections stay usable, or their end is seen sooner",
+    verify: "nstat TcpExtTCPAbortOnTimeout: it does not grow",
+    settings: &[],
+    needs: "TCPAbortOnTimeout",
+    look: |rule, model| {
+        counted(rule, model, Metric::TimeoutAborts, FEW, "connections given up without an answer")
+    },
+};
+
+pub static READER_STUCK: Rule = Rule {
+    id: "reader-stuck",
+    topic: "given up and dropped",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "A process of this side does not read: its receive window is zero",
+    why: "TCPToZeroWindowAdv grew more than TCPFromZeroWindowAdv: receive buffers became full, and stay so. The peer \
+          cannot send",
+    remedy: "find the process (ss -tmp: a large Recv-Q that does not shrink) and what it waits for",
+    effect: "the peer's sends go on",
+    verify: "ss -tn: Recv-Q goes back to 0",
+    settings: &[],
+    needs: "TCPToZeroWindowAdv and TCPFromZeroWindowAdv",
+    look: stuck,
+};
+
+pub static BUFFER_DROPS: Rule = Rule {
+    id: "receive-buffer-drops",
+    topic: "given up and dropped",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Segments are dropped because a receive buffer is full",
+    why: "RcvPruned grew: out-of-order data and many small segments took more memory than the buffer allows",
+    remedy: "raise the third number of net.ipv4.tcp_rmem, or do not set SO_RCVBUF, which stops its growth; read \
+             faster",
+    effect: "nothing that has arrived has to be sent again",
+    verify: "nstat TcpExtRcvPruned: it does not grow",
+    settings: &[],
+    needs: "RcvPruned",
+    look: |rule, model| {
+        counted(
+            rule,
+            model,
+            Metric::BufferDrops,
+            1.0,
+            "segments dropped as a receive buffer was full",
+        )
+    },
+};
+
+pub static REVERSE_PATH: Rule = Rule {
+    id: "reverse-path-drops",
+    topic: "given up and dropped",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Packets are dropped because the way back leads elsewhere",
+    why: "IPReversePathFilter grew: the route to the source of these packets leads over another interface, and \
+          rp_filter is strict",
+    remedy: "correct the routes, or set net.ipv4.conf.IFACE.rp_filter = 2 where ways differ on purpose; tcpdrop shows \
+             the packets (IP_RPFILTER)",
+    effect: "the packets arrive",
+    verify: "nstat TcpExtIPReversePathFilter: it does not grow",
+    settings: &[],
+    needs: "IPReversePathFilter",
+    look: |rule, model| {
+        counted(rule, model, Metric::ReversePathDrops, FEW, "packets dropped by rp_filter")
+    },
+};
+
+pub static CHECKSUM_ERRORS: Rule = Rule {
+    id: "checksum-errors",
+    topic: "given up and dropped",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Segments arrive with a wrong checksum",
+    why: "TcpInCsumErrors grew: a cable, a device or its offload spoils segments, or a program writes raw ones",
+    remedy: "look at the interface (ethtool -S), replace the cable, try ethtool -K IFACE rx off tx off; tcpdrop shows \
+             the senders (TCP_CSUM)",
+    effect: "nothing has to be sent again for it",
+    verify: "nstat TcpInCsumErrors: it does not grow",
+    settings: &[],
+    needs: "TcpInCsumErrors",
+    look: |rule, model| {
+        counted(rule, model, Metric::ChecksumErrors, FEW, "segments with a wrong checksum")
+    },
+};
+
+/// So many in the window are a finding.
+fn counted(
+    rule: &'static Rule,
+    model: &Model,
+    metric: Metric,
+    least: f64,
+    what: &str,
+) -> Option<Vec<Finding>> {
+    let (count, known) = sum(model, metric)?;
+    let text = format!("{count:.0} {what} in {known:.0} s");
+    Some(one(rule, count >= least, text, [("count", count)]))
+}
+
+fn stuck(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (closed, known) = sum(model, Metric::WindowsClosed)?;
+    let (opened, _) = sum(model, Metric::WindowsOpened)?;
+    let text = format!(
+        "{closed:.0} receive windows became zero in {known:.0} s and {opened:.0} opened again: a process does not read"
+    );
+    Some(one(rule, closed - opened >= 1.0, text, [("closed", closed), ("opened", opened)]))
+}

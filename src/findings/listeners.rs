@@ -1,0 +1,216 @@
+//! What listeners drop, and how full their queues are.
+
+use super::{Finding, Rule, Scope, Setting, Severity, nanos};
+use crate::listen::{Drops, ListenerRecord};
+use crate::model::{Model, listener_name};
+use crate::report::Key;
+
+const TOPIC: &str = "drops and queues of listeners";
+
+pub static ACCEPT_QUEUE_FULL: Rule = Rule {
+    id: "accept-queue-full",
+    topic: TOPIC,
+    severity: Severity::Bad,
+    scope: Scope::Listener,
+    title: "A listener drops connections: its accept queue is full",
+    why: "the kernel has finished more handshakes than the process has taken with accept(): the queue holds \
+          min(backlog of listen(), net.core.somaxconn) + 1 connections, and what comes then is dropped",
+    remedy: "accept faster (more threads or processes, no work between two accept() calls, more file \
+             descriptors if accept() fails with EMFILE); for short peaks a longer queue: raise the backlog of \
+             listen() and net.core.somaxconn, then restart the program",
+    effect: "clients no longer wait 1, 3 or 7 s for a retransmitted SYN, and none gets a reset",
+    verify: "listenoverflow --advise: ACCEPT-Q stays below its limit and FULL@SYN and FULL@ACK at 0",
+    settings: &[Setting::Somaxconn, Setting::AbortOnOverflow],
+    needs: "listeners",
+    look: accept_queue,
+};
+
+pub static SYN_QUEUE_FULL: Rule = Rule {
+    id: "syn-queue-full",
+    topic: TOPIC,
+    severity: Severity::Bad,
+    scope: Scope::Listener,
+    title: "A listener drops SYNs: its SYN queue is full",
+    why: "more handshakes are half open than the queue holds: a flood of SYNs, or clients that do not get or \
+          do not answer the SYN-ACK",
+    remedy: "set net.ipv4.tcp_syncookies = 1, so that a full queue drops no SYN; against slow clients raise \
+             net.ipv4.tcp_max_syn_backlog and the backlog of listen(); look for the clients with \
+             listenoverflow --clients",
+    effect: "new clients connect although the queue is full",
+    verify: "listenoverflow: SYN FULL stays at 0",
+    settings: &[Setting::Syncookies, Setting::MaxSynBacklog, Setting::Somaxconn],
+    needs: "listeners",
+    look: syn_queue,
+};
+
+pub static SYN_COOKIES: Rule = Rule {
+    id: "syn-cookies-sent",
+    topic: TOPIC,
+    severity: Severity::Warning,
+    scope: Scope::Listener,
+    title: "A listener answers with SYN cookies: its SYN queue is full",
+    why: "more handshakes are half open than the queue holds: a flood of SYNs, or many slow clients. Cookies keep \
+          the listener open; connections made with them lack some options (window scaling without timestamps)",
+    remedy: "find the clients (listenoverflow --clients); if they are real, raise net.ipv4.tcp_max_syn_backlog, \
+             net.core.somaxconn and the backlog of listen()",
+    effect: "handshakes find room in the queue",
+    verify: "listenoverflow: COOKIES stays at 0",
+    settings: &[Setting::Syncookies, Setting::MaxSynBacklog, Setting::Somaxconn],
+    needs: "listeners",
+    look: cookies,
+};
+
+pub static CONNECTIONS_DROPPED: Rule = Rule {
+    id: "connections-dropped",
+    topic: TOPIC,
+    severity: Severity::Bad,
+    scope: Scope::Listener,
+    title: "A listener drops connections, and no queue is known to be full",
+    why: "the kernel counts drops of the listener: no memory, no route back, a security policy, or a listener \
+          that closed before accept()",
+    remedy: "listenoverflow --advise names the cause where the kernel exposes it; tcpdrop shows each dropped \
+             segment with its reason",
+    effect: "depends on the cause",
+    verify: "listenoverflow: DROPS stays at 0",
+    settings: &[],
+    needs: "listeners",
+    look: dropped,
+};
+
+pub static ACCEPT_QUEUE_FILLING: Rule = Rule {
+    id: "accept-queue-filling",
+    topic: TOPIC,
+    severity: Severity::Warning,
+    scope: Scope::Listener,
+    title: "An accept queue is nearly full",
+    why: "at its peak four fifths of the queue were in use: a little more load, or a pause of the process, \
+          and connections are dropped",
+    remedy: "accept faster, or raise the backlog of listen() and net.core.somaxconn, then restart the program",
+    effect: "peaks of the same size leave the queue half empty",
+    verify: "listenoverflow: the peak of ACCEPT-Q against its limit",
+    settings: &[Setting::Somaxconn],
+    needs: "listeners",
+    look: filling,
+};
+
+pub static CLIENT_DROPPED: Rule = Rule {
+    id: "client-dropped",
+    topic: TOPIC,
+    severity: Severity::Bad,
+    scope: Scope::Destination,
+    title: "Listeners drop connections of one client more than of others",
+    why: "the drops are counted by the client's address",
+    remedy: "find out what the client does: many connections at once, no answer to the SYN-ACK, or a flood",
+    effect: "the other clients get its place in the queues",
+    verify: "listenoverflow --clients",
+    settings: &[],
+    needs: "clients of listeners (listenoverflow --clients)",
+    look: client,
+};
+
+/// Listeners with what each has dropped in the last minute; `None`: none is known.
+fn all(model: &Model) -> Option<Vec<(&ListenerRecord, Drops)>> {
+    let all: Vec<_> = model.all_listeners().map(|row| (row, model.recent_drops(row))).collect();
+    (model.live() || !all.is_empty() || model.clients.rows().next().is_some()).then_some(all)
+}
+
+fn lost(drops: &Drops) -> Option<u64> {
+    drops.total.filter(|total| *total > 0)
+}
+
+/// Whose queue was full in most cases.
+#[derive(PartialEq)]
+enum Full {
+    Accept,
+    Syn,
+    None,
+}
+
+fn full(drops: &Drops) -> Full {
+    let (accept, syn) = (drops.accept.unwrap_or(0), drops.syn.unwrap_or(0));
+    let other = drops.other.unwrap_or(0);
+    if accept > 0 && accept >= syn.max(other) {
+        Full::Accept
+    } else if syn > 0 && syn >= other {
+        Full::Syn
+    } else {
+        Full::None
+    }
+}
+
+fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Finding>> {
+    let rows = all(model)?;
+    let found = rows.iter().filter(|(_, drops)| full(drops) == *wanted);
+    let found = found.filter_map(|(row, recent)| {
+        let drops = lost(recent)?;
+        let cause = recent.worst().map_or(String::new(), |cause| format!(": {cause}"));
+        let name = listener_name(row);
+        let text = format!("{name} dropped {drops} connections in the last minute{cause}");
+        Some(Finding::new(rule, row.key(), text).with([
+            ("drops", recent.total),
+            ("drops_accept", recent.accept),
+            ("drops_syn", recent.syn),
+            ("drops_other", recent.other),
+            ("accept_peak", row.accept_peak.or(row.accept_now)),
+            ("accept_limit", row.accept_limit),
+            ("accepts", row.accepts),
+        ]))
+    });
+    Some(found.collect())
+}
+
+fn accept_queue(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    drops(rule, model, &Full::Accept)
+}
+
+fn syn_queue(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    drops(rule, model, &Full::Syn)
+}
+
+fn cookies(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let rows = all(model)?;
+    // With 2 they are always sent, whatever the queue.
+    let always = |row: &ListenerRecord| {
+        model.settings_of(row.netns).is_some_and(|one| one.syncookies.is_some_and(|on| on > 1))
+    };
+    let found = rows.iter().filter(|(row, _)| !always(row)).filter_map(|(row, recent)| {
+        let cookies = recent.cookies.filter(|cookies| *cookies > 0)?;
+        let name = listener_name(row);
+        let text = format!("{name} answered {cookies} SYNs with cookies in the last minute");
+        let numbers =
+            [("cookies", Some(cookies)), ("syn_peak", row.syn_peak), ("syn_limit", row.syn_limit)];
+        Some(Finding::new(rule, row.key(), text).with(numbers))
+    });
+    Some(found.collect())
+}
+
+fn dropped(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    drops(rule, model, &Full::None)
+}
+
+fn filling(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let rows = all(model)?;
+    let found = rows.iter().filter(|(_, drops)| lost(drops).is_none()).filter_map(|(row, _)| {
+        let peak = row.accept_peak.or(row.accept_now)?;
+        let limit = row.accept_limit.filter(|limit| *limit > 0)?;
+        let name = listener_name(row);
+        let text = || {
+            let text = format!("{name}: accept queue at {peak} of {limit}");
+            let numbers = [("accept_peak", Some(peak)), ("accept_limit", Some(limit))];
+            Finding::new(rule, row.key(), text).with(numbers)
+        };
+        (peak.saturating_mul(10) >= limit.saturating_mul(8)).then(text)
+    });
+    Some(found.collect())
+}
+
+/// The client with the most drops, if clients are known.
+fn client(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let worst = model.clients.rows().max_by_key(|client| client.drops_total)?;
+    let Some(drops @ 1..) = worst.drops_total else { return Some(Vec::new()) };
+    let who = worst.raddr.map_or("unknown clients".to_owned(), |raddr| raddr.to_string());
+    let time = worst.interval_ns.map_or(String::new(), |ns| format!(" in {}", nanos(ns)));
+    let text = format!("listeners dropped {drops} connections from {who}{time}");
+    let about = Key { raddr: worst.raddr, device: worst.device, ..Key::default() };
+    Some(vec![Finding::new(rule, about, text).with([("drops", Some(drops))])])
+}

@@ -1,0 +1,93 @@
+//! What is lost on the way, as retransmits say.
+
+use super::counters::{FEW, about_all, one, opens_and_accepts, sum};
+use super::{Finding, Rule, Scope, Severity};
+use crate::model::{Metric, Model, text as words};
+use crate::report::{Cell, Key};
+
+/// Retransmitted segments, percent.
+const MANY_RETRANSMITS: f64 = 1.0;
+
+pub static SEGMENTS_RETRANSMITTED: Rule = Rule {
+    id: "segments-retransmitted",
+    topic: "retransmits",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Many segments are retransmitted",
+    why: "TcpRetransSegs grew by 1 % of all segments or more: segments, or their acknowledgements, are lost on \
+          the way. Each costs at least a round trip, and the last one of a message 200 ms or more",
+    remedy: "tcpretrans --summary --by remote shows whether one destination loses or all do. One: the path or \
+             the peer. All: the own link (ethtool -S, ip -s link), its queue, or a CPU that drops (tcpdrop)",
+    effect: "throughput grows and the longest responses get shorter",
+    verify: "tcpretrans --summary --by remote: RETRANS below 1 % of the segments",
+    settings: &[],
+    needs: "TcpRetransSegs and TcpOutSegs",
+    look: retransmits,
+};
+
+pub static SYNS_LOST: Rule = Rule {
+    id: "syns-lost",
+    topic: "lost SYNs",
+    severity: Severity::Warning,
+    scope: Scope::Netns,
+    title: "Connects take 1, 3 or 7 s: SYNs or SYN-ACKs are lost",
+    why: "TCPSynRetrans grew: no answer came within a second, then two, then four. A full accept or SYN queue \
+          of the peer, a firewall that drops, or loss on the way",
+    remedy: "SYNs: look at the listener of the destination (listenoverflow there), then at the way. SYN-ACKs: \
+             the clients do not get them, or do not exist (a flood)",
+    effect: "connects take one round trip",
+    verify: "tcplatency --kind connect: P99 below 1 s; nstat TcpExtTCPSynRetrans does not grow",
+    settings: &[],
+    needs: "TCPSynRetrans",
+    look: syns,
+};
+
+/// Segments of connections that were sent again; SYNs and SYN-ACKs where the kernel tells them apart.
+fn retransmits(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (again, known) = sum(model, Metric::Retransmits)?;
+    // The kernel counts retransmitted segments apart (TcpOutSegs is without them).
+    let all = again + sum(model, Metric::Segments)?.0;
+    let syns = sum(model, Metric::SynRetransmits).map_or(0.0, |(syns, _)| syns);
+    let data = (again - syns).max(0.0);
+    let percent = data * 100.0 / all.max(1.0);
+    let many = data >= FEW && percent >= MANY_RETRANSMITS;
+    let apart =
+        if syns > 0.0 { format!(", and {syns:.0} SYNs or SYN-ACKs") } else { String::new() };
+    let text = format!(
+        "{percent:.1} % of segments retransmitted ({data:.0} of {all:.0} in {known:.0} s{apart})"
+    );
+    let (text, about) = lossy(model, text);
+    let numbers = [("retransmitted", data), ("segments", all), ("syns", syns)];
+    Some(about_all(one(rule, many, text, numbers), &about))
+}
+
+/// A lost SYN costs a second.
+fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let (again, known) = sum(model, Metric::SynRetransmits)?;
+    let (opens, accepts) = opens_and_accepts(model);
+    let many = again >= FEW && again * 100.0 >= opens + accepts;
+    // The kernel counts both as one; listeners tell the SYN-ACKs.
+    let what = match sum(model, Metric::SynAckRetransmits) {
+        Some((synacks, _)) => {
+            format!("{:.0} SYNs and {synacks:.0} SYN-ACKs", (again - synacks).max(0.0))
+        }
+        None => format!("{again:.0} SYNs or SYN-ACKs"),
+    };
+    let text = format!(
+        "{what} retransmitted in {known:.0} s, with {opens:.0} connects and {accepts:.0} accepted: \
+         each costs a second or more"
+    );
+    let (text, about) = lossy(model, text);
+    let numbers = [("retransmitted", again), ("connects", opens), ("accepted", accepts)];
+    Some(about_all(one(rule, many, text, numbers), &about))
+}
+
+/// Adds the remote address that most is sent again to.
+fn lossy(model: &Model, text: String) -> (String, Key) {
+    let Some((raddr, count)) = model.again.most() else { return (text, Key::default()) };
+    let to = words(Cell::addr(Some(raddr), None));
+    (
+        format!("{text}; most to {to} ({count} segments)"),
+        Key { raddr: Some(raddr), ..Key::default() },
+    )
+}

@@ -1,0 +1,159 @@
+//! The findings engine: rules over what the subjects tell. Pure: it knows no kernel, no file, no terminal
+//! and no clock. The dashboard and tcpdoctor show what it finds; the same table explains each rule offline.
+//!
+//! ```text
+//! Record ─▶ Model ─▶ rules ─▶ Finding ─▶ dashboard, tcpdoctor
+//!                      └▶ title, why, remedy, effect, verify ─▶ --explain, docs/troubleshooting.md
+//! ```
+
+mod counters;
+mod drops;
+mod errors;
+mod finding;
+mod kit;
+mod listeners;
+mod loss;
+pub mod page;
+mod setting;
+mod settings;
+mod sockets;
+mod watch;
+
+use crate::model::Model;
+use crate::report::human;
+
+pub use errors::{Answer, ERRORS, ErrorText, explain};
+pub use finding::{Evidence, Finding, Scope, Severity};
+use setting::Setting;
+pub use watch::{Changes, Watch};
+
+/// Looks for one kind of trouble; `None`: there are no data for it.
+type Look = fn(&'static Rule, &Model) -> Option<Vec<Finding>>;
+
+/// One kind of trouble: what it is called, what is to be said about it, and how it is found.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name for good: alerts and scripts refer to it.
+    pub id: &'static str,
+    /// The heading under which the dashboard says that it was looked for.
+    pub topic: &'static str,
+    /// How bad it is at its worst.
+    pub severity: Severity,
+    /// What it is about.
+    pub scope: Scope,
+    /// What is wrong, in general.
+    pub title: &'static str,
+    /// Why it is thought so, and what is behind it.
+    pub why: &'static str,
+    /// What to change.
+    pub remedy: &'static str,
+    /// What to expect of that.
+    pub effect: &'static str,
+    /// How to check that it worked.
+    pub verify: &'static str,
+    /// Settings that the remedy is about.
+    settings: &'static [Setting],
+    /// What it judges.
+    pub needs: &'static str,
+    look: Look,
+}
+
+/// All rules. Findings of one severity stand in this order.
+pub static RULES: [&Rule; 31] = [
+    &kit::EVENTS_LOST,
+    &kit::NAMESPACES_CLOSED,
+    &kit::ROWS_LEFT_OUT,
+    &listeners::ACCEPT_QUEUE_FULL,
+    &listeners::SYN_QUEUE_FULL,
+    &listeners::SYN_COOKIES,
+    &listeners::CONNECTIONS_DROPPED,
+    &listeners::ACCEPT_QUEUE_FILLING,
+    &listeners::CLIENT_DROPPED,
+    &sockets::CLOSE_WAIT_HELD,
+    &sockets::LOCAL_PORTS_USED_UP,
+    &counters::CONNECTS_FAILED,
+    &loss::SEGMENTS_RETRANSMITTED,
+    &loss::SYNS_LOST,
+    &counters::RESETS_SENT,
+    &counters::PEER_WINDOW_ZERO,
+    &counters::TIME_WAIT_OVERFLOW,
+    &counters::ORPHANS,
+    &drops::PEERS_GONE,
+    &drops::READER_STUCK,
+    &drops::BUFFER_DROPS,
+    &drops::REVERSE_PATH,
+    &drops::CHECKSUM_ERRORS,
+    &settings::CONNTRACK_FULL,
+    &settings::TCP_MEMORY,
+    &settings::TW_RECYCLE,
+    &settings::SYNCOOKIES_OFF,
+    &settings::ABORT_ON_OVERFLOW,
+    &settings::TW_REUSE_WITHOUT_TIMESTAMPS,
+    &settings::PORT_RANGE_NARROW,
+    &settings::SOMAXCONN_SHORT,
+];
+
+impl Rule {
+    /// The rule of this name.
+    pub fn named(id: &str) -> Option<&'static Self> {
+        RULES.into_iter().find(|rule| rule.id == id)
+    }
+}
+
+/// What was found, and what was looked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// Worst first.
+    pub found: Vec<Finding>,
+    /// Rules that had the data for it.
+    pub rules: Vec<&'static str>,
+    /// Topics of such rules.
+    pub checked: Vec<&'static str>,
+    /// Topics of which no rule had.
+    pub unchecked: Vec<&'static str>,
+}
+
+/// All findings.
+pub fn findings(model: &Model) -> Findings {
+    let mut all = Findings::default();
+    let mut topics: Vec<(&str, bool)> = Vec::new();
+    for rule in RULES {
+        let found = (rule.look)(rule, model);
+        let known = found.is_some();
+        match topics.iter_mut().find(|(topic, _)| *topic == rule.topic) {
+            Some(topic) => topic.1 |= known,
+            None => topics.push((rule.topic, known)),
+        }
+        if known {
+            all.rules.push(rule.id);
+        }
+        all.found.extend(found.into_iter().flatten().map(|one| with_settings(one, rule, model)));
+    }
+    let of = |wanted| topics.iter().filter(move |one| one.1 == wanted).map(|one| one.0);
+    all.checked = of(true).collect();
+    all.unchecked = of(false).collect();
+    all.found.sort_by_key(Finding::weight);
+    all
+}
+
+/// What to change, with the values that there are now in the namespace of the finding.
+fn with_settings(finding: Finding, rule: &Rule, model: &Model) -> Finding {
+    let Some(settings) = model.settings_of(finding.netns) else { return finding };
+    let now: Vec<_> = rule.settings.iter().filter_map(|one| one.now(settings)).collect();
+    if now.is_empty() {
+        return finding;
+    }
+    let remedy = format!("{}. Now: {}", finding.remedy, now.join(", "));
+    Finding { netns: settings.netns, remedy: remedy.into(), ..finding }
+}
+
+/// A duration as people read it.
+fn nanos(ns: u64) -> String {
+    let mut out = Vec::new();
+    human::nanos(ns, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
