@@ -80,7 +80,7 @@ static __always_inline __u32 bytes_unread(struct sock *sk, struct tcp_sock *tp, 
 static __always_inline __u64 bytes_delivered(struct sock *sk, struct tcp_sock *tp, __u32 *unread,
 					     enum access how)
 {
-	bool done = READ(how, sk, __sk_common.skc_flags) & 1 << SOCK_DONE;
+	bool done = READ(how, sk, __sk_common.skc_flags) & SOCK_DONE;
 
 	*unread = bytes_unread(sk, tp, done, how);
 	return READ(how, tp, bytes_received) - done - *unread;
