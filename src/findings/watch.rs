@@ -1,12 +1,16 @@
 //! Findings over time: when each begins and ends.
 
-use super::{Finding, Scope};
+use super::listeners::{ACCEPT_QUEUE_FILLING, ACCEPT_QUEUE_FULL};
+use super::{Finding, Rule, Scope};
 use crate::report::{Key, Ts};
 
 /// A finding ends when it has not been there for so many ns: it must not flicker.
 const HOLD: i64 = 15_000_000_000;
 /// Ended findings that are kept.
 const ENDED: usize = 1000;
+
+/// Rules that warn of what the other one finds.
+static WARNINGS: [(&Rule, &Rule); 1] = [(&ACCEPT_QUEUE_FILLING, &ACCEPT_QUEUE_FULL)];
 
 /// What identifies a finding: its rule, whom it is about, and the how-many-eth of these it is.
 type Name = (String, Key, usize);
@@ -75,7 +79,8 @@ impl Watch {
     /// All that have been there, at their worst, the worst first.
     pub fn all(&self) -> Vec<Finding> {
         let there = self.there.iter().map(|seen| seen.with_times(false));
-        let mut all: Vec<_> = there.chain(self.over.iter().cloned()).collect();
+        let all: Vec<_> = there.chain(self.over.iter().cloned()).collect();
+        let mut all: Vec<_> = all.iter().filter(|one| !has_come(one, &all)).cloned().collect();
         all.sort_by_key(Finding::weight);
         all
     }
@@ -93,6 +98,13 @@ fn name(finding: &Finding, before: &[Name]) -> Name {
     };
     let same = before.iter().filter(|(rule, other, _)| *rule == finding.rule && *other == key);
     (finding.rule.to_string(), key.clone(), same.count())
+}
+
+/// Whether what a finding warns of has come.
+fn has_come(warning: &Finding, all: &[Finding]) -> bool {
+    let come = WARNINGS.iter().find(|(early, _)| warning.rule == early.id).map(|(_, come)| come.id);
+    let place = |finding: &Finding| name(finding, &[]).1;
+    come.is_some_and(|id| all.iter().any(|one| one.rule == id && place(one) == place(warning)))
 }
 
 /// The first number is the one that counts.
@@ -136,5 +148,18 @@ mod tests {
         let mut watch = Watch::default();
         assert_eq!(watch.take(SECOND, vec![found(7), found(1)]).begun.len(), 2);
         assert_eq!(watch.take(2 * SECOND, vec![found(7), found(1)]), Changes::default());
+    }
+
+    #[test]
+    fn a_warning_is_not_listed_beside_what_it_warned_of() {
+        let about = |lport| Key { lport: Some(lport), ..Key::default() };
+        let of = |rule, lport| Finding::new(rule, about(lport), String::new());
+        let mut watch = Watch::default();
+        watch.take(SECOND, vec![of(&ACCEPT_QUEUE_FILLING, 80), of(&ACCEPT_QUEUE_FILLING, 81)]);
+        watch.take(2 * SECOND, vec![of(&ACCEPT_QUEUE_FULL, 80), of(&ACCEPT_QUEUE_FILLING, 81)]);
+        let left: Vec<_> =
+            watch.all().iter().map(|one| (one.rule.to_string(), one.lport)).collect();
+        let expected = [(&ACCEPT_QUEUE_FULL, 80), (&ACCEPT_QUEUE_FILLING, 81)];
+        assert_eq!(left, expected.map(|(rule, lport)| (rule.id.to_owned(), Some(lport))));
     }
 }
