@@ -260,6 +260,11 @@ fn reordered() -> Result<()> {
     let tool = watch(&near, "")?;
     let sums = watch(&near, "--summary --all -i 0.2")?;
     let (client, server) = send(&near, listener, 1_000_000)?;
+    // What is sent again in vain arrives after the original, and is reported then.
+    until("the link is empty", || {
+        let queue = output(near.command("tc").args(["-s", "qdisc", "show", "dev", "far"]))?;
+        Ok(queue.contains("backlog 0b 0p").then_some(()))
+    })?;
     drop((client, server));
     let (ended, sums) = (tool.finish()?, sums.finish()?);
     ended.complete()?;
