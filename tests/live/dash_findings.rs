@@ -31,6 +31,12 @@ fn rows<'a>(lines: &'a [String], kind: &str) -> impl Iterator<Item = Value> + us
     rows.filter_map(|line| serde_json::from_str(line).ok())
 }
 
+/// Counters are judged over half a second or more.
+fn judged(lines: &[String]) -> bool {
+    let measured = rows(lines, "mib").map(|row| row["interval_ns"].as_u64().unwrap_or(0));
+    Duration::from_nanos(measured.sum()) >= Duration::from_millis(500)
+}
+
 /// What the tool has counted since its start.
 fn counted(lines: &[String], key: &str) -> u64 {
     rows(lines, "mib").map(|row| number(&row[key])).sum()
@@ -83,6 +89,7 @@ fn no_ports() -> Result<()> {
     tool.wait_for("all ports", |lines| {
         counted(lines, "attempt_fails") >= truth
             && rows(lines, "destination").any(|row| used(&row) == PORTS)
+            && judged(lines)
     })?;
     let ended = tool.finish()?;
     ensure!(counted(&ended.lines, "attempt_fails") == truth);
@@ -107,7 +114,9 @@ fn time_wait_overflow() -> Result<()> {
     }
     let truth = netns.counter("TcpExtTCPTimeWaitOverflow")?;
     ensure!(truth > 0, "nothing went without TIME_WAIT");
-    tool.wait_for("the overflow", |lines| counted(lines, "tcp_time_wait_overflow") >= truth)?;
+    tool.wait_for("the overflow", |lines| {
+        counted(lines, "tcp_time_wait_overflow") >= truth && judged(lines)
+    })?;
     let ended = tool.finish()?;
     ensure!(counted(&ended.lines, "tcp_time_wait_overflow") == truth);
     let text = overview(&ended)?;
