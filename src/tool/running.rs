@@ -231,6 +231,8 @@ impl Running {
     /// # Errors
     /// Those of [`Running::rest`].
     pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
+        // A search goes on while no event has to be read.
+        let time = if self.owners.is_under_way() { Duration::ZERO } else { time };
         let moment = Instant::now() + time;
         let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
         self.keep_watch()?;
