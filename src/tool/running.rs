@@ -24,7 +24,7 @@ use crate::wire::Stats;
 
 /// How often counters are checked for losses; a loss shows within a second.
 const WATCH: Duration = Duration::from_millis(500);
-/// A search for owners stops after this time and goes on later: events and signals must not wait.
+/// Between intervals a search for owners stops after this time and goes on later: signals must not wait.
 const SEARCH_AT_ONCE: Duration = Duration::from_millis(5);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -231,8 +231,6 @@ impl Running {
     /// # Errors
     /// Those of [`Running::rest`].
     pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
-        // A search goes on while no event has to be read.
-        let time = if self.owners.is_under_way() { Duration::ZERO } else { time };
         let moment = Instant::now() + time;
         let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
         self.keep_watch()?;
@@ -245,7 +243,8 @@ impl Running {
     /// # Errors
     /// Counters cannot be read or the output not written.
     pub fn keep_watch(&mut self) -> Result<()> {
-        self.search_owners(Instant::now() + SEARCH_AT_ONCE)?;
+        // At once: what is found late is an event with another owner.
+        self.owners.advance(&self.session, None)?;
         self.watch()
     }
 
