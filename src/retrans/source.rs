@@ -65,11 +65,16 @@ impl SocketCounters {
     #[allow(clippy::option_option, reason = "as above")]
     pub fn visit_if_due(&mut self, session: &Session, asked: Option<Option<u32>>) -> Result<()> {
         let begun = Instant::now();
-        if begun < self.due || self.unsure_until.is_none_or(|end| begun > end) {
+        if begun < self.due || !self.is_unsure() {
             return Ok(());
         }
         self.visit(session, asked)?;
         self.due = begun + PAUSE.max(begun.elapsed() * SHARE);
         Ok(())
+    }
+
+    /// Whether retransmits are so new that the kernel may yet find out that they were needless.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure_until.is_some_and(|end| Instant::now() <= end)
     }
 }

@@ -30,7 +30,11 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     let mut running = Running::start(asked, &args.common, Duration::ZERO)?;
     note_probes(&mut running, args)?;
     let mut events = Events::of(&mut running, args)?;
-    let work = events.watch(&mut running);
+    let mut work = events.watch(&mut running);
+    // What the kernel has found out since the last visit, no close reports any more.
+    if work.is_ok() && events.counters.is_unsure() {
+        work = events.counters.visit(&running.session, running.netns());
+    }
     running.finish(work, |running| events.take(running, true))
 }
 
