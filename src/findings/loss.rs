@@ -42,7 +42,7 @@ pub static SYNS_LOST: Rule = Rule {
     look: syns,
 };
 
-/// Segments of connections that were sent again; SYNs and SYN-ACKs where the kernel tells them apart.
+/// Segments of connections that were sent again; SYNs and SYN-ACKs where the kernel counts them apart.
 fn retransmits(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let (again, known) = sum(model, Metric::Retransmits)?;
     // The kernel counts retransmitted segments apart (TcpOutSegs is without them).

@@ -9,7 +9,7 @@ fn parts(rule: &Rule) -> [(&'static str, &'static str); 4] {
     [("why", rule.why), ("change", rule.remedy), ("expect", rule.effect), ("check", rule.verify)]
 }
 
-/// What a finding says, likewise.
+/// What a finding says, for people.
 fn parts_of(finding: &Finding) -> [(&'static str, &str); 4] {
     let Finding { because, remedy, effect, verify, .. } = finding;
     [("why", because), ("change", remedy), ("expect", effect), ("check", verify)]

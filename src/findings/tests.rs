@@ -43,7 +43,7 @@ fn findings_are_sorted_worst_first() {
     );
 }
 
-/// What no record tells of has not been checked.
+/// What no record is about has not been checked.
 #[test]
 fn checks_are_told_apart_by_whether_there_were_data() {
     let nothing = findings(&Model::default());

@@ -300,7 +300,7 @@ impl Model {
             + self.timed.left_out
     }
 
-    /// Everything was looked at, so what no record tells of is not there.
+    /// Everything was looked at, so what no record is about is not there.
     pub fn live(&self) -> bool {
         self.tools.values().any(|tool| tool.status.watches_all())
     }

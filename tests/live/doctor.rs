@@ -37,7 +37,7 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// An address without a host.
-const NOBODY: &str = "10.117.0.9";
+const ABSENT: &str = "10.117.0.9";
 
 /// A tool that prints findings as they begin, and what it has printed.
 struct Doctor(Tool);
@@ -138,19 +138,19 @@ fn flooded(cookies: u32, rule: &str, severity: &str) -> Result<()> {
 fn lost_syns() -> Result<()> {
     let (near, _far) = Netns::pair()?;
     near.sysctl(&["net.ipv4.tcp_syn_retries=3"])?;
-    near.ip(&["neighbour", "replace", NOBODY, "lladdr", NO_HARDWARE, "dev", "far"])?;
+    near.ip(&["neighbour", "replace", ABSENT, "lladdr", NO_HARDWARE, "dev", "far"])?;
     let doctor = Doctor::watch(&near)?;
-    let knock = || {
+    let connect = || {
         let _ = near.within(|| {
-            Ok(TcpStream::connect_timeout(&format!("{NOBODY}:80").parse()?, Duration::from_secs(8)))
+            Ok(TcpStream::connect_timeout(&format!("{ABSENT}:80").parse()?, Duration::from_secs(8)))
         });
     };
     let found = thread::scope(|scope| {
-        (0..8).for_each(|_| drop(scope.spawn(knock)));
+        (0..8).for_each(|_| drop(scope.spawn(connect)));
         doctor.finds("syns-lost")
     })?;
     ensure!(number(&found["evidence"]["retransmitted"]) >= 5, "{found}");
-    ensure!(found["raddr"] == NOBODY, "{found}");
+    ensure!(found["raddr"] == ABSENT, "{found}");
     Ok(())
 }
 

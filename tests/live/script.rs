@@ -98,10 +98,11 @@ pub fn shown(life: &Value, status: &Value, lines: &[Value]) -> Vec<Seen> {
             // Another CPU may accept a child before the handshake's last transition is made. A
             // child begins without owner if state is in a hash map and no hook reports children.
             "LISTEN" | "SYN_RECV" => is_worker || (orphaned && one.pid == 0),
-            // Without a hook on use it is the listener's, until the worker itself closes. One that
-            // was not accepted yet is the listener's, which a search may have found with a worker.
+            // Without a hook on use it is the listener's, until the worker itself closes; so is one that
+            // was not accepted yet. A search may have found that any worker has the listener.
             "ESTABLISHED" if one.new == "CLOSE_WAIT" || one.new == "CLOSE" => {
-                (blind && (one.pid == master || one.pid == 0)) || (owner == master && is_worker)
+                (blind && (one.pid == master || one.pid == 0 || is_worker))
+                    || (owner == master && is_worker)
             }
             _ => false,
         };

@@ -94,11 +94,8 @@ fn scripted_life() -> Result<()> {
     let (life, ended) = watch_life(conns, |ns| Ok(format!("--netns {}", ns.path())), all)?;
     let (found, status) = (ended.of_kind("state")?, ended.last_status()?);
     let shown = script::without_undone(script::shown(&life, &status, &found));
-    // Without a hook on use, a worker owns its connection from the next search on, whenever that is.
-    let sees_use = status["attach"]["use"] != "-";
-    let known = |one: Seen| if sees_use { one } else { Seen { pid: 0, ..one } };
-    let expected = bag(script(&life).map(|(end, step)| known(Seen::new(end, step))));
-    same(&expected, &bag(shown.iter().filter(|one| !one.of_listener()).cloned().map(known)))?;
+    let expected = bag(script(&life).map(|(end, step)| Seen::new(end, step)));
+    same(&expected, &bag(shown.iter().filter(|one| !one.of_listener()).cloned()))?;
 
     // The workers hold the listeners too, and are another program: a search may have found them.
     let master = number(&life["master"]);
