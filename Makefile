@@ -3,6 +3,7 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 OUT     ?=
+BEFORE  ?=
 KERNEL  ?=
 ATTACH  ?=
 
@@ -17,7 +18,8 @@ help:
 	@echo 'make quick      format, lints and every test that needs no root'
 	@echo 'make lab        live tests on kernels 5.10 to 7.x in QEMU; KERNEL=6.1 ATTACH=kprobe runs one'
 	@echo '                cell, UPDATE=1 records the findings in docs/kernels.md'
-	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter'
+	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter,'
+	@echo '                BEFORE=COMMIT measures that build too'
 	@echo 'make fmt        format Rust and C in place'
 	@echo 'make clean      remove what was built'
 
@@ -37,7 +39,7 @@ lab:
 	@KERNEL='$(KERNEL)' ATTACH='$(ATTACH)' UPDATE='$(UPDATE)' scripts/lab.sh
 
 bench:
-	@OUT='$(OUT)' scripts/bench.sh $(if $(QUICK),--quick)
+	@OUT='$(OUT)' BEFORE='$(BEFORE)' scripts/bench.sh $(if $(QUICK),--quick)
 
 install:
 	@scripts/install.sh install '$(DESTDIR)$(PREFIX)'

@@ -3,6 +3,7 @@
 #
 # KERNEL  one of the series of the lab, or "native"; all of them otherwise
 # ATTACH  one cell: auto fentry tracepoint kprobe user integrity confidentiality; all otherwise
+# HALF    not empty: every test on two of the kernels, or in half of its cells (the record wants all)
 # TESTED  a cell whose tests have run on this machine already
 # UPDATE  not empty: record the findings in docs/kernels.md and tests/lab/verifier.tsv
 set -euo pipefail
@@ -67,7 +68,7 @@ run_native() {
 	local begin=$SECONDS
 	say "This machine: $(uname -r)"
 	# shellcheck disable=SC2086 # the steps are words
-	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" LAB_TESTED="${TESTED:-}" \
+	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" LAB_TESTED="${TESTED:-}" LAB_TURN="${HALF:+0}" \
 		sh scripts/lab/cells.sh ${attach:-$NATIVE_STEPS}
 	as_root chmod 644 "$work/native.results"
 	printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$work/native.results"
@@ -82,6 +83,7 @@ case " $LAB_SERIES native " in
 *" ${kernel:-native} "*) ;;
 *) die "KERNEL=$kernel: there are $LAB_SERIES native" ;;
 esac
+[ -z "$update" ] || unset HALF
 scripts/setup.sh lab
 work=$(mktemp -d)
 chmod 755 "$work"

@@ -56,6 +56,7 @@ stdbuf                    | coreutils     | lets the peers say at once that they
 BENCH_NEEDS="$BUILD_NEEDS
 python3                   | python3       | runs the benchmark
 /usr/sbin/tcpstates       | libbpf-tools  | a peer to measure
+/usr/sbin/tcpretrans-bpfcc | bpfcc-tools  | a peer to measure
 bpftrace                  | bpftrace      | a peer to measure
 bpftool                   | bpftool       | reads the kernel's time per program run
 "

@@ -9,6 +9,7 @@ program times are read, because the accounting itself costs time.
 import argparse
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -57,6 +58,9 @@ class Bench:
     rounds: int
     seconds: int
     soak: int
+    # Programs of a former build, measured beside these, and what to call it.
+    before: Path | None = None
+    before_name: str = ""
     samples: dict = field(default_factory=dict)
     notes: list = field(default_factory=list)
     broken: set = field(default_factory=set)
@@ -92,12 +96,13 @@ def watched(bench, variant, load):
     return answer, watch
 
 
-def interleave(bench, what, variants, run):
-    """Every variant in turn, round after round, so that drifts of the machine affect all equally."""
-    for turn in range(bench.rounds):
+def interleave(bench, what, variants, run, rounds=None):
+    """Every variant in turn, round after round, so that the machine's drift affects all equally."""
+    rounds = min(rounds or bench.rounds, bench.rounds)
+    for turn in range(rounds):
         for variant in variants:
             if variant not in bench.broken:
-                progress(f"{what}, round {turn + 1} of {bench.rounds}: {variant.name}")
+                progress(f"{what}, round {turn + 1} of {rounds}: {variant.name}")
                 bench.attempt(variant, run)
 
 
@@ -132,7 +137,8 @@ def measure_programs(bench, unit, load, variants):
         bench.add(f"ns in BPF per {unit.rstrip('s')}", variant.name, spent / answer[unit])
 
     with program_times():
-        interleave(bench, f"program times ({unit})", variants, run)
+        # The kernel averages over so many runs that two rounds tell whether they agree.
+        interleave(bench, f"program times ({unit})", variants, run, rounds=2)
 
 
 @contextlib.contextmanager
@@ -214,10 +220,20 @@ def measure_idle(bench, variants):
     interleave(bench, "idle listeners", variants, run)
 
 
+def measure_beside_many(bench, dashboards, looks):
+    """What it costs to look at many connections: a dashboard, and one look."""
+    load = [str(bench.bins / "tcpload"), "hold", "--conns", str(HELD)]
+    with contextlib.ExitStack() as loads:
+        for _ in range(CONNECTIONS // HELD):
+            child = started(load, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            loads.enter_context(child).stdout.readline()
+        measure_screen(bench, dashboards)
+        measure_look(bench, looks)
+
+
 def measure_screen(bench, variants):
     """A dashboard beside many connections: what it takes, and how soon it answers keys."""
     what = f"beside {CONNECTIONS:,} connections"
-    load = [str(bench.bins / "tcpload"), "hold", "--conns", str(HELD)]
 
     def run(variant):
         with on_screen(variant.argv) as screen:
@@ -230,11 +246,26 @@ def measure_screen(bench, variants):
             bench.add(f"slowest answer to a key {what}, ms", variant.name, 1000 * slowest)
             bench.add(f"peak RSS {what}, MB", variant.name, screen.peak_mb())
 
-    with contextlib.ExitStack() as loads:
-        for _ in range(CONNECTIONS // HELD):
-            child = started(load, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            loads.enter_context(child).stdout.readline()
-        interleave(bench, what, variants, run)
+    interleave(bench, what, variants, run)
+
+
+def measure_look(bench, variants):
+    """One whole run over many sockets, from exec to the end."""
+    what = f"{2 * CONNECTIONS:,} sockets, one look"
+
+    def run(variant):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begin = time.monotonic()
+        out = subprocess.run(variant.argv, capture_output=True, check=False)
+        seconds = time.monotonic() - begin
+        if out.returncode or not out.stdout:
+            raise ToolError(f"code {out.returncode}: {out.stderr[-200:].decode(errors='replace')}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        bench.add(f"{what}, s", variant.name, seconds)
+        bench.add(f"{what}, s of CPU", variant.name, cpu)
+
+    interleave(bench, what, variants, run)
 
 
 def measure_loss(bench, variants):
@@ -255,95 +286,124 @@ def measure_loss(bench, variants):
         bench.attempt(variant, run)
 
 
-def measure_all(bench):
-    states = str(bench.bins / "tcpstates")
-    count = str(bench.bins / "tcpcount")
-    ours = [
-        Variant("tcpstates", (states,), ours=True),
-        Variant("tcpstates --json", (states, "--json"), ours=True),
-    ]
-    all_states = [
-        *ours,
-        Variant("libbpf-tools tcpstates", ("/usr/sbin/tcpstates",)),
-        Variant("bpftrace, printf each", ("bpftrace", "-e", TRANSITIONS)),
-    ]
-    all_counts = [
-        Variant("tcpcount", (count,), ours=True),
-        Variant("tcpcount --by total", (count, "--by", "total"), ours=True),
-        Variant("bpftrace, @[pid] = count()", ("bpftrace", "-e", SENDS)),
-    ]
-    listeners = str(bench.bins / "listenoverflow")
-    all_listeners = [
-        Variant("listenoverflow", (listeners,), ours=True),
-        Variant("listenoverflow --wait", (listeners, "--wait"), ours=True),
-    ]
-    ports = Variant("tcpports", (str(bench.bins / "tcpports"),), ours=True)
-    peers_of_listeners = [
-        Variant("libbpf-tools tcpsynbl", ("/usr/sbin/tcpsynbl",)),
-        Variant("bpftrace tcpsynbl.bt", ("/usr/sbin/tcpsynbl.bt",)),
-    ]
-    drops = Variant("tcpdrop", (str(bench.bins / "tcpdrop"),), ours=True)
-    stalls = Variant("tcpstall", (str(bench.bins / "tcpstall"),), ours=True)
-    latency = str(bench.bins / "tcplatency")
-    exchanges = (latency, "--kind", "response,service")
-    all_latencies = [
-        Variant("tcplatency", (latency,), ours=True),
-        Variant("tcplatency --kind response,service", exchanges, ours=True),
-    ]
-    retrans = str(bench.bins / "tcpretrans")
-    all_retransmits = [
-        Variant("tcpretrans", (retrans,), ours=True),
-        Variant("tcpretrans --summary", (retrans, "--summary"), ours=True),
-    ]
-    lossy = f", 1 of {ONE_LOST_OF} packets lost"
-    under_loss = [
-        *(Variant(one.name + lossy, one.argv, ours=True) for one in all_retransmits),
-        Variant("bpftrace tcpretrans.bt" + lossy, ("/usr/sbin/tcpretrans.bt",)),
-        Variant("bcc tcpretrans" + lossy, ("/usr/sbin/tcpretrans-bpfcc",)),
-    ]
-    life = str(bench.bins / "tcplife")
-    lives = [
-        Variant("tcplife", (life,), ours=True),
-        Variant("tcplife --summary", (life, "--summary"), ours=True),
-    ]
-    peers_of_lives = [Variant("libbpf-tools tcplife", ("/usr/sbin/tcplife",))]
-    dash = str(bench.bins / "tcpdash")
-    everything = Variant("tcpdash --json", (dash, "--json"), ours=True)
-    doctor = Variant("tcpdoctor --watch", (str(bench.bins / "tcpdoctor"), "--watch"), ours=True)
-    views = ("overview", "connections")
-    dashboards = [Variant(f"tcpdash, {view}", (dash, "--view", view), ours=True) for view in views]
-    # Intervals in which there are more connections than that.
-    connections = (latency, "--by", "connection", "--max-keys", str(KEYS), "-i", "0.5")
-    many_latencies = Variant("tcplatency --by connection", connections, ours=True)
-    fast_latency = Variant("tcplatency -i 0.01", (latency, "-i", "0.01"), ours=True)
-    fast_count = Variant("tcpcount -i 0.01", (count, "-i", "0.01"), ours=True)
+class Tools:
+    """The variants that are measured: this build's, the former build's and the peers'."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.states = [self.ours("tcpstates"), self.ours("tcpstates --json")]
+        self.state_peers = [
+            Variant("libbpf-tools tcpstates", ("/usr/sbin/tcpstates",)),
+            Variant("bpftrace, printf each", ("bpftrace", "-e", TRANSITIONS)),
+        ]
+        self.count = self.ours("tcpcount")
+        self.light_count = self.ours("tcpcount --light")
+        self.counts = [self.count, self.ours("tcpcount --by total"), self.light_count]
+        self.count_peers = [Variant("bpftrace, @[pid] = count()", ("bpftrace", "-e", SENDS))]
+        self.latency = self.ours("tcplatency")
+        self.latencies = [self.latency, self.ours("tcplatency --kind response,service")]
+        self.listeners = [self.ours("listenoverflow"), self.ours("listenoverflow --wait")]
+        self.listener_peers = [
+            Variant("libbpf-tools tcpsynbl", ("/usr/sbin/tcpsynbl",)),
+            Variant("bpftrace tcpsynbl.bt", ("/usr/sbin/tcpsynbl.bt",)),
+        ]
+        self.retransmits = [self.ours("tcpretrans"), self.ours("tcpretrans --summary")]
+        self.retransmit_peers = [
+            Variant("bpftrace tcpretrans.bt", ("/usr/sbin/tcpretrans.bt",)),
+            Variant("bcc tcpretrans", ("/usr/sbin/tcpretrans-bpfcc",)),
+        ]
+        self.lives = [self.ours("tcplife"), self.ours("tcplife --summary")]
+        self.life_peers = [Variant("libbpf-tools tcplife", ("/usr/sbin/tcplife",))]
+        self.others = [self.ours("tcpports"), self.ours("tcpdrop"), self.ours("tcpstall")]
+        self.dash = self.ours("tcpdash --json")
+        self.light_dash = self.ours("tcpdash --light --json")
+        self.doctor = self.ours("tcpdoctor --watch")
+
+    def ours(self, command):
+        """A tool of this build by its command line, which is its name in the tables too."""
+        return ours_in(self.bench.bins, command)
+
+    def former(self, *variants):
+        """The same command lines with the former build, as far as it has the tools."""
+        bins = self.bench.before
+        there = [one.name for one in variants if bins and (bins / one.name.split()[0]).exists()]
+        return [ours_in(bins, command, f"{command}, before") for command in there]
+
+
+def ours_in(bins, command, name=None):
+    tool, *arguments = command.split()
+    return Variant(name or command, (str(bins / tool), *arguments), ours=True)
+
+
+def named(variants, what):
+    """The same with a word more in their names."""
+    return [Variant(f"{one.name}{what}", one.argv, one.ours) for one in variants]
+
+
+def measure_loads(bench, tools):
+    """Rates, memory, loss and program times under each load."""
     churn = bench.load("churn", bench.seconds)
     requests = bench.load("reqresp", bench.seconds)
-    # Two clients leave no CPU idle here; one client does, as most machines do.
-    listening = [*all_listeners, *peers_of_listeners]
-    ending = [*lives, *peers_of_lives]
-    opening = [*all_states, ports, *listening, *all_retransmits, *ending, drops, stalls, everything, doctor]
+    # No core is idle: each message costs a send and a receive and little else.
+    messages = [*requests, "--one-way", "--conns", "4"]
+    every_state = [*tools.states, *tools.former(*tools.states), *tools.state_peers]
+    opening = [
+        *every_state,
+        *(tools.count, tools.light_count, tools.latency, *tools.listeners),
+        *tools.former(tools.count, tools.latency, *tools.listeners, tools.dash),
+        *(*tools.listener_peers, *tools.retransmits, *tools.lives, *tools.life_peers),
+        *(*tools.others, tools.dash, tools.light_dash, tools.doctor),
+    ]
+    exchanging = [
+        *(*tools.counts, *tools.count_peers, *tools.latencies, *tools.retransmits, *tools.others),
+        *(tools.dash, tools.light_dash),
+        *tools.former(tools.count, tools.latency, tools.dash),
+    ]
+    flooding = [
+        *(tools.count, tools.light_count, tools.latency, tools.dash, tools.light_dash),
+        tools.states[0],
+        *(tools.listeners[0], *tools.count_peers),
+        *tools.former(tools.count, tools.latency, tools.dash),
+    ]
     measure_rate(bench, churn, opening, "connections")
-    measure_rate(bench, [*churn, "--threads", "1"], all_states, "connections of one client")
-    with_data = [*all_counts, *all_latencies, *all_retransmits, everything]
-    measure_rate(bench, requests, with_data, "requests")
-    with_programs = [*all_states, ports, *all_listeners, *ending, drops, stalls, everything]
-    measure_programs(bench, "connections", churn, with_programs)
-    measure_programs(bench, "requests", requests, with_data)
-    measure_retransmits(bench, under_loss)
-    measure_keys(bench, [many_latencies])
-    measure_idle(bench, all_listeners[:1])
-    measure_screen(bench, dashboards)
-    measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], all_states)
-    measure_start(bench, bench.load("reqresp", 30), [fast_count, fast_latency])
+    # Two clients leave no CPU idle here; one client does, as most machines do.
+    one_client = [*tools.states, *tools.former(*tools.states), *tools.state_peers]
+    measure_rate(bench, [*churn, "--threads", "1"], one_client, "connections of one client")
+    measure_rate(bench, requests, exchanging, "requests")
+    measure_rate(bench, messages, flooding, "messages")
+    quiet = (*tools.listener_peers, *tools.retransmits, tools.doctor)
+    measure_programs(bench, "connections", churn, [one for one in opening if one not in quiet])
+    measure_programs(bench, "requests", requests, exchanging)
+    lossy = [*tools.retransmits, *tools.retransmit_peers]
+    measure_retransmits(bench, named(lossy, f", 1 of {ONE_LOST_OF} packets lost"))
+
+
+def measure_all(bench):
+    tools = Tools(bench)
+    measure_loads(bench, tools)
+    # Intervals in which there are more connections than that.
+    many_keys = tools.ours(f"tcplatency --by connection --max-keys {KEYS} -i 0.5")
+    measure_keys(bench, [many_keys])
+    measure_idle(bench, tools.listeners[:1])
+    views = [tools.ours(f"tcpdash --view {view}") for view in ("overview", "connections")]
+    looks = [tools.ours("tcpstates --summary --by process -n 1"), tools.ours("tcpstall --all -n 1")]
+    ss = [Variant(f"ss -{flags}", ("ss", f"-{flags}")) for flags in ("tan", "tanp", "tinop")]
+    looks = [*looks, *tools.former(*looks), *ss]
+    measure_beside_many(bench, [*views, *tools.former(*views)], looks)
+    starting = [*tools.states, *tools.former(*tools.states), *tools.state_peers]
+    measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], starting)
+    soon = [tools.ours("tcpcount -i 0.01"), tools.ours("tcplatency -i 0.01")]
+    measure_start(bench, bench.load("reqresp", 30), [*soon, *tools.former(*soon)])
     measure_tools(bench)
-    measure_loss(bench, ours)
+    measure_loss(bench, [*tools.states, tools.lives[0], tools.dash])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bins", type=Path, required=True, help="folder of the release programs")
     parser.add_argument("--tools", type=str.split, required=True, help="their names")
+    parser.add_argument("--before", type=Path, help="folder of a former build's programs")
+    parser.add_argument("--before-name", default="a former build", help="which build that is")
     parser.add_argument("--quick", action="store_true", help="few, short runs, to try it out")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -351,11 +411,17 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     with tempfile.TemporaryDirectory(prefix="tcpscope-bench-") as folder:
-        rounds, seconds, soak = (2, 1, 5) if options.quick else (5, 3, 60)
-        bench = Bench(options.bins, options.tools, Path(folder), rounds, seconds, soak)
-        measure_all(bench)
+        rounds, seconds, soak = (2, 1, 5) if options.quick else (5, 2, 60)
+        former = (options.before, options.before_name)
+        bench = Bench(options.bins, options.tools, Path(folder), rounds, seconds, soak, *former)
+        try:
+            measure_all(bench)
+        except BaseException:
+            progress(report(bench))  # What was measured so far.
+            raise
     print(report(bench), end="")
-    sys.exit(any(variant.ours for variant in bench.broken))
+    former = (str(options.before),) if options.before else ()
+    sys.exit(any(one.ours and not one.argv[0].startswith(former) for one in bench.broken))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The samples as Markdown."""
+"""The samples as Markdown: a summary of each tool and peer first, then every figure."""
 
 import os
 import re
@@ -7,11 +7,42 @@ import subprocess
 import time
 from pathlib import Path
 
+# Columns of the summary: heading -> (measure, whether it is a share of "off").
+SUMMARY = {
+    "connections": ("connections/s", True),
+    "ns a connection": ("ns in BPF per connection", False),
+    "requests": ("requests/s", True),
+    "ns a request": ("ns in BPF per request", False),
+    "messages": ("messages/s", True),
+    "CPU, %": ("CPU of the tool meanwhile (connections), % of a core", False),
+    "RSS, MB": ("peak RSS (connections), MB", False),
+    "start, ms": ("start to first JSON line, ms", False),
+}
+
 
 def report(bench):
-    """Machine, versions, what could not be measured, and the table."""
+    """Machine, versions, what could not be measured, and the tables."""
     notes = [f"- Left out: {note}" for note in bench.notes]
-    return "\n".join(["# Benchmarks", "", *heading(bench), *notes, "", *table(bench.samples), ""])
+    return "\n".join(
+        [
+            "# Benchmarks",
+            "",
+            *heading(bench),
+            *notes,
+            "",
+            "## Summary",
+            "",
+            "Medians. Rates are shares of what the same load reached without a tool; client and server",
+            "share the cores with the tool. CPU and memory are those of the tool beside the connections.",
+            "",
+            *summary(bench.samples),
+            "",
+            "## Every figure",
+            "",
+            *table(bench.samples),
+            "",
+        ]
+    )
 
 
 def heading(bench):
@@ -31,6 +62,7 @@ def heading(bench):
         f"- Peers: libbpf-tools {libbpf_tools}, {first_of('bpftrace', '--version')}",
         f"- {bench.rounds} interleaved rounds, {bench.seconds} s a load, "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}; made by `make bench`",
+        *([f"- `before` is {bench.before_name}"] if bench.before else []),
     ]
 
 
@@ -38,6 +70,35 @@ def first_of(*argv):
     """The first line that a command prints."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     return (done.stdout.strip().splitlines() or ["unknown"])[0]
+
+
+def summary(samples):
+    """One row for each tool, peer and former build that met a measure of the summary."""
+    measures = [measure for measure, _ in SUMMARY.values()]
+    who = dict.fromkeys(name for measure, name in samples if measure in measures and name != "off")
+    yield f"| tool | {' | '.join(SUMMARY)} |"
+    yield f"|---|{'--:|' * len(SUMMARY)}"
+    for name in sorted(who, key=subject):
+        cells = [summary_cell(samples, name, *column) for column in SUMMARY.values()]
+        if any(cells):
+            yield f"| {' | '.join([name, *cells])} |"
+
+
+def subject(name):
+    """Sorts peers and modes below the tool whose job they do."""
+    found = re.search(r"tcp\w+|listenoverflow", name.replace("tcpsynbl", "listenoverflow"))
+    fallback = "tcpcount" if "count()" in name else "tcpstates"
+    return (found.group() if found else fallback, not name.startswith(("tcp", "listen")))
+
+
+def summary_cell(samples, name, measure, share):
+    values = samples.get((measure, name)) or samples.get((measure, f"{name} --json"))
+    if not values:
+        return ""
+    middle = statistics.median(values)
+    if not share:
+        return number(middle)
+    return f"{middle / statistics.median(samples[measure, 'off']):.2f}"
 
 
 def table(samples):

@@ -57,7 +57,10 @@ def started(argv, **files):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     files.setdefault("stdin", subprocess.DEVNULL)
-    child = subprocess.Popen(argv, preexec_fn=heed_sigint, **files)
+    try:
+        child = subprocess.Popen(argv, preexec_fn=heed_sigint, **files)
+    except OSError as error:
+        raise ToolError(f"cannot be run: {error.strerror}") from error
     try:
         yield child
     finally:

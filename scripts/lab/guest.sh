@@ -18,6 +18,13 @@ count=$(tr , '\n' <<<"$steps" | wc -l)
 limit=$((BOOT_LIMIT + STEP_LIMIT * count))
 begin=$SECONDS
 
+# In a half run, the kernel's number decides which half; see its_turn in cells.sh.
+turn=
+if [ -n "${HALF:-}" ]; then
+	before=${LAB_SERIES%%"$series"*}
+	turn=$(wc -w <<<"$before")
+fi
+
 # Kernels without preemption, 5.10 of these, have room for as many calls between a kprobe and its
 # kretprobe as there may be CPUs one day; the tests have more threads than two that wait in accept
 # and recv.
@@ -34,7 +41,7 @@ boot() {
 		-m 1024 -smp "2,maxcpus=$POSSIBLE_CPUS" -nographic -no-reboot -nodefaults -nic none \
 		-serial "file:$console" -serial "file:$results" \
 		-kernel "$vmlinuz" -initrd "$folder/initramfs" \
-		-append "console=ttyS0 panic=-1 quiet lsm=lockdown $KERNEL_ARGS lab.scale=$SCALE lab.steps=$steps" \
+		-append "console=ttyS0 panic=-1 quiet lsm=lockdown $KERNEL_ARGS lab.scale=$SCALE lab.turn=$turn lab.steps=$steps" \
 		</dev/null >"$folder/$name.qemu" 2>&1 || status=$?
 }
 

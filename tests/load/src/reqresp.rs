@@ -1,7 +1,7 @@
 //! Requests and answers on kept connections between two processes.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,9 @@ pub struct Reqresp {
     /// The server closes its listener once it has all connections
     #[arg(long)]
     unlisten: bool,
+    /// The server reads and never answers: every request is a message
+    #[arg(long)]
+    one_way: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -41,13 +44,15 @@ pub struct Server {
     /// Connections to take before the listener is closed
     #[arg(long)]
     take: usize,
+    #[arg(long)]
+    one_way: bool,
 }
 
 #[derive(Serialize)]
 struct Report {
     kind: &'static str,
     requests: u64,
-    /// Bytes each side sent and received.
+    /// Bytes each side sent and received; of messages one way, the client sent and the server received.
     bytes: u64,
     seconds: f64,
     per_second: f64,
@@ -66,7 +71,8 @@ impl Reqresp {
             actor::actor("reqresp-server")?
                 .args(self.target.args())
                 .args(["--size", &self.size.to_string()])
-                .args(["--take", &take.to_string()]),
+                .args(["--take", &take.to_string()])
+                .args(self.one_way.then_some("--one-way")),
         )?;
         let Ready { port } = server.line()?;
         let begin = Instant::now();
@@ -99,8 +105,15 @@ impl Reqresp {
             let mut requests = 0;
             while Instant::now() < end {
                 stream.write_all(&buffer)?;
-                stream.read_exact(&mut buffer)?;
+                if !self.one_way {
+                    stream.read_exact(&mut buffer)?;
+                }
                 requests += 1;
+            }
+            if self.one_way {
+                // The server closes once it has read all.
+                stream.shutdown(Shutdown::Write)?;
+                sock::until_closed(&stream)?;
             }
             Ok(requests)
         };
@@ -122,19 +135,19 @@ impl Server {
         Ready::say(&listener)?;
         thread::spawn(move || {
             for stream in listener.incoming().flatten().take(self.take) {
-                thread::spawn(move || answer(stream, self.size));
+                thread::spawn(move || serve(stream, self.size, !self.one_way));
             }
         });
         actor::until_stdin_ends()
     }
 }
 
-/// Answers one connection to its end; a client that left ends it too.
-fn answer(mut stream: TcpStream, size: usize) {
+/// Reads one connection to its end, and answers if it shall; a client that left ends it too.
+fn serve(mut stream: TcpStream, size: usize, answers: bool) {
     let mut buffer = vec![0; size];
     let nodelay = stream.set_nodelay(true);
     while nodelay.is_ok() && stream.read_exact(&mut buffer).is_ok() {
-        if stream.write_all(&buffer).is_err() {
+        if answers && stream.write_all(&buffer).is_err() {
             return;
         }
     }
