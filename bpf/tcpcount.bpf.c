@@ -71,15 +71,10 @@ static __always_inline void on_child(struct sock *listener, struct sock *child, 
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	if (!count_options.light) {
+	if (count_options.light)
+		light_on_destroy(sk, how);
+	else
 		count_on_destroy(sk, how);
-		return;
-	}
-	light_on_destroy(sk, how);
-	if (options.use_hash) {
-		untrack(sk);
-		reading_forget(sk);
-	}
 }
 
 static __always_inline void on_visit(struct sock *sk, struct tcp_sock *tp)

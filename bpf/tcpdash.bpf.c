@@ -2,12 +2,14 @@
 /*
  * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
  * and each socket is stored once. Counts by connection, all sockets with ages and owners,
- * latencies by process and remote address, and listeners; no events but of closed listeners.
+ * latencies by process and remote address, and listeners; no events but of closed listeners. With
+ * --light nothing runs as data passes: counts are TCP's own, latencies those of the handshake.
  *
  * Where sends are seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the
  * tracepoint sock_send_length has two programs: one counts, one measures.
  */
 #include "count/count_hooks.bpf.h"
+#include "count/light.bpf.h"
 #include "dash/tcpdash_transition.bpf.h"
 #include "latency/connect_accept.bpf.h"
 #include "latency/latency_hooks.bpf.h"
@@ -20,6 +22,7 @@
 #include "lib/retransmit_hooks.bpf.h"
 #include "lib/segment_hooks.bpf.h"
 #include "lib/send_recv_hooks.bpf.h"
+#include "lib/socket_counters_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "lib/synack_hooks.bpf.h"
 #include "lib/track.h"
@@ -77,7 +80,10 @@ static __always_inline void on_child(struct sock *listener, struct sock *child, 
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	count_on_destroy(sk, how);
+	if (count_options.light)
+		light_on_destroy(sk, how);
+	else
+		count_on_destroy(sk, how);
 	if (options.use_hash)
 		exchange_forget(sk);
 }
@@ -91,7 +97,13 @@ static __always_inline void on_retransmit(struct sock *sk, const struct sk_buff 
 static __always_inline void on_synack_retransmit(struct sock *sk, struct request_sock *req)
 {
 	listen_on_synack_retransmit(sk, req);
-	count_on_synack(sk, req);
+	if (!count_options.light)
+		count_on_synack(sk, req);
+}
+
+static __always_inline void on_visit(struct sock *sk, struct tcp_sock *tp)
+{
+	light_on_visit(sk, tp);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -199,7 +199,8 @@ static __always_inline void light_end(struct track *track, struct sock *sk, int 
 		mark_counters(sk, COUNT_GONE, how);
 }
 
-static __always_inline void light_on_destroy(struct sock *sk, enum access how)
+/* What the process has received since the end of the connection. */
+static __always_inline void light_count_rest(struct sock *sk, enum access how)
 {
 	struct track *track = track_find(sk);
 	struct stats *st = stats_here();
@@ -218,6 +219,15 @@ static __always_inline void light_on_destroy(struct sock *sk, enum access how)
 	light_count(sk, &track->owner, &now, last, st, how);
 	if (count_options.by == BY_CONNECTION)
 		mark_counters(sk, COUNT_GONE, how);
+}
+
+static __always_inline void light_on_destroy(struct sock *sk, enum access how)
+{
+	light_count_rest(sk, how);
+	if (options.use_hash) {
+		untrack(sk);
+		reading_forget(sk);
+	}
 }
 
 /* A reading of a connection that goes on. */
@@ -254,23 +264,16 @@ static __always_inline void light_on_visit(struct sock *sk, struct tcp_sock *tp)
 }
 
 /* Our FIN, and that of the peer, change nothing that is read at the end. */
-static __always_inline void light_on_transition(struct sock *sk, int old_state, int new_state,
-						enum access how)
+static __always_inline bool light_needs(int new_state)
 {
-	bool begins = old_state == TCP_CLOSE || old_state == TCP_SYN_RECV;
-	struct stats *st = stats_here();
-	struct track *track;
+	return new_state != TCP_FIN_WAIT2 && new_state != TCP_CLOSE_WAIT &&
+	       new_state != TCP_CLOSING;
+}
 
-	if (!st || !is_tcp(sk, how) || new_state == TCP_FIN_WAIT2 || new_state == TCP_CLOSE_WAIT ||
-	    new_state == TCP_CLOSING)
-		return;
-	track = begins ? track_make(sk) : track_find(sk);
-	if (!track) {
-		if (begins)
-			st->untracked++;
-		return;
-	}
-	owner_on_transition(track, sk, old_state, new_state, how);
+/* A transition that light_needs(); the owner is already learned from it. */
+static __always_inline void light_follow(struct track *track, struct sock *sk, int old_state,
+					 int new_state, struct stats *st, enum access how)
+{
 	if (new_state == TCP_LISTEN)
 		track->marks &= ~TRACK_COUNTED; /* its children begin with a copy */
 	else if (new_state == TCP_SYN_SENT)
@@ -279,4 +282,23 @@ static __always_inline void light_on_transition(struct sock *sk, int old_state, 
 		light_begin(track, 0);
 	if (new_state == TCP_CLOSE)
 		light_end(track, sk, old_state, st, how);
+}
+
+static __always_inline void light_on_transition(struct sock *sk, int old_state, int new_state,
+						enum access how)
+{
+	bool begins = old_state == TCP_CLOSE || old_state == TCP_SYN_RECV;
+	struct stats *st = stats_here();
+	struct track *track;
+
+	if (!st || !is_tcp(sk, how) || !light_needs(new_state))
+		return;
+	track = begins ? track_make(sk) : track_find(sk);
+	if (!track) {
+		if (begins)
+			st->untracked++;
+		return;
+	}
+	owner_on_transition(track, sk, old_state, new_state, how);
+	light_follow(track, sk, old_state, new_state, st, how);
 }

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "count/count.bpf.h"
+#include "count/light.bpf.h"
 #include "latency/transition.bpf.h"
 #include "listen/listen.bpf.h"
 #include "states/states.bpf.h"
@@ -33,6 +33,28 @@ static __noinline int count_btf_ptr(struct sock *sk, int old_state, int new_stat
 static __noinline int count_probe_read(struct sock *sk, int old_state, int new_state)
 {
 	count_on_end(sk, old_state, new_state, PROBE_READ);
+	return 0;
+}
+
+static __always_inline void light_after_states(struct sock *sk, int old_state, int new_state,
+					       enum access how)
+{
+	struct track *track = track_find(sk);
+	struct stats *st = stats_here();
+
+	if (st && track)
+		light_follow(track, sk, old_state, new_state, st, how);
+}
+
+static __noinline int light_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	light_after_states(sk, old_state, new_state, BTF_PTR);
+	return 0;
+}
+
+static __noinline int light_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	light_after_states(sk, old_state, new_state, PROBE_READ);
 	return 0;
 }
 
@@ -91,9 +113,12 @@ static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_s
 		return;
 	states_btf_ptr(sk, old_state, new_state);
 	listen_btf_ptr(sk, old_state, new_state);
+	if (count_options.light && light_needs(new_state))
+		light_btf_ptr(sk, old_state, new_state);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
-	count_btf_ptr(sk, old_state, new_state);
+	if (!count_options.light)
+		count_btf_ptr(sk, old_state, new_state);
 	accept_wait_btf_ptr(sk, old_state, new_state);
 	latency_btf_ptr(sk, old_state, new_state);
 }
@@ -105,9 +130,12 @@ static __always_inline void all_on_transition_probe_read(struct sock *sk, int ol
 		return;
 	states_probe_read(sk, old_state, new_state);
 	listen_probe_read(sk, old_state, new_state);
+	if (count_options.light && light_needs(new_state))
+		light_probe_read(sk, old_state, new_state);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
-	count_probe_read(sk, old_state, new_state);
+	if (!count_options.light)
+		count_probe_read(sk, old_state, new_state);
 	accept_wait_probe_read(sk, old_state, new_state);
 	latency_probe_read(sk, old_state, new_state);
 }

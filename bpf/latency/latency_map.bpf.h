@@ -58,6 +58,12 @@ static __always_inline bool measures(enum latency_kind kind)
 	return latency_options.kinds & 1 << kind;
 }
 
+/* Whether anything is measured between the handshake and the end. */
+static __always_inline bool measures_exchanges(void)
+{
+	return measures(LATENCY_RESPONSE) || measures(LATENCY_SERVICE) || measures(LATENCY_RTT);
+}
+
 static __always_inline void *latency_make(void *map, const struct latency_key *key)
 {
 	static const struct latency_value fresh;

@@ -59,6 +59,9 @@ static __always_inline void latency_on_transition(struct sock *sk, int old_state
 	struct batch batch;
 	struct tcp_sock *tp;
 
+	/* of a connect alone, nothing is kept after it */
+	if (!measures_exchanges() && new_state != TCP_SYN_SENT && old_state != TCP_SYN_SENT)
+		return;
 	batch_begin(&batch);
 	tp = tcp_of(sk, how);
 	if (new_state == TCP_SYN_SENT || new_state == TCP_ESTABLISHED) {

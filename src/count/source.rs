@@ -106,6 +106,9 @@ impl SocketVisits {
         !self.closed
     }
 
+    /// What connections of a namespace that is not visited lack.
+    pub const CLOSED: &str = "what open connections do is counted at their end, if they are new";
+
     /// What is missing where a namespace could not be entered, the first time that this is known.
     pub fn take_remark(&mut self, missing: &str) -> Option<String> {
         let new = self.closed && !std::mem::replace(&mut self.said, self.closed);

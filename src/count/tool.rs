@@ -162,7 +162,7 @@ pub fn print(
 fn visit(running: &mut Running, sockets: &mut Option<SocketVisits>) -> Result<()> {
     let Some(sockets) = sockets else { return Ok(()) };
     sockets.visit(&running.session, running.netns())?;
-    match sockets.take_remark("what open connections do is counted at their end, if they are new") {
+    match sockets.take_remark(SocketVisits::CLOSED) {
         Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
         None => Ok(()),
     }

@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   tcpdash                              this machine, now
   tcpdash -i 5 --comm nginx            only nginx, every five seconds
+  tcpdash --light                      where every microsecond of a request counts
   tcpdash --json -d 60 > FILE          record one minute without a screen
   tcpdash --record FILE                also record to FILE
   tcpdash --demo                       built-in recording; no root needed
@@ -34,6 +35,9 @@ pub struct Args {
     #[arg(short, long, value_name = "SECS", value_parser = parse::interval, default_value = "1",
         help_heading = "Measurement")]
     pub interval: Duration,
+    /// Read TCP's own counters: no calls, responses and service times, at next to no cost
+    #[arg(long, conflicts_with_all = ["replay", "demo"], help_heading = "Measurement")]
+    pub light: bool,
     /// Set the maximum number of connections; the rest are summed in (other)
     #[arg(long, value_name = "N", value_parser = parse::entries,
         help_heading = "Measurement")]

@@ -60,6 +60,8 @@ impl Kinds {
     pub const DEFAULT: Self = Self((1 << LatencyKind::COUNT) - 1);
     /// Exchanges alone.
     pub const EXCHANGES: Self = Self(LatencyKind::Response.bit() | LatencyKind::Service.bit());
+    /// Of the handshake alone: no data is watched for them.
+    pub const HANDSHAKE: Self = Self(LatencyKind::Connect.bit() | LatencyKind::Accept.bit());
 
     /// Those named.
     pub fn of(kinds: &[LatencyKind]) -> Self {

@@ -18,10 +18,11 @@ pub struct LiveLatencies {
     latencies: Latencies,
 }
 
-/// Asks for all kinds that cost next to nothing, by process and remote address.
-pub fn options(cpus: usize) -> LatencyOptions {
+/// Asks for all kinds that cost next to nothing, by process and remote address; if `light`, for those
+/// for which no data is watched.
+pub fn options(cpus: usize, light: bool) -> LatencyOptions {
     LatencyOptions {
-        kinds: Kinds::DEFAULT.bits(),
+        kinds: if light { Kinds::HANDSHAKE } else { Kinds::DEFAULT }.bits(),
         by: wire::GroupBy::Peer as u32,
         max_keys: max_rows(GroupBy::Process, cpus),
         ..LatencyOptions::default()
@@ -29,13 +30,16 @@ pub fn options(cpus: usize) -> LatencyOptions {
 }
 
 impl LiveLatencies {
-    /// Finds listeners, which determine the roles of sockets older than the session.
+    /// Finds listeners, which determine the roles of sockets older than the session: without them no
+    /// exchange of theirs could be measured.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
-    pub fn begin(session: &Session, cpus: usize) -> Result<Self> {
+    pub fn begin(session: &Session, cpus: usize, light: bool) -> Result<Self> {
         let source = LatencySource::new(session, cpus)?;
-        learn_listeners(session)?;
+        if !light {
+            learn_listeners(session)?;
+        }
         Ok(Self { source, latencies: Latencies::default() })
     }
 

@@ -10,7 +10,7 @@ use crate::hooks::maps;
 use crate::hooks::{
     ACCEPT_RETURN, CHILD, COUNTS, DESTROY, FINAL_ACK, FIND_LISTENERS, LATENCIES, LISTENER_QUEUES,
     LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SEND_BEGIN,
-    SOCKETS, SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
+    SOCKET_COUNTERS, SOCKETS, SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
 };
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
@@ -63,6 +63,29 @@ pub static TCPDASH: Spec = Spec {
     counts_in_kernel: true,
 };
 
+/// The same without what runs as data passes.
+pub static TCPDASH_LIGHT: Spec = Spec {
+    hooks: &[
+        &STATE,
+        &DESTROY,
+        &SYN,
+        &FINAL_ACK,
+        &SYNACK_RETRANS,
+        &CHILD,
+        &ACCEPT_RETURN,
+        &OWNERS,
+        &SOCKET_COUNTERS,
+        &FIND_LISTENERS,
+        &LISTENER_QUEUES,
+        &COUNTS,
+        &LATENCIES,
+        &ALL_LISTENERS,
+        &WAITS,
+        &SOCKETS,
+    ],
+    ..TCPDASH
+};
+
 /// The dashboard's measurement.
 #[derive(Clone, Debug)]
 pub struct Everything {
@@ -70,6 +93,8 @@ pub struct Everything {
     pub spec: &'static Spec,
     /// Which sockets.
     pub filter: Filter,
+    /// TCP's own counters are read, and nothing runs as data passes.
+    pub light: bool,
     /// Connections counted one by one; `None`: as many as a tool that only counts.
     pub max_keys: Option<u32>,
     /// Keep and print what libbpf and the verifier say.
@@ -90,7 +115,7 @@ impl Measurement for Everything {
         options.want_netns = 1;
         options.wake_bytes = u64::from(RING);
         GroupBy::Connection.configure(options);
-        let latency_options = latencies::options(cpus);
+        let latency_options = latencies::options(cpus, self.light);
         let latencies = latency::entries_for(latency_options.max_keys);
         let keys = self.max_keys.unwrap_or_else(|| count::max_keys(GroupBy::Connection, cpus));
         setup.map_sizes.extend([
@@ -103,7 +128,8 @@ impl Measurement for Everything {
             (maps::WAITS, LISTENERS * WAIT_OCTAVES),
         ]);
         let by = GroupBy::Connection.as_wire() as u32;
-        setup.set_options(&CountOptions { by, light: 0 });
+        setup.size_if(self.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
+        setup.set_options(&CountOptions { by, light: self.light.into() });
         let states_options = StatesOptions::default();
         states::settle::settle(&mut setup, states_options, plan, measure.track_max);
         latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);

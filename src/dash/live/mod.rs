@@ -21,7 +21,7 @@ use crate::report::{Ctx, Format, Printer, Sink, SinkError, Stop};
 use crate::tool::Running;
 use crate::wait::Waiter;
 
-pub use measure::{Everything, NAME, OBJECT, TCPDASH};
+pub use measure::{Everything, NAME, OBJECT, TCPDASH, TCPDASH_LIGHT};
 pub use sample::Sampler;
 pub use watch::watch;
 
@@ -207,6 +207,6 @@ fn running(request: &LiveRequest) -> Result<(Running, Sampler)> {
     let common =
         Common { filters: request.filters.clone(), output, measure: request.measure.clone() };
     Running::start_on((printer, waiter), &request.everything, &common, |session| {
-        Sampler::new(session, &request.everything.filter)
+        Sampler::new(session, &request.everything)
     })
 }

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{WATCH, latencies, listeners};
+use super::{Everything, WATCH, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
-    CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy,
+    CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, SocketVisits,
 };
-use crate::filter::Filter;
 use crate::kernel::netns_list::Extent;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Session;
@@ -39,6 +38,8 @@ const SHARE: u32 = 25;
 pub struct Sampler {
     source: CountSource,
     counts: Counts,
+    /// Where TCP's own counters are read.
+    visits: Option<SocketVisits>,
     latencies: latencies::LiveLatencies,
     listeners: listeners::LiveListeners,
     reader: SocketReader,
@@ -75,14 +76,16 @@ impl Sampler {
     ///
     /// # Errors
     /// Counters cannot be read.
-    pub fn new(session: &Session, filter: &Filter) -> Result<Self> {
+    pub fn new(session: &Session, everything: &Everything) -> Result<Self> {
+        let Everything { filter, light, .. } = everything;
         let cpus = possible_cpus()?;
         let mut totals = NetnsTotals::default();
         totals.grown(filter.netns.as_ref().map(|netns| netns.inode));
         Ok(Self {
             source: CountSource::of(session, cpus)?,
             counts: Counts::new(false),
-            latencies: latencies::LiveLatencies::begin(session, cpus)?,
+            visits: light.then(SocketVisits::default),
+            latencies: latencies::LiveLatencies::begin(session, cpus, *light)?,
             listeners: listeners::LiveListeners::begin(session, filter)?,
             reader: SocketReader::default(),
             totals,
@@ -105,6 +108,9 @@ impl Sampler {
         let mut out = Out { records: Vec::new(), lines };
         let now = monotonic_now();
         let time = (wall_now(), now - self.before);
+        if let Some(visits) = &mut self.visits {
+            visits.visit(&running.session, running.netns())?;
+        }
         self.traffic(running, now, time, &mut out)?;
         for row in self.latencies.interval(&running.session, time)? {
             out.put(row);
@@ -114,7 +120,9 @@ impl Sampler {
             out.put(row);
         }
         running.amend_status(move |status| status.unexplained = unexplained);
-        for remark in self.listeners.remark().into_iter().chain(running.take_remarks()) {
+        let unvisited = self.visits.as_mut().and_then(|it| it.take_remark(SocketVisits::CLOSED));
+        let remarks = self.listeners.remark().into_iter().chain(running.take_remarks());
+        for remark in remarks.chain(unvisited) {
             let text = format!("{}: {remark}", running.name()).into();
             out.put(Note { ts: Ts(time.0), text });
         }
@@ -151,6 +159,7 @@ impl Sampler {
     ) -> Result<()> {
         let keys = self.source.keys(&running.session, &self.counts, now)?;
         let interval = self.counts.interval(keys, self.source.other()?, now);
+        let light = self.visits.is_some();
         let shape = |by| CountRowOptions {
             ts,
             interval_ns,
@@ -158,7 +167,7 @@ impl Sampler {
             sort: None,
             top: TOP,
             cumulative: false,
-            light: false,
+            light,
         };
         let by_process = by_process(&interval);
         let shown = [(GroupBy::Process, by_process), (GroupBy::Connection, interval)];

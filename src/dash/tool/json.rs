@@ -12,7 +12,7 @@ use crate::tool::Running;
 pub fn print(args: &Args, everything: &Everything) -> Result<ExitCode> {
     let (mut running, mut sampler) =
         Running::start_with(everything, &args.common, args.interval, |session| {
-            Sampler::new(session, &everything.filter)
+            Sampler::new(session, everything)
         })?;
     let mut lines = Vec::new();
     let work = watch(&mut running, &mut sampler, args.interval, |running, sampler| {

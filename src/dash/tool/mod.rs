@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::args::ThemeChoice;
-use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH};
+use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH, TCPDASH_LIGHT};
 use super::replay::open;
 use super::view::Theme;
 use super::{Args, Dash, Event, Feed, run, snapshot, terminal};
@@ -42,7 +42,10 @@ pub static TOOL: Tool = Tool {
     name: NAME,
     object: OBJECT,
     command: Args::command,
-    modes: &[Mode { flag: None, spec: &TCPDASH }],
+    modes: &[
+        Mode { flag: None, spec: &TCPDASH },
+        Mode { flag: Some("--light"), spec: &TCPDASH_LIGHT },
+    ],
     kinds: &[
         Count::KIND,
         Mib::KIND,
@@ -61,7 +64,8 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
     let args = Args::from_arg_matches(matches)?;
     args.check().map_err(usage_error::<Args>)?;
     let everything = Everything {
-        spec: &TCPDASH,
+        spec: if args.light { &TCPDASH_LIGHT } else { &TCPDASH },
+        light: args.light,
         filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
         max_keys: args.max_keys,
         verbose: args.common.output.verbose,

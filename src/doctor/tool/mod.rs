@@ -57,6 +57,7 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
     })?;
     let everything = Everything {
         spec: &TCPDOCTOR,
+        light: false,
         filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
         max_keys: None,
         verbose: args.common.output.verbose,
@@ -160,7 +161,7 @@ impl Asked {
         let everything = Everything { verbose: false, ..self.everything.clone() };
         let (mut running, mut sampler) =
             Running::start_with(&everything, &common, self.args.interval, |session| {
-                Sampler::new(session, &everything.filter)
+                Sampler::new(session, &everything)
             })?;
         let mut patient = Patient::default();
         let mut look = |running: &mut Running, sampler: &mut Sampler| -> Result<()> {
