@@ -2,15 +2,18 @@
 /*
  * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
  * and each socket is stored once. Counts by connection, all sockets with ages and owners,
- * latencies by process and remote address, and listeners; no events but of closed listeners. With
- * --light nothing runs as data passes: counts are TCP's own, latencies those of the handshake.
+ * latencies by process and remote address, and listeners; events only of closed listeners and of
+ * dropped segments. With --light nothing runs as data passes: counts are TCP's own, latencies those
+ * of the handshake.
  *
- * Where sends are seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the
- * tracepoint sock_send_length has two programs: one counts, one measures.
+ * kfree_skb has two programs where only it shows final ACKs that a listener drops. Where sends are
+ * seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the tracepoint
+ * sock_send_length has two programs: one counts, one measures.
  */
 #include "count/count_hooks.bpf.h"
 #include "count/light.bpf.h"
 #include "dash/tcpdash_transition.bpf.h"
+#include "drop/drop_hooks.bpf.h"
 #include "latency/connect_accept.bpf.h"
 #include "latency/latency_hooks.bpf.h"
 #include "lib/accept_fentry_hooks.bpf.h"

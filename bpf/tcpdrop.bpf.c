@@ -9,6 +9,7 @@
  */
 #include "drop/drop_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
+#include "lib/file_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
@@ -20,6 +21,12 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
 	untrack(sk);
+}
+
+/* The search for owners also finds the flows of sockets older than the tool. */
+static __always_inline void on_file(struct sock *sk, struct task_struct *task, enum access how)
+{
+	sockets_from_file(sk, task, how);
 }
 
 /* Records used only through pointers would be missing from BTF and its tests. */

@@ -628,6 +628,7 @@ enum drop_direction {
 enum drop_flags {
 	DROP_HAS_FLAGS = 1, /* tcp_flags is known ... */
 	DROP_HAS_LEN = 2,   /* ... and len */
+	DROP_FORWARDED = 4, /* on its way through this host; set with drop_options.find_later */
 };
 
 enum drop_limits {
@@ -901,6 +902,7 @@ struct drop_options {
 	__u32 reasons[DROP_REASONS / 32]; /* bit n: reason n is wanted */
 	__u32 by_reason;		  /* 0: all are wanted */
 	__u32 other_reasons;		  /* those of subsystems, and beyond DROP_REASONS */
+	__u32 find_later;		  /* user space finds sockets and owners, by flow */
 };
 
 _Static_assert(sizeof(struct latency_head) == sizeof(struct latency_value), "one map has both");

@@ -558,7 +558,7 @@ fn modes_and_tcpdash_have_this_hook_order() {
     assert_eq!(names(&LISTENOVERFLOW_WAIT), names(&LISTENOVERFLOW));
     assert_eq!(
         names(&TCPDASH),
-        "state send send-begin recv splice segment retransmit destroy syn final-ack synack-retransmit child \
+        "state send send-begin recv splice segment retransmit drop destroy syn final-ack synack-retransmit child \
          accept-return owners listening find-listeners listener-queues counts latencies listeners \
          waits sockets"
     );

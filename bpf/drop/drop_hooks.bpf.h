@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Attach points of the hook "drop", and the iterators of "owners" that also find flows. */
+/* Attach points of the hook "drop": the kernel frees a buffer that was not delivered. */
 #pragma once
 
 #include "drop/drop.bpf.h"
 #include "lib/compat.h"
-#include "lib/file_hooks.bpf.h"
 
 /*
  * Newer kernels pass the reason (5.17) and the socket of a received segment (6.11). Volatile: the
@@ -34,9 +33,4 @@ int BPF_PROG(drop_raw_tracepoint, struct sk_buff *skb, void *location)
 {
 	drop_on_free(skb, (__u64)location, reason_of(ctx), rx_sk_of(ctx), PROBE_READ);
 	return 0;
-}
-
-static __always_inline void on_file(struct sock *sk, struct task_struct *task, enum access how)
-{
-	sockets_from_file(sk, task, how);
 }

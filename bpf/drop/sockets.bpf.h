@@ -38,6 +38,14 @@ static __always_inline bool passes_reason(void)
 	return bpf_core_field_exists(struct trace_event_raw_kfree_skb, reason);
 }
 
+/* A socket that begins with sock_common may be half-open or in TIME_WAIT, and nothing more. */
+static __always_inline bool is_full_sock(const struct sock *sk, enum access how)
+{
+	__u8 state = READ(how, sk, __sk_common.skc_state);
+
+	return state && state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
+}
+
 static __always_inline bool same_owner(__u64 one, __u64 other)
 {
 	struct track *a = track_find((struct sock *)one), *b = track_find((struct sock *)other);

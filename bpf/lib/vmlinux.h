@@ -265,6 +265,7 @@ struct sock {
 	unsigned long sk_pacing_rate;
 	struct timer_list sk_timer;
 	struct timer_list tcp_retransmit_timer; /* in inet_connection_sock up to 6.18 */
+	u16 sk_type;
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	void *sk_user_data;

@@ -39,6 +39,7 @@ fn without_loading_it_is_a_plan_only() {
         "tcpdrop",
         "tcpstall",
         "tcpdash",
+        "tcpdash --light",
         "tcpdoctor",
     ];
     assert_eq!(titles, all);

@@ -21,7 +21,7 @@ const ROOM: usize = 40 << 20;
 const ROWS: usize = 500;
 /// A moment is shown with everything of so many intervals up to it …
 const INTERVALS: usize = 10;
-/// … and with the drops of listeners of this time, which are counted over a minute.
+/// … and with the drops of this time, which are counted over a minute.
 const MINUTE: i64 = 60 * SECOND;
 /// What an interval takes besides its lines.
 const OVERHEAD: usize = size_of::<Interval>();
@@ -30,13 +30,14 @@ const OVERHEAD: usize = size_of::<Interval>();
 #[derive(Clone, Debug)]
 struct Interval {
     ts: i64,
-    listeners: Box<[u8]>,
+    /// Of what is counted over a minute.
+    minute: Box<[u8]>,
     others: Box<[u8]>,
 }
 
 impl Interval {
     fn bytes(&self) -> usize {
-        self.listeners.len() + self.others.len() + OVERHEAD
+        self.minute.len() + self.others.len() + OVERHEAD
     }
 }
 
@@ -58,17 +59,20 @@ impl Past {
     /// Keeps the records of an interval, and forgets the oldest ones beyond the time and the memory.
     pub fn push(&mut self, records: &[AnyRecord]) {
         let Some(ts) = records.iter().map(AnyRecord::ts).max() else { return };
-        let (mut listeners, mut others) = (Lines::new(), Lines::new());
+        let (mut minute, mut others) = (Lines::new(), Lines::new());
         let (kept, rest) = busiest(records);
         for record in kept {
-            let of_listener = matches!(record, AnyRecord::Listener(_) | AnyRecord::ListenEvent(_));
-            let of = if of_listener { &mut listeners } else { &mut others };
+            let of_minute = matches!(
+                record,
+                AnyRecord::Listener(_) | AnyRecord::ListenEvent(_) | AnyRecord::DropSum(_)
+            );
+            let of = if of_minute { &mut minute } else { &mut others };
             of.add(record);
         }
         if let Some(rest) = rest {
             others.add(&rest.into());
         }
-        let interval = Interval { ts, listeners: listeners.finish(), others: others.finish() };
+        let interval = Interval { ts, minute: minute.finish(), others: others.finish() };
         self.bytes += interval.bytes();
         self.intervals.push_back(interval);
         while self.bytes > self.room
@@ -117,7 +121,7 @@ impl Past {
                 lines(&interval.others).for_each(|record| model.take(record));
             }
             if index >= first || interval.ts > ts - MINUTE {
-                lines(&interval.listeners).for_each(|record| model.take(record));
+                lines(&interval.minute).for_each(|record| model.take(record));
                 model.settle();
             }
         }
@@ -130,7 +134,7 @@ impl Past {
     /// It cannot be written.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         for interval in &self.intervals {
-            for lines in [&interval.others, &interval.listeners] {
+            for lines in [&interval.others, &interval.minute] {
                 io::copy(&mut DeflateDecoder::new(&**lines), &mut to)?;
             }
         }

@@ -106,7 +106,7 @@ table! { "drop" SegmentDrop {
 } }
 
 record! {
-    /// tcpdrop --summary: segments that were dropped of one key, (other) or everything
+    /// tcpdrop --summary, and the dashboard: segments that were dropped of one key, (other) or everything
     "drop_sum" DropSum known(by other total interval_ns drops drop_segs drop_bytes drop_in_segs drop_out_segs) {
         /// with `--by process` and `--by connection`
         pid,
@@ -134,7 +134,7 @@ record! {
         /// with `--by cgroup`
         cgroup,
         interval_ns,
-        /// with `--by reason` the reason, else the most frequent one; null if it is unknown
+        /// with `--by reason` the reason, else the most frequent one; of the dashboard, which has a row for each reason of a connection, that one; null if it is unknown
         drop_reason,
         /// where most of them were dropped; null if it is unknown
         function,

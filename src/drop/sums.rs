@@ -4,10 +4,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{DropBy, DropSum};
+use super::{DropBy, DropSum, SocketOwner};
 use crate::group::{GroupBy, Keyed, RowPart};
 use crate::report::{Column, Ts, sort};
-use crate::wire::{COMM_LEN, DropDirection, DropEvent, GroupKey, Record as _};
+use crate::wire::{
+    COMM_LEN, DROP_FORWARDED, DropDirection, DropEvent, Flow, GroupKey, Record as _,
+};
 
 /// Keys counted one by one.
 const MAX_KEYS: usize = 65_536;
@@ -64,6 +66,8 @@ struct Entry {
     key: GroupKey,
     owner: (u32, [u8; COMM_LEN]),
     sums: DropSums,
+    /// On its way through this host.
+    forwarded: bool,
     /// Reason, place, buffers.
     causes: Vec<(u32, u64, u64)>,
 }
@@ -74,6 +78,7 @@ impl Entry {
             self.owner = (event.pid, event.comm);
         }
         self.sums.add(DropSums::of(event));
+        self.forwarded |= u32::from(event.flags) & DROP_FORWARDED != 0;
         let same = |cause: &&mut (u32, u64, u64)| (cause.0, cause.1) == (event.reason, event.place);
         let full = self.causes.len() >= MAX_CAUSES;
         match self.causes.iter_mut().find(same) {
@@ -97,15 +102,25 @@ impl Entry {
     }
 }
 
-/// A key with its reason, if rows are of reasons.
-type Id = ([u8; size_of::<GroupKey>()], u32);
+/// A key with its reason, if rows are of reasons; where the kernel gives none, with its place.
+type Id = ([u8; size_of::<GroupKey>()], u32, u64);
 
 /// What was dropped since the last rows were made.
 #[derive(Debug)]
 pub struct Dropped {
     by: DropBy,
+    each_reason: bool,
     keys: HashMap<Id, Entry>,
     other: DropSums,
+}
+
+/// Buffers that are left out of the sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Not wanted.
+    pub filtered: u64,
+    /// Of keys that did not fit, so it is not known whether they are wanted.
+    pub unknown: u64,
 }
 
 /// How the rows of an interval are made.
@@ -126,7 +141,13 @@ pub struct DropRowOptions {
 impl Dropped {
     /// Nothing yet.
     pub fn new(by: DropBy) -> Self {
-        Self { by, keys: HashMap::new(), other: DropSums::default() }
+        let each_reason = by == DropBy::Reason;
+        Self { by, each_reason, keys: HashMap::new(), other: DropSums::default() }
+    }
+
+    /// The same; a connection has a row for each reason.
+    pub fn by_connection_and_reason() -> Self {
+        Self { each_reason: true, ..Self::new(DropBy::Group(GroupBy::Connection)) }
     }
 
     /// Adds one event.
@@ -134,17 +155,48 @@ impl Dropped {
         let key = self.by.group().key_of(&event.flow, event.pid, event.cgroup);
         let mut id = [0; size_of::<GroupKey>()];
         id.copy_from_slice(key.as_bytes());
-        let id = (id, if self.by == DropBy::Reason { event.reason } else { 0 });
+        let id = match event.reason {
+            _ if !self.each_reason => (id, 0, 0),
+            0 if self.by != DropBy::Reason => (id, 0, event.place),
+            reason => (id, reason, 0),
+        };
         if let Some(entry) = self.keys.get_mut(&id) {
             entry.add(event);
         } else if self.keys.len() >= MAX_KEYS {
             self.other.add(DropSums::of(event));
         } else {
-            let owner = (0, [0; COMM_LEN]);
-            let mut entry = Entry { key, owner, sums: DropSums::default(), causes: Vec::new() };
+            let (owner, sums) = ((0, [0; COMM_LEN]), DropSums::default());
+            let mut entry = Entry { key, owner, sums, forwarded: false, causes: Vec::new() };
             entry.add(event);
             self.keys.insert(id, entry);
         }
+    }
+
+    /// The flows of the keys.
+    pub fn flows(&self) -> impl Iterator<Item = &Flow> {
+        self.keys.values().map(|entry| &entry.key.flow)
+    }
+
+    /// Gives flows the socket that `find` knows: it takes the flow, and whether it is only forwarded.
+    /// Leaves out what is not `wanted` by flow and PID, if anything is.
+    pub fn settle(
+        &mut self,
+        find: impl Fn(&Flow, bool) -> Option<SocketOwner>,
+        wanted: Option<impl Fn(&Flow, u32) -> bool>,
+    ) -> Left {
+        let mut left = Left::default();
+        self.keys.retain(|_, entry| {
+            if let Some(found) = find(&entry.key.flow, entry.forwarded) {
+                (entry.key.flow, entry.owner) = (found.flow, found.owner);
+            }
+            let keeps = wanted.as_ref().is_none_or(|wanted| wanted(&entry.key.flow, entry.owner.0));
+            left.filtered += if keeps { 0 } else { entry.sums.drops };
+            keeps
+        });
+        if wanted.is_some() {
+            left.unknown = std::mem::take(&mut self.other).drops;
+        }
+        left
     }
 
     /// The rows since the last ones: keys, then (other) if there is anything in it, then the total.
@@ -211,72 +263,5 @@ impl Dropped {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Numbered;
-
-    impl Names for Numbered {
-        fn reason(&mut self, number: u32) -> Option<Arc<str>> {
-            Some(number.to_string().into())
-        }
-
-        fn place(&mut self, address: u64) -> Option<Arc<str>> {
-            Some(format!("f{address}").into())
-        }
-
-        fn cgroup(&mut self, _: u64) -> Option<Arc<str>> {
-            None
-        }
-
-        fn netns(&mut self, _: u32) -> Option<Arc<str>> {
-            None
-        }
-    }
-
-    fn event(pid: u32, reason: u32, place: u64, segs: u16) -> DropEvent {
-        let mut event = DropEvent::default();
-        (event.pid, event.reason, event.place, event.segs) = (pid, reason, place, segs);
-        event.len = 100;
-        event.flow.lport = 80;
-        event
-    }
-
-    fn shape(top: usize) -> DropRowOptions {
-        DropRowOptions { ts: 1, interval_ns: 1, sort: None, top, hidden: Some(7) }
-    }
-
-    #[test]
-    fn rows_add_up_to_the_total_and_the_next_interval_is_empty() {
-        let mut sums = Dropped::new(DropBy::Reason);
-        for reason in 1..=3 {
-            for _ in 0..reason {
-                sums.add(&event(1, reason, 10, 2));
-            }
-        }
-        let out = DropEvent { direction: DropDirection::Out as u8, ..event(1, 9, 10, 1) };
-        sums.add(&out);
-        let rows = sums.rows(&shape(2), &mut Numbered);
-        let seen: Vec<_> = rows.iter().map(|row| (row.drop_reason.as_deref(), row.drops)).collect();
-        assert_eq!(seen, [(Some("3"), 3), (Some("2"), 2), (None, 2), (None, 7)]);
-        let total = &rows[3];
-        assert!(rows[2].other && total.total);
-        assert_eq!((total.drop_in_segs, total.drop_out_segs, total.drop_segs), (12, 1, 13));
-        assert_eq!((total.drop_bytes, total.hidden), (700, Some(7)));
-        assert_eq!(sums.rows(&shape(9), &mut Numbered)[0].drops, 0);
-    }
-
-    #[test]
-    fn the_top_reason_is_that_of_most_drops_wherever_they_were() {
-        let mut sums = Dropped::new(DropBy::Group(GroupBy::Port));
-        for (reason, place, times) in [(5, 1, 3), (6, 2, 2), (6, 3, 2)] {
-            for _ in 0..times {
-                sums.add(&event(0, reason, place, 1));
-            }
-        }
-        let rows = sums.rows(&shape(9), &mut Numbered);
-        assert_eq!(rows[0].drop_reason.as_deref(), Some("6"));
-        assert_eq!(rows[0].function.as_deref(), Some("f2"));
-        assert_eq!((rows[0].lport, rows[0].drops), (Some(80), 7));
-    }
-}
+#[path = "sums_tests.rs"]
+mod tests;

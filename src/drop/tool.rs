@@ -10,20 +10,20 @@ use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::hooks::DROP;
-use super::{Args, DropRowOptions, DropSum, Dropped, Names, PlaceNames, Reasons, SegmentDrop};
+use super::{
+    Args, DropNames, DropRowOptions, DropSource, DropSum, Dropped, Names, Reasons, SegmentDrop,
+};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{WallClock, wall_now};
 use crate::hooks::{DESTROY, OWNERS, STATE, maps};
-use crate::kernel::map::Map;
 use crate::kernel::plan::Plan;
-use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
 use crate::tool::{
     BATCH, Measurement, Mode, Names as MachineNames, Running, Spec, Summed, Task, Tool, summarize,
 };
 use crate::wait::Wake;
-use crate::wire::{DropEvent, DropOptions, Record as _};
+use crate::wire::DropOptions;
 
 const NAME: &str = "tcpdrop";
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdrop.bpf.o"));
@@ -77,7 +77,7 @@ impl Measurement for Drops {
             Setup::new(OBJECT, (filter.to_wire(), filter.wanted()), args.common.output.verbose);
         setup.options = args.options(filter);
         setup.map_sizes.extend([
-            (maps::EVENTS, args.buffer),
+            (maps::DROPS, args.buffer),
             // A connection may have two entries.
             (maps::SOCKETS_BY_FLOW, measure.track_max.saturating_mul(2)),
         ]);
@@ -100,7 +100,9 @@ impl Task for Drops {
         let shown = if args.summary { args.interval.interval() } else { Duration::ZERO };
         let mut running = Running::start(self, &args.common, shown)?;
         let mut events = Events::of(&mut running, self)?;
-        say_what_is_missing(&mut running, &self.reasons)?;
+        for text in events.source.missing(&running.session) {
+            running.printer.note(&format!("{NAME}: {text}"))?;
+        }
         let work = if args.summary {
             summarize(&mut running, &mut events, args.interval.interval(), args.count)
         } else {
@@ -110,41 +112,19 @@ impl Task for Drops {
     }
 }
 
-/// Once, what this kernel cannot show.
-fn say_what_is_missing(running: &mut Running, reasons: &Reasons) -> Result<()> {
-    if !reasons.any() {
-        let text = "this kernel gives no reasons for drops; WHERE shows the place";
-        running.printer.note(&format!("{NAME}: {text}"))?;
-    }
-    if !running.session.may_copy() {
-        let text =
-            "lockdown=confidentiality: only drops with a socket are shown, without LEN and FLAGS";
-        running.printer.note(&format!("{NAME}: {text}"))?;
-    }
-    Ok(())
+/// All names that rows have.
+struct Named<'a> {
+    drops: &'a mut DropNames,
+    machine: &'a mut MachineNames,
 }
 
-/// Names, each looked up when it is first needed.
-struct Named {
-    reasons: Reasons,
-    places: PlaceNames,
-    noted: Map,
-    machine: MachineNames,
-    /// It was said that some functions have no names.
-    said: bool,
-}
-
-impl Names for Named {
+impl Names for Named<'_> {
     fn reason(&mut self, number: u32) -> Option<Arc<str>> {
-        self.reasons.name(number)
+        self.drops.reason(number)
     }
 
     fn place(&mut self, address: u64) -> Option<Arc<str>> {
-        if address == 0 {
-            return None;
-        }
-        let noted = &self.noted;
-        self.places.name(address, |key| noted.lookup(&key.to_ne_bytes()).ok().flatten())
+        self.drops.place(address)
     }
 
     fn cgroup(&mut self, id: u64) -> Option<Arc<str>> {
@@ -159,32 +139,22 @@ impl Names for Named {
 /// Where events come from, and what becomes of them.
 struct Events<'a> {
     args: &'a Args,
-    ring: Ring<DropEvent>,
-    names: Named,
+    source: DropSource,
+    machine: MachineNames,
     left: u64,
     sums: Option<Dropped>,
-    hidden: u64,
 }
 
 impl<'a> Events<'a> {
     fn of(running: &mut Running, drops: &'a Drops) -> Result<Self> {
         let args = &drops.args;
-        let map = running.session.map(maps::EVENTS)?;
-        running.waiter.watch_ring(map.as_fd())?;
-        let named = args.common.output.json || args.summary;
+        running.waiter.watch_ring(running.session.map(maps::DROPS)?.as_fd())?;
         Ok(Self {
             args,
-            ring: Ring::new(&map, DropEvent::read)?,
-            names: Named {
-                reasons: drops.reasons.clone(),
-                places: PlaceNames::default(),
-                noted: running.session.map(maps::PLACES)?,
-                machine: MachineNames::of_machine(named),
-                said: false,
-            },
+            source: DropSource::new(&running.session, drops.reasons.clone())?,
+            machine: MachineNames::of_machine(args.common.output.json || args.summary),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
             sums: args.summary.then(|| Dropped::new(args.by)),
-            hidden: 0,
         })
     }
 
@@ -202,10 +172,7 @@ impl<'a> Events<'a> {
     }
 
     fn say_unresolved(&mut self, running: &mut Running) -> Result<()> {
-        if self.names.places.unresolved() && !self.names.said {
-            self.names.said = true;
-            let text = "functions without a name are shown as -: /proc/kallsyms hides their addresses \
-                        (kernel.kptr_restrict, CAP_SYSLOG)";
+        if let Some(text) = self.source.names.remark() {
             running.printer.note(&format!("{NAME}: {text}"))?;
         }
         Ok(())
@@ -216,15 +183,17 @@ impl Summed for Events<'_> {
     /// Without sums prints it.
     fn take(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
-        let Self { ring, names, left, sums, .. } = self;
-        ring.drain(|batch| {
+        let Self { source, machine, left, sums, .. } = self;
+        source.drain(|batch, names| {
             for event in batch {
                 running.delivered += 1;
                 if let Some(sums) = sums {
                     sums.add(event);
                 } else if *left > 0 {
                     *left -= 1;
-                    running.printer.row(&SegmentDrop::new(clock.at(event.ts), event, names))?;
+                    let mut names = Named { drops: names, machine };
+                    let row = SegmentDrop::new(clock.at(event.ts), event, &mut names);
+                    running.printer.row(&row)?;
                 }
             }
             Ok(last || (*left > 0 && !running.is_over()))
@@ -235,16 +204,15 @@ impl Summed for Events<'_> {
     fn print(&mut self, running: &mut Running, _now: u64, interval_ns: u64) -> Result<()> {
         let args = self.args;
         let Some(sums) = &mut self.sums else { return Ok(()) };
-        let hidden = running.session.stats()?.hidden;
         let shape = DropRowOptions {
             ts: wall_now(),
             interval_ns,
             sort: args.interval.sort_column().unwrap_or_default(),
             top: args.interval.top(),
-            hidden: Some(hidden.saturating_sub(self.hidden)),
+            hidden: Some(self.source.hidden(&running.session)?),
         };
-        self.hidden = hidden;
-        let rows = sums.rows(&shape, &mut self.names);
+        let mut names = Named { drops: &mut self.source.names, machine: &mut self.machine };
+        let rows = sums.rows(&shape, &mut names);
         let hide = DropSum::hidden(args.by);
         let idle = Some((Ts(shape.ts), "no drops"));
         running.printer.rows(&TableView { hide: &hide, idle, ..TableView::default() }, &rows)?;

@@ -31,6 +31,8 @@ maps! {
     LIVES_HASH = "lives_hash";
     /// Sockets by their flow.
     SOCKETS_BY_FLOW = "sockets_by_flow";
+    /// Ring buffer of dropped segments.
+    DROPS = "drops";
     /// Names of functions that drop segments, by address.
     PLACES = "places";
     /// Owners of MPTCP sockets.

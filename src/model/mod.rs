@@ -8,6 +8,7 @@ mod exchanges;
 mod history;
 mod interval;
 mod listeners_by_event;
+mod segment_drops;
 mod series;
 mod words;
 
@@ -31,6 +32,7 @@ pub use drops::ListenerKey;
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
+pub use segment_drops::{DropReasons, SegmentDrops};
 pub use series::{Point, Points, SeriesMap, Who};
 pub use words::{listener_name, process, text};
 
@@ -95,6 +97,8 @@ pub struct Model {
     pub listeners_by_event: ListenersByEvent,
     /// Segments retransmitted, by remote address.
     pub again: again::Again,
+    /// Dropped segments of the last minute.
+    pub segments: SegmentDrops,
     drops: drops::Minutes,
     timed: exchanges::Exchanges,
     /// Quantiles are recorded; exchanges need not be counted.
@@ -145,6 +149,8 @@ impl Model {
                 let note = Note { ts: advice.ts, text: advice.text };
                 remember(&mut self.notes, NOTES, note);
             }
+            AnyRecord::SegmentDrop(row) => self.segments.take(*row),
+            AnyRecord::DropSum(row) => self.segments.take_sum(*row),
             // No view shows them.
             AnyRecord::Facts(_)
             | AnyRecord::Hook(_)
@@ -157,8 +163,6 @@ impl Model {
             | AnyRecord::PortPool(_)
             | AnyRecord::PortFail(_)
             | AnyRecord::PortAdvice(_)
-            | AnyRecord::SegmentDrop(_)
-            | AnyRecord::DropSum(_)
             | AnyRecord::Stall(_)
             | AnyRecord::Conn(_)
             | AnyRecord::StallShare(_)
@@ -277,6 +281,7 @@ impl Model {
         self.connections.forget(self.now);
         self.clients.forget(oldest);
         self.drops.forget(oldest);
+        self.segments.forget(self.now);
         self.again.forget(self.now);
         self.listeners_by_event.forget(oldest);
         self.series.forget(oldest);
@@ -298,6 +303,7 @@ impl Model {
             + self.listeners.left_out()
             + self.connections.left_out
             + self.timed.left_out
+            + self.segments.left_out
     }
 
     /// Everything was looked at, so what no record is about is not there.
@@ -354,6 +360,8 @@ impl Model {
         add(&mut records, self.settings.rows());
         add(&mut records, self.exchanges.iter());
         add(&mut records, self.notes.iter());
+        add(&mut records, self.segments.sums());
+        add(&mut records, self.segments.events());
         // The last intervals are complete already.
         let shown: HashSet<_> =
             self.counts.rows().filter(|row| row.total).map(|row| row.ts.0).collect();

@@ -37,7 +37,7 @@ record! {
         missed: Option<u64>,
         /// calls not counted because their return was not seen: a lower bound; with kprobes part of `missed` if that is known; null where every return is seen
         unreturned: Option<u64>,
-        /// drops of listeners since the start that only the namespaces or only the listeners counted; null if not compared
+        /// since the start: drops of listeners that only the namespaces or only the listeners counted; with `tcpretrans --summary` retransmitted segments that the namespaces counted and no program saw; null if not compared
         unexplained: Option<u64>,
         /// buffers freed in the kernel that are no dropped segments: of other protocols, for another host, copies for packet captures; not part of `attempted`; null for tools that do not watch drops
         hidden,
@@ -49,6 +49,9 @@ record! {
         /// What it means that an event was untracked, and what to do about it; not in JSON.
         #[serde(skip)]
         untracked_means: &'static str,
+        /// What is unexplained, where it is not drops of listeners; not in JSON.
+        #[serde(skip)]
+        unexplained_means: &'static str,
         /// Events are what the tool is about; otherwise the last line does not count them.
         #[serde(skip)]
         eventful: bool,
@@ -149,7 +152,11 @@ impl Status {
             parts.push(format!("at least {n} calls not counted: their return was not seen"));
         }
         if let Some(n @ 1..) = self.unexplained {
-            parts.push(format!("the kernel counts {n} drops (ListenDrops) that match no listener"));
+            let what = match self.unexplained_means {
+                "" => "drops (ListenDrops) that match no listener",
+                means => means,
+            };
+            parts.push(format!("the kernel counts {n} {what}"));
         }
         (!parts.is_empty()).then(|| format!("{}: {}", self.tool, parts.join("; ")))
     }

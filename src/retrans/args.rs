@@ -82,6 +82,14 @@ impl Args {
         }
     }
 
+    /// Whether all retransmits of the watched namespaces are shown, so that the namespaces' own counters
+    /// must say the same.
+    pub fn shows_everything(&self, filter: &Filter) -> bool {
+        let of_netns = Filter { netns: None, ..filter.clone() };
+        let all = !of_netns.by_owner() && !of_netns.by_ends();
+        all && self.types.is_empty() && self.attempt.is_none()
+    }
+
     /// What all programs are reported.
     pub fn options(&self, filter: &Filter) -> Options {
         let mut options = Options::default();

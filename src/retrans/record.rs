@@ -171,6 +171,8 @@ record! {
         spurious,
         /// probes of zero windows, no retransmits; null without `--probes`
         probes: Option<u64>,
+        /// in the row of everything: segments that the namespaces counted in the interval (`TcpRetransSegs`) and no program saw; null with filters other than `--netns`, or where a namespace cannot be read
+        unexplained_segs: Option<u64>,
         /// the highest attempt of any of them; null if none is known
         max_attempt: Option<u32>,
         /// segments of the connection that sent most again; null if there is none, and in (other)
@@ -198,6 +200,8 @@ pub struct KnownSums {
     pub out: bool,
     /// Probes.
     pub probes: bool,
+    /// Some segments were counted and not seen.
+    pub unexplained: bool,
 }
 
 impl RetransSum {
@@ -253,7 +257,8 @@ impl RetransSum {
     /// Columns that the table of a grouping leaves out: those of other keys, and what is not counted.
     pub fn hidden(by: GroupBy, known: KnownSums) -> Vec<&'static str> {
         let probes = (!known.probes).then_some(key!(RetransSum::probes));
-        hidden(by).iter().copied().chain(probes).collect()
+        let unexplained = (!known.unexplained).then_some(key!(RetransSum::unexplained_segs));
+        hidden(by).iter().copied().chain(probes).chain(unexplained).collect()
     }
 
     fn share_cell(&self) -> Cell<'static> {
@@ -290,6 +295,7 @@ table! { "retrans_sum" RetransSum {
     yields 4 right slow_start, "SLOW START", 10, |r| Cell::Count(r.slow_start);
     yields 11 right spurious, "SPURIOUS", 8, |r| Cell::count(r.spurious);
     yields 5 right probes, "PROBES", 6, |r| Cell::count(r.probes);
+    right unexplained_segs, "UNEXPLAINED", 11, |r| Cell::id(r.unexplained_segs);
     yields 3 right max_attempt, "ATTEMPTS", 8, |r| Cell::id(r.max_attempt);
     yields 7 right worst_segs, "WORST", 6, |r| Cell::id(r.worst_segs);
     yields 6 right worst_srtt_ns, "RTT", 7, |r| Cell::nanos(r.worst_srtt_ns);

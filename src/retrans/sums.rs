@@ -243,7 +243,7 @@ mod tests {
     }
 
     fn shape(top: usize) -> RetransRowOptions {
-        let known = KnownSums { out: true, probes: false };
+        let known = KnownSums { out: true, ..KnownSums::default() };
         RetransRowOptions { ts: 1, interval_ns: 1, sort: None, top, all: false, known }
     }
 

@@ -91,10 +91,12 @@ fn sums(by: GroupBy) -> Vec<RetransSum> {
         all: false,
         known: KNOWN,
     };
-    sums.rows(&shape, |_| Some(Arc::from("/")))
+    let mut rows = sums.rows(&shape, |_| Some(Arc::from("/")));
+    rows.iter_mut().filter(|row| row.total).for_each(|row| row.unexplained_segs = Some(3));
+    rows
 }
 
-const KNOWN: KnownSums = KnownSums { out: true, probes: true };
+const KNOWN: KnownSums = KnownSums { out: true, probes: true, unexplained: true };
 
 /// Each event's key has sent 1000 segments, and a process without a retransmit 1.
 fn sent(by: GroupBy) -> CountInterval {

@@ -1,16 +1,15 @@
 //! tcpdrop: every reason that a script makes, as often as the script and the kernel count it, and with the
 //! socket that it hits.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context, Result, ensure};
-use rustix::net::{self, AddressFamily, SendFlags, SocketFlags, SocketType};
 use serde_json::Value;
 use tcpscope::drop::Reasons;
 
 use crate::Test;
 use crate::netns::{FAR, NEAR, Netns};
+use crate::segment::{ACK, FIN, PSH, Raw, SYN, Segment};
 use crate::setting::{emulated, hides, ordinary_user, path_of};
 use crate::tool::{Tool, number, output};
 
@@ -26,130 +25,40 @@ pub const TESTS: &[(&str, Test)] = &[
 /// A sender that no route back leads to.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const PSH: u8 = 8;
-const ACK: u8 = 16;
-
 /// The kernel's own clock of timestamps is before one of these, and after the other.
 const STAMPS: [u32; 2] = [1, 0x8000_0001];
 
-fn watch(flags: &str) -> Result<Tool> {
+pub fn watch(flags: &str) -> Result<Tool> {
     Tool::start("tcpdrop", flags)
 }
 
-fn in_netns(netns: &Netns, flags: &str) -> Result<Tool> {
+pub fn in_netns(netns: &Netns, flags: &str) -> Result<Tool> {
     watch(&format!("--netns {} {flags}", netns.path()))
 }
 
 /// Whether a reason is what this kernel has to say: older ones give none.
-fn is(reason: &Value, expected: &str) -> bool {
+pub fn is(reason: &Value, expected: &str) -> bool {
     let known = Reasons::of_kernel().is_ok_and(|reasons| reasons.any());
     if known { reason == expected } else { reason.is_null() }
 }
 
-/// Segments made by hand.
-struct Raw {
-    socket: OwnedFd,
-    to: SocketAddrV4,
-}
-
-/// What differs between them.
-#[derive(Clone, Copy)]
-struct Segment {
-    from: Ipv4Addr,
-    port: u16,
-    flags: u8,
-    sequence: u32,
-    stamp: Option<u32>,
-    data: usize,
-    damaged: bool,
-}
-
-impl Segment {
-    fn new(port: u16, flags: u8) -> Self {
-        let from = NEAR.parse().unwrap();
-        Self { from, port, flags, sequence: 1, stamp: None, data: 0, damaged: false }
-    }
-}
-
-impl Raw {
-    fn new(netns: &Netns, to: SocketAddr) -> Result<Self> {
-        let SocketAddr::V4(to) = to else { anyhow::bail!("{to} is no IPv4 address") };
-        let (family, kind) = (AddressFamily::INET, SocketType::RAW);
-        // IPPROTO_RAW: the header comes with the packet.
-        let protocol = Some(net::ipproto::RAW);
-        let socket = netns
-            .within(|| Ok(net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?))
-            .context("raw socket")?;
-        Ok(Self { socket, to })
-    }
-
-    fn send(&self, segment: Segment) -> Result<()> {
-        let packet = self.packet(segment);
-        net::sendto(&self.socket, &packet, SendFlags::empty(), &self.to).context("raw send")?;
-        Ok(())
-    }
-
-    fn packet(&self, segment: Segment) -> Vec<u8> {
-        let stamp = segment.stamp.map(|stamp| {
-            let [no_operation, timestamps, length] = [1, 8, 10];
-            [&[no_operation, no_operation, timestamps, length][..], &stamp.to_be_bytes(), &[0; 4]]
-                .concat()
-        });
-        let options = stamp.unwrap_or_default();
-        let words = u8::try_from(5 + options.len() / 4).unwrap();
-        let mut tcp = Vec::new();
-        tcp.extend(segment.port.to_be_bytes());
-        tcp.extend(self.to.port().to_be_bytes());
-        tcp.extend(segment.sequence.to_be_bytes());
-        tcp.extend(1_u32.to_be_bytes());
-        tcp.extend([words << 4, segment.flags]);
-        tcp.extend(1000_u16.to_be_bytes());
-        tcp.extend([0; 4]);
-        tcp.extend(options);
-        tcp.extend(vec![7; segment.data]);
-        let length = u16::try_from(tcp.len()).unwrap();
-        let mut pseudo = [segment.from.octets(), self.to.ip().octets()].concat();
-        pseudo.extend([0, 6]);
-        pseudo.extend(length.to_be_bytes());
-        pseudo.extend(&tcp);
-        let sum = checksum(&pseudo) ^ if segment.damaged { 0x5555 } else { 0 };
-        tcp[16..18].copy_from_slice(&sum.to_be_bytes());
-        let mut packet = vec![0x45, 0];
-        packet.extend((20 + length).to_be_bytes());
-        packet.extend([0, 0, 0x40, 0, 64, 6, 0, 0]);
-        packet.extend(segment.from.octets());
-        packet.extend(self.to.ip().octets());
-        packet.extend(tcp);
-        packet
-    }
-}
-
-/// RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|two| u32::from(two[0]) << 8 | u32::from(two.get(1).copied().unwrap_or_default()));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    u16::try_from(sum).map_or(0, |sum| !sum)
-}
-
 /// Waits until as many drops were shown.
-fn wait_for(tool: &Tool, count: usize) -> Result<()> {
+pub fn wait_for(tool: &Tool, count: usize) -> Result<()> {
     tool.wait_for_kind("drop", count)
 }
 
 /// Lines whose remote port is one of a range.
-fn from_ports(lines: &[Value], ports: std::ops::Range<u16>) -> Vec<&Value> {
+pub fn from_ports(lines: &[Value], ports: std::ops::Range<u16>) -> Vec<&Value> {
     let within = |line: &&Value| ports.clone().any(|port| line["rport"] == port);
     lines.iter().filter(within).collect()
 }
 
-fn all_are(lines: &[&Value], count: usize, expected: &[(&str, Value)], reason: &str) -> Result<()> {
+pub fn all_are(
+    lines: &[&Value],
+    count: usize,
+    expected: &[(&str, Value)],
+    reason: &str,
+) -> Result<()> {
     ensure!(lines.len() == count, "{} of {count} {reason}: {lines:#?}", lines.len());
     for line in lines {
         ensure!(is(&line["drop_reason"], reason), "not {reason}: {line}");
@@ -183,7 +92,7 @@ fn closed_ports() -> Result<()> {
     }
     // An RST of a raw SYN comes to nobody.
     let raw = Raw::new(&near, closed)?;
-    raw.send(Segment::new(4000, SYN))?;
+    raw.send(&Segment::new(4000, SYN))?;
     wait_for(&tool, TIMES + 1)?;
     wait_for(&both, TIMES + 2)?;
     let ended = tool.finish()?;
@@ -225,13 +134,13 @@ fn refused_segments() -> Result<()> {
     for _ in 0..TIMES {
         // One of the two is far before the window, the other far behind.
         for sequence in STAMPS {
-            raw.send(Segment { sequence, data: 10, ..segment })?;
+            raw.send(&Segment { sequence, data: 10, ..segment.clone() })?;
         }
         for stamp in STAMPS {
-            raw.send(Segment { stamp: Some(stamp), data: 20, ..segment })?;
+            raw.send(&Segment { stamp: Some(stamp), data: 20, ..segment.clone() })?;
         }
-        raw.send(Segment { damaged: true, ..Segment::new(4000, SYN) })?;
-        raw.send(Segment::new(4001, SYN | FIN))?;
+        raw.send(&Segment { damaged: true, ..Segment::new(4000, SYN) })?;
+        raw.send(&Segment::new(4001, SYN | FIN))?;
     }
     // Kernels without reasons free what TCP refuses in tcp_drop(), past the tracepoint.
     let known = Reasons::of_kernel()?.any();
@@ -286,8 +195,8 @@ fn path() -> Result<()> {
     let (out, back) = (in_netns(&near, "")?, in_netns(&far, "")?);
     let raw = Raw::new(&near, address)?;
     for nth in 0..TIMES {
-        let segment = Segment::new(4000 + u16::try_from(nth)?, SYN);
-        raw.send(Segment { from: STRANGER, ..segment })?;
+        let from = SocketAddr::from((STRANGER, 4000 + u16::try_from(nth)?));
+        raw.send(&Segment::of(from, SYN))?;
     }
     wait_for(&back, TIMES)?;
     let ended = back.finish()?;
@@ -326,7 +235,7 @@ fn path() -> Result<()> {
 }
 
 /// What nft counts in the first rule that has a counter.
-fn counted(netns: &Netns) -> Result<u64> {
+pub fn counted(netns: &Netns) -> Result<u64> {
     let rules = output(netns.command("nft").args(["list", "ruleset"]))?;
     let packets = rules.split_once("counter packets ").context("no counter")?.1;
     Ok(packets.split(' ').next().unwrap_or_default().parse()?)
@@ -347,7 +256,7 @@ fn firewall() -> Result<()> {
     let tool = in_netns(&far, "")?;
     let raw = Raw::new(&near, address)?;
     for nth in 0..TIMES {
-        raw.send(Segment::new(4000 + u16::try_from(nth)?, SYN))?;
+        raw.send(&Segment::new(4000 + u16::try_from(nth)?, SYN))?;
     }
     wait_for(&tool, TIMES)?;
     let ended = tool.finish()?;
@@ -378,8 +287,8 @@ fn filtered() -> Result<()> {
     let ports = in_netns(&far, "--summary -i 0.2 --by port")?;
     let (damaged, stray) = (Raw::new(&near, address)?, Raw::new(&near, closed)?);
     for _ in 0..TIMES {
-        damaged.send(Segment { damaged: true, ..Segment::new(4000, SYN) })?;
-        stray.send(Segment::new(4001, SYN))?;
+        damaged.send(&Segment { damaged: true, ..Segment::new(4000, SYN) })?;
+        stray.send(&Segment::new(4001, SYN))?;
     }
     for (tool, reason) in [(only, "TCP_CSUM"), (but, "NO_SOCKET")] {
         wait_for(&tool, TIMES)?;

@@ -14,10 +14,12 @@ mod count;
 mod count_ends;
 mod count_light;
 mod dash;
+mod dash_drops;
 mod dash_findings;
 mod devices;
 mod doctor;
 mod drop;
+mod drop_queues;
 mod errors;
 mod facts;
 mod latency;
@@ -40,6 +42,7 @@ mod retrans;
 mod retrans_sums;
 mod scope;
 mod script;
+mod segment;
 mod setting;
 mod shared;
 mod sockmap;
@@ -67,6 +70,7 @@ const TESTS: &[Group] = &[
     ("latency", latency::TESTS),
     ("latency_sums", latency_sums::TESTS),
     ("dash", dash::TESTS),
+    ("dash_drops", dash_drops::TESTS),
     ("dash_findings", dash_findings::TESTS),
     ("doctor", doctor::TESTS),
     ("shared", shared::TESTS),
@@ -90,6 +94,7 @@ const TESTS: &[Group] = &[
     ("life_views", life_views::TESTS),
     ("ports", ports::TESTS),
     ("drop", drop::TESTS),
+    ("drop_queues", drop_queues::TESTS),
     ("stall", stall::TESTS),
     ("scope", scope::TESTS),
 ];

@@ -3,8 +3,10 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 use serde_json::Value;
 
 use crate::Test;
@@ -20,6 +22,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("retransmits_whose_acks_were_lost_are_needless", needless),
     ("reordered_segments_are_sent_again_in_vain", reordered),
     ("probes_of_a_zero_window", probes),
+    ("what_the_counters_say_is_shown_or_unexplained", unexplained),
 ];
 
 fn total(rows: &[Value], key: &str) -> u64 {
@@ -274,8 +277,11 @@ fn reordered() -> Result<()> {
 fn probes() -> Result<()> {
     let (near, far) = Netns::pair()?;
     let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    // What does not fit the buffer is lost and sent again, and nothing probes meanwhile.
+    set_socket_recv_buffer_size(&listener, 65_536)?;
     let address = listener.local_addr()?;
     let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    let port = u64::from(client.local_addr()?.port());
     let _server = listener.accept()?;
     let tool = watch(&near, "--probes --type probe")?;
     client.set_nonblocking(true)?;
@@ -286,6 +292,9 @@ fn probes() -> Result<()> {
     };
     ensure!(full.kind() == ErrorKind::WouldBlock, "{full}");
     until("a probe", || Ok((near.counter("TcpExtTCPWinProbe")? >= 3).then_some(())))?;
+    // A reset ends the connection: it does not probe while the tool ends, which takes seconds in a guest.
+    set_socket_linger(&client, Some(Duration::ZERO))?;
+    drop(client);
     let ended = tool.finish()?;
     let truth = near.counter("TcpExtTCPWinProbe")?;
     if ended.last_status()?["attach"]["zero-window-probe"] == "-" {
@@ -303,10 +312,54 @@ fn probes() -> Result<()> {
     let attempts: Vec<_> = lines.iter().map(|line| number(&line["attempt"])).collect();
     ensure!(lines.len() as u64 == truth, "{truth} probes, shown are {lines:#?}");
     ensure!(attempts.iter().all(|attempt| *attempt > 0), "{attempts:?}");
-    let port = u64::from(client.local_addr()?.port());
     let wrong = lines.iter().find(|line| {
         line["type"] != "probe" || !line["segs"].is_null() || number(&line["lport"]) != port
     });
     ensure!(wrong.is_none(), "{wrong:?}");
+    Ok(())
+}
+
+/// A firewall of the sender refuses what is sent again: that is counted, and no retransmit.
+fn unexplained() -> Result<()> {
+    if emulated() {
+        return Ok(()); // the guests have no nft
+    }
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
+    let _server = listener.accept()?;
+    let tool = watch(&near, "--summary -i 0.2")?;
+    let port = client.local_addr()?.port();
+    let filtered = watch(&near, &format!("--summary -i 0.2 --lport {port}"))?;
+    near.ip(&["neighbour", "replace", FAR, "lladdr", crate::retrans::NO_HARDWARE, "dev", "far"])?;
+    client.write_all(b"lost on the way")?;
+    until("a retransmit", || Ok((near.counter("TcpRetransSegs")? >= 2).then_some(())))?;
+    let rules = "add table inet t
+        add chain inet t out { type filter hook output priority 0; }
+        add rule inet t out meta l4proto tcp drop";
+    output(near.command("nft").arg(rules))?;
+    until(
+        "refused retransmits",
+        || Ok((near.counter("TcpExtTCPRetransFail")? >= 2).then_some(())),
+    )?;
+    set_socket_linger(&client, Some(Duration::ZERO))?;
+    drop(client);
+    let truth = near.counter("TcpRetransSegs")?;
+    let ended = tool.finish()?;
+    let rows = ended.of_kind("retrans_sum")?;
+    let (shown, missing) = (total(&rows, "retrans_segs"), total(&rows, "unexplained_segs"));
+    let refused = near.counter("TcpExtTCPRetransFail")?;
+    ensure!(shown >= 2 && shown + missing == truth, "{shown} shown, {missing} not, of {truth}");
+    ensure!(missing == refused, "{missing} not shown, {refused} refused");
+    let status = ended.last_status()?;
+    ensure!(number(&status["unexplained"]) == missing, "{missing}: {status}");
+    let compared =
+        rows.iter().all(|row| row["unexplained_segs"].is_u64() == (row["total"] == true));
+    ensure!(compared, "{rows:#?}");
+    let filtered = filtered.finish()?;
+    ensure!(filtered.last_status()?["unexplained"].is_null(), "a part cannot be compared");
+    let rows = filtered.of_kind("retrans_sum")?;
+    ensure!(rows.iter().all(|row| row["unexplained_segs"].is_null()), "{rows:#?}");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::drop::SocketOwners;
 use crate::filter::Filter;
 use crate::kernel::session::Session;
 use crate::listen::{self, ListenerRecord, ListenerRowOptions, rows};
@@ -61,5 +62,15 @@ impl LiveListeners {
     /// A note on unreadable namespaces and the reason, once.
     pub fn remark(&mut self) -> Option<String> {
         self.0.remark()
+    }
+}
+
+/// Whose segments are dropped that reach a listener, or would have.
+pub fn offer(row: &ListenerRecord, sockets: &mut SocketOwners) {
+    if let (Some(laddr), Some(lport), Some(netns), Some(pid), false) =
+        (row.laddr, row.lport, row.netns, row.pid, row.closed)
+    {
+        let v6only = row.v6only == Some(true);
+        sockets.offer_listener((laddr, lport, netns), v6only, (pid, row.comm.as_ref()));
     }
 }

@@ -2,15 +2,15 @@
 
 use anyhow::Result;
 
-use super::latencies;
+use super::{drops, latencies};
 use crate::cli::MeasureArgs;
 use crate::filter::Filter;
 use crate::group::GroupBy;
 use crate::hooks::maps;
 use crate::hooks::{
-    ACCEPT_RETURN, CHILD, COUNTS, DESTROY, FINAL_ACK, FIND_LISTENERS, LATENCIES, LISTENER_QUEUES,
-    LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SEND_BEGIN,
-    SOCKET_COUNTERS, SOCKETS, SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
+    ACCEPT_RETURN, CHILD, COUNTS, DESTROY, DROP, FINAL_ACK, FIND_LISTENERS, LATENCIES,
+    LISTENER_QUEUES, LISTENERS as ALL_LISTENERS, LISTENING, OWNERS, RECV, RETRANSMIT, SEGMENT,
+    SEND, SEND_BEGIN, SOCKET_COUNTERS, SOCKETS, SPLICE, STATE, SYN, SYNACK_RETRANS, WAITS,
 };
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
@@ -25,7 +25,7 @@ pub const NAME: &str = "tcpdash";
 /// Its programs.
 pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf.o"));
 
-/// Bytes for the final records of listeners; no event is sent.
+/// Bytes for the final records of listeners.
 const RING: u32 = 1 << 20;
 /// Maximum number of listeners.
 const LISTENERS: u32 = 4_096;
@@ -41,6 +41,7 @@ pub static TCPDASH: Spec = Spec {
         &SPLICE,
         &SEGMENT,
         &RETRANSMIT,
+        &DROP,
         &DESTROY,
         &SYN,
         &FINAL_ACK,
@@ -67,6 +68,7 @@ pub static TCPDASH: Spec = Spec {
 pub static TCPDASH_LIGHT: Spec = Spec {
     hooks: &[
         &STATE,
+        &DROP,
         &DESTROY,
         &SYN,
         &FINAL_ACK,
@@ -121,6 +123,7 @@ impl Measurement for Everything {
         setup.map_sizes.extend([
             (maps::COUNTS, keys),
             (maps::EVENTS, RING),
+            (maps::DROPS, drops::RING),
             (maps::CLOSERS, states::settle::CLOSERS),
             (maps::LATENCIES_EVEN, latencies),
             (maps::LATENCIES_ODD, latencies),
@@ -130,6 +133,7 @@ impl Measurement for Everything {
         let by = GroupBy::Connection.as_wire() as u32;
         setup.size_if(self.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
         setup.set_options(&CountOptions { by, light: self.light.into() });
+        setup.set_options(&drops::options());
         let states_options = StatesOptions::default();
         states::settle::settle(&mut setup, states_options, plan, measure.track_max);
         latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);

@@ -1,6 +1,7 @@
 //! A live session: reads the models of the tools every interval, in its own thread, and
 //! hands over what they say.
 
+mod drops;
 mod latencies;
 mod listeners;
 mod measure;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Everything, WATCH, latencies, listeners};
+use super::{Everything, WATCH, drops, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
     CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, SocketVisits,
 };
+use crate::drop::SocketOwners;
 use crate::kernel::netns_list::Extent;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Session;
@@ -22,7 +23,7 @@ use crate::states::socket_summary::{
     self, Destination, Destinations, Socket, SocketReader, SocketSummary,
 };
 use crate::tcp_state::TcpState;
-use crate::tool::Running;
+use crate::tool::{BATCH, Running};
 use crate::wire::{Flow, GroupKey, SockEntry};
 
 /// Connections shown one by one; the others are added up as (other).
@@ -42,6 +43,7 @@ pub struct Sampler {
     visits: Option<SocketVisits>,
     latencies: latencies::LiveLatencies,
     listeners: listeners::LiveListeners,
+    drops: drops::LiveDrops,
     reader: SocketReader,
     totals: NetnsTotals,
     settings: SettingsReader,
@@ -87,6 +89,7 @@ impl Sampler {
             visits: light.then(SocketVisits::default),
             latencies: latencies::LiveLatencies::begin(session, cpus, *light)?,
             listeners: listeners::LiveListeners::begin(session, filter)?,
+            drops: drops::LiveDrops::begin(session, filter)?,
             reader: SocketReader::default(),
             totals,
             settings: SettingsReader::default(),
@@ -108,21 +111,25 @@ impl Sampler {
         let mut out = Out { records: Vec::new(), lines };
         let now = monotonic_now();
         let time = (wall_now(), now - self.before);
+        self.drops.glance()?;
+        let mut sockets = self.drops.sockets();
         if let Some(visits) = &mut self.visits {
             visits.visit(&running.session, running.netns())?;
         }
-        self.traffic(running, now, time, &mut out)?;
+        self.traffic(running, (now, time), &mut sockets, &mut out)?;
         for row in self.latencies.interval(&running.session, time)? {
             out.put(row);
         }
         let (rows, unexplained) = self.listeners.interval(running, time)?;
         for row in rows {
+            listeners::offer(&row, &mut sockets);
             out.put(row);
         }
-        running.amend_status(move |status| status.unexplained = unexplained);
-        let unvisited = self.visits.as_mut().and_then(|it| it.take_remark(SocketVisits::CLOSED));
-        let remarks = self.listeners.remark().into_iter().chain(running.take_remarks());
-        for remark in remarks.chain(unvisited) {
+        let mut remarks = running.take_remarks();
+        remarks.extend(self.listeners.remark());
+        remarks.extend(self.visits.as_mut().and_then(|it| it.take_remark(SocketVisits::CLOSED)));
+        remarks.extend(self.drops.take_remarks().into_iter().map(str::to_owned));
+        for remark in remarks {
             let text = format!("{}: {remark}", running.name()).into();
             out.put(Note { ts: Ts(time.0), text });
         }
@@ -131,14 +138,25 @@ impl Sampler {
         for row in self.settings.read(time.0, asked)? {
             out.put(row);
         }
-        self.sockets(running, &mut out)?;
+        self.sockets(running, &mut sockets, &mut out)?;
+        for row in self.drops.interval(&running.session, time, &sockets)? {
+            out.put(row);
+        }
+        let left = self.drops.left();
+        running.amend_status(move |status| {
+            status.unexplained = unexplained;
+            status.delivered = status.delivered.saturating_sub(left.filtered + left.unknown);
+            status.filtered += left.filtered;
+            status.lost += left.unknown;
+        });
         out.put(running.status(false)?);
         Ok(out.records)
     }
 
     /// Work between two samples, done this often.
     pub fn pause(&self) -> Duration {
-        if self.listeners.is_sampled() { listen::SAMPLE } else { WATCH }
+        let pause = if self.listeners.is_sampled() { listen::SAMPLE } else { WATCH };
+        if self.drops.is_busy() { pause.min(BATCH) } else { pause }
     }
 
     /// Does it.
@@ -146,6 +164,7 @@ impl Sampler {
     /// # Errors
     /// A map or an iterator cannot be read.
     pub fn glance(&mut self, running: &Running) -> Result<()> {
+        self.drops.glance()?;
         self.listeners.glance(&running.session)
     }
 
@@ -153,11 +172,14 @@ impl Sampler {
     fn traffic(
         &mut self,
         running: &Running,
-        now: u64,
-        (ts, interval_ns): (i64, u64),
+        (now, (ts, interval_ns)): (u64, (i64, u64)),
+        sockets: &mut SocketOwners,
         out: &mut Out<'_>,
     ) -> Result<()> {
         let keys = self.source.keys(&running.session, &self.counts, now)?;
+        for one in &keys {
+            sockets.offer(&one.key.flow, (one.pid, one.comm));
+        }
         let interval = self.counts.interval(keys, self.source.other()?, now);
         let light = self.visits.is_some();
         let shape = |by| CountRowOptions {
@@ -191,14 +213,19 @@ impl Sampler {
     }
 
     /// All sockets, unless reading so many would cost too much.
-    fn sockets(&mut self, running: &Running, out: &mut Out<'_>) -> Result<()> {
+    fn sockets(
+        &mut self,
+        running: &Running,
+        owners: &mut SocketOwners,
+        out: &mut Out<'_>,
+    ) -> Result<()> {
         let begun = Instant::now();
         let asked = running.netns();
         if begun < self.sockets_due || asked == Some(None) {
             return Ok(());
         }
         let (ts, inventories, (listed, destinations)) =
-            self.inventories(&running.session, asked.flatten())?;
+            self.inventories(&running.session, asked.flatten(), owners)?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
             for row in inventory.sockets().into_iter().take(HOLDERS) {
@@ -224,6 +251,7 @@ impl Sampler {
         &mut self,
         session: &Session,
         asked: Option<u32>,
+        owners: &mut SocketOwners,
     ) -> Result<(i64, [SocketSummary; 3], Listed)> {
         let groupings = [
             None,
@@ -240,6 +268,7 @@ impl Sampler {
                 inventory.add(entry);
             }
             destinations.add(entry);
+            owners.offer(&entry.flow, (entry.pid, entry.comm));
             if busy.contains(&entry.flow) {
                 listed.push(*entry);
             } else if idle.len() < LISTED && is_connection(entry) {

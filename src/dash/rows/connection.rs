@@ -28,6 +28,8 @@ pub struct ConnectionRow {
     pub age_at_least: Option<u64>,
     /// `None` where nothing counts it.
     pub traffic: Option<Traffic>,
+    /// Buffers that the kernel dropped in the last minute; `None` where nothing watches drops.
+    pub drops: Option<u64>,
     /// How it came to its state.
     pub steps: Vec<Step>,
 }
@@ -45,6 +47,7 @@ table! { "connection" ConnectionRow.key {
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
     right (Count::segs_in), "SEGS IN/s", 9, |r| segments(r.traffic.as_ref(), |t| t.segs_in);
     right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
+    right "dropped_lately", "DROPS/MIN", 9, |r| Cell::id(r.drops);
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
     right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
 } }
@@ -113,6 +116,12 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
         let key = one.key();
         let Some(ends) = Ends::of(&key) else { continue };
         row_of(&mut rows, model.now, ends, key).traffic = Some(Traffic::of(one));
+    }
+    if model.segments.watched() {
+        let drops = model.segments.by_connection();
+        for (ends, row) in &mut rows {
+            row.drops = Some(drops.get(ends).copied().unwrap_or(0));
+        }
     }
     let passes = |row: &ConnectionRow| filter.is_none_or(|f| f.passes(&row.key, row.state));
     rows.into_values().filter(passes).collect()

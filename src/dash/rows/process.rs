@@ -24,6 +24,8 @@ pub struct ProcessRow {
     pub traffic: Option<Traffic>,
     /// Sockets by number of the state; `None` where no summary counts them.
     pub sockets: Option<[u64; 13]>,
+    /// Buffers that the kernel dropped in the last minute; `None` where nothing watches drops.
+    pub drops: Option<u64>,
     /// 99 % of responses came within, ns.
     pub response_p99: Option<u64>,
     /// 99 % of answers were given within, ns.
@@ -52,6 +54,7 @@ table! { "process" ProcessRow.key {
     right "service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99);
     right (Count::segs_in), "SEGS IN/s", 9, |r| segments(r.traffic.as_ref(), |t| t.segs_in);
     right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
+    right "dropped_lately", "DROPS/MIN", 9, |r| Cell::id(r.drops);
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
     right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
 } }
@@ -85,6 +88,7 @@ pub fn processes(model: &Model, filter: Option<&RowFilter>) -> Vec<ProcessRow> {
     add_sockets(model, &mut rows);
     add_latency(model, &mut rows);
     add_traffic(model, &mut rows);
+    add_drops(model, &mut rows);
     let mut rows: Vec<_> = rows.into_values().collect();
     if let Some(filter) = filter {
         let owners = filter.by_ends().then(|| owners(model, filter));
@@ -140,6 +144,19 @@ fn add_latency(model: &Model, rows: &mut Rows) {
                 _ => {}
             }
         }
+    }
+}
+
+/// Those that are known otherwise: a process that only listens may have drops alone.
+fn add_drops(model: &Model, rows: &mut Rows) {
+    if !model.segments.watched() {
+        return;
+    }
+    for (pid, (comm, drops)) in model.segments.by_process() {
+        row(rows, model, &Key { pid, comm: comm.cloned(), ..Key::default() }).drops = Some(drops);
+    }
+    for row in rows.values_mut() {
+        row.drops.get_or_insert(0);
     }
 }
 

@@ -62,3 +62,24 @@ fn an_endpoint_filter_selects_their_processes() {
     assert_eq!(connections(&model, filter.as_ref()).len(), 1);
     assert_eq!(latencies(&model, Grouping::Process, filter.as_ref()).len(), 0);
 }
+
+#[test]
+fn drops_are_those_of_a_minute_and_unknown_where_nothing_watches() {
+    assert_eq!(connections(&model(""), None)[0].drops, None);
+    assert_eq!(processes(&model(""), None)[0].drops, None);
+    let drops = r#"
+{"kind":"drop_sum","ts":"2026-01-02T03:04:04Z","pid":7,"by":"connection","comm":"curl","laddr":"10.0.0.1","lport":50000,"raddr":"10.0.0.2","rport":443,"netns":1,"interval_ns":1000000000,"drop_reason":"TCP_CSUM","drops":2}
+{"kind":"drop_sum","ts":"2026-01-02T03:04:05Z","pid":7,"by":"connection","comm":"curl","laddr":"10.0.0.1","lport":50000,"raddr":"10.0.0.2","rport":443,"netns":1,"interval_ns":1000000000,"drop_reason":"TCP_OLD_SEQUENCE","drops":1}
+{"kind":"drop_sum","ts":"2026-01-02T03:04:05Z","pid":9,"by":"connection","comm":"nginx","laddr":"10.0.0.1","lport":80,"raddr":"10.0.0.9","rport":5000,"netns":1,"interval_ns":1000000000,"drop_reason":"NETFILTER_DROP","drops":4}
+{"kind":"drop_sum","ts":"2026-01-02T03:04:05Z","by":"connection","total":true,"interval_ns":1000000000,"drops":5}
+"#;
+    let model = model(drops);
+    let mut rows = connections(&model, None);
+    rows.sort_by_key(|row| row.key.lport);
+    let seen: Vec<_> = rows.iter().map(|row| (row.key.lport, row.drops)).collect();
+    assert_eq!(seen, [(Some(50000), Some(3)), (Some(50001), Some(0))], "no connection, no row");
+    let rows = processes(&model, None);
+    let seen: Vec<_> = rows.iter().map(|row| (row.key.pid, row.drops)).collect();
+    assert_eq!(seen, [(Some(7), Some(3)), (Some(8), Some(0)), (Some(9), Some(4))]);
+    assert!(rows[2].key.comm.is_some(), "a listener's process has drops alone");
+}

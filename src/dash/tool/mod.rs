@@ -18,6 +18,7 @@ use super::view::Theme;
 use super::{Args, Dash, Event, Feed, run, snapshot, terminal};
 use crate::cli::{filters_given, usage_error};
 use crate::count::Count;
+use crate::drop::DropSum;
 use crate::latency::Latency;
 use crate::listen::ListenerRecord;
 use crate::nstat::Mib;
@@ -55,6 +56,7 @@ pub static TOOL: Tool = Tool {
         Destination::KIND,
         Latency::KIND,
         ListenerRecord::KIND,
+        DropSum::KIND,
         Settings::KIND,
     ],
     task,

@@ -1,10 +1,14 @@
 //! Details of the selected row: its history and related rows.
 
+use std::sync::Arc;
+
 use ratatui::style::Style;
 
 use super::{Canvas, heatmap};
 use crate::dash::layout::{Area, Cut};
-use crate::dash::model::{Ends, Model, Points, Step, Who, listener_name, peak, process};
+use crate::dash::model::{
+    DropReasons, Ends, Model, Points, Step, Who, listener_name, peak, process,
+};
 use crate::dash::rows::{
     ConnectionRow, ListenerRow, ProcessRow, RemoteRow, Traffic, bytes, connections, retrans,
 };
@@ -138,6 +142,22 @@ fn again(canvas: &mut Canvas<'_>, traffic: Option<&Traffic>, (line, x): (Area, u
     canvas.text(line, x, 0, &format!("segments retransmitted {rate}/s"), Style::new());
 }
 
+/// Why segments were dropped in the last minute, if any were; returns what is below.
+fn dropped(canvas: &mut Canvas<'_>, reasons: &DropReasons, area: Area) -> Area {
+    if reasons.is_empty() {
+        return area;
+    }
+    let mut most: Vec<_> = reasons.iter().collect();
+    most.sort_by_key(|(reason, drops)| (std::cmp::Reverse(**drops), Arc::clone(reason)));
+    let mut items = vec![("dropped in the last minute".to_owned(), canvas.theme.strong())];
+    for (reason, drops) in most {
+        let reason = canvas.words(Cell::text_of(Some(reason)));
+        items.push((format!("{reason} {drops}"), Style::new()));
+    }
+    let y = canvas.flow(area, 0, 0, items);
+    area.split(y).1
+}
+
 fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Area) {
     let tall = (area.height / 3).clamp(2, 6);
     let (above, below) = area.split(tall);
@@ -156,6 +176,7 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
     }
     again(canvas, row.traffic.as_ref(), (below, x));
     let (_, below) = below.split(1);
+    let below = dropped(canvas, &model.segments.of_process(row.key.pid), below);
     list(canvas, model, below, |one| one.key.pid == row.key.pid);
 }
 
@@ -207,6 +228,8 @@ fn of_connection(canvas: &mut Canvas<'_>, dash: &Dash, row: &ConnectionRow, area
     let known = row.traffic.is_some_and(|traffic| traffic.retrans.is_some());
     let (line, below) = below.split(u16::from(known));
     again(canvas, row.traffic.as_ref(), (line, 0));
+    let reasons = Ends::of(&row.key).map(|ends| dash.model().segments.of_connection(&ends));
+    let below = dropped(canvas, &reasons.unwrap_or_default(), below);
     if row.steps.is_empty() {
         let why = without_steps(dash);
         for (y, line) in (0..).zip(textwrap::wrap(why, usize::from(below.width).max(1))) {

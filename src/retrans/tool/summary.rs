@@ -14,9 +14,15 @@ use crate::hooks::{PROBE, SOCKET_COUNTERS};
 use crate::kernel::possible_cpus;
 use crate::kernel::ring::Ring;
 use crate::report::{TableView, Ts};
-use crate::retrans::{Args, KnownSums, RetransRowOptions, RetransSum, Retransmits, SocketCounters};
+use crate::retrans::{
+    Args, KnownSums, RetransRowOptions, RetransSum, Retransmits, SocketCounters, Unexplained,
+};
 use crate::tool::{Asked, Names, Running, Summed, summarize};
 use crate::wire::RetransEvent;
+
+/// What the status calls them.
+const UNEXPLAINED: &str = "retransmitted segments (TcpRetransSegs) that are not shown: this host did not send them \
+     (TCPRetransFail, see tcpdrop), or their events were lost";
 
 /// Prints sums until stopped.
 pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
@@ -24,7 +30,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     // Sums are shown as they are, not per second.
     let mut running = Running::start(asked, &args.common, Duration::ZERO)?;
     note_probes(&mut running, args)?;
-    let mut summary = Summary::of(&mut running, args)?;
+    let mut summary = Summary::of(&mut running, asked)?;
     let work = summarize(&mut running, &mut summary, args.interval.interval(), args.count);
     running.finish(work, |running| summary.take(running, true))
 }
@@ -37,11 +43,14 @@ struct Summary<'a> {
     source: CountSource,
     sent: Counts,
     known: KnownSums,
+    /// Where everything is shown.
+    unexplained: Option<Unexplained>,
     names: Names,
 }
 
 impl<'a> Summary<'a> {
-    fn of(running: &mut Running, args: &'a Args) -> Result<Self> {
+    fn of(running: &mut Running, asked: &'a Asked<Args>) -> Result<Self> {
+        let args = &asked.args;
         let ring = ring(running)?;
         let plan = running.session.plan();
         let out = plan.method_of(&SOCKET_COUNTERS).is_some();
@@ -52,7 +61,7 @@ impl<'a> Summary<'a> {
         if let Some(remark) = counters.take_remark() {
             running.printer.note(&format!("{NAME}: {remark}"))?;
         }
-        let known = KnownSums { out: out && counters.all_seen(), probes };
+        let known = KnownSums { out: out && counters.all_seen(), probes, unexplained: false };
         Ok(Self {
             args,
             ring,
@@ -61,30 +70,62 @@ impl<'a> Summary<'a> {
             source: CountSource::of(&running.session, possible_cpus()?)?,
             sent: Counts::new(false),
             known,
+            unexplained: args
+                .shows_everything(&asked.filter)
+                .then(|| Unexplained::begin(running.netns())),
             names: Names::of_machine(true),
         })
     }
 }
 
+impl Summary<'_> {
+    /// What the kernel counts itself.
+    fn count(&mut self, running: &Running) -> Result<()> {
+        self.unexplained.as_mut().map_or(Ok(()), |unexplained| unexplained.count(running.netns()))
+    }
+
+    /// Segments of the interval that the kernel counts and no event shows.
+    fn compare(&mut self, running: &mut Running) -> Result<Option<u64>> {
+        let Some(unexplained) = &mut self.unexplained else { return Ok(None) };
+        let new = unexplained.end();
+        let total = unexplained.total();
+        running.amend_status(move |status| {
+            status.unexplained = Some(total);
+            status.unexplained_means = UNEXPLAINED;
+        });
+        if let Some(remark) = unexplained.remark() {
+            running.printer.note(&format!("{NAME}: {remark}"))?;
+        }
+        Ok(new)
+    }
+}
+
 impl Summed for Summary<'_> {
     fn take(&mut self, running: &mut Running, _last: bool) -> Result<()> {
-        let Self { ring, sums, .. } = self;
+        let Self { ring, sums, unexplained, .. } = self;
         ring.drain(|batch| {
             running.delivered += u64::try_from(batch.len())?;
             for event in batch {
                 sums.add(event);
+                if let Some(unexplained) = unexplained {
+                    unexplained.take(event);
+                }
             }
             Ok(true)
         })
     }
 
     fn before_detach(&mut self, running: &mut Running) -> Result<()> {
+        self.count(running)?;
         // A socket that closes while the programs are taken away is missed: what it sent until now is not.
         self.counters.visit(&running.session, running.netns())
     }
 
     fn print(&mut self, running: &mut Running, now: u64, length: u64) -> Result<()> {
         let args = self.args;
+        if running.session.is_attached() {
+            self.count(running)?;
+        }
         self.counters.visit(&running.session, running.netns())?;
         let keys = self.source.keys(&running.session, &self.sent, now)?;
         self.sums.add_sent(&self.sent.interval(keys, self.source.other()?, now));
@@ -99,12 +140,15 @@ impl Summed for Summary<'_> {
             known: self.known,
         };
         let mut rows = self.sums.rows(&shape, |id| self.names.cgroup(id));
+        let unexplained = self.compare(running)?;
+        rows.iter_mut().filter(|row| row.total).for_each(|row| row.unexplained_segs = unexplained);
         if args.by == GroupBy::Netns {
             for row in &mut rows {
                 row.netns_name = row.netns.and_then(|inode| self.names.netns(inode));
             }
         }
-        let hide = RetransSum::hidden(args.by, self.known);
+        let unexplained = unexplained.is_some_and(|segs| segs > 0);
+        let hide = RetransSum::hidden(args.by, KnownSums { unexplained, ..self.known });
         let idle = Some((Ts(shape.ts), "no retransmits"));
         Ok(running.printer.rows(&TableView { hide: &hide, idle, ..TableView::default() }, &rows)?)
     }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* When the reader of a ring buffer is woken. */
+#pragma once
+
+#include "lib/options.h"
+
+/*
+ * A wake-up for each record costs more than the record. The reader polls many times a second;
+ * it is woken only when the buffer fills faster than that.
+ */
+static __always_inline __u64 wake_flags_of(void *ring)
+{
+	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= options.wake_bytes)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
