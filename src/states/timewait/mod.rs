@@ -11,8 +11,10 @@
 
 mod filter;
 pub mod hooks;
+mod known;
 mod netns;
 mod poller;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,7 @@ use netns::{NamespaceState, Pending, TimeWaitSocket, began, is_older, reopened, 
 pub use filter::TimeWaitFilter;
 pub use poller::Poller;
 
-/// Maximum number of connections, including held ones; they take up to 100 MB.
+/// Maximum number of connections: in `TIME_WAIT` they take up to 17 MB, held until the next poll 100 MB.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
 pub const ROOM: usize = 262_144;
 
@@ -143,11 +145,10 @@ impl TimeWaits {
             } else if pending.event.ts <= entry.ktime {
                 self.enter(entry);
             }
-        } else if let Some(known) = space.known.get_mut(&entry.flow) {
-            if known.is(entry) {
-                known.seen = space.poll;
-            }
-        } else if space.first && is_older(entry, self.started) {
+        } else if !space.known.see(entry, space.poll)
+            && space.first
+            && is_older(entry, self.started)
+        {
             self.take_preexisting(entry);
         }
     }
@@ -159,7 +160,7 @@ impl TimeWaits {
         // The timewait socket of a later one may have been added behind the iterator.
         let closed = |pending: &Pending| pending.seen != poll && pending.after != poll;
         let closed: Vec<_> = space.pending.extract_if(|_, pending| closed(pending)).collect();
-        let ended: Vec<_> = space.known.extract_if(|_, known| known.seen != poll).collect();
+        let ended = space.known.take_unseen(poll);
         if space.pending.is_empty() && space.known.is_empty() {
             self.namespaces.remove(&netns);
         }
@@ -209,8 +210,7 @@ impl TimeWaits {
         let Some(space) = self.namespaces.get_mut(&event.flow.netns) else { return };
         let (now, flow) = (event.ts, event.flow);
         let closed = space.pending.remove(&flow);
-        let ended = space.known.get(&flow).is_some_and(|known| known.is_older(now));
-        let ended = if ended { space.known.remove(&flow) } else { None };
+        let ended = space.known.take_older(&flow, now);
         self.size -= usize::from(closed.is_some()) + usize::from(ended.is_some());
         if let Some(pending) = closed {
             self.close(&pending, moment);
@@ -227,8 +227,8 @@ impl TimeWaits {
         let event = pending.enters(entry);
         self.size -= 1;
         if self.wanted.ends() {
-            let known = TimeWaitSocket::since(&event, space.poll);
-            self.size += usize::from(space.known.insert(entry.flow, known).is_none());
+            let known = TimeWaitSocket::since(&event);
+            self.size += usize::from(space.known.insert(entry.flow, &known, space.poll));
         }
         self.show(event, true, pending.counted);
     }
@@ -246,7 +246,8 @@ impl TimeWaits {
         let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
         let pending = Pending::preexisting(entry, space.poll);
         if entry.state == TimeWait.number() {
-            space.known.insert(entry.flow, TimeWaitSocket::since(&pending.event, space.poll));
+            let known = TimeWaitSocket::since(&pending.event);
+            space.known.insert(entry.flow, &known, space.poll);
         } else {
             space.pending.insert(entry.flow, pending);
         }

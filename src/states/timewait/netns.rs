@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::known::KnownSockets;
 use crate::tcp_state::TcpState::{
     Close, Established, FinWait2, Listen, SynRecv, SynSent, TimeWait,
 };
@@ -27,15 +28,15 @@ pub struct Pending {
 #[derive(Debug)]
 pub struct TimeWaitSocket {
     /// `CLOCK_MONOTONIC` ns.
-    since: u64,
-    cookie: u64,
-    cgroup: u64,
-    pid: u32,
-    comm: [u8; COMM_LEN],
+    pub since: u64,
+    /// The full socket's.
+    pub cookie: u64,
+    /// The owner's, as are the next two.
+    pub cgroup: u64,
+    pub pid: u32,
+    pub comm: [u8; COMM_LEN],
     /// `STATE_MPTCP`.
-    flags: u8,
-    /// The last poll that found it.
-    pub seen: u64,
+    pub flags: u8,
 }
 
 /// What is known of one network namespace.
@@ -48,7 +49,7 @@ pub struct NamespaceState {
     /// What is held back.
     pub pending: HashMap<Flow, Pending>,
     /// What is in `TIME_WAIT`.
-    pub known: HashMap<Flow, TimeWaitSocket>,
+    pub known: KnownSockets,
 }
 
 impl Pending {
@@ -87,21 +88,16 @@ impl Pending {
 
 impl TimeWaitSocket {
     /// The connection that `event` has put into `TIME_WAIT`.
-    pub fn since(event: &StateEvent, poll: u64) -> Self {
+    pub fn since(event: &StateEvent) -> Self {
         let StateEvent { ts, cookie, cgroup, pid, comm, flags, .. } = *event;
-        Self { since: ts, cookie, cgroup, pid, comm, flags, seen: poll }
+        Self { since: ts, cookie, cgroup, pid, comm, flags }
     }
 
-    /// Whether a poll entry is this one. A later socket of the same endpoints may be there, if the
-    /// event that led to it was lost or kept out by a filter.
-    pub fn is(&self, entry: &SockEntry) -> bool {
-        let same = stamp(entry).is_none_or(|stamp| stamp <= self.since + STAMP);
+    /// Whether a poll entry is the socket with the same ends that began at `since`. A later one may be
+    /// there, if the event that led to it was lost or kept out by a filter.
+    pub fn was_there(since: u64, entry: &SockEntry) -> bool {
+        let same = stamp(entry).is_none_or(|stamp| stamp <= since + STAMP);
         same && entry.state == TimeWait.number()
-    }
-
-    /// Whether it began before `moment`.
-    pub fn is_older(&self, moment: u64) -> bool {
-        self.since < moment
     }
 
     /// Its end, at `now` at the latest.
