@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
- * and each socket is stored once. Counts by connection, all sockets with ages and owners,
- * latencies by process and remote address, and listeners; events only of closed listeners and of
- * dropped segments. With --light nothing runs as data passes: counts are TCP's own, latencies those
- * of the handshake.
+ * and each socket is stored once. Counts by connection, ends by process, all sockets with ages and
+ * owners, latencies by process and remote address, and listeners; events only of closed listeners
+ * and of dropped segments. With --light nothing runs as data passes: counts are TCP's own, latencies
+ * those of the handshake.
  *
  * kfree_skb has two programs where only it shows final ACKs that a listener drops. Where sends are
  * seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the tracepoint
@@ -29,6 +29,7 @@
 #include "lib/state_hooks.bpf.h"
 #include "lib/synack_hooks.bpf.h"
 #include "lib/track.h"
+#include "life/reset_hooks.bpf.h"
 #include "listen/listener_hooks.bpf.h"
 #include "listen/syn_hooks.bpf.h"
 #include "listen/syn_recv_sock_hooks.bpf.h"
@@ -42,6 +43,11 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 		all_on_transition_btf_ptr(sk, old_state, new_state);
 	else
 		all_on_transition_probe_read(sk, old_state, new_state);
+}
+
+static __always_inline void on_reset(struct sock *sk, bool active, enum access how)
+{
+	endings_on_reset(sk, active, how);
 }
 
 static __always_inline void on_send(struct sock *sk, int ret, enum access how)

@@ -22,6 +22,11 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 	life_on_transition(sk, old_state, new_state, how);
 }
 
+static __always_inline void on_reset(struct sock *sk, bool active, enum access how)
+{
+	life_on_reset(sk, active, how);
+}
+
 static __always_inline void on_accept(struct sock *listener, struct sock *child, enum access how)
 {
 	life_on_accept(child, how);

@@ -2,7 +2,8 @@
 /*
  * tcpstates: every TCP state transition with its socket, its owner and the time spent in
  * the old state (sock:inet_sock_set_state, and for timewait sockets the functions that
- * make, reschedule and kill them), and a summary of all sockets (iter/tcp).
+ * make, reschedule and kill them), how each connection ended (with tcp:tcp_send_reset), and a
+ * summary of all sockets (iter/tcp).
  *
  * Cannot see: NEW_SYN_RECV as a transition, which is another kind of socket; the local
  * port at CLOSE -> SYN_SENT when the kernel has yet to choose it; TIME_WAIT where functions
@@ -13,6 +14,7 @@
 #include "lib/owner_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "lib/track.h"
+#include "life/reset_hooks.bpf.h"
 #include "states/socket_summary_hooks.bpf.h"
 #include "states/states.bpf.h"
 #include "states/timewait_hooks.bpf.h"
@@ -22,6 +24,11 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 					  enum access how)
 {
 	states_on_transition(sk, old_state, new_state, how);
+}
+
+static __always_inline void on_reset(struct sock *sk, bool active, enum access how)
+{
+	states_on_reset(sk, active, how);
 }
 
 static __always_inline void on_use(struct sock *sk, enum access how)

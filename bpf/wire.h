@@ -93,6 +93,7 @@ struct owner_search {
 #define TRACK_COUNTED  32  /* what its connection had done when it was last counted is known ... */
 #define TRACK_READ     64  /* ... and in struct reading; otherwise it was nothing */
 #define TRACK_UNREAD   128 /* it has ended, and its process may still receive */
+#define TRACK_RESET    256 /* its connection has sent a reset before it closed */
 
 /*
  * What we remember of a socket. since: when it entered its state; 0 = not seen. The owner
@@ -108,6 +109,54 @@ struct track {
 	__u64 diverted; /* in a sockmap: bytes received when last counted, + 1; 0 = in none */
 };
 
+/* How a connection ended, and by whom. */
+enum life_end {
+	LIFE_UNKNOWN,
+	LIFE_CLOSED_US,	   /* our FIN came first */
+	LIFE_CLOSED_PEER,  /* the peer's did */
+	LIFE_CLOSED_BOTH,  /* they crossed */
+	LIFE_LINGER_ZERO,  /* reset sent: close() with SO_LINGER 0 */
+	LIFE_UNREAD,	   /* reset sent: close() with unread data */
+	LIFE_KILLED,	   /* the same, as a signal ended the process */
+	LIFE_AFTER_CLOSE,  /* reset sent: data came after close() */
+	LIFE_ABORTED,	   /* reset sent: ss -K, tcp_abort() */
+	LIFE_LISTENER,	   /* reset sent: the listener closed before accept() */
+	LIFE_DISCONNECTED, /* reset sent: connect() to AF_UNSPEC */
+	LIFE_LINGER2,	   /* reset sent: TCP_LINGER2 below 0 */
+	LIFE_RESET,	   /* reset received */
+	LIFE_REFUSED,
+	LIFE_TIMEOUT_CONNECT,
+	LIFE_TIMEOUT_DATA,
+	LIFE_TIMEOUT_KEEPALIVE,
+	LIFE_TIMEOUT_USER, /* TCP_USER_TIMEOUT */
+	LIFE_UNREACHABLE_NET,
+	LIFE_UNREACHABLE_HOST,
+	LIFE_NO_PORT,	   /* connect() found no local port */
+	LIFE_ADDRESS_USED, /* connect() from a port that has this connection already */
+	LIFE_GIVEN_UP,	   /* close() before connect() was done */
+	LIFE_ORPHAN_LIMIT,
+	LIFE_NO_MEMORY, /* or the orphan limit */
+	LIFE_OPEN,	/* not ended */
+};
+
+enum ending_flags {
+	ENDING_TIME_WAIT = 1, /* a timewait socket took over */
+	ENDING_TW_FULL = 2,   /* or not: no more timewait sockets may be made */
+	ENDING_ACTIVE = 4,    /* a reset that answers no segment */
+};
+
+/* How a connection ended, as its socket tells when its state becomes TCP_CLOSE. */
+struct ending {
+	__u64 sk;
+	__u16 error;   /* errno of the process; 0 = none */
+	__u8 end;      /* enum life_end ... */
+	__u8 if_reply; /* ... and what it is if a reset follows that answers a segment ... */
+	__u8 if_abort; /* ... or one that does not; LIFE_UNKNOWN: none can follow */
+	__u8 flags;    /* enum ending_flags */
+	__u8 signal;   /* that ended the process; 0 */
+	__u8 reserved;
+};
+
 enum state_flags {
 	/*
 	 * The full socket closes, yet the connection may live on as a timewait socket, which
@@ -115,6 +164,8 @@ enum state_flags {
 	 */
 	STATE_MAY_TIMEWAIT = 1,
 	STATE_MPTCP = 2, /* a subflow of an MPTCP socket */
+	STATE_RESET =
+		4, /* no transition: a closed socket has sent a reset, which explains its end */
 };
 
 /* How a timewait socket ended. */
@@ -129,10 +180,11 @@ enum end_cause {
 /* One state transition. */
 struct state_event {
 	__u64 ts;
-	__u64 duration; /* in the old state; DURATION_UNKNOWN */
+	__u64 duration; /* in the old state; DURATION_UNKNOWN. With STATE_RESET: ts of the end */
 	__u64 cookie;
 	__u64 cgroup;
 	struct flow flow;
+	struct ending ending; /* of a transition to CLOSE or TIME_WAIT */
 	__u32 pid;
 	__u8 comm[COMM_LEN];
 	__u8 old_state;
@@ -152,7 +204,9 @@ struct sock_entry {
 	__u8 state;
 	__u8 timewait;	/* 1: a timewait socket, whatever its state */
 	__u8 unchanged; /* 1: no transition of it was seen, though its owner was found */
-	__u8 reserved;
+	__u8 orphan;	/* 1: no process has it, though it is no timewait socket */
+	__u32 unacked;	/* bytes sent and not acknowledged, or ... */
+	__u32 unsent;	/* ... not sent; both of closing sockets alone */
 };
 
 /* attempted = delivered + lost + filtered; delivered is counted by the reader. */
@@ -254,10 +308,17 @@ enum socket_role {
 /* How what was measured ended. */
 enum latency_outcome {
 	OUTCOME_DONE,
-	OUTCOME_REFUSED,   /* connect: ECONNREFUSED */
-	OUTCOME_TIMED_OUT, /* connect: ETIMEDOUT */
-	OUTCOME_FAILED,	   /* connect: any other end, including close() */
+	OUTCOME_REFUSED,     /* connect: ECONNREFUSED */
+	OUTCOME_TIMED_OUT,   /* ETIMEDOUT */
+	OUTCOME_UNREACHABLE, /* ENETUNREACH, EHOSTUNREACH */
+	OUTCOME_NO_PORT,     /* connect: no local port, EADDRNOTAVAIL */
+	OUTCOME_GIVEN_UP,    /* the process closed first */
+	OUTCOME_CLOSED,	     /* response: the peer closed first */
+	OUTCOME_RESET,	     /* response: the connection was reset, by the peer */
+	OUTCOME_FAILED,	     /* any other end */
 };
+
+#define LATENCY_FAILURES OUTCOME_FAILED /* all outcomes but OUTCOME_DONE */
 
 enum latency_limits {
 	LATENCY_HEAD = HIST_OCTAVES, /* in place of an octave */
@@ -282,14 +343,11 @@ struct latency_value {
 
 /* The head of a row, on one CPU: what no histogram can hold. */
 struct latency_head {
-	__u64 refused; /* connects by outcome */
-	__u64 timed_out;
-	__u64 failed;
-	__u64 syn_retries; /* SYNs sent again */
-	__u64 retrans;	   /* of segments of the requests measured */
-	__u64 untimed;	   /* exchanges whose beginning was not seen */
-	__u32 pid;	   /* an owner this CPU saw */
-	__u32 partial;	   /* not all octaves found room: the rest is in (other) */
+	__u32 failures[LATENCY_FAILURES]; /* by enum latency_outcome, less 1 */
+	__u64 retrans; /* segments of the requests measured sent again, or SYNs of the connects */
+	__u64 untimed; /* exchanges whose beginning or end was not seen */
+	__u32 pid;     /* an owner this CPU saw */
+	__u32 partial; /* not all octaves found room: the rest is in (other) */
 	__u8 comm[COMM_LEN];
 	__u64 acks_with_data; /* round trips whose end the peer may have delayed until it had data
 			       */
@@ -318,7 +376,9 @@ struct latency_event {
 	__u8 kind;
 	__u8 role;
 	__u8 outcome; /* enum latency_outcome */
-	__u8 reserved[5];
+	__u8 reserved;
+	__u16 error; /* errno of the process; 0 = none */
+	__u8 reserved2[2];
 };
 
 /* Why a listener loses a connection, by where the kernel decides it. */
@@ -466,51 +526,16 @@ struct retransmitted {
 	__u32 spurious; /* reported as needless */
 };
 
-/* How a connection ended, and by whom. */
-enum life_end {
-	LIFE_UNKNOWN,
-	LIFE_CLOSED_US,	   /* our FIN came first */
-	LIFE_CLOSED_PEER,  /* the peer's did */
-	LIFE_CLOSED_BOTH,  /* they crossed */
-	LIFE_LINGER_ZERO,  /* reset sent: close() with SO_LINGER 0 */
-	LIFE_UNREAD,	   /* reset sent: close() with unread data */
-	LIFE_KILLED,	   /* the same, as a signal ended the process */
-	LIFE_AFTER_CLOSE,  /* reset sent: data came after close() */
-	LIFE_ABORTED,	   /* reset sent: ss -K, tcp_abort() */
-	LIFE_LISTENER,	   /* reset sent: the listener closed before accept() */
-	LIFE_DISCONNECTED, /* reset sent: connect() to AF_UNSPEC */
-	LIFE_LINGER2,	   /* reset sent: TCP_LINGER2 below 0 */
-	LIFE_RESET,	   /* reset received */
-	LIFE_REFUSED,
-	LIFE_TIMEOUT_CONNECT,
-	LIFE_TIMEOUT_DATA,
-	LIFE_TIMEOUT_KEEPALIVE,
-	LIFE_TIMEOUT_USER, /* TCP_USER_TIMEOUT */
-	LIFE_UNREACHABLE_NET,
-	LIFE_UNREACHABLE_HOST,
-	LIFE_NO_PORT,	   /* connect() found no local port */
-	LIFE_ADDRESS_USED, /* connect() from a port that has this connection already */
-	LIFE_GIVEN_UP,	   /* close() before connect() was done */
-	LIFE_ORPHAN_LIMIT,
-	LIFE_NO_MEMORY, /* or the orphan limit */
-	LIFE_OPEN,	/* not ended */
-};
-
 enum life_kind {
 	LIFE_ENDED,
 	LIFE_OPENED, /* the handshake is done */
-	LIFE_RST,    /* a closed socket has sent a reset: the reason it ended */
+	LIFE_RST,    /* a closed socket has sent a reset, which explains its end */
 };
 
 enum life_flags {
-	LIFE_OPENED_KNOWN = 1,	/* how long it took to open */
-	LIFE_ACCEPTED = 2,	/* accept() returned it before its handshake was seen to end */
-	LIFE_RST_SENT = 4,	/* before it closed */
-	LIFE_TIME_WAIT = 8,	/* a timewait socket took over */
-	LIFE_WAITING = 16,	/* nothing has come since data was sent */
-	LIFE_ACTIVE = 32,	/* a reset that answers no segment */
-	LIFE_SYNCHRONIZED = 64, /* it was open at some time */
-	LIFE_TW_FULL = 128,	/* or not: no more timewait sockets may be made */
+	LIFE_OPENED_KNOWN = 1, /* how long it took to open */
+	LIFE_ACCEPTED = 2,     /* accept() returned it before its handshake was seen to end */
+	LIFE_WAITING = 16,     /* nothing has come since data was sent */
 };
 
 /* What is kept of a connection. */
@@ -524,7 +549,6 @@ struct life {
 /* A connection opened or ended. Counts are the kernel's own, of its whole life. */
 struct life_event {
 	__u64 ts;
-	__u64 sk;
 	__u64 cookie;
 	__u64 cgroup;
 	__u64 life;   /* ns; DURATION_UNKNOWN. Of LIFE_RST: ts of the end that it follows */
@@ -533,6 +557,7 @@ struct life_event {
 	__u64 rx_bytes;
 	__u64 idle; /* ns since data was sent or received */
 	struct flow flow;
+	struct ending ending; /* of LIFE_RST: sk and flags */
 	__u32 pid;
 	__u32 unacked; /* bytes that the peer has not acknowledged, or that were not sent */
 	__u32 unread;  /* bytes that the process has not read */
@@ -541,17 +566,28 @@ struct life_event {
 	__u32 retrans; /* segments */
 	__u32 rtt_min; /* us; ~0 = none */
 	__u32 srtt;    /* us; 0 = none */
-	__u32 error;   /* errno of the process; 0 = none */
 	__u8 comm[COMM_LEN];
-	__u8 kind;     /* enum life_kind */
-	__u8 end;      /* enum life_end ... */
-	__u8 if_reply; /* ... and what it is if a LIFE_RST follows that answers a segment ... */
-	__u8 if_abort; /* ... or one that does not; LIFE_UNKNOWN: none can follow */
-	__u8 role;     /* enum socket_role */
-	__u8 state;    /* before it closed, or now */
-	__u8 flags;    /* enum life_flags */
-	__u8 signal;   /* that ended the process; 0 */
+	__u8 kind;  /* enum life_kind */
+	__u8 role;  /* enum socket_role */
+	__u8 state; /* before it closed, or now */
+	__u8 flags; /* enum life_flags */
 	__u32 reserved;
+};
+
+/* Connections of a process that ended in one way; LIFE_OPEN: that opened. */
+struct end_key {
+	__u32 pid;
+	__u32 end; /* enum life_end */
+};
+
+/* Counts are the kernel's own, of the whole life of each. */
+struct end_counts {
+	__u64 connections;
+	__u64 failed; /* of these never opened */
+	__u64 tx_bytes;
+	__u64 rx_bytes;
+	__u64 retrans; /* segments */
+	__u8 comm[COMM_LEN];
 };
 
 enum port_flags {

@@ -69,6 +69,7 @@ fn forced(spec: &Spec, facts: &Facts, kind: AttachMethod) -> String {
 
 const STATES_FENTRY_NEW: &str = "\
 state: state_tracepoint
+reset: reset_tracepoint
 use: use_send_fentry use_recv_fentry
 time-wait: timewait_schedule_fentry timewait_reschedule_fentry timewait_end_fentry
 time-wait-cause: timewait_segment_fentry timewait_reuse_fentry timewait_deschedule_fentry
@@ -77,6 +78,7 @@ owners: learn_owners
 
 const STATES_FENTRY_OLD: &str = "\
 state: state_tracepoint
+reset: reset_tracepoint
 use: use_send_fentry use_recv_fentry
 time-wait: timewait_fentry timewait_reschedule_fentry timewait_end_fentry
 time-wait-cause: timewait_segment_fentry timewait_reuse_fentry timewait_deschedule_fentry
@@ -159,7 +161,8 @@ fn a_hardened_kernel_uses_tracepoints_and_iterators() {
     assert_eq!(
         auto(&TCPSTATES, &facts),
         format!(
-            "state: state_tracepoint\nuse: use_send_tracepoint use_recv_tracepoint\n\
+            "state: state_tracepoint\nreset: reset_tracepoint\n\
+             use: use_send_tracepoint use_recv_tracepoint\n\
              time-wait: dump_sockets\ntime-wait-cause off: {why}, {no_kprobes}\n\
              owners: learn_owners\n"
         )
@@ -214,7 +217,8 @@ fn every_debian_kernel_works_with_kprobes() {
         assert_eq!(
             forced(&TCPSTATES, &facts, AttachMethod::Kprobe),
             format!(
-                "state: state_tracepoint\nuse: use_send_kprobe use_recv_kprobe\n\
+                "state: state_tracepoint\nreset: reset_tracepoint\n\
+                 use: use_send_kprobe use_recv_kprobe\n\
                  time-wait: {begin} timewait_reschedule_kprobe timewait_end_kprobe\n\
                  time-wait-cause: timewait_segment_kprobe timewait_reuse_kprobe \
                  timewait_deschedule_kprobe\nowners: {owners}\nchild: child_kprobe child_queued_kprobe\n\
@@ -466,7 +470,9 @@ fn light_has_no_program_on_the_path_of_data() {
     for spec in [&TCPCOUNT_LIGHT, &TCPDASH_LIGHT] {
         let hooks = spec.hooks.iter().chain(spec.hash_hooks);
         let programs = hooks.flat_map(|hook| hook.attach).flat_map(Attach::programs);
-        let handshake = |target: &str| target.contains("synack") || target.contains("syn_recv");
+        // Neither is a reset.
+        let rare = ["synack", "syn_recv", "send_reset"];
+        let handshake = |target: &str| rare.iter().any(|word| target.contains(word));
         for program in programs.filter(|program| !handshake(program.target)) {
             let names = [program.name, program.target];
             let on_path = data.iter().find(|word| names.iter().any(|name| name.contains(**word)));
@@ -558,7 +564,7 @@ fn modes_and_tcpdash_have_this_hook_order() {
     assert_eq!(names(&LISTENOVERFLOW_WAIT), names(&LISTENOVERFLOW));
     assert_eq!(
         names(&TCPDASH),
-        "state send send-begin recv splice segment retransmit drop destroy syn final-ack synack-retransmit child \
+        "state reset send send-begin recv splice segment retransmit drop destroy syn final-ack synack-retransmit child \
          accept-return owners listening find-listeners listener-queues counts latencies listeners \
          waits sockets"
     );

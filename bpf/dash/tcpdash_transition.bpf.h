@@ -8,6 +8,7 @@
 #pragma once
 
 #include "count/light.bpf.h"
+#include "dash/endings.bpf.h"
 #include "latency/transition.bpf.h"
 #include "listen/listen.bpf.h"
 #include "states/states.bpf.h"
@@ -55,6 +56,18 @@ static __noinline int light_btf_ptr(struct sock *sk, int old_state, int new_stat
 static __noinline int light_probe_read(struct sock *sk, int old_state, int new_state)
 {
 	light_after_states(sk, old_state, new_state, PROBE_READ);
+	return 0;
+}
+
+static __noinline int endings_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	endings_on_transition(sk, old_state, new_state, BTF_PTR);
+	return 0;
+}
+
+static __noinline int endings_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	endings_on_transition(sk, old_state, new_state, PROBE_READ);
 	return 0;
 }
 
@@ -117,6 +130,7 @@ static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_s
 		light_btf_ptr(sk, old_state, new_state);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
+	endings_btf_ptr(sk, old_state, new_state);
 	if (!count_options.light)
 		count_btf_ptr(sk, old_state, new_state);
 	accept_wait_btf_ptr(sk, old_state, new_state);
@@ -134,6 +148,7 @@ static __always_inline void all_on_transition_probe_read(struct sock *sk, int ol
 		light_probe_read(sk, old_state, new_state);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
+	endings_probe_read(sk, old_state, new_state);
 	if (!count_options.light)
 		count_probe_read(sk, old_state, new_state);
 	accept_wait_probe_read(sk, old_state, new_state);

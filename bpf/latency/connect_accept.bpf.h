@@ -3,32 +3,26 @@
 #pragma once
 
 #include "latency/exchange.bpf.h"
-#include "lib/errno.h"
+#include "latency/unanswered.bpf.h"
 #include "lib/track.h"
-
-static __always_inline __u8 connect_outcome(const struct sock *sk, int new_state, enum access how)
-{
-	int error = READ(how, sk, sk_err);
-
-	if (new_state != TCP_CLOSE)
-		return OUTCOME_DONE;
-	if (error == ECONNREFUSED)
-		return OUTCOME_REFUSED;
-	return error == ETIMEDOUT ? OUTCOME_TIMED_OUT : OUTCOME_FAILED;
-}
 
 static __always_inline void connect_ended(struct batch *batch, struct sock *sk,
 					  const struct exchange *ex, struct tcp_sock *tp,
 					  int new_state, __u64 now, enum access how)
 {
-	struct latency lat = {
+	__u32 outcome = OUTCOME_DONE;
+	struct latency lat;
+
+	if (new_state == TCP_CLOSE)
+		outcome = outcome_of_closing(sk, TCP_SYN_SENT, how);
+	lat = (struct latency){
 		.ns = now - ex->entered,
+		.error = outcome >> 16,
 		.retrans = READ(how, tp, total_retrans),
 		.kind = LATENCY_CONNECT,
 		.role = ROLE_CLIENT,
-		.outcome = connect_outcome(sk, new_state, how),
+		.outcome = outcome,
 	};
-
 	if (ex->entered)
 		batch_add(batch, &lat);
 }

@@ -38,7 +38,8 @@ struct exchange {
 	struct user user; /* who has sent last, or pid 0 */
 	__u8 role;	  /* enum socket_role */
 	__u8 flags;
-	__u8 reserved[6];
+	__u8 reserved[2];
+	__u32 rx_before; /* bytes received before our FIN, if it left a request open */
 };
 
 /* Freed with the socket. Not cloned: a child begins without. */

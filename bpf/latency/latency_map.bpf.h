@@ -45,7 +45,10 @@ volatile struct latency_turn turn SEC(".data.turn") = {};
 struct latency {
 	__u64 ns; /* or DURATION_UNKNOWN */
 	__u32 tx_bytes;
-	__u32 rx_bytes;
+	union {
+		__u32 rx_bytes;
+		__u32 error; /* of what failed */
+	};
 	__u32 retrans;
 	__u8 kind;
 	__u8 role;
@@ -151,23 +154,19 @@ static __always_inline bool head_add(void *map, struct latency_key *key, const s
 				     const struct owner *owner, bool other)
 {
 	struct latency_head *head = head_of(map, key, owner, other);
+	/* of OUTCOME_DONE it is beyond all */
+	__u32 failure = (__u32)lat->outcome - 1;
 
 	if (!head)
 		return false;
-	if (lat->outcome == OUTCOME_REFUSED)
-		__sync_fetch_and_add(&head->refused, 1);
-	else if (lat->outcome == OUTCOME_TIMED_OUT)
-		__sync_fetch_and_add(&head->timed_out, 1);
-	else if (lat->outcome == OUTCOME_FAILED)
-		__sync_fetch_and_add(&head->failed, 1);
+	barrier_var(failure);
+	if (failure < LATENCY_FAILURES)
+		__sync_fetch_and_add(&head->failures[failure], 1);
 	else if (lat->ns == DURATION_UNKNOWN)
 		__sync_fetch_and_add(&head->untimed, 1);
 	if (ack_had_data(lat))
 		__sync_fetch_and_add(&head->acks_with_data, 1);
-	if (lat->kind == LATENCY_CONNECT)
-		__sync_fetch_and_add(&head->syn_retries, lat->retrans);
-	else
-		__sync_fetch_and_add(&head->retrans, lat->retrans);
+	__sync_fetch_and_add(&head->retrans, lat->retrans);
 	return true;
 }
 
@@ -226,7 +225,10 @@ static __always_inline void latency_send(const struct latency *lat, const struct
 	ev->flow = *flow;
 	ev->pid = owner->pid;
 	ev->tx_bytes = lat->tx_bytes;
-	ev->rx_bytes = lat->rx_bytes;
+	if (lat->outcome == OUTCOME_DONE)
+		ev->rx_bytes = lat->rx_bytes;
+	else
+		ev->error = lat->error;
 	ev->retrans = lat->retrans;
 	__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
 	ev->kind = lat->kind;

@@ -6,12 +6,17 @@
 #include "latency/latency.bpf.h"
 #include "lib/accept_wait.h"
 
+/* States that our FIN, or a reset, begins, and those that the peer's FIN does. */
+#define OUR_END	  (1 << TCP_FIN_WAIT1 | 1 << TCP_LAST_ACK | 1 << TCP_CLOSE)
+#define PEERS_END (1 << TCP_CLOSE_WAIT | 1 << TCP_CLOSING)
+
 static __always_inline void exchange_transition(struct batch *batch, struct sock *sk,
 						struct exchange *ex, struct tcp_sock *tp,
 						int old_state, int new_state, enum access how)
 {
 	static const struct exchange fresh;
 	__u64 now = bpf_ktime_get_ns();
+	__u32 seq;
 
 	if (new_state == TCP_SYN_SENT) {
 		*ex = fresh;
@@ -32,9 +37,15 @@ static __always_inline void exchange_transition(struct batch *batch, struct sock
 		 */
 		rtt_sample(batch, ex, tp, how);
 	}
-	if (new_state != TCP_FIN_WAIT1 && new_state != TCP_LAST_ACK && new_state != TCP_CLOSE)
+	if (!(1 << new_state & (OUR_END | PEERS_END)))
 		return;
-	send_accepted(batch, ex, written(ex, tp, how));
+	seq = written(ex, tp, how);
+	send_accepted(batch, ex, seq);
+	/* not in the place of a connect() in the batch */
+	if (old_state != TCP_SYN_SENT)
+		request_on_transition(batch, sk, ex, tp, old_state, new_state, seq, how);
+	if (!(1 << new_state & OUR_END))
+		return;
 	ex->begun = 0;
 	ex->flags |= EXCHANGE_FINISHED;
 }

@@ -91,6 +91,11 @@ static __always_inline void flow_read(struct flow *flow, const struct sock_commo
 	flow->reserved = 0;
 }
 
+static __always_inline __u16 sport_of(struct tcp_sock *tp, enum access how)
+{
+	return bpf_ntohs(READ(how, tp, inet_conn.icsk_inet.inet_sport));
+}
+
 /*
  * A closing socket has given its port back (inet_put_port clears skc_num) before the
  * state changes; inet_sport still holds it.
@@ -102,13 +107,9 @@ static __always_inline void flow_read_closing(struct flow *flow, struct sock *sk
 	flow_read(flow, &sk->__sk_common, how);
 	if (flow->lport)
 		return;
-	if (how == PROBE_READ) {
-		flow->lport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
-		return;
-	}
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = tcp_of(sk, how);
 	if (tp)
-		flow->lport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+		flow->lport = sport_of(tp, how);
 }
 
 static __always_inline bool is_v6only(const struct sock_common *skc, enum access how)
@@ -139,4 +140,35 @@ static __always_inline bool fin_queued(__u8 state)
 static __always_inline __u32 bytes_between(__u32 from, __u32 to, bool fin)
 {
 	return to != from && fin ? to - from - 1 : to - from;
+}
+
+/* Bytes that the peer has not acknowledged, or that were not sent. */
+static __always_inline __u32 bytes_unacked(struct tcp_sock *tp, __u8 state, enum access how)
+{
+	return bytes_between(READ(how, tp, snd_una), READ(how, tp, write_seq), fin_queued(state));
+}
+
+/* Of these, bytes that were not sent. */
+static __always_inline __u32 bytes_unsent(struct tcp_sock *tp, __u8 state, enum access how)
+{
+	return bytes_between(READ(how, tp, snd_nxt), READ(how, tp, write_seq), fin_queued(state));
+}
+
+/* Bytes that the process has not read. done: the peer's FIN has come */
+static __always_inline __u32 bytes_to_read(struct tcp_sock *tp, bool done, enum access how)
+{
+	return bytes_between(READ(how, tp, copied_seq), READ(how, tp, rcv_nxt), done);
+}
+
+/* Bytes that the process handed to TCP, sent or not. */
+static __always_inline __u64 bytes_handed(struct tcp_sock *tp, __u8 state, enum access how)
+{
+	return READ(how, tp, bytes_sent) - READ(how, tp, bytes_retrans) +
+	       bytes_unsent(tp, state, how);
+}
+
+/* Bytes that TCP took from the peer. done: its FIN has come */
+static __always_inline __u64 bytes_taken(struct tcp_sock *tp, bool done, enum access how)
+{
+	return READ(how, tp, bytes_received) - done;
 }

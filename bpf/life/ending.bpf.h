@@ -2,13 +2,14 @@
 /*
  * Why a connection ends, from what its socket knows as its state becomes TCP_CLOSE: the error,
  * the state that it leaves, and what its process asked for. Some causes differ only in a
- * reset that the closed socket sends next: user space joins that one (LIFE_RST).
+ * reset that the closed socket sends next: user space joins that one (life/reset.bpf.h).
  */
 #pragma once
 
 #include "lib/errno.h"
 #include "lib/mptcp.h"
 #include "lib/sock.h"
+#include "lib/track.h"
 
 /* include/net/sock.h */
 #define RCV_SHUTDOWN	1
@@ -17,7 +18,7 @@
 #define PF_EXITING	0x4
 
 /* What decides. */
-struct ending {
+struct closing_sock {
 	__u32 unacked;
 	__u32 unread;
 	__u32 error; /* sk_err */
@@ -26,6 +27,7 @@ struct ending {
 	__u8 shutdown;
 	__u8 signal; /* that ended the process which closes; 0 */
 	__u8 linger; /* SO_LINGER 0 */
+	__u8 reset;  /* it has sent one already */
 };
 
 /* The signal that ends the current process; 0: none. */
@@ -46,19 +48,19 @@ static __always_inline __u8 ending_signal(void)
 }
 
 /* connect() has failed, or was given up. */
-static __always_inline __u8 end_of_connect(const struct ending *e, struct sock *sk,
-					   struct tcp_sock *tp, __u16 lport, enum access how)
+static __always_inline __u8 end_of_connect(const struct closing_sock *c, struct sock *sk,
+					   struct tcp_sock *tp, enum access how)
 {
-	if (e->error == ECONNREFUSED)
+	if (c->error == ECONNREFUSED)
 		return LIFE_REFUSED;
-	if (e->error == ETIMEDOUT)
+	if (c->error == ETIMEDOUT)
 		return LIFE_TIMEOUT_CONNECT;
-	if (e->error == ECONNABORTED)
+	if (c->error == ECONNABORTED)
 		return LIFE_ABORTED;
-	if (e->error || e->shutdown == SHUTDOWN_MASK)
-		return e->error ? LIFE_UNKNOWN : LIFE_GIVEN_UP;
+	if (c->error || c->shutdown == SHUTDOWN_MASK)
+		return c->error ? LIFE_UNKNOWN : LIFE_GIVEN_UP;
 	/* fails in the call itself, which leaves no error in the socket */
-	if (!lport)
+	if (!READ(how, sk, __sk_common.skc_num) && !sport_of(tp, how))
 		return LIFE_NO_PORT;
 	if (READ(how, tp, segs_out))
 		return LIFE_GIVEN_UP;
@@ -66,10 +68,10 @@ static __always_inline __u8 end_of_connect(const struct ending *e, struct sock *
 	return READ(how, sk, __sk_common.skc_num) ? LIFE_ADDRESS_USED : LIFE_UNKNOWN;
 }
 
-static __always_inline __u8 end_by_error(const struct ending *e, struct tcp_sock *tp,
+static __always_inline __u8 end_by_error(const struct closing_sock *c, struct tcp_sock *tp,
 					 enum access how)
 {
-	switch (e->error) {
+	switch (c->error) {
 	case ECONNABORTED:
 		return LIFE_ABORTED;
 	case ECONNRESET:
@@ -99,92 +101,121 @@ static __always_inline __u8 end_of_orphan(struct sock *sk, enum access how)
  * __tcp_close() drops what the process has not read before it sends the reset. In the states
  * after our FIN the network may close the socket too, but leaves the queue alone.
  */
-static __always_inline bool closed_unread(const struct ending *e, struct sock *sk, enum access how)
+static __always_inline bool closed_unread(const struct closing_sock *c, struct sock *sk,
+					  enum access how)
 {
-	return e->unread && e->shutdown == SHUTDOWN_MASK && !(e->flags & SOCK_DEAD) &&
+	return c->unread && c->shutdown == SHUTDOWN_MASK && !(c->flags & SOCK_DEAD) &&
 	       !READ(how, sk, sk_receive_queue.qlen);
 }
 
 /* Without an error and before any FIN of ours: close() that resets, or tcp_disconnect(). */
-static __always_inline __u8 end_by_process(const struct ending *e, struct sock *sk, enum access how)
+static __always_inline __u8 end_by_process(const struct closing_sock *c, struct sock *sk,
+					   enum access how)
 {
-	if (e->shutdown == SHUTDOWN_MASK)
-		return e->linger ? LIFE_LINGER_ZERO : LIFE_UNKNOWN;
+	if (c->shutdown == SHUTDOWN_MASK)
+		return c->linger ? LIFE_LINGER_ZERO : LIFE_UNKNOWN;
 	if (is_subflow(sk, how))
 		return LIFE_UNKNOWN;
 	return READ(how, sk, sk_socket) ? LIFE_DISCONNECTED : LIFE_LISTENER;
 }
 
 /* tcp_time_wait(); that it made a socket is not known where the table is full now. */
-static __always_inline void timewait_begins(struct life_event *ev, struct sock *sk, enum access how)
+static __always_inline void timewait_begins(struct ending *end, struct sock *sk, enum access how)
 {
 	struct net *net = READ(how, sk, __sk_common.skc_net.net);
 
-	ev->flags |= timewait_full(net, how) ? LIFE_TW_FULL : LIFE_TIME_WAIT;
+	end->flags = timewait_full(net, how) ? ENDING_TW_FULL : ENDING_TIME_WAIT;
 }
 
 /* Without an error, after our FIN was queued. */
-static __always_inline __u8 end_after_fin(struct life_event *ev, const struct ending *e,
+static __always_inline __u8 end_after_fin(struct ending *end, const struct closing_sock *c,
 					  struct sock *sk, struct tcp_sock *tp, enum access how)
 {
-	bool held = !(e->flags & SOCK_DEAD) && e->shutdown == SHUTDOWN_MASK;
+	bool held = !(c->flags & SOCK_DEAD) && c->shutdown == SHUTDOWN_MASK;
 
-	if (e->shutdown != SHUTDOWN_MASK && !(e->flags & SOCK_DONE))
-		ev->if_abort = LIFE_DISCONNECTED;
+	if (c->shutdown != SHUTDOWN_MASK && !(c->flags & SOCK_DONE))
+		end->if_abort = LIFE_DISCONNECTED;
 	else
-		ev->if_abort = held && e->linger ? LIFE_LINGER_ZERO : end_of_orphan(sk, how);
-	switch (e->state) {
+		end->if_abort = held && c->linger ? LIFE_LINGER_ZERO : end_of_orphan(sk, how);
+	switch (c->state) {
 	case TCP_FIN_WAIT2:
-		ev->if_reply = LIFE_AFTER_CLOSE;
+		end->if_reply = LIFE_AFTER_CLOSE;
 		if (READ(how, tp, linger2) < 0)
-			ev->if_reply = ev->if_abort = LIFE_LINGER2;
-		timewait_begins(ev, sk, how);
+			end->if_reply = end->if_abort = LIFE_LINGER2;
+		timewait_begins(end, sk, how);
 		return LIFE_CLOSED_US;
 	case TCP_CLOSING:
-		timewait_begins(ev, sk, how);
+		timewait_begins(end, sk, how);
 		return LIFE_CLOSED_BOTH;
 	case TCP_LAST_ACK:
-		if (e->unacked)
+		if (c->unacked)
 			return LIFE_UNKNOWN;
 		/* acknowledged: nothing is given up */
-		ev->if_abort = LIFE_UNKNOWN;
+		end->if_abort = LIFE_UNKNOWN;
 		return LIFE_CLOSED_PEER;
 	}
 	return LIFE_UNKNOWN;
 }
 
+static __always_inline void end_connect(struct ending *end, const struct closing_sock *c,
+					struct sock *sk, struct tcp_sock *tp, enum access how)
+{
+	end->end = end_of_connect(c, sk, tp, how);
+	if (c->error == ENETUNREACH || c->error == EHOSTUNREACH)
+		end->end = end_by_error(c, tp, how);
+	if (end->end == LIFE_NO_PORT || end->end == LIFE_ADDRESS_USED)
+		end->error = EADDRNOTAVAIL;
+}
+
 /* Fills in how it ended. */
-static __always_inline void ending_decide(struct life_event *ev, const struct ending *e,
+static __always_inline void ending_decide(struct ending *end, const struct closing_sock *c,
 					  struct sock *sk, struct tcp_sock *tp, enum access how)
 {
-	bool synchronized = e->state == TCP_ESTABLISHED || e->state == TCP_CLOSE_WAIT;
+	bool synchronized = c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT;
 
-	if (!(e->flags & SOCK_DEAD))
-		ev->error = e->error;
-	if (e->state == TCP_SYN_SENT) {
-		ev->end = end_of_connect(e, sk, tp, ev->flow.lport, how);
-		if (e->error == ENETUNREACH || e->error == EHOSTUNREACH)
-			ev->end = end_by_error(e, tp, how);
-		if (ev->end == LIFE_NO_PORT || ev->end == LIFE_ADDRESS_USED)
-			ev->error = EADDRNOTAVAIL;
-		return;
-	}
-	if (closed_unread(e, sk, how)) {
-		ev->error = 0;
-		ev->end = e->signal ? LIFE_KILLED : LIFE_UNREAD;
-		ev->signal = e->signal;
-	} else if (synchronized && (!e->error || e->shutdown == SHUTDOWN_MASK)) {
-		ev->error = 0;
-		ev->end = end_by_process(e, sk, how);
-	} else if (e->error) {
-		ev->end = end_by_error(e, tp, how);
+	end->sk = (__u64)sk;
+	if (!(c->flags & SOCK_DEAD))
+		end->error = c->error;
+	if (c->state == TCP_SYN_SENT) {
+		end_connect(end, c, sk, tp, how);
+	} else if (closed_unread(c, sk, how)) {
+		end->error = 0;
+		end->end = c->signal ? LIFE_KILLED : LIFE_UNREAD;
+		end->signal = c->signal;
+	} else if (synchronized && (!c->error || c->shutdown == SHUTDOWN_MASK)) {
+		end->error = 0;
+		end->end = end_by_process(c, sk, how);
+	} else if (c->error) {
+		end->end = end_by_error(c, tp, how);
 		/* tcp_reset() also ends a closed connection that gets data, and is answered */
-		if (ev->end == LIFE_RESET && e->shutdown & RCV_SHUTDOWN &&
-		    (e->state == TCP_FIN_WAIT1 || e->state == TCP_FIN_WAIT2))
-			ev->if_reply = LIFE_AFTER_CLOSE;
+		if (end->end == LIFE_RESET && c->shutdown & RCV_SHUTDOWN &&
+		    (c->state == TCP_FIN_WAIT1 || c->state == TCP_FIN_WAIT2))
+			end->if_reply = LIFE_AFTER_CLOSE;
 	} else {
-		ev->end = end_after_fin(ev, e, sk, tp, how);
-		if (ev->if_abort && ev->flags & LIFE_RST_SENT)
-			ev->end = ev->if_abort;
+		end->end = end_after_fin(end, c, sk, tp, how);
+		if (end->if_abort && c->reset)
+			end->end = end->if_abort;
 	}
+}
+
+/* A child whose handshake fails: no connection has begun. */
+static __always_inline bool never_was(const struct closing_sock *c)
+{
+	return c->state == TCP_SYN_RECV && !c->error;
+}
+
+/* What the socket tells as it leaves old_state for TCP_CLOSE; track may be NULL. */
+static __always_inline void closing_read(struct closing_sock *c, struct sock *sk,
+					 struct tcp_sock *tp, const struct track *track,
+					 int old_state, enum access how)
+{
+	c->state = old_state;
+	c->error = READ(how, sk, sk_err);
+	c->flags = READ(how, sk, __sk_common.skc_flags);
+	c->shutdown = READ(how, sk, sk_shutdown);
+	c->linger = c->flags & SOCK_LINGER && !READ(how, sk, sk_lingertime);
+	c->unacked = bytes_unacked(tp, old_state, how);
+	c->unread = bytes_to_read(tp, c->flags & SOCK_DONE, how);
+	c->signal = ending_signal();
+	c->reset = track && track->marks & TRACK_RESET;
 }

@@ -5,6 +5,7 @@
 #include "life/ending.bpf.h"
 #include "life/life_map.bpf.h"
 #include "life/options.h"
+#include "life/reset.bpf.h"
 #include "lib/ring.h"
 #include "lib/stats.h"
 #include "lib/track.h"
@@ -13,17 +14,13 @@
 static __always_inline void life_count_bytes(struct life_event *ev, struct tcp_sock *tp, bool done,
 					     enum access how)
 {
-	__u32 write_seq = READ(how, tp, write_seq);
-	bool fin = fin_queued(ev->state);
-
 	/* before the handshake is done, sequence numbers may be an earlier connection's */
 	if (ev->state == TCP_SYN_SENT || ev->state == TCP_SYN_RECV)
 		return;
-	ev->tx_bytes = READ(how, tp, bytes_sent) - READ(how, tp, bytes_retrans) +
-		       bytes_between(READ(how, tp, snd_nxt), write_seq, fin);
-	ev->rx_bytes = READ(how, tp, bytes_received) - done;
-	ev->unacked = bytes_between(READ(how, tp, snd_una), write_seq, fin);
-	ev->unread = bytes_between(READ(how, tp, copied_seq), READ(how, tp, rcv_nxt), done);
+	ev->tx_bytes = bytes_handed(tp, ev->state, how);
+	ev->rx_bytes = bytes_taken(tp, done, how);
+	ev->unacked = bytes_unacked(tp, ev->state, how);
+	ev->unread = bytes_to_read(tp, done, how);
 }
 
 static __always_inline void life_count(struct life_event *ev, struct tcp_sock *tp, bool done,
@@ -51,7 +48,6 @@ static __always_inline void life_tell(struct life_event *ev, const struct life *
 	if (!life)
 		return;
 	ev->role = life->role;
-	ev->flags |= life->flags & (LIFE_RST_SENT | LIFE_SYNCHRONIZED);
 	if (life->began)
 		ev->life = ev->ts - life->began;
 	if (life->flags & LIFE_OPENED_KNOWN)
@@ -60,12 +56,12 @@ static __always_inline void life_tell(struct life_event *ev, const struct life *
 
 static __always_inline bool end_wanted(const struct life_event *ev)
 {
-	__u32 ends = 1 << ev->end;
+	__u32 ends = 1 << ev->ending.end;
 
-	if (ev->if_reply)
-		ends |= 1 << ev->if_reply;
-	if (ev->if_abort)
-		ends |= 1 << ev->if_abort;
+	if (ev->ending.if_reply)
+		ends |= 1 << ev->ending.if_reply;
+	if (ev->ending.if_abort)
+		ends |= 1 << ev->ending.if_abort;
 	return life_options.ends & ends;
 }
 
@@ -98,11 +94,6 @@ static __always_inline void life_own(struct life_event *ev, const struct owner *
 static __always_inline void life_emit(struct life_event *ev, const struct owner *owner,
 				      struct stats *st)
 {
-	struct awaited *last = awaited_here();
-
-	/* another socket had this address; the peer may close before our reset is seen */
-	if (last && last->sk == ev->sk && ev->kind == LIFE_ENDED)
-		last->sk = 0;
 	st->attempted++;
 	if (!life_wanted(ev, owner)) {
 		st->filtered++;
@@ -113,10 +104,8 @@ static __always_inline void life_emit(struct life_event *ev, const struct owner 
 		st->lost++;
 		return;
 	}
-	if (last && (ev->if_reply || ev->if_abort)) {
-		last->sk = ev->sk;
-		last->ts = ev->ts;
-	}
+	if (ev->kind == LIFE_ENDED)
+		reset_await(&ev->ending, ev->ts);
 }
 
 /* connect() begins, maybe not the socket's first. */
@@ -146,14 +135,13 @@ static __always_inline void life_on_established(struct sock *sk, int old_state, 
 			st->untracked++;
 	} else if (life->began) {
 		life->opened = now - life->began;
-		life->flags |= LIFE_OPENED_KNOWN | LIFE_SYNCHRONIZED;
+		life->flags |= LIFE_OPENED_KNOWN;
 	} else {
 		life->began = now;
 		life->opened = 0;
 		life->role = ROLE_SERVER;
 		if (life->flags & LIFE_ACCEPTED)
 			life->flags |= LIFE_OPENED_KNOWN;
-		life->flags |= LIFE_SYNCHRONIZED;
 	}
 	if (!life_options.opens)
 		return;
@@ -167,27 +155,20 @@ static __always_inline void life_on_close(struct sock *sk, int old_state, __u64 
 					  const struct track *track, struct stats *st,
 					  enum access how)
 {
-	struct life_event ev = {.ts = now, .sk = (__u64)sk, .kind = LIFE_ENDED, .state = old_state};
+	struct life_event ev = {.ts = now, .kind = LIFE_ENDED, .state = old_state};
 	struct tcp_sock *tp = tcp_of(sk, how);
-	struct ending e = {.state = old_state};
+	struct closing_sock c = {};
 
 	if (!tp)
 		return;
-	e.error = READ(how, sk, sk_err);
-	/* a child whose handshake fails: no connection has begun */
-	if (old_state == TCP_SYN_RECV && !e.error)
+	closing_read(&c, sk, tp, track, old_state, how);
+	if (never_was(&c))
 		return;
 	flow_read_closing(&ev.flow, sk, how);
 	life_tell(&ev, life_find(sk));
-	e.flags = READ(how, sk, __sk_common.skc_flags);
-	life_count(&ev, tp, e.flags & SOCK_DONE, how);
-	e.unacked = ev.unacked;
-	e.unread = ev.unread;
-	e.shutdown = READ(how, sk, sk_shutdown);
-	e.linger = e.flags & SOCK_LINGER && !READ(how, sk, sk_lingertime);
-	e.signal = ending_signal();
+	life_count(&ev, tp, c.flags & SOCK_DONE, how);
 	ev.cookie = cookie_of(sk, how);
-	ending_decide(&ev, &e, sk, tp, how);
+	ending_decide(&ev.ending, &c, sk, tp, how);
 	life_emit(&ev, track ? &track->owner : NULL, st);
 }
 
@@ -211,9 +192,11 @@ static __always_inline void life_on_transition(struct sock *sk, int old_state, i
 		owner_on_transition(track, sk, old_state, new_state, how);
 	else
 		st->untracked++;
-	if (new_state == TCP_SYN_SENT)
+	if (new_state == TCP_SYN_SENT) {
+		reset_forget(track);
 		life_on_connect(sk, now, st);
-	else if (new_state == TCP_CLOSE && old_state != TCP_LISTEN)
+	}
+	if (new_state == TCP_CLOSE && old_state != TCP_LISTEN)
 		life_on_close(sk, old_state, now, track, st, how);
 }
 
@@ -241,28 +224,14 @@ static __always_inline void life_on_accept(struct sock *child, enum access how)
 /* A reset is sent, for a segment or (active) without. */
 static __always_inline void life_on_reset(struct sock *sk, bool active, enum access how)
 {
-	struct life_event ev = {.ts = bpf_ktime_get_ns(), .sk = (__u64)sk, .kind = LIFE_RST};
-	__u8 state = READ(how, sk, __sk_common.skc_state);
+	struct life_event ev = {.ts = bpf_ktime_get_ns(), .kind = LIFE_RST};
 	struct stats *st = stats_here();
-	struct awaited *last;
-	struct life *life;
 
-	/* sockets of other kinds */
-	if (!st || state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV || !is_tcp(sk, how))
+	if (!st)
 		return;
-	if (state != TCP_CLOSE) {
-		life = life_make(sk);
-		if (life)
-			life->flags |= LIFE_RST_SENT;
+	ev.life = reset_sent(&ev.ending, sk, active, how);
+	if (!ev.life)
 		return;
-	}
-	/* another socket may have had this address */
-	last = awaited_here();
-	if (!last || last->sk != ev.sk)
-		return;
-	last->sk = 0;
-	ev.life = last->ts;
-	ev.flags = active ? LIFE_ACTIVE : 0;
 	/* part of an event that is counted already */
 	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), ring_wake_flags())) {
 		st->attempted++;

@@ -20,26 +20,6 @@ struct {
 	__type(value, struct life);
 } lives_hash SEC(".maps");
 
-/* The end that a reset may tell more of; it follows on the same CPU. */
-struct awaited {
-	__u64 sk;
-	__u64 ts;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct awaited);
-} awaited SEC(".maps");
-
-static __always_inline struct awaited *awaited_here(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&awaited, &zero);
-}
-
 static __always_inline struct life *life_find(struct sock *sk)
 {
 	__u64 key = (__u64)sk;

@@ -7,7 +7,7 @@
 SEC("iter/tcp")
 int dump_open(struct bpf_iter__tcp *ctx)
 {
-	struct life_event ev = {.ts = bpf_ktime_get_ns(), .end = LIFE_OPEN};
+	struct life_event ev = {.ts = bpf_ktime_get_ns(), .ending.end = LIFE_OPEN};
 	struct sock_common *skc = ctx->sk_common;
 	const struct owner *owner = NULL;
 	struct tcp_sock *tp;

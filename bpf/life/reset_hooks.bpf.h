@@ -5,13 +5,16 @@
  */
 #pragma once
 
-#include "life/life.bpf.h"
+#include "lib/mem_access.h"
+
+/* Each object defines what it does there; active: for no segment. */
+static __always_inline void on_reset(struct sock *sk, bool active, enum access how);
 
 SEC("tp_btf/tcp_send_reset")
 int BPF_PROG(reset_tracepoint, struct sock *sk, struct sk_buff *skb)
 {
 	if (sk)
-		life_on_reset(sk, !skb, BTF_PTR);
+		on_reset(sk, !skb, BTF_PTR);
 	return 0;
 }
 
@@ -19,6 +22,6 @@ SEC("raw_tp/tcp_send_reset")
 int BPF_PROG(reset_raw_tracepoint, struct sock *sk, struct sk_buff *skb)
 {
 	if (sk)
-		life_on_reset(sk, !skb, PROBE_READ);
+		on_reset(sk, !skb, PROBE_READ);
 	return 0;
 }

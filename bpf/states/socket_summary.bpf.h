@@ -45,12 +45,25 @@ static __always_inline bool ack_bounds_age(__u8 state)
 	return state == TCP_ESTABLISHED || state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT2;
 }
 
+/* What a closing socket has yet to do. */
+static __always_inline void summary_closing(struct sock_entry *entry, struct tcp_sock *tp)
+{
+	const struct sock *sk = (const struct sock *)tp;
+
+	entry->orphan = entry->state != TCP_LISTEN && sk->__sk_common.skc_flags & SOCK_DEAD;
+	if (!entry->orphan && !fin_queued(entry->state))
+		return;
+	entry->unacked = bytes_unacked(tp, entry->state, BTF_PTR);
+	entry->unsent = bytes_unsent(tp, entry->state, BTF_PTR);
+}
+
 static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_sock *tp, __u64 now)
 {
 	struct track *track = track_find((struct sock *)tp);
 	__u32 last_ack = tp->rcv_tstamp;
 	struct owner *owner = NULL;
 
+	summary_closing(entry, tp);
 	if (last_ack && ack_bounds_age(entry->state))
 		entry->at_least =
 			(__u64)((__u32)bpf_jiffies64() - last_ack) * states_options.tick_ns;

@@ -2,6 +2,7 @@
 /* State transitions of full sockets, and their owners. */
 #pragma once
 
+#include "life/reset.bpf.h"
 #include "states/options.h"
 #include "lib/stats.h"
 #include "lib/track.h"
@@ -73,6 +74,34 @@ static __always_inline void note_gap(struct track *track, int old_state, int new
 	track->state = new_state;
 }
 
+/* How a connection ended that closes; events that nobody sees are not worth the reading. */
+static __always_inline void transition_ending(struct transition *tr, struct sock *sk,
+					      const struct track *track, enum access how)
+{
+	struct tcp_sock *tp = tcp_of(sk, how);
+	struct closing_sock c = {};
+
+	if (!tp)
+		return;
+	closing_read(&c, sk, tp, track, tr->old_state, how);
+	if (!never_was(&c))
+		ending_decide(&tr->ending, &c, sk, tp, how);
+}
+
+static __always_inline void transition_tell(struct transition *tr, struct sock *sk,
+					    const struct track *track, struct stats *st,
+					    enum access how)
+{
+	bool closes = tr->new_state == TCP_CLOSE && tr->old_state != TCP_LISTEN;
+
+	if (!transition_passes(tr, st))
+		return;
+	if (closes)
+		transition_ending(tr, sk, track, how);
+	if (transition_send(tr, st) && closes)
+		reset_await(&tr->ending, tr->ts);
+}
+
 static __always_inline void states_on_transition(struct sock *sk, int old_state, int new_state,
 						 enum access how)
 {
@@ -92,6 +121,8 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 			duration = now - track->since;
 		since = track->since;
 		track->since = now;
+		if (new_state == TCP_SYN_SENT)
+			reset_forget(track);
 		owner_on_transition(track, sk, old_state, new_state, how);
 	}
 	if (handed_over(track, new_state) || defer_transition(track, sk, old_state, new_state, how))
@@ -119,7 +150,26 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	if (is_subflow(sk, how))
 		tr.flags |= STATE_MPTCP;
 	emit_deferred_transition(track, &tr, since, st);
-	transition_emit(&tr, st);
+	transition_tell(&tr, sk, track, st, how);
+}
+
+/* A reset is sent, for a segment or (active) without. */
+static __always_inline void states_on_reset(struct sock *sk, bool active, enum access how)
+{
+	struct stats *st = stats_here();
+	struct state_event ev = {.flags = STATE_RESET};
+
+	if (!st)
+		return;
+	ev.duration = reset_sent(&ev.ending, sk, active, how);
+	if (!ev.duration)
+		return;
+	ev.ts = bpf_ktime_get_ns();
+	/* part of an event that is counted already */
+	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), ring_wake_flags())) {
+		st->attempted++;
+		st->lost++;
+	}
 }
 
 /* The current process sends or receives. */

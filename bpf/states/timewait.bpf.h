@@ -53,6 +53,12 @@ static __always_inline struct timewait_ctx *timewait_ctx_here(void)
 	return bpf_map_lookup_elem(&timewait_ctxs, &zero);
 }
 
+/* How a connection ended whose socket tcp_time_wait() replaces in this state. */
+static __always_inline __u8 ended_with(__u8 state)
+{
+	return state == TCP_CLOSING ? LIFE_CLOSED_BOTH : LIFE_CLOSED_US;
+}
+
 /* inet_twsk_hashdance: tw takes the place of sk, which is about to close. */
 static __always_inline void timewait_on_begin(struct inet_timewait_sock *tw, struct sock *sk,
 					      enum access how)
@@ -83,6 +89,7 @@ static __always_inline void timewait_on_begin(struct inet_timewait_sock *tw, str
 		begun.since = track->since;
 		track->marks |= TRACK_TIMEWAIT;
 	}
+	tr.ending.end = ended_with(tr.old_state);
 	begun.cookie = tr.cookie;
 	begun.substate = tr.new_state;
 	begun.flags = tr.flags;
@@ -106,6 +113,7 @@ static __always_inline void timewait_on_reschedule(struct inet_timewait_sock *tw
 		.duration = DURATION_UNKNOWN,
 		.old_state = TCP_FIN_WAIT2,
 		.new_state = TCP_TIME_WAIT,
+		.ending.end = LIFE_CLOSED_US,
 	};
 
 	if (!st || !known || known->substate != TCP_FIN_WAIT2 ||
@@ -153,6 +161,8 @@ static __always_inline void timewait_on_end(struct inet_timewait_sock *tw, enum 
 
 	if (!st)
 		return;
+	if (tr.old_state == TCP_FIN_WAIT2)
+		tr.ending.end = LIFE_CLOSED_US;
 	flow_read(&flow, &tw->__tw_common, how);
 	if (known) {
 		if (known->since)

@@ -14,6 +14,7 @@ struct transition {
 	__u64 ts;
 	__u64 duration; /* in the old state; DURATION_UNKNOWN */
 	__u64 cookie;
+	struct ending ending;
 	__u32 wildcard; /* of a listener: wildcard_families() */
 	__u8 old_state;
 	__u8 new_state;
@@ -51,18 +52,20 @@ static __always_inline bool transition_wanted(const struct transition *tr)
 	return true;
 }
 
-static __always_inline void transition_send(const struct transition *tr, struct stats *st)
+/* False: lost. */
+static __always_inline bool transition_send(const struct transition *tr, struct stats *st)
 {
 	struct state_event *ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
 
 	if (!ev) {
 		st->lost++;
-		return;
+		return false;
 	}
 	ev->ts = tr->ts;
 	ev->duration = tr->duration;
 	ev->cookie = tr->cookie;
 	ev->flow = *tr->flow;
+	ev->ending = tr->ending;
 	ev->old_state = tr->old_state;
 	ev->new_state = tr->new_state;
 	ev->flags = tr->flags;
@@ -77,13 +80,22 @@ static __always_inline void transition_send(const struct transition *tr, struct 
 		__builtin_memset(ev->comm, 0, COMM_LEN);
 	}
 	bpf_ringbuf_submit(ev, ring_wake_flags());
+	return true;
+}
+
+/* Counts it; false: a filter keeps it out. */
+static __always_inline bool transition_passes(const struct transition *tr, struct stats *st)
+{
+	bool passes = ends_match(tr->flow, tr->wildcard) && transition_wanted(tr);
+
+	st->attempted++;
+	if (!passes)
+		st->filtered++;
+	return passes;
 }
 
 static __always_inline void transition_emit(const struct transition *tr, struct stats *st)
 {
-	st->attempted++;
-	if (ends_match(tr->flow, tr->wildcard) && transition_wanted(tr))
+	if (transition_passes(tr, st))
 		transition_send(tr, st);
-	else
-		st->filtered++;
 }

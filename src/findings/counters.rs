@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Finding, Rule, Scope, Setting, Severity};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
-use crate::model::{self, Metric, Model, float, process, text as words};
+use crate::model::{Metric, Model, float, process, text as words};
 use crate::report::{Cell, Key};
 
 /// Seconds over which rates are judged.
@@ -177,8 +177,7 @@ fn failing(model: &Model, by: Grouping) -> Option<(Key, u64)> {
         .latencies_since(begin)
         .filter(|row| row.latency_kind == Some(LatencyKind::Connect) && row.by == Some(by));
     for row in connects {
-        let failed = [row.refused, row.timed_out, row.failed].into_iter().flatten();
-        *sums.entry(row.key()).or_default() += model::sum(failed);
+        *sums.entry(row.key()).or_default() += row.failed_connects();
     }
     sums.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > 0)
 }
@@ -196,7 +195,17 @@ fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if unread >= 1.0 {
         text = format!("{text}; {unread:.0} by close() with unread data");
     }
-    Some(one(rule, many, text, [("resets", resets), ("linger", linger), ("unread", unread)]))
+    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    let mut about = Key::default();
+    if let Some((key, end, count)) = model.endings.most("reset_sent", begin) {
+        text = format!("{text}; {count} by {}: {end}", process(&key));
+        // Half of them at least, or it says nothing about the others.
+        if float(count) * 2.0 >= resets {
+            about = key;
+        }
+    }
+    let numbers = [("resets", resets), ("linger", linger), ("unread", unread)];
+    Some(about_all(one(rule, many, text, numbers), &about))
 }
 
 /// Peers whose receive buffer is full.

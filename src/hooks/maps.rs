@@ -61,6 +61,8 @@ maps! {
     LISTENERS = "listeners";
     /// Histograms of waits for `accept()`, by listener and octave.
     WAITS = "waits";
+    /// Connections by owner and how they ended.
+    ENDINGS = "endings";
     /// Connects and failures by destination.
     PORT_COUNTS = "port_counts";
     /// Times of searches for a port, by destination and octave.

@@ -5,25 +5,45 @@ use std::collections::HashMap;
 use super::{LatencyKind, Role};
 use crate::hist::{Histogram, OCTAVES, SUBS};
 use crate::wire::{
-    COMM_LEN, GroupKey, LATENCY_HEAD, LatencyHead, LatencyKey, LatencyValue, Record as _,
+    COMM_LEN, GroupKey, LATENCY_HEAD, LatencyHead, LatencyKey, LatencyOutcome, LatencyValue,
+    Record as _,
 };
+
+/// Outcomes but for the good one.
+const FAILURES: usize = LatencyOutcome::COUNT - 1;
+
+/// What ended in another way than done, by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures([u64; FAILURES]);
+
+impl Failures {
+    /// How many ended so; 0 for what is done.
+    pub fn of(&self, outcome: LatencyOutcome) -> u64 {
+        (outcome as usize).checked_sub(1).map_or(0, |nr| self.0[nr])
+    }
+
+    /// All.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn add(&mut self, counts: [u64; FAILURES]) {
+        for (sum, count) in self.0.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+}
 
 /// The numbers of one row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LatencySums {
     /// What was measured.
     pub hist: Histogram,
-    /// Connects that ended with ECONNREFUSED.
-    pub refused: u64,
-    /// With ETIMEDOUT.
-    pub timed_out: u64,
-    /// Any other end, including `close()`.
-    pub failed: u64,
-    /// SYNs retransmitted.
-    pub syn_retries: u64,
-    /// Segments of requests retransmitted.
+    /// Connects that failed, or requests that got no answer.
+    pub failures: Failures,
+    /// Segments of requests retransmitted, or of connects SYNs.
     pub retrans: u64,
-    /// Exchanges whose beginning was not seen.
+    /// Exchanges whose beginning or end was not seen.
     pub untimed: u64,
     /// Round trips whose acknowledgement came with data.
     pub acks_with_data: u64,
@@ -33,10 +53,7 @@ impl LatencySums {
     /// Adds everything that `other` has.
     pub fn merge(&mut self, other: &Self) {
         self.hist.merge(&other.hist);
-        self.refused += other.refused;
-        self.timed_out += other.timed_out;
-        self.failed += other.failed;
-        self.syn_retries += other.syn_retries;
+        self.failures.add(other.failures.0);
         self.retrans += other.retrans;
         self.untimed += other.untimed;
         self.acks_with_data += other.acks_with_data;
@@ -44,7 +61,7 @@ impl LatencySums {
 
     /// Everything that happened, measured or not.
     pub fn events(&self) -> u64 {
-        self.hist.count() + self.refused + self.timed_out + self.failed + self.untimed
+        self.hist.count() + self.failures.total() + self.untimed
     }
 
     fn octave(&mut self, octave: u8, value: &LatencyValue) {
@@ -59,10 +76,7 @@ impl LatencySums {
     }
 
     fn head(&mut self, head: &LatencyHead) {
-        self.refused += head.refused;
-        self.timed_out += head.timed_out;
-        self.failed += head.failed;
-        self.syn_retries += head.syn_retries;
+        self.failures.add(head.failures.map(u64::from));
         self.retrans += head.retrans;
         self.untimed += head.untimed;
         self.acks_with_data += head.acks_with_data;

@@ -16,7 +16,7 @@ mod tool;
 pub use args::Args;
 pub use heatmap::Heatmap;
 pub use hist_chart::bars;
-pub use interval::{Latencies, LatencyEntry, LatencyInterval, LatencySums};
+pub use interval::{Failures, Latencies, LatencyEntry, LatencyInterval, LatencySums};
 pub use kind::{Kinds, LatencyKind, Role};
 pub use peers::regroup;
 pub use record::{Exchange, Latency};

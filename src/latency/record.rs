@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{LatencyKind, LatencySums, Role};
 use crate::group::{GroupBy, Grouping, RowPart, hidden, label, remote};
 use crate::hist::Histogram;
-use crate::report::{Cell, Ctx, Row as _, Ts, key, record, spell, table, word};
+use crate::report::{Cell, Ctx, Row as _, Ts, Word as _, key, record, spell, table, word};
 use crate::states::known;
 use crate::wire::{LatencyEvent, LatencyOutcome};
 
@@ -53,17 +53,29 @@ record! {
         p999_ns: Option<u64>,
         /// maximum, exact; null without any
         max_ns: Option<u64>,
+        /// requests that got no answer, by the following keys; not part of `count`. null for other kinds than response
+        unanswered: Option<u64>,
+        /// requests whose peer closed first; null for other kinds than response
+        peer_closed: Option<u64>,
+        /// requests whose connection was reset; null for other kinds than response
+        reset: Option<u64>,
         /// connects that were refused; not part of `count`. null for other kinds
         refused: Option<u64>,
-        /// connects that timed out; not part of `count`. null for other kinds
+        /// connects, or requests, that timed out (`ETIMEDOUT`); not part of `count`. null for other kinds
         timed_out: Option<u64>,
-        /// connects that failed in another way; not part of `count`. null for other kinds
+        /// the same, with no route to the peer (`ENETUNREACH`, `EHOSTUNREACH`)
+        unreachable: Option<u64>,
+        /// `connect()`, `EADDRNOTAVAIL`; not part of `count`. null for other kinds
+        no_port,
+        /// connects, or requests, whose process closed first; it has waited at least 1 ms and a round trip for the answer. Not part of `count`
+        given_up: Option<u64>,
+        /// connects, or requests, that ended in another way; not part of `count`. null for other kinds
         failed: Option<u64>,
         /// SYNs retransmitted; null for other kinds than connect
         syn_retries: Option<u64>,
         /// segments retransmitted meanwhile; null for other kinds than response
         retrans,
-        /// exchanges without a seen start; not part of `count`. null for other kinds than response and service
+        /// exchanges whose start or answer was not seen; not part of `count`. null for other kinds than response and service
         untimed: Option<u64>,
         /// round trips whose acknowledgement came with data: the peer may have delayed it until then, so they can include its time. null for other kinds than rtt
         acks_with_data: Option<u64>,
@@ -83,16 +95,27 @@ impl Latency {
         buckets: bool,
     ) -> Self {
         let hist = &sums.hist;
-        let of_connect = |count| (kind == LatencyKind::Connect).then_some(count);
+        let connect = kind == LatencyKind::Connect;
+        let response = kind == LatencyKind::Response;
+        let failed = |outcome| sums.failures.of(outcome);
+        let of_connect = |outcome| connect.then(|| failed(outcome));
+        let of_response = |outcome| response.then(|| failed(outcome));
+        let of_both = |outcome| (connect || response).then(|| failed(outcome));
         let exchange = matches!(kind, LatencyKind::Response | LatencyKind::Service);
         Self {
             latency_kind: Some(kind),
             role: (role != Role::Unknown).then_some(role),
-            refused: of_connect(sums.refused),
-            timed_out: of_connect(sums.timed_out),
-            failed: of_connect(sums.failed),
-            syn_retries: of_connect(sums.syn_retries),
-            retrans: (kind == LatencyKind::Response).then_some(sums.retrans),
+            unanswered: response.then(|| sums.failures.total()),
+            peer_closed: of_response(LatencyOutcome::Closed),
+            reset: of_response(LatencyOutcome::Reset),
+            refused: of_connect(LatencyOutcome::Refused),
+            timed_out: of_both(LatencyOutcome::TimedOut),
+            unreachable: of_both(LatencyOutcome::Unreachable),
+            no_port: of_connect(LatencyOutcome::NoPort),
+            given_up: of_both(LatencyOutcome::GivenUp),
+            failed: of_both(LatencyOutcome::Failed),
+            syn_retries: connect.then_some(sums.retrans),
+            retrans: response.then_some(sums.retrans),
             untimed: exchange.then_some(sums.untimed),
             acks_with_data: (kind == LatencyKind::Rtt).then_some(sums.acks_with_data),
             ..self.distributed(hist, buckets)
@@ -114,6 +137,14 @@ impl Latency {
             buckets: buckets.then(|| hist.buckets().map(bucket).collect()),
             ..self
         }
+    }
+
+    /// Connects that failed, however.
+    pub fn failed_connects(&self) -> u64 {
+        let split = [self.refused, self.timed_out, self.unreachable, self.no_port];
+        let ours = [self.given_up, self.failed];
+        let all = split.into_iter().chain(ours);
+        if self.latency_kind == Some(LatencyKind::Connect) { all.flatten().sum() } else { 0 }
     }
 
     /// Whether it is about everything together.
@@ -138,22 +169,30 @@ impl Latency {
     /// that are usually 0 and are 0 in all of them.
     pub fn hidden(by: GroupBy, rows: &[Self]) -> Vec<&'static str> {
         let mut hidden = hidden(by).to_vec();
-        if rows.iter().all(|row| row.latency_kind != Some(LatencyKind::Connect)) {
-            hidden.extend([
-                key!(Latency::refused),
-                key!(Latency::timed_out),
-                key!(Latency::failed),
-                key!(Latency::syn_retries),
-            ]);
+        let none_of = |kind| rows.iter().all(|row: &Self| row.latency_kind != Some(kind));
+        let connect = none_of(LatencyKind::Connect);
+        if none_of(LatencyKind::Response) {
+            hidden.push(key!(Latency::unanswered));
         }
-        if rows.iter().all(|row| row.untimed.unwrap_or(0) == 0) {
-            hidden.push(key!(Latency::untimed));
+        if connect {
+            hidden.extend([key!(Latency::refused), key!(Latency::syn_retries)]);
         }
-        if rows.iter().all(|row| row.acks_with_data.unwrap_or(0) == 0) {
-            hidden.push(key!(Latency::acks_with_data));
-        }
-        if rows.iter().all(|row| row.retrans.unwrap_or(0) == 0) {
-            hidden.push(key!(Latency::retrans));
+        let rare: [(&'static str, fn(&Self) -> Option<u64>, bool); 10] = [
+            (key!(Latency::timed_out), |row| row.timed_out, connect),
+            (key!(Latency::failed), |row| row.failed, connect),
+            (key!(Latency::peer_closed), |row| row.peer_closed, true),
+            (key!(Latency::reset), |row| row.reset, true),
+            (key!(Latency::unreachable), |row| row.unreachable, true),
+            (key!(Latency::no_port), |row| row.no_port, true),
+            (key!(Latency::given_up), |row| row.given_up, true),
+            (key!(Latency::untimed), |row| row.untimed, true),
+            (key!(Latency::acks_with_data), |row| row.acks_with_data, true),
+            (key!(Latency::retrans), |row| row.retrans, true),
+        ];
+        for (key, of, rare) in rare {
+            if rare && rows.iter().all(|row| of(row).unwrap_or(0) == 0) {
+                hidden.push(key);
+            }
         }
         hidden
     }
@@ -178,27 +217,33 @@ impl Latency {
 const KEY_COLUMNS: usize = 11;
 
 table! { "latency" Latency {
-    yields 15 time;
-    yields 14 pid;
+    yields 21 time;
+    yields 20 pid;
     left comm, "COMM", 15, |r| r.label(|r| Cell::comm(r.comm.as_ref()));
     left raddr, "RADDR", 39, |r| r.label(|r| remote(r.raddr, r.device, r.remote_net));
     right lport, "PORT", 7, |r| r.label(|r| Cell::port(r.lport.or(r.rport)));
     left cgroup, "CGROUP", 32, |r| r.label(|r| Cell::text_of(r.cgroup.as_deref()));
-    yields 8 right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
-    yields 9 local 21;
+    yields 12 right netns, "NETNS", 10, |r| r.label(|r| Cell::id(r.netns));
+    yields 13 local 21;
     remote 21;
-    yields 18 left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
-    yields 13 left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
-    yields 17 right count, "COUNT", 7, |r| Cell::count(r.count);
-    yields 5 right min_ns, "MIN", 6, |r| Cell::nanos(r.min_ns);
+    yields 24 left latency_kind, "KIND", 9, |r| Cell::word(r.latency_kind.map(|kind| kind.marked(r.role)));
+    yields 17 left role, "ROLE", 6, |r| Cell::word(r.role.and_then(Role::name));
+    yields 23 right count, "COUNT", 7, |r| Cell::count(r.count);
+    yields 19 right unanswered, "UNANSWERED", 10, |r| Cell::count(r.unanswered);
+    yields 9 right min_ns, "MIN", 6, |r| Cell::nanos(r.min_ns);
     right p50_ns, "P50", 6, |r| Cell::nanos(r.p50_ns);
-    yields 7 right p90_ns, "P90", 6, |r| Cell::nanos(r.p90_ns);
+    yields 11 right p90_ns, "P90", 6, |r| Cell::nanos(r.p90_ns);
     right p99_ns, "P99", 6, |r| Cell::nanos(r.p99_ns);
-    yields 6 right p999_ns, "P99.9", 6, |r| Cell::nanos(r.p999_ns);
-    yields 16 right max_ns, "MAX", 6, |r| Cell::nanos(r.max_ns);
-    yields 12 right refused, "REFUSED", 7, |r| Cell::count(r.refused);
-    yields 11 right timed_out, "TIMEOUT", 7, |r| Cell::count(r.timed_out);
-    yields 10 right failed, "FAILED", 6, |r| Cell::count(r.failed);
+    yields 10 right p999_ns, "P99.9", 6, |r| Cell::nanos(r.p999_ns);
+    yields 22 right max_ns, "MAX", 6, |r| Cell::nanos(r.max_ns);
+    yields 6 right peer_closed, "CLOSED", 6, |r| Cell::count(r.peer_closed);
+    yields 7 right reset, "RESET", 5, |r| Cell::count(r.reset);
+    yields 18 right refused, "REFUSED", 7, |r| Cell::count(r.refused);
+    yields 16 right timed_out, "TIMEOUT", 7, |r| Cell::count(r.timed_out);
+    yields 8 right unreachable, "UNREACHABLE", 11, |r| Cell::count(r.unreachable);
+    yields 14 right no_port, "NO PORT", 7, |r| Cell::count(r.no_port);
+    yields 5 right given_up, "GIVEN UP", 8, |r| Cell::count(r.given_up);
+    yields 15 right failed, "FAILED", 6, |r| Cell::count(r.failed);
     yields 4 right syn_retries, "SYN RETRIES", 11, |r| Cell::count(r.syn_retries);
     yields 2 right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
     yields 3 right untimed, "UNTIMED", 7, |r| Cell::count(r.untimed);
@@ -209,6 +254,11 @@ spell! { "" LatencyOutcome {
     Done = "done",
     Refused = "refused",
     TimedOut = "timed_out",
+    Unreachable = "unreachable",
+    NoPort = "no_port",
+    GivenUp = "given_up",
+    Closed = "peer_closed",
+    Reset = "reset",
     Failed = "failed",
 } }
 
@@ -236,9 +286,12 @@ record! {
         /// segments retransmitted meanwhile; for a connect, SYNs
         retrans,
         duration_ns,
-        /// `done`; for a connect also `refused`, `timed_out`, `failed`
+        /// `done`; for a connect also `refused`, `timed_out`, `unreachable`, `no_port`, `given_up` (by the process) or `failed`; for a response without an answer `peer_closed`, `reset`, `timed_out`, `unreachable`, `given_up` or `failed`. `duration_ns` is then how long the process waited
         #[serde(deserialize_with = "word")]
         outcome: Option<LatencyOutcome>,
+        /// that a call of the process gets; null: none, or it had closed
+        #[schemars(range(min = 1, max = 4095))]
+        errno,
     }
 }
 
@@ -263,18 +316,16 @@ impl Exchange {
             outcome: Some(
                 LatencyOutcome::from_number(event.outcome).unwrap_or(LatencyOutcome::Done),
             ),
+            errno: (event.error != 0).then(|| event.error.into()),
             ..Self::about(event.flow.key().owned(event.pid, event.comm))
         }
     }
 
-    /// How a connect failed.
+    /// How a connect failed, or why a request got no answer.
     fn note(&self) -> &'static str {
-        match self.outcome {
-            None | Some(LatencyOutcome::Done) => "",
-            Some(LatencyOutcome::Refused) => "refused",
-            Some(LatencyOutcome::TimedOut) => "timed_out",
-            Some(LatencyOutcome::Failed) => "failed",
-        }
+        let failed = self.outcome.filter(|outcome| *outcome != LatencyOutcome::Done);
+        let word = LatencyOutcome::WORDS.iter().find(|(one, _)| Some(*one) == failed);
+        word.map_or("", |(_, word)| *word)
     }
 }
 
@@ -290,5 +341,5 @@ table! { "exchange" Exchange {
     yields 4 right rx_bytes, "RX", 6, |r| Cell::bytes(r.rx_bytes);
     yields 1 right retrans, "RETRANS", 7, |r| Cell::count(r.retrans);
     right duration_ns, "TOOK", 6, |r| Cell::nanos(r.duration_ns);
-    yields 6 left outcome, "NOTE", 9, |r| Cell::Word(r.note());
+    yields 6 left outcome, "NOTE", 11, |r| Cell::Word(r.note());
 } }

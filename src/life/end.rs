@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{human, spell};
-use crate::wire::{LIFE_WAITING, LifeEnd, LifeEvent};
+use crate::report::{Word as _, human, spell};
+use crate::wire::{Ending, LIFE_WAITING, LifeEnd, LifeEvent};
 
 spell! { "" LifeEnd {
     ClosedUs = "closed_by_us",
@@ -32,6 +32,21 @@ spell! { "" LifeEnd {
     NoMemory = "no_memory",
     Open = "open",
 } }
+
+/// How a connection ended; `None`: unknown, or it has not.
+pub fn end_of(ending: &Ending) -> Option<LifeEnd> {
+    LifeEnd::from_number(ending.end).filter(|end| *end != LifeEnd::Unknown)
+}
+
+/// The error that the process gets.
+pub fn errno_of(ending: &Ending) -> Option<u32> {
+    (ending.error != 0).then(|| ending.error.into())
+}
+
+/// The word of an end, as it is filtered by.
+pub fn end_word(end: LifeEnd) -> Option<&'static str> {
+    LifeEnd::WORDS.iter().find(|(one, _)| *one == end).map(|(_, word)| *word)
+}
 
 /// An error number as a table shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +108,8 @@ pub fn note(end: Option<LifeEnd>, event: &LifeEvent, time_wait: Option<bool>) ->
     if time_wait == Some(true) {
         parts.push("TIME_WAIT".to_owned());
     }
-    if event.signal != 0 {
-        parts.push(format!("signal {}", event.signal));
+    if event.ending.signal != 0 {
+        parts.push(format!("signal {}", event.ending.signal));
     }
     if broke(end) && event.tx_bytes + event.rx_bytes > 0 {
         let waits = u32::from(event.flags) & LIFE_WAITING != 0;

@@ -28,6 +28,17 @@ impl Ends {
         self.0[end as usize] += 1;
     }
 
+    /// Counts several.
+    pub fn count_all(&mut self, end: LifeEnd, count: u64) {
+        self.0[end as usize] += count;
+    }
+
+    /// Each end with its key, and how many there are.
+    pub fn words(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        let ends = *self;
+        keys().map(move |(end, key)| (key, ends.of(end)))
+    }
+
     /// Adds up.
     pub fn add(&mut self, other: &Self) {
         for (sum, more) in self.0.iter_mut().zip(other.0) {

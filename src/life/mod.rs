@@ -12,8 +12,9 @@ mod sums;
 mod tool;
 
 pub use args::Args;
+pub use end::{Errno, end_of, end_word, errno_of};
 pub use ends::Ends;
-pub use model::Lives;
+pub use model::{Ended, Endings};
 pub use record::{Life, NO_RTT};
 pub use sum_record::LifeSum;
 pub use sums::{LifeRowOptions, LifeSums, LifeTotals};

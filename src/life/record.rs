@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::end::{Errno, note};
+use super::end::{Errno, end_of, errno_of, note};
 use crate::report::{Cell, Ts, record, table, word};
 use crate::tcp_state::TcpState;
 use crate::wire::{
-    DURATION_UNKNOWN, LIFE_TIME_WAIT, LIFE_TW_FULL, LIFE_WAITING, LifeEnd, LifeEvent, SocketRole,
+    DURATION_UNKNOWN, ENDING_TIME_WAIT, ENDING_TW_FULL, LIFE_WAITING, LifeEnd, LifeEvent,
+    SocketRole,
 };
 
 record! {
@@ -77,10 +78,10 @@ fn known(ns: u64) -> Option<u64> {
 impl Life {
     /// An event at wall-clock `ts` ns; `cgroup` is the path of the owner's.
     pub fn new(ts: i64, event: &LifeEvent, cgroup: Option<Arc<str>>) -> Self {
-        let end = LifeEnd::from_number(event.end).filter(|end| *end != LifeEnd::Unknown);
-        let flag = |flag| u32::from(event.flags) & flag != 0;
-        let undecided = end == Some(LifeEnd::Open) || flag(LIFE_TW_FULL);
-        let time_wait = (!undecided).then_some(flag(LIFE_TIME_WAIT));
+        let end = end_of(&event.ending);
+        let flag = |flag| u32::from(event.ending.flags) & flag != 0;
+        let undecided = end == Some(LifeEnd::Open) || flag(ENDING_TW_FULL);
+        let time_wait = (!undecided).then_some(flag(ENDING_TIME_WAIT));
         let used = event.tx_bytes + event.rx_bytes > 0;
         let role = SocketRole::from_number(event.role);
         Self {
@@ -98,14 +99,14 @@ impl Life {
             rtt_min_ns: (event.rtt_min != NO_RTT).then(|| u64::from(event.rtt_min) * 1000),
             srtt_ns: (event.srtt != 0).then(|| u64::from(event.srtt) * 1000),
             end,
-            errno: (event.error != 0).then_some(event.error),
+            errno: errno_of(&event.ending),
             state: TcpState::from_number(event.state),
             into_time_wait: time_wait,
             unacked_bytes: event.unacked,
             unread_bytes: event.unread,
-            waiting: flag(LIFE_WAITING),
+            waiting: u32::from(event.flags) & LIFE_WAITING != 0,
             idle_ns: used.then_some(event.idle),
-            signal: (event.signal != 0).then_some(event.signal),
+            signal: (event.ending.signal != 0).then_some(event.ending.signal),
             cookie: (event.cookie != 0).then_some(event.cookie),
             note: note(end, event, time_wait),
             ..Self::about(event.flow.key().owned(event.pid, event.comm))

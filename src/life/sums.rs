@@ -48,7 +48,7 @@ impl LifeTotals {
             totals.opened = 1;
             return totals;
         }
-        totals.ends.count(LifeEnd::from_number(event.end).unwrap_or(LifeEnd::Unknown));
+        totals.ends.count(LifeEnd::from_number(event.ending.end).unwrap_or(LifeEnd::Unknown));
         let opening = [TcpState::SynSent, TcpState::SynRecv].map(TcpState::number);
         totals.failed = opening.contains(&event.state).into();
         if totals.failed == 0 && event.life != DURATION_UNKNOWN {
@@ -202,10 +202,12 @@ impl LifeSums {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Ending;
 
     fn event(pid: u32, end: LifeEnd, state: TcpState, bytes: u64) -> LifeEvent {
         let (end, state) = (end as u8, state.number());
-        LifeEvent { pid, end, state, rx_bytes: bytes, life: 1_000_000, ..LifeEvent::default() }
+        let ending = Ending { end, ..Ending::default() };
+        LifeEvent { pid, ending, state, rx_bytes: bytes, life: 1_000_000, ..LifeEvent::default() }
     }
 
     #[test]

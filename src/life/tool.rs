@@ -12,7 +12,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::hooks::{OPEN_CONNECTIONS, RESET};
 use super::source::open_connections;
-use super::{Args, Life, LifeRowOptions, LifeSum, LifeSums, Lives};
+use super::{Args, Endings, Life, LifeRowOptions, LifeSum, LifeSums};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::clock::{WallClock, monotonic_now, wall_now};
 use crate::group::GroupBy;
@@ -101,7 +101,7 @@ impl Task for Asked<Args> {
 struct Events<'a> {
     args: &'a Args,
     ring: Ring<LifeEvent>,
-    lives: Lives,
+    endings: Endings<LifeEvent>,
     left_out: Rc<Cell<u64>>,
     names: Names,
     left: u64,
@@ -123,7 +123,7 @@ impl<'a> Events<'a> {
         Ok(Self {
             args,
             ring: Ring::new(&map, LifeEvent::read)?,
-            lives: Lives::new(args.ends()),
+            endings: Endings::new(args.ends()),
             left_out,
             names: Names::of_machine(named),
             left: args.count.map_or(u64::MAX, NonZeroU64::get),
@@ -177,15 +177,15 @@ impl Summed for Events<'_> {
     /// Without sums prints it.
     fn take(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let (clock, now) = (WallClock::now(), monotonic_now());
-        let (lives, left) = (&mut self.lives, self.left);
+        let (endings, left) = (&mut self.endings, self.left);
         self.ring.drain(|batch| {
             for event in batch {
-                running.delivered += u64::from(lives.take(event));
+                running.delivered += u64::from(endings.take(event));
             }
             Ok(last || (left > 0 && !running.is_over()))
         })?;
-        let ready: Vec<_> = self.lives.ready((!last).then_some(now)).collect();
-        self.left_out.set(self.lives.left_out());
+        let ready: Vec<_> = self.endings.ready((!last).then_some(now)).collect();
+        self.left_out.set(self.endings.left_out());
         for event in &ready {
             match &mut self.sums {
                 Some(sums) => sums.add(event),

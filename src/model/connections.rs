@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::report::{Device, Key};
 use crate::states::StateChange;
 use crate::tcp_state::TcpState;
+use crate::wire::LifeEnd;
 
 /// Connections that are stored.
 const ROOM: usize = 20_000;
@@ -48,6 +49,8 @@ pub struct Step {
     pub state: Option<TcpState>,
     /// Time in the state before, ns.
     pub after: Option<u64>,
+    /// How the connection ended with it.
+    pub cause: Option<LifeEnd>,
 }
 
 /// What is known of one.
@@ -62,7 +65,7 @@ pub struct Connection {
 impl Connection {
     /// The last step.
     pub fn last(&self) -> Step {
-        self.steps.back().copied().unwrap_or(Step { ts: 0, state: None, after: None })
+        self.steps.back().copied().unwrap_or(Step { ts: 0, state: None, after: None, cause: None })
     }
 
     fn is_closed(&self) -> bool {
@@ -109,7 +112,12 @@ impl Connections {
         if known.steps.len() == STEPS {
             known.steps.pop_front();
         }
-        let step = Step { ts: change.ts.0, state: change.new, after: change.duration_ns };
+        let step = Step {
+            ts: change.ts.0,
+            state: change.new,
+            after: change.duration_ns,
+            cause: change.cause,
+        };
         known.steps.push_back(step);
         if known.is_closed() {
             self.closed.push_back((change.ts.0, name));

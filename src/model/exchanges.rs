@@ -36,18 +36,14 @@ impl Exchanges {
             return over;
         }
         let (row, hist) = self.groups.entry(name).or_insert_with(|| (fresh(one), <_>::default()));
-        let failures = match one.outcome {
-            Some(LatencyOutcome::Refused) => &mut row.refused,
-            Some(LatencyOutcome::TimedOut) => &mut row.timed_out,
-            Some(LatencyOutcome::Failed) => &mut row.failed,
-            _ => {
-                if let Some(ns) = one.duration_ns {
-                    hist.record(ns);
-                }
-                return over;
+        if let Some(failures) = failures(row, one.outcome) {
+            *failures = Some(failures.unwrap_or(0) + 1);
+            if one.latency_kind == Some(LatencyKind::Response) {
+                row.unanswered = Some(row.unanswered.unwrap_or(0) + 1);
             }
-        };
-        *failures = Some(failures.unwrap_or(0) + 1);
+        } else if let Some(ns) = one.duration_ns {
+            hist.record(ns);
+        }
         over
     }
 
@@ -62,6 +58,21 @@ impl Exchanges {
             .map(|(_, (row, hist))| Latency { ts: Ts(end), ..row.distributed(&hist, true) })
             .collect()
     }
+}
+
+/// Where an outcome is counted; `None`: it is a good one.
+fn failures(row: &mut Latency, outcome: Option<LatencyOutcome>) -> Option<&mut Option<u64>> {
+    Some(match outcome? {
+        LatencyOutcome::Done => return None,
+        LatencyOutcome::Refused => &mut row.refused,
+        LatencyOutcome::TimedOut => &mut row.timed_out,
+        LatencyOutcome::Unreachable => &mut row.unreachable,
+        LatencyOutcome::NoPort => &mut row.no_port,
+        LatencyOutcome::GivenUp => &mut row.given_up,
+        LatencyOutcome::Closed => &mut row.peer_closed,
+        LatencyOutcome::Reset => &mut row.reset,
+        LatencyOutcome::Failed => &mut row.failed,
+    })
 }
 
 fn fresh(one: &Exchange) -> Latency {
@@ -104,6 +115,7 @@ mod tests {
         let row = &rows[0];
         assert_eq!((rows.len(), row.ts.0, row.pid, row.count), (1, 6 * SECOND, Some(7), Some(100)));
         assert_eq!((row.max_ns, row.timed_out), (Some(10_000_000), Some(1)));
+        assert_eq!(row.unanswered, Some(1));
         assert_eq!(exchanges.finish(7 * SECOND).len(), 1);
         assert!(exchanges.finish(9 * SECOND).is_empty(), "once");
     }

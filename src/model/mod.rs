@@ -4,6 +4,7 @@
 mod again;
 mod connections;
 mod drops;
+mod endings;
 mod exchanges;
 mod history;
 mod interval;
@@ -29,6 +30,7 @@ use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::ListenerKey;
+pub use endings::{Endings, ends_in_words};
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
@@ -69,6 +71,8 @@ pub struct Model {
     pub close_wait: Groups<(), CloseWait>,
     /// Quantiles, by what was measured and grouping.
     pub latency: Groups<(Option<LatencyKind>, Grouping), Latency>,
+    /// How connections ended, by process.
+    pub endings: Endings,
     /// Listeners, by network namespace.
     pub listeners: Groups<Option<u32>, ListenerRecord>,
     /// Local ports in use towards the fullest destinations.
@@ -131,6 +135,7 @@ impl Model {
                 self.latency(*row);
             }
             AnyRecord::Exchange(row) => self.exchange(*row),
+            AnyRecord::LifeSum(row) => self.endings.take(*row),
             AnyRecord::Listener(row) => self.listener(*row),
             AnyRecord::ListenEvent(event) => {
                 self.drops.event(&event);
@@ -152,13 +157,13 @@ impl Model {
             AnyRecord::SegmentDrop(row) => self.segments.take(*row),
             AnyRecord::DropSum(row) => self.segments.take_sum(*row),
             // No view shows them.
-            AnyRecord::Facts(_)
+            AnyRecord::ClosingSocket(_)
+            | AnyRecord::Facts(_)
             | AnyRecord::Hook(_)
             | AnyRecord::Tool(_)
             | AnyRecord::Retransmit(_)
             | AnyRecord::RetransSum(_)
             | AnyRecord::Life(_)
-            | AnyRecord::LifeSum(_)
             | AnyRecord::Ports(_)
             | AnyRecord::PortPool(_)
             | AnyRecord::PortFail(_)
@@ -275,6 +280,7 @@ impl Model {
         self.close_wait.forget(oldest);
         self.destinations.forget(oldest);
         self.latency.forget(oldest);
+        self.endings.forget(oldest);
         self.listeners.forget(oldest);
         self.mibs.forget(oldest);
         self.settings.forget(oldest);

@@ -63,6 +63,8 @@ kinds! {
     Socket: states::socket_summary::Socket,
     /// One of the oldest sockets in `CLOSE_WAIT`.
     CloseWait: states::socket_summary::CloseWait,
+    /// One of the oldest sockets that close.
+    ClosingSocket: states::socket_summary::ClosingSocket,
     /// Local ports in use towards one destination.
     Destination: states::socket_summary::Destination,
     /// Traffic of one key in an interval.

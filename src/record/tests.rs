@@ -28,6 +28,7 @@ fn tool_lines_round_trip() {
     let expected = [
         "advice",
         "close_wait",
+        "closing",
         "count",
         "exchange",
         "facts",

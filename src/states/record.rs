@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::life::{end_of, end_word, errno_of};
 use crate::report::{Cell, Ts, record, spell, table, word};
 use crate::tcp_state::TcpState;
-use crate::wire::{DURATION_UNKNOWN, EndCause, STATE_MPTCP, StateEvent};
+use crate::wire::{DURATION_UNKNOWN, EndCause, LifeEnd, STATE_MPTCP, StateEvent};
 
 spell! { "" EndCause {
     Expired = "expired",
@@ -48,6 +49,12 @@ record! {
         /// what ended `TIME_WAIT`: `expired`, `reused_connect` (our connect took its ports), `reused_syn` (the peer's), `reset`; null: unknown, or another change
         #[serde(deserialize_with = "word")]
         ended_by: Option<EndCause>,
+        /// on the change to `CLOSE` or `TIME_WAIT` with which a connection ends: [how it ended](tcplife.md#ends), and why a connect failed; null: unknown, or another change
+        #[serde(deserialize_with = "word")]
+        cause: Option<LifeEnd>,
+        /// that a call of the process gets for it, e.g. 104 for `ECONNRESET`; null: none, or it had closed
+        #[schemars(range(min = 1, max = 4095))]
+        errno,
     }
 }
 
@@ -69,6 +76,8 @@ impl StateChange {
             polled,
             mptcp: u32::from(event.flags) & STATE_MPTCP != 0,
             ended_by,
+            cause: end_of(&event.ending),
+            errno: errno_of(&event.ending),
             ..Self::about(event.flow.key().owned(event.pid, event.comm))
         }
     }
@@ -80,8 +89,11 @@ impl StateChange {
             Some(EndCause::Expired) => "expired",
             Some(EndCause::Reset) => "reset",
             _ if self.polled => "polled",
-            _ if self.mptcp => "mptcp",
-            _ => "",
+            _ => match self.cause.and_then(end_word) {
+                Some(word) => word,
+                None if self.mptcp => "mptcp",
+                None => "",
+            },
         }
     }
 }
@@ -101,5 +113,5 @@ table! { "state" StateChange {
     yields 2 filler "arrow", "→", 1, |_| Cell::Word("→");
     left new, "NEW", 11, |r| Cell::state(r.new);
     yields 6 right duration_ns, "IN STATE", 8, |r| Cell::nanos(r.duration_ns);
-    yields 1 left "note", "NOTE", 7, |r| Cell::Word(r.note());
+    yields 1 left "note", "NOTE", 22, |r| Cell::Word(r.note());
 } }

@@ -93,10 +93,30 @@ fn interval(by: GroupBy) -> LatencyInterval {
     let client = owner(by, 4_194_304, b"psql\x1b[0m");
     let service = [(90_000, 9_000), (2 * MS, 900), (35 * MS, 90), (1_500 * MS, 3)];
     put(&mut all, by, (1, LatencyKind::Service, Role::Server), &service, nginx);
-    let untimed = LatencyHead { untimed: 2, retrans: 7, ..client };
+    let of = |counts: &[(LatencyOutcome, u32)]| {
+        let mut failures = LatencyHead::default().failures;
+        for (outcome, count) in counts {
+            failures[*outcome as usize - 1] = *count;
+        }
+        failures
+    };
+    let failures = of(&[
+        (LatencyOutcome::Closed, 1),
+        (LatencyOutcome::Reset, 10),
+        (LatencyOutcome::GivenUp, 5),
+    ]);
+    let untimed = LatencyHead { untimed: 2, retrans: 7, failures, ..client };
     put(&mut all, by, (2, LatencyKind::Response, Role::Client), &[(12 * MS, 40)], untimed);
     put(&mut all, by, (2, LatencyKind::Rtt, Role::Unknown), &[(850, 12)], client);
-    let failed = LatencyHead { refused: 3, timed_out: 1, failed: 20_000, syn_retries: 5, ..client };
+    let failures = of(&[
+        (LatencyOutcome::Refused, 3),
+        (LatencyOutcome::TimedOut, 1),
+        (LatencyOutcome::Unreachable, 2),
+        (LatencyOutcome::NoPort, 1_234),
+        (LatencyOutcome::GivenUp, 4),
+        (LatencyOutcome::Failed, 20_000),
+    ]);
+    let failed = LatencyHead { failures, retrans: 5, ..client };
     put(&mut all, by, (2, LatencyKind::Connect, Role::Client), &[], failed);
     put(&mut all, by, (1, LatencyKind::Accept, Role::Server), &[(310 * MS, 1)], nginx);
     put(
@@ -155,6 +175,19 @@ fn events() -> Vec<LatencyEvent> {
         failed(LatencyOutcome::Refused, 40_000),
         LatencyEvent { retrans: 6, ..failed(LatencyOutcome::TimedOut, 130 * SECOND) },
         LatencyEvent { pid: 0, ..failed(LatencyOutcome::Failed, 5 * MS) },
+        LatencyEvent { error: 113, ..failed(LatencyOutcome::Unreachable, 3 * SECOND) },
+        LatencyEvent { error: 99, ..failed(LatencyOutcome::NoPort, 5_000) },
+        LatencyEvent {
+            kind: LatencyKind::Response as u8,
+            tx_bytes: 310,
+            error: 104,
+            ..failed(LatencyOutcome::Reset, 20 * MS)
+        },
+        LatencyEvent {
+            kind: LatencyKind::Response as u8,
+            tx_bytes: 310,
+            ..failed(LatencyOutcome::GivenUp, 30 * SECOND)
+        },
         event(LatencyKind::Accept, Role::Server, 310 * MS),
     ]
 }

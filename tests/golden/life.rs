@@ -9,7 +9,8 @@ use tcpscope::tcp_state::TcpState::{
     self, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent,
 };
 use tcpscope::wire::{
-    DURATION_UNKNOWN, LIFE_TIME_WAIT, LIFE_WAITING, LifeEnd, LifeEvent, LifeKind, SocketRole,
+    DURATION_UNKNOWN, ENDING_TIME_WAIT, Ending, LIFE_WAITING, LifeEnd, LifeEvent, LifeKind,
+    SocketRole,
 };
 
 use super::{
@@ -27,7 +28,7 @@ fn event((owner, ends, role): Who<'_>, state: TcpState, end: LifeEnd) -> LifeEve
         flow: flow(ends.0, ends.1),
         role: role as u8,
         state: state.number(),
-        end: end as u8,
+        ending: Ending { end: end as u8, ..Ending::default() },
         life: 3 * SECOND,
         opened: 2 * MS,
         tx_bytes: 1_234_567,
@@ -43,9 +44,9 @@ fn event((owner, ends, role): Who<'_>, state: TcpState, end: LifeEnd) -> LifeEve
 }
 
 /// A `connect()` that failed.
-fn failed(who: Who<'_>, end: LifeEnd, error: u32) -> LifeEvent {
+fn failed(who: Who<'_>, end: LifeEnd, error: u16) -> LifeEvent {
+    let event = with(event(who, SynSent, end), |ending| ending.error = error);
     LifeEvent {
-        error,
         opened: DURATION_UNKNOWN,
         tx_bytes: 0,
         rx_bytes: 0,
@@ -54,8 +55,13 @@ fn failed(who: Who<'_>, end: LifeEnd, error: u32) -> LifeEvent {
         retrans: 0,
         rtt_min: u32::MAX,
         srtt: 0,
-        ..event(who, SynSent, end)
+        ..event
     }
+}
+
+fn with(mut event: LifeEvent, change: impl FnOnce(&mut Ending)) -> LifeEvent {
+    change(&mut event.ending);
+    event
 }
 
 fn flags(flags: u32) -> u8 {
@@ -76,22 +82,25 @@ fn events() -> Vec<LifeEvent> {
         ..event(((0, "stale"), (out, far), SocketRole::Unknown), LastAck, LifeEnd::ClosedPeer)
     };
     vec![
-        LifeEvent { flags: flags(LIFE_TIME_WAIT), ..event(curl, FinWait2, LifeEnd::ClosedUs) },
+        with(event(curl, FinWait2, LifeEnd::ClosedUs), |ending| {
+            ending.flags = flags(ENDING_TIME_WAIT);
+        }),
         LifeEvent { opened: DURATION_UNKNOWN, ..event(nginx, LastAck, LifeEnd::ClosedPeer) },
         LifeEvent {
-            error: 104,
             flags: flags(LIFE_WAITING),
             idle: 120 * MS,
             unacked: 5000,
-            ..event(curl, Established, LifeEnd::Reset)
+            ..with(event(curl, Established, LifeEnd::Reset), |ending| ending.error = 104)
         },
         LifeEvent {
-            error: 110,
             idle: 9 * SECOND,
-            ..event(curl, Established, LifeEnd::TimeoutUser)
+            ..with(event(curl, Established, LifeEnd::TimeoutUser), |ending| ending.error = 110)
         },
         LifeEvent { unread: 77, ..event(nginx, CloseWait, LifeEnd::Unread) },
-        LifeEvent { unread: 1, signal: 9, ..event(hostile, Established, LifeEnd::Killed) },
+        LifeEvent {
+            unread: 1,
+            ..with(event(hostile, Established, LifeEnd::Killed), |ending| ending.signal = 9)
+        },
         event(nginx, FinWait1, LifeEnd::OrphanLimit),
         failed(curl, LifeEnd::Refused, 111),
         failed(((4242, "curl"), (lost, far), SocketRole::Client), LifeEnd::NoPort, 99),

@@ -8,7 +8,7 @@ use tcpscope::tcp_state::TcpState::{
     self, Close, CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, Listen, SynRecv,
     SynSent, TimeWait,
 };
-use tcpscope::wire::{DURATION_UNKNOWN, EndCause, Flow, StateEvent};
+use tcpscope::wire::{DURATION_UNKNOWN, EndCause, Ending, Flow, LifeEnd, StateEvent};
 
 use super::{NOW, check, comm, flow, printed, sections, stream_on_terminal};
 
@@ -29,6 +29,10 @@ fn event(pid: u32, name: &[u8], flow: Flow, states: (TcpState, TcpState), ns: u6
     }
 }
 
+fn closed_by(event: StateEvent, end: LifeEnd, error: u16) -> StateEvent {
+    StateEvent { ending: Ending { end: end as u8, error, ..Ending::default() }, ..event }
+}
+
 fn connections() -> Vec<StateEvent> {
     let v4 = flow("192.0.2.10:43210", "198.51.100.7:443");
     let v6 = flow("[2001:db8::1]:22", "[2001:db8:85a3::8a2e:370:7334]:55222");
@@ -46,6 +50,8 @@ fn connections() -> Vec<StateEvent> {
         event(4_194_304, b"java", mapped, (Established, CloseWait), 125 * S),
         event(4_194_304, b"java", mapped, (CloseWait, LastAck), 11_520 * S),
         event(7, b"sixteen-bytes-ab", longest, (FinWait1, FinWait2), 999),
+        closed_by(event(4242, b"curl", v4, (SynSent, Close), 88 * US), LifeEnd::Refused, 111),
+        closed_by(event(812, b"sshd", v6, (Established, Close), 9 * S), LifeEnd::LingerZero, 0),
     ]
 }
 
@@ -71,7 +77,7 @@ fn timewaits() -> Vec<(StateEvent, bool)> {
     let unowned = StateEvent { pid: 0, cookie: 0, ..end(unknown) };
     vec![
         (change(FinWait2, TimeWait, 41_007 * US), true),
-        (change(Closing, TimeWait, 812 * US), false),
+        (closed_by(change(Closing, TimeWait, 812 * US), LifeEnd::ClosedBoth, 0), false),
         (end(unknown), true),
         (unowned, true),
         (end(unknown), false),

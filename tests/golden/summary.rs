@@ -5,7 +5,7 @@ use tcpscope::report::{Format, TableView};
 use tcpscope::states::print_summary;
 use tcpscope::states::socket_summary::{SocketSummary, Sockets, SummaryBy};
 use tcpscope::tcp_state::TcpState::{
-    self, CloseWait, Established, Listen, NewSynRecv, SynSent, TimeWait,
+    self, CloseWait, Established, FinWait1, LastAck, Listen, NewSynRecv, SynSent, TimeWait,
 };
 use tcpscope::wire::{DURATION_UNKNOWN, SockEntry};
 
@@ -60,6 +60,16 @@ fn entries() -> Vec<SockEntry> {
     ];
     // More than the list of the oldest shows.
     entries.extend((1..=10).map(|nr| aged(nr * 125, entry(CloseWait, java, backend))));
+    let closing = |state, orphan, unacked, unsent| SockEntry {
+        orphan,
+        unacked,
+        unsent,
+        ..entry(state, java, backend)
+    };
+    entries.extend([
+        aged(40, closing(FinWait1, 1, 2_500_000, 2_400_000)),
+        aged(3, closing(LastAck, 0, 0, 0)),
+    ]);
     entries
 }
 
@@ -91,8 +101,10 @@ fn table() {
         .into_iter()
         .map(|by| (command(by), summary(Format::Table, by, &entries())))
         .collect();
-    parts
-        .push(("tcpstates --summary, no CLOSE_WAIT".to_owned(), summary(Format::Table, None, &[])));
+    parts.push((
+        "tcpstates --summary, no CLOSE_WAIT, none that closes".to_owned(),
+        summary(Format::Table, None, &[]),
+    ));
     let twice = printed(Format::Table, |printer| {
         let inventory = inventory(Some(SummaryBy::Port), &entries()[..3]);
         print_summary(printer, &inventory, None, 1).unwrap();
@@ -108,8 +120,9 @@ fn table() {
             &inventory.sockets(),
         );
         let oldest = snapshot_on_terminal(width, &TableView::default(), &inventory.close_wait());
+        let closing = snapshot_on_terminal(width, &TableView::default(), &inventory.closing());
         let title = format!("tcpstates --summary --by process, {width} columns");
-        parts.push((title, format!("{sockets}\n{oldest}")));
+        parts.push((title, format!("{sockets}\n{oldest}\n{closing}")));
     }
     check("summary.txt", &sections(parts));
 }

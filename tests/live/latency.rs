@@ -112,16 +112,22 @@ fn conversations(flags: &str) -> Result<()> {
             [("response", "responses", "lport"), ("service", "services", "rport")]
         {
             let mut bounds = case[key].as_array().context("no bounds")?.clone();
-            if deaf && what == "response" && case["half_closed"] == true {
+            let last_unseen = deaf && what == "response" && case["half_closed"] == true;
+            if last_unseen {
                 bounds.pop();
             }
-            let mine =
-                |one: &&Value| one["latency_kind"] == what && one[port] == case["client_port"];
-            let found: Vec<_> = events.iter().filter(mine).collect();
+            let mine = |one: &&Value| {
+                let of = one["latency_kind"] == what && one[port] == case["client_port"];
+                of && one["outcome"] == "done"
+            };
+            let (found, unseen): (Vec<_>, Vec<_>) =
+                events.iter().filter(mine).partition(|one| one["duration_ns"].is_u64());
             let fits = |(one, bounds): (&&Value, &Value)| {
                 let (least, most) = (number(&bounds[0]), number(&bounds[1]));
                 one["duration_ns"].as_u64().is_some_and(|took| took >= least && took <= most)
             };
+            // That there was an answer shows at the end.
+            ensure!(unseen.len() == usize::from(last_unseen), "{}: {unseen:#?}", case["name"]);
             ensure!(
                 found.len() == bounds.len() && found.iter().zip(&bounds).all(fits),
                 "{what} of {}: {found:#?} instead of {bounds:?}",
@@ -185,7 +191,7 @@ fn connects() -> Result<()> {
         ("count", "connected"),
         ("refused", "refused"),
         ("timed_out", "timed_out"),
-        ("failed", "given_up"),
+        ("given_up", "given_up"),
     ] {
         ensure!(one[key] == report[truth], "{key}: {one}, truth {report}");
     }

@@ -153,7 +153,7 @@ fn unread(stream: &TcpStream, count: usize) -> Result<()> {
     until("the data is there", || Ok((stream.peek(&mut buffer)? >= count).then_some(())))
 }
 
-fn killed(place: &mut Place<'_>) -> Result<()> {
+pub fn killed(place: &mut Place<'_>) -> Result<()> {
     let (mut client, server) = place.pair()?;
     let port = client.local_addr()?.port();
     client.write_all(b"unread")?;
@@ -168,7 +168,7 @@ fn killed(place: &mut Place<'_>) -> Result<()> {
     Ok(())
 }
 
-fn aborted_by_ss(place: &mut Place<'_>) -> Result<()> {
+pub fn aborted_by_ss(place: &mut Place<'_>) -> Result<()> {
     let (mut client, mut server) = place.pair()?;
     let port = client.local_addr()?.port();
     let port_text = port.to_string();
@@ -189,7 +189,7 @@ fn aborted_by_ss(place: &mut Place<'_>) -> Result<()> {
     Ok(())
 }
 
-fn listener_closes(place: &mut Place<'_>) -> Result<()> {
+pub fn listener_closes(place: &mut Place<'_>) -> Result<()> {
     let other = Place::new(place.netns)?;
     let address = other.address()?;
     let mut client = place.netns.within(|| Ok(TcpStream::connect(address)?))?;
@@ -324,29 +324,39 @@ fn sharing_socket(netns: &Netns, port: u16) -> Result<OwnedFd> {
     })
 }
 
-fn failures() -> Result<()> {
-    let netns = Netns::new("life")?;
-    let place = Place::new(&netns)?;
+/// Connects that fail: the end of each with the errno of its call. And how many connections there
+/// were in all: two that hold ports, one that shares its own, each with two ends.
+pub fn failed_connects(
+    netns: &Netns,
+    place: &Place<'_>,
+) -> Result<([(&'static str, Option<i32>); 3], usize)> {
     let address = place.address()?;
     let closed = netns.within(|| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?))?;
-    let tool = watch(&netns, "")?;
     let attempt = |to: SocketAddr| netns.within(|| Ok(TcpStream::connect(to)));
     let errno = |result: io::Result<TcpStream>| result.err().and_then(|error| error.raw_os_error());
     let refused = errno(attempt(closed)?);
     // From one port two connections to the same peer.
-    let first = sharing_socket(&netns, 0)?;
+    let first = sharing_socket(netns, 0)?;
     let port = SocketAddr::try_from(getsockname(&first)?)?.port();
-    let second = sharing_socket(&netns, port)?;
+    let second = sharing_socket(netns, port)?;
     connect(&first, &address)?;
     let used = connect(&second, &address).err().map(rustix::io::Errno::raw_os_error);
     netns.sysctl(&["net.ipv4.ip_local_port_range=40000 40001"])?;
     let held = [attempt(address)??, attempt(address)??];
     let no_port = errno(attempt(address)?);
-    drop((first, held, place));
-    tool.wait_for_kind("life", 9)?;
+    drop((first, held));
+    Ok(([("refused", refused), ("no_local_port", no_port), ("address_in_use", used)], 9))
+}
+
+fn failures() -> Result<()> {
+    let netns = Netns::new("life")?;
+    let place = Place::new(&netns)?;
+    let tool = watch(&netns, "")?;
+    let (failed, all) = failed_connects(&netns, &place)?;
+    drop(place);
+    tool.wait_for_kind("life", all)?;
     let lines = lives(&tool.finish()?)?;
-    for (end, errno) in [("refused", refused), ("no_local_port", no_port), ("address_in_use", used)]
-    {
+    for (end, errno) in failed {
         let found: Vec<_> = lines.iter().filter(|line| line["end"] == end).collect();
         ensure!(found.len() == 1, "{end}: {lines:#?}");
         shows(found[0], end, (end, errno.context("it succeeded")?))?;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 mod calls;
+mod causes;
 mod check;
 mod count;
 mod count_ends;
@@ -28,6 +29,8 @@ mod latency_peers;
 mod latency_sums;
 mod life;
 mod life_far;
+mod life_peers;
+mod life_rare;
 mod life_views;
 mod listen;
 mod listen_close;
@@ -38,6 +41,7 @@ mod netns;
 mod owners;
 mod peers;
 mod ports;
+mod recipes;
 mod retrans;
 mod retrans_sums;
 mod scope;
@@ -51,6 +55,7 @@ mod states;
 mod summary;
 mod timewait;
 mod tool;
+mod unanswered;
 mod vrf;
 
 /// A test: an error is a failure and is printed with its causes.
@@ -91,6 +96,11 @@ const TESTS: &[Group] = &[
     ("retrans_sums", retrans_sums::TESTS),
     ("life", life::TESTS),
     ("life_far", life_far::TESTS),
+    ("life_peers", life_peers::TESTS),
+    ("life_rare", life_rare::TESTS),
+    ("causes", causes::TESTS),
+    ("unanswered", unanswered::TESTS),
+    ("recipes", recipes::TESTS),
     ("life_views", life_views::TESTS),
     ("ports", ports::TESTS),
     ("drop", drop::TESTS),
@@ -116,6 +126,7 @@ const ALONE: &[Group] = &[
     ("peers", peers::ALONE),
     ("owners", owners::ALONE),
     ("ports", ports::ALONE),
+    ("life_rare", life_rare::ALONE),
 ];
 
 /// How many of [`TESTS`] run at once: they wait more than they compute.

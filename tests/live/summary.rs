@@ -1,13 +1,15 @@
 //! `tcpstates --summary` against `ss` at the same moment in the same namespace.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::Test;
 use crate::load::Running;
-use crate::netns::Netns;
+use crate::netns::{FAR, Netns};
 use crate::states::knows_older_owners;
 use crate::tool::{Ended, Tool, number, output, until};
 
@@ -16,6 +18,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("fifty_thousand_sockets", fifty_thousand),
     ("the_ten_oldest_in_close_wait", oldest_close_wait),
     ("grouped_by_process", by_process),
+    ("sockets_that_close_and_what_they_have_to_send", closing),
     ("an_older_state_is_at_least_as_old_as_the_tool", watched),
 ];
 
@@ -237,4 +240,58 @@ fn by_process() -> Result<()> {
     ensure!(by_state(&rows) == ss(&netns)?, "not what ss says: {rows:#?}");
     few.release()?;
     many.release()
+}
+
+/// Send-Q of each socket by its local port, without the FIN.
+fn send_queues(netns: &Netns, state: &str) -> Result<BTreeMap<u64, u64>> {
+    let listed = output(netns.command("ss").args(["-Htn", "state", state]))?;
+    let queue = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let port = words.get(2)?.rsplit(':').next()?.parse().ok()?;
+        Some((port, words.get(1)?.parse::<u64>().ok()?.saturating_sub(1)))
+    };
+    Ok(listed.lines().filter_map(queue).collect())
+}
+
+/// The peer is gone: one had data to send, one was closed by the peer before.
+fn closing() -> Result<()> {
+    let (near, far) = Netns::pair()?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let address = listener.local_addr()?;
+    let flags = format!("--summary -i 0.2 --netns {}", near.path());
+    let tool = Tool::start("tcpstates", &flags)?;
+    let open = || near.within(|| Ok(TcpStream::connect(address)?));
+    let (mut first, mut second) = (open()?, open()?);
+    let _kept = listener.accept()?.0;
+    drop(listener.accept()?.0);
+    ensure!(second.read(&mut [0; 1])? == 0, "no FIN came");
+    first.set_nonblocking(true)?;
+    let block = vec![7; 65_536];
+    while first.write(&block).is_ok() {}
+    near.ip(&["neighbour", "replace", FAR, "lladdr", "02:00:00:00:00:09", "dev", "far"])?;
+    drop((first, second));
+    let states = [("FIN_WAIT1", "fin-wait-1"), ("LAST_ACK", "last-ack")];
+    tool.wait_for("both", |lines| {
+        let line = |state: &str| {
+            let mark = format!("\"state\":\"{state}\"");
+            let one = |line: &&String| line.contains("\"closing\"") && line.contains(&mark);
+            lines.iter().any(|line| one(&line))
+        };
+        states.iter().all(|(state, _)| line(state))
+    })?;
+    let queues: Vec<_> =
+        states.iter().map(|(_, state)| send_queues(&near, state)).collect::<Result<_>>()?;
+    let ended = tool.finish()?;
+    let rows = newest(&ended, "closing")?;
+    ensure!(rows.len() == 2, "{rows:#?}");
+    for ((state, _), queue) in states.iter().zip(queues) {
+        let row = rows.iter().find(|row| row["state"] == *state).context("not listed")?;
+        ensure!(row["orphan"] == true && row["orphan_count"] == 2, "{row}");
+        ensure!(row["pid"] == std::process::id() && row["age_ns"].is_u64(), "{row}");
+        let queued = queue.get(&number(&row["lport"])).context("ss does not list it")?;
+        let (unacked, unsent) = (number(&row["unacked_bytes"]), number(&row["unsent_bytes"]));
+        ensure!(unacked == *queued && unsent <= unacked, "{queued} bytes are queued: {row}");
+        ensure!((unsent > 0) == (*state == "FIN_WAIT1"), "{row}");
+    }
+    Ok(())
 }

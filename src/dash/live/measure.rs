@@ -15,6 +15,7 @@ use crate::hooks::{
 use crate::kernel::plan::Plan;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
+use crate::life::hooks::RESET;
 use crate::listen::WAIT_OCTAVES;
 use crate::tool::{Measurement, Spec};
 use crate::wire::{CountOptions, StatesOptions};
@@ -35,6 +36,7 @@ pub static TCPDASH: Spec = Spec {
     name: NAME,
     hooks: &[
         &STATE,
+        &RESET,
         &SEND,
         &SEND_BEGIN,
         &RECV,
@@ -68,6 +70,7 @@ pub static TCPDASH: Spec = Spec {
 pub static TCPDASH_LIGHT: Spec = Spec {
     hooks: &[
         &STATE,
+        &RESET,
         &DROP,
         &DESTROY,
         &SYN,

@@ -2,6 +2,7 @@
 //! hands over what they say.
 
 mod drops;
+mod endings;
 mod latencies;
 mod listeners;
 mod measure;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Everything, WATCH, drops, latencies, listeners};
+use super::{Everything, WATCH, drops, endings, latencies, listeners};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
     CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, SocketVisits,
@@ -41,6 +41,7 @@ pub struct Sampler {
     counts: Counts,
     /// Where TCP's own counters are read.
     visits: Option<SocketVisits>,
+    endings: endings::LiveEndings,
     latencies: latencies::LiveLatencies,
     listeners: listeners::LiveListeners,
     drops: drops::LiveDrops,
@@ -86,6 +87,7 @@ impl Sampler {
         Ok(Self {
             source: CountSource::of(session, cpus)?,
             counts: Counts::new(false),
+            endings: endings::LiveEndings::begin(session)?,
             visits: light.then(SocketVisits::default),
             latencies: latencies::LiveLatencies::begin(session, cpus, *light)?,
             listeners: listeners::LiveListeners::begin(session, filter)?,
@@ -118,6 +120,9 @@ impl Sampler {
         }
         self.traffic(running, (now, time), &mut sockets, &mut out)?;
         for row in self.latencies.interval(&running.session, time)? {
+            out.put(row);
+        }
+        for row in self.endings.interval(time)? {
             out.put(row);
         }
         let (rows, unexplained) = self.listeners.interval(running, time)?;

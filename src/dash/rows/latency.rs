@@ -58,6 +58,7 @@ table! { "latency" LatencyRow.key {
     pid;
     left "subject", "OF", 15, LatencyRow::subject;
     right (Latency::count), "COUNT", 7, |r| Cell::id(r.row.count);
+    right (Latency::unanswered), "UNANSWERED", 10, |r| Cell::count(r.row.unanswered);
     right (Latency::p50_ns), "P50", 6, |r| Cell::nanos(r.row.p50_ns);
     right (Latency::p99_ns), "P99", 6, |r| Cell::nanos(r.row.p99_ns);
     right (Latency::max_ns), "MAX", 6, |r| Cell::nanos(r.row.max_ns);
@@ -65,13 +66,19 @@ table! { "latency" LatencyRow.key {
     right (Latency::p999_ns), "P99.9", 6, |r| Cell::nanos(r.row.p999_ns);
     right (Latency::min_ns), "MIN", 6, |r| Cell::nanos(r.row.min_ns);
     left (Latency::role), "ROLE", 6, |r| Cell::word(r.row.role.and_then(Role::name));
+    right (Latency::refused), "REFUSED", 7, |r| Cell::count(r.row.refused);
+    right (Latency::timed_out), "TIMEOUT", 7, |r| Cell::count(r.row.timed_out);
+    right (Latency::failed), "FAILED", 6, |r| Cell::count(r.row.failed);
+    right (Latency::unreachable), "UNREACHABLE", 11, |r| Cell::count(r.row.unreachable);
+    right (Latency::no_port), "NO PORT", 7, |r| Cell::count(r.row.no_port);
+    right (Latency::given_up), "GIVEN UP", 8, |r| Cell::count(r.row.given_up);
     right (Latency::acks_with_data), "ACK+DATA", 8, |r| Cell::count(r.row.acks_with_data);
 } }
 
 impl TableRow for LatencyRow {
     type Id = (Option<LatencyKind>, Option<Role>, Option<Grouping>, Key, bool);
     const PINNED: usize = 3;
-    const SORT: usize = 5;
+    const SORT: usize = 6;
 
     fn id(&self) -> Self::Id {
         (self.row.latency_kind, self.row.role, self.row.by, self.key.clone(), self.row.other)

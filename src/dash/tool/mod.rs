@@ -20,6 +20,7 @@ use crate::cli::{filters_given, usage_error};
 use crate::count::Count;
 use crate::drop::DropSum;
 use crate::latency::Latency;
+use crate::life::LifeSum;
 use crate::listen::ListenerRecord;
 use crate::nstat::Mib;
 use crate::report::{Ctx, Record, SinkError, Term};
@@ -55,6 +56,7 @@ pub static TOOL: Tool = Tool {
         CloseWait::KIND,
         Destination::KIND,
         Latency::KIND,
+        LifeSum::KIND,
         ListenerRecord::KIND,
         DropSum::KIND,
         Settings::KIND,

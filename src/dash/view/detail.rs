@@ -7,12 +7,13 @@ use ratatui::style::Style;
 use super::{Canvas, heatmap};
 use crate::dash::layout::{Area, Cut};
 use crate::dash::model::{
-    DropReasons, Ends, Model, Points, Step, Who, listener_name, peak, process,
+    DropReasons, Ends, Model, Points, Step, Who, ends_in_words, listener_name, peak, process,
 };
 use crate::dash::rows::{
     ConnectionRow, ListenerRow, ProcessRow, RemoteRow, Traffic, bytes, connections, retrans,
 };
 use crate::dash::{Dash, View};
+use crate::life::end_word;
 use crate::report::Cell;
 use crate::report::Key;
 use crate::tcp_state::TcpState;
@@ -177,7 +178,21 @@ fn of_process(canvas: &mut Canvas<'_>, model: &Model, row: &ProcessRow, area: Ar
     again(canvas, row.traffic.as_ref(), (below, x));
     let (_, below) = below.split(1);
     let below = dropped(canvas, &model.segments.of_process(row.key.pid), below);
+    let below = endings(canvas, model, row.key.pid, below);
     list(canvas, model, below, |one| one.key.pid == row.key.pid);
+}
+
+/// How connections of a process ended in the last minute, where that is known.
+fn endings(canvas: &mut Canvas<'_>, model: &Model, pid: Option<u32>, area: Area) -> Area {
+    let words = ends_in_words(&model.endings.of(pid));
+    if words.is_empty() {
+        return area;
+    }
+    let (line, below) = area.split(1);
+    let title = "ended in the last minute:";
+    let x = canvas.text(line, 0, 0, title, canvas.theme.strong());
+    canvas.text(line, x + 1, 0, &words, Style::new());
+    below
 }
 
 fn of_remote(canvas: &mut Canvas<'_>, model: &Model, row: &RemoteRow, area: Area) {
@@ -230,6 +245,7 @@ fn of_connection(canvas: &mut Canvas<'_>, dash: &Dash, row: &ConnectionRow, area
     again(canvas, row.traffic.as_ref(), (line, 0));
     let reasons = Ends::of(&row.key).map(|ends| dash.model().segments.of_connection(&ends));
     let below = dropped(canvas, &reasons.unwrap_or_default(), below);
+    let below = endings(canvas, dash.model(), row.key.pid, below);
     if row.steps.is_empty() {
         let why = without_steps(dash);
         for (y, line) in (0..).zip(textwrap::wrap(why, usize::from(below.width).max(1))) {
@@ -259,9 +275,13 @@ fn without_steps(dash: &Dash) -> &'static str {
 fn step_words(canvas: &mut Canvas<'_>, step: &Step) -> String {
     let time = canvas.words(Cell::Time(step.ts));
     let state = step.state.map_or("-", TcpState::name);
-    match step.after {
-        Some(ns) => format!("{time}  {state}  after {}", canvas.words(Cell::Nanos(ns))),
-        None => format!("{time}  {state}"),
+    let mut words = format!("{time}  {state}");
+    if let Some(ns) = step.after {
+        words = format!("{words}  after {}", canvas.words(Cell::Nanos(ns)));
+    }
+    match step.cause.and_then(end_word) {
+        Some(cause) => format!("{words}  {cause}"),
+        None => words,
     }
 }
 

@@ -21,10 +21,10 @@ use crate::wire::{COMM_LEN, SockEntry};
 
 pub use age::{Age, bound_by_watch};
 pub use destination::{Destination, Destinations};
-pub use record::{CloseWait, Socket, Sockets};
+pub use record::{CloseWait, ClosingSocket, Socket, Sockets};
 pub use source::{SocketReader, has_sockets};
 
-/// How many of the oldest `CLOSE_WAIT` sockets are shown.
+/// How many of the oldest sockets are shown, in `CLOSE_WAIT` and closing.
 const OLDEST: usize = 10;
 
 /// How the summary groups sockets of a state.
@@ -82,14 +82,34 @@ pub struct SocketSummary {
     names: HashMap<u32, Arc<str>>,
     counts: HashMap<(SummaryKey, u8), (u64, Age)>,
     close_wait: Vec<(Age, SockEntry)>,
+    closing: Vec<(Age, SockEntry)>,
+    orphans: u64,
     total: u64,
+}
+
+/// Whether its process is done with a socket that is not gone: an orphan, or one whose FIN the
+/// peer has not acknowledged.
+fn is_closing(entry: &SockEntry) -> bool {
+    let states = [TcpState::FinWait1, TcpState::LastAck, TcpState::Closing];
+    let state = TcpState::from_number(entry.state);
+    entry.timewait == 0 && (entry.orphan != 0 || state.is_some_and(|state| states.contains(&state)))
+}
+
+/// Adds one to a list of the oldest.
+fn keep_oldest(oldest: &mut Vec<(Age, SockEntry)>, age: Age, entry: &SockEntry) {
+    let place = oldest.partition_point(|(kept, _)| kept.bound() >= age.bound());
+    if place < OLDEST {
+        oldest.insert(place, (age, *entry));
+        oldest.truncate(OLDEST);
+    }
 }
 
 impl SocketSummary {
     /// An empty one, taken at wall-clock `ts`.
     pub fn new(ts: i64, by: Option<SummaryBy>) -> Self {
-        let (extent, names, counts, close_wait) = Default::default();
-        Self { ts, by, extent, names, counts, close_wait, total: 0 }
+        let (extent, names, counts) = Default::default();
+        let (close_wait, closing) = Default::default();
+        Self { ts, by, extent, names, counts, close_wait, closing, orphans: 0, total: 0 }
     }
 
     /// Which namespaces were read. `name` knows the names of those that rows are about.
@@ -98,7 +118,8 @@ impl SocketSummary {
             SummaryKey::Netns(netns) => Some(*netns),
             _ => None,
         });
-        let oldest = self.close_wait.iter().map(|(_, entry)| entry.flow.netns);
+        let oldest = self.close_wait.iter().chain(&self.closing);
+        let oldest = oldest.map(|(_, entry)| entry.flow.netns);
         let inodes: BTreeSet<_> = of_rows.chain(oldest).chain(extent.only).collect();
         self.names = inodes.into_iter().filter_map(|inode| Some((inode, name(inode)?))).collect();
         self.extent = extent;
@@ -126,15 +147,11 @@ impl SocketSummary {
             .and_modify(|(count, oldest)| (*count, *oldest) = (*count + 1, oldest.older(age)))
             .or_insert((1, age));
         if entry.state == TcpState::CloseWait as u8 {
-            self.keep_oldest(age, entry);
+            keep_oldest(&mut self.close_wait, age, entry);
         }
-    }
-
-    fn keep_oldest(&mut self, age: Age, entry: &SockEntry) {
-        let place = self.close_wait.partition_point(|(kept, _)| kept.bound() >= age.bound());
-        if place < OLDEST {
-            self.close_wait.insert(place, (age, *entry));
-            self.close_wait.truncate(OLDEST);
+        self.orphans += u64::from(entry.orphan);
+        if is_closing(entry) {
+            keep_oldest(&mut self.closing, age, entry);
         }
     }
 
@@ -212,6 +229,21 @@ impl SocketSummary {
         };
         self.close_wait.iter().map(row).collect()
     }
+
+    /// The oldest sockets that close, oldest first.
+    pub fn closing(&self) -> Vec<ClosingSocket> {
+        let row = |(age, entry): &(Age, SockEntry)| ClosingSocket {
+            netns_name: self.name(Some(entry.flow.netns)).cloned(),
+            orphan_count: Some(self.orphans),
+            ..ClosingSocket::new(self.ts, entry, *age)
+        };
+        self.closing.iter().map(row).collect()
+    }
+
+    /// Sockets that no process has any more.
+    pub fn orphans(&self) -> u64 {
+        self.orphans
+    }
 }
 
 #[cfg(test)]
@@ -265,6 +297,28 @@ mod tests {
         assert_eq!((oldest[0].age_ns, oldest[0].age_at_least_ns), (None, Some(THREE_HOURS)));
         assert_eq!(oldest[1].pid, Some(20));
         assert_eq!(oldest[1].age_ns, Some(20_000_000_000));
+    }
+
+    #[test]
+    fn closing_sockets_are_those_whose_process_is_done() {
+        let mut summary = SocketSummary::new(0, None);
+        let states = [
+            (TcpState::FinWait1, 1, 3),
+            (TcpState::LastAck, 0, 9),
+            (TcpState::FinWait2, 1, 5),
+            // Half closed: its process still receives.
+            (TcpState::FinWait2, 0, 70),
+            (TcpState::Established, 0, 80),
+        ];
+        for (state, orphan, age) in states {
+            summary.add(&SockEntry { orphan, ..entry(state, 7, age, DURATION_UNKNOWN) });
+        }
+        let timewait = entry(TcpState::FinWait2, 7, 90, DURATION_UNKNOWN);
+        summary.add(&SockEntry { timewait: 1, ..timewait });
+        let rows = summary.closing();
+        let seen: Vec<_> = rows.iter().map(|row| (row.age_ns, row.orphan)).collect();
+        assert_eq!(seen, [(Some(9), false), (Some(5), true), (Some(3), true)]);
+        assert_eq!((summary.orphans(), rows[0].orphan_count), (2, Some(2)));
     }
 
     #[test]

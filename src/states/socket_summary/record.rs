@@ -113,6 +113,68 @@ table! { "close_wait" CloseWait {
 } }
 
 record! {
+    /// tcpstates --summary: one of the ten oldest sockets that close: without a process, or with a FIN that the peer has not acknowledged
+    "closing" ClosingSocket known(laddr family netns state orphan unacked_bytes unsent_bytes) {
+        /// the process that has closed it
+        pid,
+        comm,
+        laddr,
+        lport,
+        raddr,
+        rport,
+        device,
+        family,
+        netns,
+        netns_name,
+        /// mostly `FIN_WAIT1`, `LAST_ACK` or `CLOSING`; an orphan can also be in `FIN_WAIT2`
+        state,
+        age_ns,
+        age_at_least_ns,
+        /// no process has it
+        orphan: bool,
+        unacked_bytes,
+        unsent_bytes,
+        /// all orphans that the summary has counted
+        orphan_count: Option<u64>,
+    }
+}
+
+impl ClosingSocket {
+    /// Keys of columns that say the same in all rows.
+    pub fn hidden(rows: &[Self]) -> &'static [&'static str] {
+        let one = rows.iter().all(|row| row.netns == rows[0].netns);
+        if one { &[key!(ClosingSocket::netns)] } else { &[] }
+    }
+
+    pub(super) fn new(ts: i64, entry: &SockEntry, age: Age) -> Self {
+        Self {
+            ts: Ts(ts),
+            family: Some(entry.flow.family()),
+            state: TcpState::from_number(entry.state),
+            age_ns: age.exact(),
+            age_at_least_ns: age.at_least(),
+            orphan: entry.orphan != 0,
+            unacked_bytes: entry.unacked,
+            unsent_bytes: entry.unsent,
+            ..Self::about(entry.flow.key().owned(entry.pid, entry.comm))
+        }
+    }
+}
+
+table! { "closing" ClosingSocket {
+    left state, "STATE", 12, |r| Cell::state(r.state);
+    yields 4 pid;
+    yields 6 comm 15;
+    yields 3 local 21;
+    yields 7 remote 21;
+    yields 1 left netns, "NETNS", 26, |r| Cell::netns(r.netns, r.netns_name.as_deref());
+    right "age", "AGE", 8, |r| Cell::age(r.age_ns, r.age_at_least_ns);
+    yields 2 left orphan, "ORPHAN", 6, |r| Cell::Word(if r.orphan { "yes" } else { "no" });
+    yields 5 right unacked_bytes, "QUEUED", 7, |r| Cell::bytes(Some(r.unacked_bytes.into()));
+    right unsent_bytes, "UNSENT", 7, |r| Cell::bytes(Some(r.unsent_bytes.into()));
+} }
+
+record! {
     /// one socket as it is
     "socket" Socket known(laddr family netns) {
         pid,

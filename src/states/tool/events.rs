@@ -13,6 +13,7 @@ use crate::hooks::TIME_WAIT;
 use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::ring::Ring;
+use crate::life::Endings;
 use crate::report::TableView;
 use crate::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
 use crate::states::{Args, StateChange};
@@ -25,12 +26,18 @@ const BATCH: Duration = Duration::from_millis(40);
 
 /// Where changes come from, and how many are still wanted.
 struct Changes {
-    ring: Ring<StateEvent>,
+    source: Source,
     waits: TimeWaits,
     polls: Poller,
     ready: Vec<Shown>,
     names: Names,
     left: u64,
+}
+
+/// The ring buffer, and the ends that a reset may still explain.
+struct Source {
+    ring: Ring<StateEvent>,
+    endings: Endings<StateEvent>,
 }
 
 /// Prints state changes until stopped.
@@ -44,7 +51,10 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     running.waiter.watch_ring(map.as_fd())?;
     let interval = args.interval.interval();
     let mut changes = Changes {
-        ring: Ring::new(&map, StateEvent::read)?,
+        source: Source {
+            ring: Ring::new(&map, StateEvent::read)?,
+            endings: Endings::new(u32::MAX),
+        },
         waits: TimeWaits::new(wanted, polls, started),
         polls: Poller::every(interval),
         ready: Vec::new(),
@@ -58,8 +68,8 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         running.printer.flush()?;
         if changes.waits.wants_older() {
             let netns = filter.netns.as_ref().map_or(0, |netns| netns.inode);
-            let Changes { ring, waits, polls, .. } = &mut changes;
-            polls.first(&running.session, waits, netns, &mut |waits| keep_up(ring, waits))?;
+            let Changes { source, waits, polls, .. } = &mut changes;
+            polls.first(&running.session, waits, netns, &mut |waits| source.keep_up(waits))?;
         }
         loop {
             let wake = running.rest_for_events(BATCH.min(interval))?;
@@ -83,28 +93,49 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     })
 }
 
+impl Source {
+    /// Reads the events during a poll; they are printed after it.
+    fn keep_up(&mut self, waits: &mut TimeWaits) -> Result<()> {
+        let Self { ring, endings } = self;
+        ring.drain(|batch| {
+            for event in batch {
+                endings.take(event);
+            }
+            endings.ready(Some(monotonic_now())).for_each(|event| waits.take(&event));
+            Ok(true)
+        })
+    }
+}
+
 impl Changes {
     /// Prints what waits in the ring buffer. While the hooks are on, more may come faster than a
     /// slow reader takes it: the end must not wait for the buffer to be empty, unless it is the
     /// `last` time.
     fn print_events(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
-        let Self { ring, waits, ready, names, left, .. } = self;
-        ring.drain(|batch| {
-            for event in batch {
-                waits.take(event);
-            }
+        let Self { source, waits, ready, names, left, .. } = self;
+        let Source { ring, endings } = source;
+        let mut hand_over = |endings: &mut Endings<_>, now: Option<u64>, running: &mut Running| {
+            endings.ready(now).for_each(|event| waits.take(&event));
             waits.take_ready(ready);
             print(running, ready, names, left, clock)?;
             report(running, waits);
-            Ok(last || (*left > 0 && !running.is_over()))
-        })
+            anyhow::Ok(last || (*left > 0 && !running.is_over()))
+        };
+        ring.drain(|batch| {
+            for event in batch {
+                endings.take(event);
+            }
+            hand_over(endings, Some(monotonic_now()), running)
+        })?;
+        hand_over(endings, (!last).then(monotonic_now), running)?;
+        Ok(())
     }
 
     /// Prints the changes that a poll of the timewait sockets finds.
     fn poll(&mut self, running: &mut Running) -> Result<()> {
-        let Self { ring, waits, polls, ready, names, left } = self;
-        let remark = polls.take(&running.session, waits, &mut |waits| keep_up(ring, waits))?;
+        let Self { source, waits, polls, ready, names, left } = self;
+        let remark = polls.take(&running.session, waits, &mut |waits| source.keep_up(waits))?;
         waits.take_ready(ready);
         print(running, ready, names, left, WallClock::now())?;
         report(running, waits);
@@ -123,16 +154,6 @@ fn report(running: &mut Running, waits: &TimeWaits) {
         status.filtered += account.filtered;
         status.untracked = status.untracked.map(|untracked| untracked + account.untracked);
     });
-}
-
-/// Reads the events during a poll; they are printed after it.
-fn keep_up(ring: &mut Ring<StateEvent>, waits: &mut TimeWaits) -> Result<()> {
-    ring.drain(|batch| {
-        for event in batch {
-            waits.take(event);
-        }
-        Ok(true)
-    })
 }
 
 /// Prints at most `left` changes; the rest only counts.

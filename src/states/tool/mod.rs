@@ -10,13 +10,14 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 pub use summary::print as print_summary;
 
-use super::socket_summary::{CloseWait, Sockets};
+use super::socket_summary::{CloseWait, ClosingSocket, Sockets};
 use super::{Args, StateChange, settle};
 use crate::cli::{MeasureArgs, usage_error};
 use crate::hooks::maps;
 use crate::hooks::{CHILD, DESTROY, OWNERS, SOCKETS, STATE, TIME_WAIT, TIME_WAIT_CAUSE, USE};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
+use crate::life::hooks::RESET;
 use crate::report::Record;
 use crate::tool::{Asked, Measurement, Mode, Spec, Task, Tool};
 
@@ -29,7 +30,7 @@ const NO_EVENTS: u32 = 4096;
 /// State changes as they come.
 pub static TCPSTATES: Spec = Spec {
     name: NAME,
-    hooks: &[&STATE, &USE, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
+    hooks: &[&STATE, &RESET, &USE, &TIME_WAIT, &TIME_WAIT_CAUSE, &OWNERS],
     hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: "events without owner or duration, or CLOSE shown for TIME_WAIT: socket table \
                       full (raise --track-max)",
@@ -54,7 +55,7 @@ pub static TOOL: Tool = Tool {
         Mode { flag: None, spec: &TCPSTATES },
         Mode { flag: Some("--summary"), spec: &TCPSTATES_SUMMARY },
     ],
-    kinds: &[StateChange::KIND, Sockets::KIND, CloseWait::KIND],
+    kinds: &[StateChange::KIND, Sockets::KIND, CloseWait::KIND, ClosingSocket::KIND],
     task,
 };
 

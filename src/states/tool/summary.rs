@@ -8,7 +8,9 @@ use anyhow::Result;
 use crate::clock::{Ticker, wall_now};
 use crate::report::{Column, Printer, SinkError, TableView, sort};
 use crate::states::Args;
-use crate::states::socket_summary::{CloseWait, SocketReader, SocketSummary, Sockets};
+use crate::states::socket_summary::{
+    CloseWait, ClosingSocket, SocketReader, SocketSummary, Sockets,
+};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
 
@@ -35,7 +37,7 @@ fn summarize(running: &mut Running, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Prints the first `top` rows, and the oldest in `CLOSE_WAIT` if there are any.
+/// Prints the first `top` rows, and the oldest in `CLOSE_WAIT` and those that close if there are any.
 ///
 /// # Errors
 /// The output cannot be written.
@@ -55,11 +57,21 @@ pub fn print(
     let view = TableView { title: Some(&title), hide, idle: None };
     printer.rows(&view, &rows)?;
     let oldest = summary.close_wait();
-    if oldest.is_empty() {
-        return Ok(());
+    if !oldest.is_empty() {
+        let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
+        let hide = CloseWait::hidden(&oldest);
+        printer.rows(&TableView { title, hide, idle: None }, &oldest)?;
     }
-    let title = Some("Oldest in CLOSE_WAIT (the peer has closed, the process has not):");
-    printer.rows(&TableView { title, hide: CloseWait::hidden(&oldest), idle: None }, &oldest)
+    let closing = summary.closing();
+    if !closing.is_empty() {
+        let title = format!(
+            "Oldest that close (the process has, the peer has not acknowledged it); orphans: {}",
+            summary.orphans()
+        );
+        let hide = ClosingSocket::hidden(&closing);
+        printer.rows(&TableView { title: Some(&title), hide, idle: None }, &closing)?;
+    }
+    Ok(())
 }
 
 /// Counts the sockets as they are now; `None` while the namespace that was asked for is gone.
