@@ -3,8 +3,8 @@
  * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
  * and each socket is stored once. Counts by connection, ends by process, all sockets with ages and
  * owners, latencies by process and remote address, and listeners; events only of closed listeners
- * and of dropped segments. With --light nothing runs as data passes: counts are TCP's own, latencies
- * those of the handshake.
+ * and of dropped segments. With --light nothing runs as data passes: counts are TCP's own,
+ * latencies those of the handshake.
  *
  * kfree_skb has two programs where only it shows final ACKs that a listener drops. Where sends are
  * seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the tracepoint
