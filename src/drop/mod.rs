@@ -18,5 +18,5 @@ pub use places::PlaceNames;
 pub use reasons::{ReasonPattern, Reasons};
 pub use record::{DropSum, SegmentDrop};
 pub use source::{DropNames, DropSource};
-pub use sums::{DropRowOptions, DropSums, Dropped, Left, Names};
+pub use sums::{DropRowOptions, DropSums, Dropped, Left, Names, Wanted};
 pub use tool::{TCPDROP, TOOL};

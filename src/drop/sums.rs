@@ -114,6 +114,9 @@ pub struct Dropped {
     other: DropSums,
 }
 
+/// Whether drops of a flow and PID (0: unknown) are asked for.
+pub type Wanted<'a> = &'a dyn Fn(&Flow, u32) -> bool;
+
 /// Buffers that are left out of the sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
@@ -182,14 +185,14 @@ impl Dropped {
     pub fn settle(
         &mut self,
         find: impl Fn(&Flow, bool) -> Option<SocketOwner>,
-        wanted: Option<impl Fn(&Flow, u32) -> bool>,
+        wanted: Option<Wanted<'_>>,
     ) -> Left {
         let mut left = Left::default();
         self.keys.retain(|_, entry| {
             if let Some(found) = find(&entry.key.flow, entry.forwarded) {
                 (entry.key.flow, entry.owner) = (found.flow, found.owner);
             }
-            let keeps = wanted.as_ref().is_none_or(|wanted| wanted(&entry.key.flow, entry.owner.0));
+            let keeps = wanted.is_none_or(|wanted| wanted(&entry.key.flow, entry.owner.0));
             left.filtered += if keeps { 0 } else { entry.sums.drops };
             keeps
         });

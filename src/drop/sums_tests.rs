@@ -89,7 +89,7 @@ fn a_connection_has_a_row_for_each_reason_and_the_owner_that_is_found() {
     let mut sums = filled();
     sums.add(&drop(80, 0, 0));
     sums.add(&DropEvent { place: 2, ..drop(80, 0, 0) });
-    let left = sums.settle(find, None::<fn(&Flow, u32) -> bool>);
+    let left = sums.settle(find, None);
     assert_eq!(left, Left::default());
     let rows = sums.rows(&shape(9), &mut Numbered);
     let seen = |row: &DropSum| (row.lport, row.drop_reason.clone(), row.drops, row.pid, row.netns);
@@ -99,7 +99,7 @@ fn a_connection_has_a_row_for_each_reason_and_the_owner_that_is_found() {
     assert!(rows.iter().any(|row| seen(row) == (Some(81), Some("5".into()), 1, None, None)));
     let mut sums = filled();
     sums.add(&drop(80, 9, DROP_FORWARDED));
-    let left = sums.settle(find, Some(|_: &Flow, pid: u32| pid == 7));
+    let left = sums.settle(find, Some(&|_: &Flow, pid: u32| pid == 7));
     assert_eq!(left, Left { filtered: 2, unknown: 0 });
     assert_eq!(sums.rows(&shape(9), &mut Numbered).last().unwrap().drops, 3);
 }

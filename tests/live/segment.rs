@@ -103,7 +103,7 @@ impl Segment {
         let mut packet = Vec::new();
         if to.is_ipv4() {
             let dont_fragment = 0x4000;
-            let part = offset / 8 | if more { 0x2000 } else { 0 };
+            let part = (offset / 8) | if more { 0x2000 } else { 0 };
             packet.extend([0x45, 0]);
             packet.extend(u16::try_from(20 + payload.len()).unwrap().to_be_bytes());
             packet.extend(number.unwrap_or(0).to_be_bytes());

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::drop::{DropRowOptions, DropSource, DropSum, Dropped, Left, Reasons, SocketOwners};
+use crate::drop::{
+    DropRowOptions, DropSource, DropSum, Dropped, Left, Reasons, SocketOwners, Wanted,
+};
 use crate::filter::Filter;
 use crate::kernel::session::Session;
 use crate::wire::{DropOptions, Flow};
@@ -66,7 +68,9 @@ impl LiveDrops {
         let Self { source, sums, .. } = self;
         let mut events: u128 = 0;
         source.drain(|batch, _| {
-            batch.iter().for_each(|event| sums.add(event));
+            for event in batch {
+                sums.add(event);
+            }
             events += batch.len() as u128;
             Ok(true)
         })?;
@@ -94,7 +98,7 @@ impl LiveDrops {
         let Self { by_owner, by_netns, .. } = *self;
         let wanted =
             move |flow: &Flow, pid: u32| (!by_owner || pid != 0) && (!by_netns || flow.netns != 0);
-        let wanted = (by_owner || by_netns).then_some(wanted);
+        let wanted: Option<Wanted<'_>> = (by_owner || by_netns).then_some(&wanted);
         let left = self.sums.settle(|flow, forwarded| sockets.find(flow, forwarded), wanted);
         self.left.filtered += left.filtered;
         self.left.unknown += left.unknown;
