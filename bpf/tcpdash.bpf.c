@@ -2,9 +2,9 @@
 /*
  * tcpdash: the handlers of all subjects in one set of programs, so that each hook runs one program
  * and each socket is stored once. Counts by connection, ends by process, all sockets with ages and
- * owners, latencies by process and remote address, and listeners; events only of closed listeners
- * and of dropped segments. With --light nothing runs as data passes: counts are TCP's own,
- * latencies those of the handshake.
+ * owners, latencies by process and remote address, listeners, local ports by destination, and
+ * connections that do not move; events only of closed listeners and of dropped segments. With
+ * --light nothing runs as data passes: counts are TCP's own, latencies those of the handshake.
  *
  * kfree_skb has two programs where only it shows final ACKs that a listener drops. Where sends are
  * seen as they return (kernels 6.3 to 6.16 without fentry and kprobes) the tracepoint
@@ -34,6 +34,9 @@
 #include "listen/syn_hooks.bpf.h"
 #include "listen/syn_recv_sock_hooks.bpf.h"
 #include "listen/wait.bpf.h"
+#include "ports/counts_hooks.bpf.h"
+#include "ports/entries.bpf.h"
+#include "stall/conn_hooks.bpf.h"
 #include "states/socket_summary_hooks.bpf.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
@@ -114,5 +117,9 @@ static __always_inline void on_visit(struct sock *sk, struct tcp_sock *tp)
 {
 	light_on_visit(sk, tp);
 }
+
+/* Records used only through pointers would be missing from BTF and its tests. */
+struct port_entry *port_entry_type SEC(".types");
+struct conn_entry *conn_entry_type SEC(".types");
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -9,6 +9,7 @@
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "ports/counts_hooks.bpf.h"
 #include "ports/entries.bpf.h"
 #include "ports/ports_hooks.bpf.h"
 

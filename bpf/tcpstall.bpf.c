@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * tcpstall: what the sockets of connections know of themselves, read by an iterator every interval
- * (iter/tcp). Nothing runs when data is sent or received; state transitions
- * (sock:inet_sock_set_state) name owners.
+ * (iter/tcp). State transitions (sock:inet_sock_set_state) name owners and show how connections
+ * end; sk_stream_wait_memory() or tcp:tcp_sendmsg_locked show since when a thread waits in send().
  *
  * Cannot see: connections that are still being opened.
  */
@@ -11,6 +11,7 @@
 #include "lib/owner_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
 #include "stall/conn_hooks.bpf.h"
+#include "stall/wait_hooks.bpf.h"
 #include "lib/stats.h"
 
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
@@ -26,6 +27,8 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 		owner_on_transition(track, sk, old_state, new_state, how);
 	else
 		st->untracked++;
+	if (new_state == TCP_CLOSE)
+		stall_on_close(sk, how);
 }
 
 static __always_inline void on_child(struct sock *listener, struct sock *child, enum access how)

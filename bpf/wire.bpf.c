@@ -42,6 +42,7 @@ struct port_event port_event;
 struct drop_event drop_event;
 struct place_name place_name;
 struct conn_entry conn_entry;
+struct stall_mark stall_mark;
 struct filter filter;
 struct wanted wanted;
 struct options options;

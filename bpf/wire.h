@@ -103,9 +103,9 @@ struct track {
 	struct owner owner;
 	__u64 since;
 	__u32 marks;
-	__u32 state; /* entered last; 0 = not seen */
-	__u32 sent;  /* segments that it had sent when they were last counted */
-	__u32 reserved;
+	__u32 state;	/* entered last; 0 = not seen */
+	__u32 sent;	/* segments that it had sent when they were last counted */
+	__u32 waits_at; /* write_seq as a thread began to wait in send(), at since (tcpstall) */
 	__u64 diverted; /* in a sockmap: bytes received when last counted, + 1; 0 = in none */
 };
 
@@ -723,7 +723,16 @@ enum conn_flags {
 	CONN_KEEPALIVE = 1, /* SO_KEEPALIVE */
 	CONN_CORK = 2,
 	CONN_NODELAY = 4,
-	CONN_ORPHAN = 8, /* no process has it open */
+	CONN_ORPHAN = 8,   /* no process has it open */
+	CONN_BLOCKED = 16, /* a thread waits in send() for room */
+	CONN_MPTCP = 32,   /* threads wait at the MPTCP socket, not here */
+};
+
+/* A connection that does not move, of which user space waits for the end. */
+struct stall_mark {
+	__u64 closed; /* when it closed; 0: it has not */
+	__u32 error;  /* errno that its process gets; 0: none */
+	__u32 reserved;
 };
 
 /* One connection as its socket is. Bytes are without a FIN; times are ns. */
@@ -739,6 +748,7 @@ struct conn_entry {
 	__u64 received;	 /* since the last data */
 	__u64 read;	 /* since the process last read; DURATION_UNKNOWN */
 	__u64 resent;	 /* since the first retransmit of this loss; DURATION_UNKNOWN: none */
+	__u64 blocked;	 /* since a thread waits in send(); DURATION_UNKNOWN */
 	__u64 timer;	 /* until it expires; DURATION_UNKNOWN: none runs */
 	__u64 rto;
 	__u64 rto_max;
@@ -755,7 +765,8 @@ struct conn_entry {
 	__u32 unacked; /* bytes sent and not acknowledged, or ... */
 	__u32 unsent;  /* ... queued and not sent */
 	__u32 unread;
-	__u32 copied; /* first sequence number that the process has not read */
+	__u32 copied;  /* first sequence number that the process has not read */
+	__u32 written; /* first sequence number that it has not written */
 	__u32 snd_wnd;
 	__u32 rcv_wnd;
 	__u32 mss;
@@ -781,7 +792,7 @@ struct conn_entry {
 	__u8 probes;	       /* of a zero window or an idle connection, without an answer */
 	__u8 retries;	       /* net.ipv4.tcp_retries2 */
 	__u8 keepalive_probes; /* after which the connection is given up */
-	__u8 reserved[6];
+	__u8 reserved[2];
 };
 
 struct port_range {
@@ -932,6 +943,8 @@ struct ports_options {
 struct stall_options {
 	__u32 all;     /* idle connections too */
 	__u32 tick_ns; /* of a jiffy */
+	__u32 waits;   /* programs see when a thread begins to wait in send() */
+	__u32 ends;    /* user space waits for the end of stalls */
 };
 
 struct drop_options {

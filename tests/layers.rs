@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
         allowed: &[
             "src/kernel/**",
             "src/*/source.rs",
-            "src/listen/monitor.rs",
+            "src/*/monitor.rs",
             "src/states/timewait/poller.rs",
             "src/dash/live/**",
         ],

@@ -528,6 +528,8 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         assert!(plan.contains("destroy: destroy_tracepoint\n"), "{kernel}: {plan}");
         let plan = auto(&TCPSTALL, &facts(kernel));
         assert!(plan.contains("connections: dump_connections\n"), "{kernel}: {plan}");
+        let by = if kernel == HARDENED { "send_wait_tracepoint" } else { "send_wait_fentry" };
+        assert!(plan.contains(&format!("send-wait: {by}\n")), "{kernel}: {plan}");
     }
     for kernel in DEBIAN.into_iter().chain([HARDENED]) {
         let plan = auto(&TCPSTATES_SUMMARY, &facts(kernel));
@@ -566,7 +568,7 @@ fn modes_and_tcpdash_have_this_hook_order() {
         names(&TCPDASH),
         "state reset send send-begin recv splice segment retransmit drop destroy syn final-ack synack-retransmit child \
          accept-return owners listening find-listeners listener-queues counts latencies listeners \
-         waits sockets"
+         waits sockets port-sockets bound port-counts connections"
     );
 }
 

@@ -11,6 +11,7 @@
 #include "dash/endings.bpf.h"
 #include "latency/transition.bpf.h"
 #include "listen/listen.bpf.h"
+#include "ports/ports.bpf.h"
 #include "states/states.bpf.h"
 
 static __noinline int states_btf_ptr(struct sock *sk, int old_state, int new_state)
@@ -119,6 +120,27 @@ static __noinline int listen_probe_read(struct sock *sk, int old_state, int new_
 	return 0;
 }
 
+static __always_inline void ports_of(struct sock *sk, int old_state, int new_state, enum access how)
+{
+	struct tcp_sock *tp = tcp_of(sk, how);
+	struct stats *st = stats_here();
+
+	if (st && tp)
+		ports_count(sk, tp, track_find(sk), old_state, new_state, st, how);
+}
+
+static __noinline int ports_btf_ptr(struct sock *sk, int old_state, int new_state)
+{
+	ports_of(sk, old_state, new_state, BTF_PTR);
+	return 0;
+}
+
+static __noinline int ports_probe_read(struct sock *sk, int old_state, int new_state)
+{
+	ports_of(sk, old_state, new_state, PROBE_READ);
+	return 0;
+}
+
 /* states is first: it sets the owner for the others. */
 static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_state, int new_state)
 {
@@ -133,6 +155,7 @@ static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_s
 	endings_btf_ptr(sk, old_state, new_state);
 	if (!count_options.light)
 		count_btf_ptr(sk, old_state, new_state);
+	ports_btf_ptr(sk, old_state, new_state);
 	accept_wait_btf_ptr(sk, old_state, new_state);
 	latency_btf_ptr(sk, old_state, new_state);
 }
@@ -151,6 +174,7 @@ static __always_inline void all_on_transition_probe_read(struct sock *sk, int ol
 	endings_probe_read(sk, old_state, new_state);
 	if (!count_options.light)
 		count_probe_read(sk, old_state, new_state);
+	ports_probe_read(sk, old_state, new_state);
 	accept_wait_probe_read(sk, old_state, new_state);
 	latency_probe_read(sk, old_state, new_state);
 }

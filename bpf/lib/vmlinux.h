@@ -190,6 +190,7 @@ struct netns_ipv4 {
 	u8 sysctl_tcp_retries2;		/* an int up to 5.12 ... */
 	u8 sysctl_tcp_keepalive_probes; /* ... this too */
 	int sysctl_tcp_keepalive_intvl;
+	unsigned int sysctl_tcp_notsent_lowat;
 };
 
 struct net {
@@ -271,6 +272,7 @@ struct sock {
 	void *sk_user_data;
 	int sk_err;
 	int sk_wmem_queued;
+	int sk_write_pending;
 	unsigned long sk_lingertime;
 	struct socket *sk_socket;
 	atomic_t sk_drops;
@@ -347,6 +349,7 @@ struct tcp_sock {
 	u32 rate_delivered;
 	u32 rate_interval_us;
 	u64 delivered_mstamp;
+	u64 tcp_wstamp_ns;
 	struct {
 		u32 seq;
 		u64 time;
@@ -355,6 +358,7 @@ struct tcp_sock {
 	unsigned int keepalive_intvl;
 	u32 retrans_stamp;
 	u32 write_seq;
+	u32 notsent_lowat;
 	u32 packets_out;
 	u32 sacked_out;
 	u32 snd_cwnd;

@@ -68,14 +68,35 @@ static __always_inline void search_count(const struct port_key *key, __u64 ns, s
 		st->untracked++;
 }
 
-/* The search began with CLOSE -> SYN_SENT. */
+/* A search began with CLOSE -> SYN_SENT, and its end is not known yet. */
+static __always_inline bool is_searching(const struct track *track)
+{
+	return ports_options.searches && track && track->since && !(track->marks & TRACK_BOUND);
+}
+
 static __always_inline void search_done(const struct port_key *key, struct track *track,
 					struct stats *st)
 {
-	__u64 since = track ? track->since : 0;
+	__u64 since;
 
-	if (!ports_options.searches || !since || track->marks & TRACK_BOUND)
+	if (!is_searching(track))
 		return;
+	since = track->since;
 	track->since = 0;
 	search_count(key, bpf_ktime_get_ns() - since, st);
+}
+
+/*
+ * SYN_SENT ends, and no function has shown the end of the search: it is when tcp_connect() noted
+ * the time for its SYN. A SYN that was sent again has another time.
+ */
+static __always_inline void search_until_syn(const struct port_key *key, struct tcp_sock *tp,
+					     struct track *track, struct stats *st, enum access how)
+{
+	__u64 since = track->since, sent = READ(how, tp, tcp_wstamp_ns);
+
+	track->since = 0;
+	if (sent < since || READ(how, tp, total_retrans))
+		return;
+	search_count(key, sent - since, st);
 }

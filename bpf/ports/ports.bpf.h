@@ -71,12 +71,13 @@ static __always_inline void ports_on_open(struct sock *sk, const struct port_key
 	struct port_counts *counts;
 
 	if (track) {
-		track->marks = TRACK_CLIENT | (bound ? TRACK_BOUND : 0);
-		track->since = ports_options.searches ? bpf_ktime_get_ns() : 0;
+		track->marks &= ~(TRACK_CLIENT | TRACK_BOUND);
+		track->marks |= TRACK_CLIENT | (bound ? TRACK_BOUND : 0);
+		if (ports_options.searches)
+			track->since = bpf_ktime_get_ns();
 	}
 	if (ports_options.events)
 		return;
-	st->attempted++;
 	counts = counts_make(key, track ? &track->owner : NULL, st);
 	if (counts)
 		__sync_fetch_and_add(bound ? &counts->bound : &counts->opens, 1);
@@ -107,38 +108,49 @@ static __always_inline void ports_on_end(struct sock *sk, const struct track *tr
 	remember_closer(&flow, &track->owner, 0);
 }
 
+/* What a transition means to ports; its owner is already learned. */
+static __always_inline void ports_count(struct sock *sk, struct tcp_sock *tp, struct track *track,
+					int old_state, int new_state, struct stats *st,
+					enum access how)
+{
+	struct owner *owner = track ? &track->owner : NULL;
+	struct port_key key = {};
+
+	if (old_state == TCP_CLOSE && new_state == TCP_SYN_SENT) {
+		port_key_fill(&key, sk, tp, owner, how);
+		ports_on_open(sk, &key, track, st, how);
+	} else if (old_state == TCP_SYN_SENT && new_state == TCP_CLOSE &&
+		   found_no_port(sk, tp, how)) {
+		port_key_fill(&key, sk, tp, owner, how);
+		ports_on_failure(sk, tp, &key, track, st, how);
+	} else if (old_state == TCP_SYN_SENT && is_searching(track)) {
+		port_key_fill(&key, sk, tp, owner, how);
+		search_until_syn(&key, tp, track, st, how);
+	} else if (track && track->marks & TRACK_CLIENT && old_state == TCP_ESTABLISHED &&
+		   (new_state == TCP_FIN_WAIT1 || new_state == TCP_CLOSE_WAIT)) {
+		port_key_fill(&key, sk, tp, owner, how);
+		ports_on_close(&key, track, new_state, st);
+	}
+}
+
 static __always_inline void ports_on_transition(struct sock *sk, int old_state, int new_state,
 						enum access how)
 {
 	struct tcp_sock *tp = tcp_of(sk, how);
 	struct stats *st = stats_here();
-	struct owner *owner = NULL;
-	struct port_key key = {};
 	struct track *track;
 
 	if (!st || !tp || !is_tcp(sk, how))
 		return;
 	track = old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
-	if (track) {
-		owner = &track->owner;
+	if (track)
 		owner_on_transition(track, sk, old_state, new_state, how);
-	}
-	if (old_state == TCP_CLOSE && new_state == TCP_SYN_SENT) {
-		port_key_fill(&key, sk, tp, owner, how);
-		ports_on_open(sk, &key, track, st, how);
-	} else if (old_state == TCP_SYN_SENT && new_state == TCP_CLOSE) {
-		if (!found_no_port(sk, tp, how))
-			return;
-		port_key_fill(&key, sk, tp, owner, how);
-		ports_on_failure(sk, tp, &key, track, st, how);
-	} else if (track && track->marks & TRACK_CLIENT && old_state == TCP_ESTABLISHED &&
-		   (new_state == TCP_FIN_WAIT1 || new_state == TCP_CLOSE_WAIT)) {
-		port_key_fill(&key, sk, tp, owner, how);
-		ports_on_close(&key, track, new_state, st);
-	} else if (track && new_state == TCP_CLOSE &&
-		   (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING)) {
+	if (!ports_options.events && old_state == TCP_CLOSE && new_state == TCP_SYN_SENT)
+		st->attempted++;
+	ports_count(sk, tp, track, old_state, new_state, st, how);
+	if (track && new_state == TCP_CLOSE &&
+	    (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING))
 		ports_on_end(sk, track, how);
-	}
 }
 
 /* bind() with port 0 has found none. The owner is the current process. */

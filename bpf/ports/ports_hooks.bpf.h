@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Attach points of the hooks "bind", "port-found" and "port-reuse", and the iterators of counts. */
+/* Attach points of the hooks "bind", "port-found" and "port-reuse", and the iterator of searches.
+ */
 #pragma once
 
 #include "lib/calls.h"
@@ -50,19 +51,6 @@ int BPF_PROG(port_reuse_fexit, struct sock *sk, struct sock *sktw, void *twp, in
 {
 	if (ret)
 		ports_on_reuse(sk, BTF_PTR);
-	return 0;
-}
-
-SEC("iter/bpf_map_elem")
-int dump_port_counts(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct seq_file *seq = ctx->meta->seq;
-	void *key = ctx->key, *value = ctx->value;
-
-	if (!key || !value)
-		return 0;
-	bpf_seq_write(seq, key, sizeof(struct port_key));
-	bpf_seq_write(seq, value, sizeof(struct port_counts));
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "lib/sock.h"
 #include "lib/track.h"
 #include "stall/options.h"
+#include "stall/wait.bpf.h"
 
 #define NR_LIMITS      (LIMIT_SNDBUF + 1)
 /* include/net/tcp.h */
@@ -17,6 +18,22 @@
 #define TCP_RTO_MAX_NS 120000000000ULL
 #define NS_OF_US       1000ULL
 #define US_OF_S	       1000000ULL
+
+/* By address of the socket: the stalls that user space waits for the end of. Sized at start. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct stall_mark);
+} stall_marks SEC(".maps");
+
+static __always_inline struct stall_mark *mark_of(const void *sk)
+{
+	__u64 key = (__u64)sk;
+
+	return stall_options.ends ? bpf_map_lookup_elem(&stall_marks, &key) : NULL;
+}
 
 /* A difference of jiffies in ns; 0 where the second lies behind the first. */
 static __always_inline __u64 ticks_ns(__u32 from, __u32 to)
@@ -48,6 +65,7 @@ static __always_inline void conn_queues(struct conn_entry *conn, const struct tc
 	bool fin = fin_queued(conn->state), sent_all = tp->snd_nxt == tp->write_seq;
 
 	conn->copied = tp->copied_seq;
+	conn->written = tp->write_seq;
 	if (in_handshake(conn->state))
 		return;
 	conn->unacked = bytes_between(tp->snd_una, tp->snd_nxt, fin && sent_all);
@@ -201,6 +219,18 @@ static __always_inline void conn_flags(struct conn_entry *conn, const struct soc
 		conn->flags |= CONN_NODELAY;
 }
 
+static __always_inline void conn_blocked(struct conn_entry *conn, const struct track *track,
+					 struct tcp_sock *tp)
+{
+	conn->blocked = DURATION_UNKNOWN;
+	if (is_subflow((struct sock *)tp, BTF_PTR)) {
+		conn->flags |= CONN_MPTCP;
+	} else if (tp->inet_conn.icsk_inet.sk.sk_write_pending) {
+		conn->flags |= CONN_BLOCKED;
+		conn->blocked = send_waits(track, tp, conn->ktime);
+	}
+}
+
 /* All but the ends and the owner. */
 static __always_inline void conn_read(struct conn_entry *conn, const struct sock_common *skc,
 				      const struct tcp_sock *tp)
@@ -222,9 +252,9 @@ static __always_inline void conn_read(struct conn_entry *conn, const struct sock
 	conn->rcvbuf = sk->sk_rcvbuf;
 }
 
-static __always_inline bool conn_own(struct conn_entry *conn, struct tcp_sock *tp)
+static __always_inline bool conn_own(struct conn_entry *conn, struct track *track,
+				     struct tcp_sock *tp)
 {
-	struct track *track = track_find((struct sock *)tp);
 	struct owner *owner = track ? &track->owner : NULL;
 
 	if (!owner || !owner_settled(owner))
@@ -235,4 +265,15 @@ static __always_inline bool conn_own(struct conn_entry *conn, struct tcp_sock *t
 	conn->pid = owner->pid;
 	__builtin_memcpy(conn->comm, owner->comm, COMM_LEN);
 	return !owner_filtered() || owner->flags & OWNER_MATCHES;
+}
+
+/* A connection closes: user space may wait for that. */
+static __always_inline void stall_on_close(struct sock *sk, enum access how)
+{
+	struct stall_mark *mark = mark_of(sk);
+
+	if (!mark || mark->closed)
+		return;
+	mark->error = READ(how, sk, sk_err);
+	mark->closed = bpf_ktime_get_ns();
 }

@@ -67,8 +67,8 @@ pub struct Args {
     #[arg(long, value_name = "VIEW", num_args = 0..=1, default_missing_value = "overview",
         value_parser = view, help_heading = "Screen")]
     pub snapshot: Option<View>,
-    /// Start with this view: overview, processes, connections, latency, states, listeners, tool or
-    /// remotes
+    /// Start with this view: overview, processes, connections, latency, states, listeners, tool,
+    /// remotes or ports
     #[arg(long, value_name = "VIEW", value_parser = view, conflicts_with = "snapshot",
         help_heading = "Screen")]
     pub view: Option<View>,
@@ -153,7 +153,9 @@ impl Args {
 
 fn view(text: &str) -> Result<View, String> {
     View::named(text).ok_or_else(|| {
-        "valid views: overview, processes, connections, latency, states, listeners, tool, remotes".into()
+        "valid views: overview, processes, connections, latency, states, listeners, tool, remotes, \
+         ports"
+            .into()
     })
 }
 
@@ -218,7 +220,7 @@ mod tests {
         }
         for (args, part) in [
             ("--demo --snapshot nope", "listeners"),
-            ("--demo --snapshot 9", "listeners"),
+            ("--demo --snapshot 10", "listeners"),
             ("--demo --snapshot --size 80", "100x30"),
             ("--demo --size 80x24", "--snapshot"),
             ("--demo --replay x", "cannot be used"),

@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::report::Key;
-use crate::{count, latency, listen, states};
+use crate::{count, latency, listen, ports, states};
 
 /// The command of the kit that shows this row of a view, if it has something to go by.
 pub fn command(view: View, key: &Key) -> Option<String> {
@@ -25,6 +25,7 @@ pub fn command(view: View, key: &Key) -> Option<String> {
         View::Latency => (&latency::TOOL, ""),
         View::States => (&states::TOOL, ""),
         View::Listeners => (&listen::TOOL, ""),
+        View::Ports => (&ports::TOOL, " --all"),
         View::Overview | View::Tool => return None,
     };
     // What has ends is found by them, whoever uses it.

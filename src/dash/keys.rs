@@ -29,7 +29,7 @@ pub enum KeyPress {
 
 /// Every key with what it does, for the help.
 pub const HELP: [(&str, &str); 24] = [
-    ("1 … 8, Tab", "another view"),
+    ("1 … 9, Tab", "another view"),
     ("↑ ↓ PgUp PgDn Home End", "select a row; k j g G do the same"),
     ("← →", "scroll columns that do not fit"),
     ("Enter", "show details of the selected row; once more: enter its process"),
@@ -123,7 +123,7 @@ fn normal(dash: &mut Dash, key: KeyPress) -> Option<Action> {
                 dash.set_filter(None);
             }
         }
-        KeyPress::Char(digit @ '1'..='8') => {
+        KeyPress::Char(digit @ '1'..='9') => {
             dash.show(View::ALL[digit as usize - '1' as usize]);
         }
         KeyPress::Tab => dash.show(dash.view.beside(1)),

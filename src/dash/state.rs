@@ -12,7 +12,9 @@ use super::keys;
 use super::layout::Layout;
 use super::model::{Findings, Model, findings, process};
 use super::past::Past;
-use super::rows::{CloseWaitRow, connections, groupings, latencies, listeners, processes, remotes};
+use super::rows::{
+    CloseWaitRow, connections, groupings, latencies, listeners, ports, processes, remotes,
+};
 use super::scope::Scope;
 use super::table::Browse;
 use super::tables::Tables;
@@ -247,6 +249,7 @@ impl Dash {
                 tables.close_wait.fill(rows.filter(passes).collect());
             }
             View::Listeners => tables.listeners.fill(listeners(model, filter)),
+            View::Ports => tables.ports.fill(ports(model, filter)),
             View::Tool => {}
         }
     }

@@ -1,6 +1,8 @@
 //! The tables of the views.
 
-use super::rows::{CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, ProcessRow, RemoteRow};
+use super::rows::{
+    CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, PortRow, ProcessRow, RemoteRow,
+};
 use super::table::{Browse, TableState};
 use super::views::View;
 
@@ -14,6 +16,7 @@ pub struct Tables {
     pub latencies: TableState<LatencyRow>,
     pub close_wait: TableState<CloseWaitRow>,
     pub listeners: TableState<ListenerRow>,
+    pub ports: TableState<PortRow>,
 }
 
 impl Tables {
@@ -26,6 +29,7 @@ impl Tables {
             View::Latency => &self.latencies,
             View::States => &self.close_wait,
             View::Listeners => &self.listeners,
+            View::Ports => &self.ports,
             View::Overview | View::Tool => return None,
         })
     }
@@ -43,6 +47,7 @@ impl Tables {
             View::Latency => &mut self.latencies,
             View::States => &mut self.close_wait,
             View::Listeners => &mut self.listeners,
+            View::Ports => &mut self.ports,
             View::Overview | View::Tool => return None,
         }))
     }

@@ -13,11 +13,12 @@ pub enum View {
     Listeners,
     Tool,
     Remotes,
+    Ports,
 }
 
 impl View {
     /// All, in the order of their keys.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Overview,
         Self::Processes,
         Self::Connections,
@@ -26,6 +27,7 @@ impl View {
         Self::Listeners,
         Self::Tool,
         Self::Remotes,
+        Self::Ports,
     ];
 
     /// What its tab says.
@@ -39,6 +41,7 @@ impl View {
             Self::Listeners => "Listen",
             Self::Tool => "Tool",
             Self::Remotes => "Remotes",
+            Self::Ports => "Ports",
         }
     }
 
@@ -62,6 +65,7 @@ impl View {
             "listeners",
             "tool",
             "remotes",
+            "ports",
         ];
         let index = number.or_else(|| words.iter().position(|word| *word == wanted))?;
         Self::ALL.get(index).copied()

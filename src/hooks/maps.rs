@@ -67,6 +67,8 @@ maps! {
     PORT_COUNTS = "port_counts";
     /// Times of searches for a port, by destination and octave.
     PORT_SEARCHES = "port_searches";
+    /// Stalls of which the end is awaited, by address of the socket.
+    STALL_MARKS = "stall_marks";
     /// Number of the interval in progress.
     EPOCH = "epoch";
 }

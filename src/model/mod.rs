@@ -22,9 +22,11 @@ use crate::kernel::netns_list::Extent;
 use crate::latency::{Exchange, Latency, LatencyKind};
 use crate::listen::{DropClient, Drops, ListenerRecord};
 use crate::nstat::Mib;
+use crate::ports::{PortPool, Ports};
 use crate::record::AnyRecord;
-use crate::report::{Key, Note, Status};
+use crate::report::{Key, Note, Status, Ts};
 use crate::settings::Settings;
+use crate::stall::Stall;
 use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
 use crate::tcp_state::TcpState;
 
@@ -44,6 +46,8 @@ const EXCHANGES: usize = 500;
 const NOTES: usize = 50;
 /// Maximum number of tools with a stored status.
 const TOOLS: usize = 32;
+/// The hook of tools that look at local ports.
+const PORT_SOCKETS: &str = "port-sockets";
 /// How long an interval is shown after its end, ns of the recording.
 const STALE: i64 = 60_000_000_000;
 
@@ -77,6 +81,9 @@ pub struct Model {
     pub listeners: Groups<Option<u32>, ListenerRecord>,
     /// Local ports in use towards the fullest destinations.
     destinations: Groups<(), Destination>,
+    ports: Groups<Option<Grouping>, Ports>,
+    port_pools: Groups<(), PortPool>,
+    stalls: Groups<(), Stall>,
     /// Settings of network namespaces.
     pub settings: Groups<Option<u32>, Settings>,
     /// Counters of network namespaces.
@@ -125,6 +132,9 @@ impl Model {
             }
             AnyRecord::Socket(row) => self.list.take((), row.ts.0, *row),
             AnyRecord::Destination(row) => self.destinations.take((), row.ts.0, *row),
+            AnyRecord::Ports(row) => self.ports.take(row.by, row.ts.0, *row),
+            AnyRecord::PortPool(row) => self.port_pools.take((), row.ts.0, *row),
+            AnyRecord::Stall(row) => self.stalls.take((), row.ts.0, *row),
             AnyRecord::CloseWait(row) => self.close_wait.take((), row.ts.0, *row),
             AnyRecord::State(change) => {
                 self.history.state(&change);
@@ -164,13 +174,11 @@ impl Model {
             | AnyRecord::Retransmit(_)
             | AnyRecord::RetransSum(_)
             | AnyRecord::Life(_)
-            | AnyRecord::Ports(_)
-            | AnyRecord::PortPool(_)
             | AnyRecord::PortFail(_)
             | AnyRecord::PortAdvice(_)
-            | AnyRecord::Stall(_)
             | AnyRecord::Conn(_)
             | AnyRecord::StallShare(_)
+            | AnyRecord::StallEnd(_)
             | AnyRecord::Finding(_) => {}
         }
     }
@@ -279,6 +287,9 @@ impl Model {
         self.list.forget(oldest);
         self.close_wait.forget(oldest);
         self.destinations.forget(oldest);
+        self.ports.forget(oldest);
+        self.port_pools.forget(oldest);
+        self.stalls.forget(oldest);
         self.latency.forget(oldest);
         self.endings.forget(oldest);
         self.listeners.forget(oldest);
@@ -307,6 +318,8 @@ impl Model {
             + self.sockets.left_out()
             + self.latency.left_out()
             + self.listeners.left_out()
+            + self.ports.left_out()
+            + self.stalls.left_out()
             + self.connections.left_out
             + self.timed.left_out
             + self.segments.left_out
@@ -322,10 +335,37 @@ impl Model {
         self.live() && self.mibs.rows().any(|mib| mib.orphans.is_some())
     }
 
+    /// Whether a row was made at the last look at the sockets, or none is recorded: what was held up or
+    /// used then may be gone.
+    fn is_of_last_look(&self, ts: Ts) -> bool {
+        let last = self.sockets.iter().map(|(_, interval)| interval.ts).max();
+        last.is_none_or(|last| ts.0 >= last)
+    }
+
     /// Destinations as of the last look at the sockets.
     pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
-        let last = self.sockets.iter().map(|(_, interval)| interval.ts).max();
-        self.destinations.rows().filter(move |row| last.is_none_or(|last| row.ts.0 >= last))
+        self.destinations.rows().filter(|row| self.is_of_last_look(row.ts))
+    }
+
+    /// Local ports by destination, the worst first, as of the last look at the sockets.
+    pub fn ports(&self) -> impl Iterator<Item = &Ports> {
+        let rows = self.ports.get(&None).into_iter().flat_map(|interval| &interval.rows);
+        rows.filter(|row| self.is_of_last_look(row.ts))
+    }
+
+    /// A tool looks at local ports; without rows there are none.
+    pub fn looks_at_ports(&self) -> bool {
+        self.tools.values().any(|tool| tool.status.has_hook(PORT_SOCKETS))
+    }
+
+    /// Ports of local addresses for `bind()`, as of the last look at the sockets.
+    pub fn port_pools(&self) -> impl Iterator<Item = &PortPool> {
+        self.port_pools.rows().filter(|row| self.is_of_last_look(row.ts))
+    }
+
+    /// Connections that do not move, as of the last look at the sockets.
+    pub fn stalls(&self) -> impl Iterator<Item = &Stall> {
+        self.stalls.rows().filter(|row| self.is_of_last_look(row.ts))
     }
 
     /// The settings of a namespace; without one those of the only namespace there is.
@@ -358,6 +398,9 @@ impl Model {
         add(&mut records, self.list.rows());
         add(&mut records, self.close_wait.rows());
         add(&mut records, self.destinations.rows());
+        add(&mut records, self.ports.rows());
+        add(&mut records, self.port_pools.rows());
+        add(&mut records, self.stalls.rows());
         add(&mut records, self.latency.rows());
         add(&mut records, self.listeners.rows());
         add(&mut records, self.listeners_by_event.events());

@@ -46,7 +46,7 @@ pub static PORT_REUSE: Hook = Hook {
     required: false,
 };
 
-/// `connect()` has found a port. Where no function can be hooked, only searches that fail are timed.
+/// `connect()` has found a port. Where no function can be hooked, the socket says when, once it is open.
 pub static PORT_FOUND: Hook = Hook {
     name: "port-found",
     attach: &[

@@ -68,7 +68,7 @@ record! {
 
 /// `taken` of `ports`, in thousandths.
 pub fn per_mille(taken: Option<u64>, ports: Option<u64>) -> Option<u64> {
-    (taken? * 1000).checked_div(ports?)
+    taken?.saturating_mul(1000).checked_div(ports?)
 }
 
 impl Ports {
@@ -77,9 +77,10 @@ impl Ports {
         per_mille(self.taken, self.ports)
     }
 
-    fn closes_first(&self) -> Option<&'static str> {
+    /// Which side closed most connections first.
+    pub fn closes_first(&self) -> Option<&'static str> {
         let (us, peer) = (self.closed_us?, self.closed_peer?);
-        (us + peer > 0).then_some(if us >= peer { "us" } else { "peer" })
+        (us > 0 || peer > 0).then_some(if us >= peer { "us" } else { "peer" })
     }
 
     /// Keys of columns that a grouping has not, and of what is not measured.

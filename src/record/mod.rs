@@ -109,6 +109,8 @@ kinds! {
     Stall: stall::Stall,
     /// A connection with what its socket knows.
     Conn: stall::Conn,
+    /// A stall has ended.
+    StallEnd: stall::StallEnd,
     /// Connections of a process, or to a remote address.
     StallShare: stall::StallShare,
     /// A problem.

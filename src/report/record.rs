@@ -223,6 +223,13 @@ shared! { $
     heard_ns: u64,
     /// how often it was tried
     attempt: Option<u32>,
+    /// why it does not move
+    #[serde(deserialize_with = "crate::report::word")]
+    why: Option<crate::stall::Why>,
+    /// a thread waits in `send()` for room in the send buffer; null: unknown (MPTCP)
+    blocked: Option<bool>,
+    /// since when; null: none waits, or no program saw it begin
+    blocked_ns: Option<u64>,
     /// time in which something was queued, of the connection's whole life
     busy_ns: u64,
     /// of `busy_ns`: limited by the peer's receive window

@@ -61,8 +61,12 @@ record! {
 impl Status {
     /// Whether it looks at all listeners and all sockets at once.
     pub fn watches_all(&self) -> bool {
-        let has = |name: &str| self.attach.0.iter().any(|(hook, _)| hook == name);
-        has("listener-queues") && has("sockets")
+        self.has_hook("listener-queues") && self.has_hook("sockets")
+    }
+
+    /// Whether it wants a hook.
+    pub fn has_hook(&self, name: &str) -> bool {
+        self.attach.0.iter().any(|(hook, _)| hook == name)
     }
 }
 

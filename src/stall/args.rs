@@ -11,6 +11,9 @@ use crate::clock::tick_ns;
 use crate::group::Grouping;
 use crate::wire::{Options, StallOptions};
 
+/// The shortest stall that is shown where nothing else is asked for, ns.
+pub const SHORTEST: u64 = 1_000_000_000;
+
 const EXAMPLES: &str = "\
 Examples:
   tcpstall                        connections that do not move, every second
@@ -18,6 +21,7 @@ Examples:
   tcpstall --rport 5432 --top 5   the longest stalls towards a database
   tcpstall --by process           what limits the connections of each process
   tcpstall --all -n 1             every connection with what its socket knows, once
+  tcpstall --events --longer 5s   each stall as it ends: its length, and how it ended
   tcpstall --json | jq -c 'select(.why == \"peer_gone\") | [.comm, .raddr, .dies_in_ns]'
 ";
 
@@ -31,7 +35,7 @@ pub struct Args {
     /// Flags of tools with an interval.
     #[command(flatten)]
     pub interval: IntervalArgs,
-    /// Stop after N intervals
+    /// Stop after N intervals, or with --events after N lines
     #[arg(short = 'n', long, value_name = "N", help_heading = "Output",
         value_parser = parse::at_least_one)]
     pub count: Option<NonZeroU64>,
@@ -45,6 +49,9 @@ pub struct Args {
     /// Sum up connections by process or remote address, with what limits them
     #[arg(long, value_name = "GROUP", value_enum, help_heading = "Output", conflicts_with = "all")]
     pub by: Option<StallBy>,
+    /// Show each stall as it ends, with its length and how it ended
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["all", "by"])]
+    pub events: bool,
 }
 
 /// How connections are summed up.
@@ -82,8 +89,27 @@ impl ValueEnum for StallBy {
 
 impl Args {
     /// What the program that reads connections is reported.
-    pub fn stall_options(&self) -> StallOptions {
-        StallOptions { all: u32::from(self.all || self.by.is_some()), tick_ns: tick_ns() }
+    /// `waits`: a program sees threads begin to wait in `send()`.
+    pub fn stall_options(&self, waits: bool) -> StallOptions {
+        StallOptions {
+            all: u32::from(self.all || self.by.is_some()),
+            tick_ns: tick_ns(),
+            waits: waits.into(),
+            ends: self.events.into(),
+        }
+    }
+
+    /// Checks that clap cannot do.
+    ///
+    /// # Errors
+    /// A message that names the flag.
+    pub fn check(&self) -> Result<(), String> {
+        if self.events && (self.interval.top.is_some() || self.interval.sort.is_some()) {
+            return Err(
+                "--top and --sort have no effect with --events; -n N stops after N lines".into()
+            );
+        }
+        Ok(())
     }
 
     /// What all programs are reported.

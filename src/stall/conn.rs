@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::record::{measured, share, word_of};
+use super::Blocked;
+use super::record::{blocked, measured, share, word_of};
 use crate::life::NO_RTT;
 use crate::report::{Cell, Ts, Word as _, record, spell, table, word};
 use crate::retrans::NO_SSTHRESH;
@@ -83,6 +84,8 @@ record! {
         send_buffer_used_bytes: u32,
         /// `SO_RCVBUF`, with the kernel's overhead
         receive_buffer_limit_bytes: u32,
+        blocked,
+        blocked_ns,
         /// the socket's cookie as in other kinds; null: it has none yet
         cookie,
     }
@@ -119,6 +122,7 @@ impl Conn {
     pub fn new(ts: i64, conn: &ConnEntry, cgroup: Option<Arc<str>>) -> Self {
         let limit = SendLimit::from_number(conn.limit).filter(|limit| *limit != SendLimit::None);
         let timer = SockTimer::from_number(conn.pending).filter(|timer| *timer != SockTimer::None);
+        let waits = Blocked::of(conn, None).waits();
         let congestion = CongestionState::WORDS.get(usize::from(conn.ca_state));
         Self {
             ts: Ts(ts),
@@ -153,6 +157,8 @@ impl Conn {
             send_buffer_limit_bytes: conn.sndbuf,
             send_buffer_used_bytes: conn.wmem,
             receive_buffer_limit_bytes: conn.rcvbuf,
+            blocked: waits,
+            blocked_ns: known(conn.blocked).filter(|_| waits == Some(true)),
             cookie: (conn.cookie != 0).then_some(conn.cookie),
             ..Self::about(conn.flow.key().owned(conn.pid, conn.comm))
         }
@@ -178,6 +184,7 @@ table! { "conn" Conn {
     yields 14 left limited_by, "LIMITED BY", 14, |r| word_of(r.limited_by);
     yields 12 right rwnd_limited_ns, "BY RWND", 7, |r| share(r.rwnd_limited_ns, r.busy_ns);
     yields 11 right sndbuf_limited_ns, "BY SNDBUF", 9, |r| share(r.sndbuf_limited_ns, r.busy_ns);
+    yields 12 right blocked_ns, "BLOCKED", 7, |r| blocked(r.blocked, r.blocked_ns, None);
     yields 4 right heard_ns, "HEARD", 7, |r| Cell::Nanos(r.heard_ns);
     yields 10 right rwnd_bytes, "RWND", 7, |r| Cell::Bytes(r.rwnd_bytes.into());
     yields 18 right cwnd, "CWND", 5, |r| Cell::id(r.cwnd);

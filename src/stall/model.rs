@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::deadline::{Deadline, deadline};
 use super::judge::{Why, is_probed, judge_sender};
 use crate::tcp_state::TcpState;
-use crate::wire::{ConnEntry, DURATION_UNKNOWN, Flow, SendLimit};
+use crate::wire::{CONN_BLOCKED, CONN_MPTCP, ConnEntry, DURATION_UNKNOWN, Flow, SendLimit};
 
 /// The two ends of the time in which a stall began may be so far apart, ns; then it is exact.
-const PRECISION: u64 = 100_000_000;
+pub const PRECISION: u64 = 100_000_000;
 
 /// Time since a connection last moved, ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -17,6 +17,46 @@ pub struct Age {
     pub least: u64,
     /// It is exact.
     pub exact: bool,
+}
+
+/// Whether a thread waits in `send()` for room in the send buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Blocked {
+    /// Threads wait elsewhere.
+    #[default]
+    Unknown,
+    /// None waits.
+    No,
+    /// One waits, since when.
+    For(Age),
+}
+
+impl Blocked {
+    /// That of a connection; `first`: when its thread was first seen in the same wait, monotonic ns.
+    pub fn of(conn: &ConnEntry, first: Option<u64>) -> Self {
+        let has = |flag: u32| u32::from(conn.flags) & flag != 0;
+        let seen = conn.ktime.saturating_sub(first.unwrap_or(conn.ktime));
+        match (has(CONN_MPTCP), has(CONN_BLOCKED), conn.blocked) {
+            (true, ..) => Self::Unknown,
+            (_, false, _) => Self::No,
+            (.., DURATION_UNKNOWN) => Self::For(Age { least: seen, exact: false }),
+            (.., least) => Self::For(Age { least, exact: true }),
+        }
+    }
+
+    /// Whether one does; `None`: unknown.
+    pub fn waits(self) -> Option<bool> {
+        match self {
+            Self::Unknown => None,
+            Self::No => Some(false),
+            Self::For(_) => Some(true),
+        }
+    }
+
+    /// Since when.
+    pub fn age(self) -> Option<Age> {
+        if let Self::For(age) = self { Some(age) } else { None }
+    }
 }
 
 /// A connection that does not move.
@@ -28,6 +68,8 @@ pub struct Stalled {
     pub age: Age,
     /// Attempts to reach the peer.
     pub deadline: Option<Deadline>,
+    /// Whether a thread waits for it.
+    pub blocked: Blocked,
 }
 
 /// When what waits to be read began to wait: not before, and not after; monotonic ns.
@@ -43,6 +85,8 @@ struct Past {
     unread: Option<Unread>,
     /// When keepalive probes were first seen.
     probed: Option<u64>,
+    /// When a thread was first seen to wait in `send()`, and what was written then.
+    waits: Option<(u32, u64)>,
 }
 
 /// A socket; its address alone may be another's in the next pass.
@@ -89,8 +133,13 @@ impl StallModel {
         let unread = (conn.unread > 0).then(|| self.unread(conn, before));
         let probed =
             is_probed(conn).then(|| before.and_then(|before| before.probed).unwrap_or(conn.ktime));
-        if unread.is_some() || probed.is_some() {
-            self.next.insert(id, Past { unread, probed });
+        let first = before.and_then(|before| before.waits);
+        let first = first.filter(|(written, _)| *written == conn.written).map(|(_, first)| first);
+        let blocked = Blocked::of(conn, first);
+        let waits = blocked.waits().unwrap_or(false);
+        let waits = waits.then(|| (conn.written, first.unwrap_or(conn.ktime)));
+        if unread.is_some() || probed.is_some() || waits.is_some() {
+            self.next.insert(id, Past { unread, probed, waits });
         }
         let (why, age) = [
             probed.and_then(|since| keepalive(conn, since)),
@@ -102,7 +151,7 @@ impl StallModel {
         .find(|(_, age)| age.least >= self.longer)?;
         let ours = why == Some(Why::Reader);
         let deadline = if ours { None } else { deadline(conn, self.tick_ns) };
-        Some(Stalled { why, age, deadline })
+        Some(Stalled { why, age, deadline, blocked })
     }
 
     fn sender(&self, conn: &ConnEntry) -> Option<(Option<Why>, Age)> {
@@ -213,6 +262,31 @@ mod tests {
         // A process that reads a little begins anew.
         let less = unread(6 * SECOND, 8, 4090 * MS, Some(5990 * MS));
         assert_eq!(age(pass(&mut model, 6 * SECOND, Some(&less))), (10, true));
+    }
+
+    #[test]
+    fn a_wait_without_a_known_beginning_has_a_lower_bound_as_long_as_nothing_is_written() {
+        let mut model = StallModel::new(0, 1);
+        let flags = u8::try_from(CONN_BLOCKED).unwrap();
+        let waits = |at: u64, written: u32, blocked: u64| ConnEntry {
+            flags,
+            written,
+            blocked,
+            ..closed(at, SECOND, SECOND)
+        };
+        let mut blocked = |at: u64, conn: &ConnEntry| {
+            let blocked = pass(&mut model, at, Some(conn)).unwrap().blocked;
+            blocked.age().map(|age| (age.least / SECOND, age.exact))
+        };
+        for (at, written, expected) in [(5, 1, 0), (6, 1, 1), (7, 1, 2), (8, 2, 0), (9, 2, 1)] {
+            let conn = waits(at * SECOND, written, DURATION_UNKNOWN);
+            assert_eq!(blocked(at * SECOND, &conn), Some((expected, false)), "{at}");
+        }
+        let known = waits(10 * SECOND, 2, 3 * SECOND);
+        assert_eq!(blocked(10 * SECOND, &known), Some((3, true)));
+        assert_eq!(blocked(11 * SECOND, &closed(11 * SECOND, SECOND, SECOND)), None);
+        let elsewhere = ConnEntry { flags: u8::try_from(CONN_MPTCP).unwrap(), ..known };
+        assert_eq!(Blocked::of(&elsewhere, None).waits(), None);
     }
 
     fn closed(at: u64, delivered: u64, queued: u64) -> ConnEntry {

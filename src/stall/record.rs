@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::Stalled;
-use super::judge::Why;
-use crate::report::{Cell, Ts, Word, record, table, word};
+use crate::report::{Cell, Ts, Word, record, table};
 use crate::retrans::NO_SSTHRESH;
 use crate::tcp_state::TcpState;
 use crate::wire::ConnEntry;
@@ -27,8 +26,7 @@ record! {
         cgroup,
         state,
         /// [why](tcpstall.md#why): `zero_window`, `receive_window`, `send_buffer`, `congestion`, `loss`, `peer_gone`, `reader`, `nagle`, `cork` or `keepalive`; null: unknown
-        #[serde(deserialize_with = "word")]
-        why: Option<Why>,
+        why,
         /// how long it has not moved; null: known by its lower bound only
         stalled_ns: Option<u64>,
         /// a lower bound of the same; `stalled_ns` where that is known
@@ -51,6 +49,10 @@ record! {
         in_flight,
         srtt_ns,
         rttvar_ns,
+        blocked,
+        blocked_ns,
+        /// a lower bound of the same; `blocked_ns` where that is known
+        blocked_at_least_ns: Option<u64>,
         /// the socket's cookie as in other kinds; null: it has none yet
         cookie,
     }
@@ -87,6 +89,9 @@ impl Stall {
             in_flight: Some(conn.in_flight),
             srtt_ns: measured(conn.srtt, 0),
             rttvar_ns: measured(conn.srtt, 0).and(measured(conn.rttvar, u32::MAX)),
+            blocked: stalled.blocked.waits(),
+            blocked_ns: stalled.blocked.age().filter(|age| age.exact).map(|age| age.least),
+            blocked_at_least_ns: stalled.blocked.age().map(|age| age.least),
             cookie: (conn.cookie != 0).then_some(conn.cookie),
             ..Self::about(conn.flow.key().owned(conn.pid, conn.comm))
         }
@@ -104,6 +109,16 @@ pub fn word_of<T: Word + PartialEq>(value: Option<T>) -> Cell<'static> {
     Cell::word(found.map(|(_, word)| *word))
 }
 
+/// Whether a thread waits, and since when.
+pub fn blocked(waits: Option<bool>, exact: Option<u64>, at_least: Option<u64>) -> Cell<'static> {
+    match waits {
+        None => Cell::Missing,
+        Some(false) => Cell::Word("no"),
+        Some(true) if exact.or(at_least).is_none() => Cell::Word("yes"),
+        Some(true) => Cell::age(exact, at_least),
+    }
+}
+
 /// A part of the busy time.
 pub fn share(part: u64, busy: u64) -> Cell<'static> {
     if busy > 0 { Cell::Share(part, busy) } else { Cell::Missing }
@@ -117,6 +132,9 @@ table! { "stall" Stall {
     remote 21;
     left why, "WHY", 14, |r| word_of(r.why);
     right stalled_at_least_ns, "SINCE", 8, |r| Cell::age(r.stalled_ns, Some(r.stalled_at_least_ns));
+    yields 11 right blocked_at_least_ns, "BLOCKED", 7, |r| {
+        blocked(r.blocked, r.blocked_ns, r.blocked_at_least_ns)
+    };
     yields 14 right unacked_bytes, "QUEUED", 7, |r| Cell::Bytes(r.unacked_bytes.into());
     yields 9 right unsent_bytes, "UNSENT", 7, |r| Cell::Bytes(r.unsent_bytes.into());
     yields 10 right unread_bytes, "UNREAD", 7, |r| Cell::Bytes(r.unread_bytes.into());

@@ -169,7 +169,7 @@ impl StallShares {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stall::Age;
+    use crate::stall::{Age, Blocked};
 
     fn conn(sk: u64, pid: u32, busy: u64) -> ConnEntry {
         ConnEntry { sk, pid, busy, rwnd_limited: busy / 2, unsent: 10, ..ConnEntry::default() }
@@ -179,7 +179,7 @@ mod tests {
     fn the_first_look_has_the_whole_life_and_later_ones_the_interval() {
         let mut shares = StallShares::new(StallBy::Process);
         let age = Age { least: 7, exact: true };
-        let stalled = Stalled { why: None, age, deadline: None };
+        let stalled = Stalled { why: None, age, deadline: None, blocked: Blocked::No };
         shares.see(&conn(1, 5, 100), Some(&stalled));
         shares.see(&conn(2, 5, 60), None);
         shares.see(&conn(3, 6, 40), None);

@@ -7,12 +7,13 @@ use tcpscope::dash::view::{Palette, Theme};
 use super::{dash, press, screen, text};
 
 /// What is on the screen besides the plain views.
-const STATES: [(&str, &str); 8] = [
+const STATES: [(&str, &str); 9] = [
     ("2 <Down> <Enter>", "details of a process"),
     ("3 <Enter>", "details of a connection"),
     ("4 <Down> <Enter>", "details of a latency"),
     ("5 <Enter>", "details of a socket in CLOSE_WAIT"),
     ("6 <Enter>", "details of a listener"),
+    ("9 <Enter>", "details of a destination"),
     ("?", "help"),
     ("2/--rport", "a filter is being typed"),
     ("2/nginx <Space> rport:70000", "a filter that cannot be read"),

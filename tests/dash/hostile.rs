@@ -10,7 +10,7 @@ use tcpscope::record::AnyRecord;
 
 use super::{RECORDING, text};
 
-const VIEWS: [View; 8] = [
+const VIEWS: [View; 9] = [
     View::Overview,
     View::Processes,
     View::Connections,
@@ -19,6 +19,7 @@ const VIEWS: [View; 8] = [
     View::Listeners,
     View::Tool,
     View::Remotes,
+    View::Ports,
 ];
 
 /// The line with every number as large as its key takes, at another time.

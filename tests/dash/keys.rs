@@ -13,14 +13,14 @@ fn order(dash: &mut Dash, key: KeyPress) -> Option<Action> {
 #[test]
 fn numbers_and_tab_change_the_view() {
     let mut dash = dash(100, 30);
-    for (key, view) in ('1'..='8').zip(View::ALL) {
+    for (key, view) in ('1'..='9').zip(View::ALL) {
         press(&mut dash, &key.to_string());
         assert_eq!(dash.view, view);
     }
     press(&mut dash, "<Tab>");
     assert_eq!(dash.view, View::Overview);
     press(&mut dash, "<BackTab> <BackTab>");
-    assert_eq!(dash.view, View::Tool);
+    assert_eq!(dash.view, View::Remotes);
 }
 
 #[test]

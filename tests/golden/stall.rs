@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tcpscope::report::{Format, TableView};
 use tcpscope::stall::{
-    Age, Conn, Stall, StallBy, StallModel, StallShare, StallShares, Stalled, Why,
+    Age, Blocked, Conn, EndedStall, Stall, StallBy, StallEnd, StallModel, StallOutcome, StallShare,
+    StallShares, Stalled, Why,
 };
 use tcpscope::tcp_state::TcpState;
-use tcpscope::wire::{ConnEntry, DURATION_UNKNOWN, SendLimit, SockTimer};
+use tcpscope::wire::{CONN_BLOCKED, ConnEntry, DURATION_UNKNOWN, SendLimit, SockTimer};
 
 use super::{NOW, SECOND, check, comm, flow, printed, sections, snapshot_on_terminal};
 
@@ -63,6 +64,8 @@ fn connections() -> [ConnEntry; 4] {
         timer: 300 * MS,
         wmem: 700_000,
         delivery_rate: 271_800,
+        flags: u8::try_from(CONN_BLOCKED).unwrap(),
+        blocked: 6800 * MS,
         pacing_rate: 1_250_000_000,
         ..conn(sender, ("192.0.2.10:40000", "198.51.100.7:443"))
     };
@@ -81,6 +84,8 @@ fn connections() -> [ConnEntry; 4] {
         in_flight: 1,
         ssthresh: 7,
         ca_state: 4,
+        flags: u8::try_from(CONN_BLOCKED).unwrap(),
+        blocked: DURATION_UNKNOWN,
         pending: SockTimer::Retrans as u8,
         timer: 6344 * MS,
         total_retrans: 6,
@@ -103,8 +108,8 @@ fn stalls() -> Vec<Stall> {
     let mut model = StallModel::new(SECOND, 4_000_000);
     model.begin(1000 * SECOND);
     let seen = connections().map(|conn| (conn, model.see(&conn)));
-    let unknown =
-        Stalled { why: None, age: Age { least: 90_061 * SECOND, exact: false }, deadline: None };
+    let age = Age { least: 90_061 * SECOND, exact: false };
+    let unknown = Stalled { why: None, age, deadline: None, blocked: Blocked::Unknown };
     let more = [(conn((1, "init"), ("[::1]:1", "[::1]:2")), Some(unknown))];
     let found = seen.into_iter().chain(more).filter_map(|(conn, found)| Some((conn, found?)));
     let mut rows: Vec<_> = found
@@ -122,6 +127,33 @@ fn all() -> Vec<Conn> {
     let mut rows: Vec<_> = connections().iter().map(|conn| Conn::new(NOW, conn, None)).collect();
     rows.sort_by_cached_key(Conn::order);
     rows
+}
+
+/// Each of the stalls, with another end.
+fn ends() -> Vec<StallEnd> {
+    let [closed, gone, reader, _] = connections();
+    let end = |conn, why, outcome, exact, errno| EndedStall {
+        conn,
+        why: Some(why),
+        ended: 1001 * SECOND,
+        least: 7 * SECOND,
+        exact,
+        outcome,
+        errno,
+    };
+    let known = Some(7060 * MS);
+    [
+        end(closed, Why::ZeroWindow, Some(StallOutcome::Acknowledged), known, None),
+        end(gone, Why::PeerGone, Some(StallOutcome::TimedOut), Some(924_640 * MS), Some(110)),
+        end(reader, Why::Reader, Some(StallOutcome::Read), None, None),
+        end(reader, Why::Reader, None, None, None),
+    ]
+    .iter()
+    .map(|ended| StallEnd {
+        netns_name: Some(Arc::from("blue")),
+        ..StallEnd::new(NOW, ended, Some(Arc::from("/system.slice")))
+    })
+    .collect()
 }
 
 /// The first look and a second one a second later, in which more was sent.
@@ -155,7 +187,9 @@ fn table() {
         let view = TableView { hide: StallShare::hidden(by), ..TableView::default() };
         (of(&format!(" --by {name}"), 120), snapshot_on_terminal(120, &view, &shares(by)))
     });
-    check("stall.txt", &sections(stalled.into_iter().chain(every).chain(sums)));
+    let ended = [60, 160]
+        .map(|width| (of(" --events", width), snapshot_on_terminal(width, &view, &ends())));
+    check("stall.txt", &sections(stalled.into_iter().chain(every).chain(sums).chain(ended)));
 }
 
 #[test]
@@ -165,6 +199,7 @@ fn json() {
         printer.rows(&TableView::default(), &all()).unwrap();
         printer.rows(&TableView::default(), &shares(StallBy::Process)).unwrap();
         printer.rows(&TableView::default(), &shares(StallBy::Remote)).unwrap();
+        printer.rows(&TableView::default(), &ends()).unwrap();
     });
     check("stall.jsonl", &text);
 }

@@ -41,6 +41,7 @@ mod netns;
 mod owners;
 mod peers;
 mod ports;
+mod ports_cost;
 mod recipes;
 mod retrans;
 mod retrans_sums;
@@ -51,6 +52,8 @@ mod setting;
 mod shared;
 mod sockmap;
 mod stall;
+mod stall_ends;
+mod stall_path;
 mod states;
 mod summary;
 mod timewait;
@@ -103,9 +106,12 @@ const TESTS: &[Group] = &[
     ("recipes", recipes::TESTS),
     ("life_views", life_views::TESTS),
     ("ports", ports::TESTS),
+    ("ports_cost", ports_cost::TESTS),
     ("drop", drop::TESTS),
     ("drop_queues", drop_queues::TESTS),
     ("stall", stall::TESTS),
+    ("stall_ends", stall_ends::TESTS),
+    ("stall_path", stall_path::TESTS),
     ("scope", scope::TESTS),
 ];
 

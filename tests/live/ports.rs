@@ -32,23 +32,23 @@ pub const ALONE: &[(&str, Test)] = &[("ports_last_as_long_as_predicted", forecas
 const RANGE: &str = "net.ipv4.ip_local_port_range=40000 40009";
 
 /// A namespace with ten ports.
-fn small(label: &str) -> Result<Netns> {
+pub fn small(label: &str) -> Result<Netns> {
     let netns = Netns::new(label)?;
     netns.sysctl(&[RANGE, "net.ipv4.tcp_tw_reuse=0"])?;
     Ok(netns)
 }
 
-fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
+pub fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
     Tool::start("tcpports", &format!("--netns {} -i 0.2 {flags}", netns.path()))
 }
 
-fn fresh(to: IpAddr) -> Result<OwnedFd> {
+pub fn fresh(to: IpAddr) -> Result<OwnedFd> {
     let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     Ok(socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
 }
 
 /// Connects `count` times; the sockets that found a port. The others must have found none.
-fn open(
+pub fn open(
     netns: &Netns,
     to: SocketAddr,
     from: Option<IpAddr>,
@@ -75,7 +75,7 @@ fn open(
     })
 }
 
-fn listen(netns: &Netns, address: &str) -> Result<(TcpListener, SocketAddr)> {
+pub fn listen(netns: &Netns, address: &str) -> Result<(TcpListener, SocketAddr)> {
     // Not a port of the range.
     let listener = netns.within(|| Ok(TcpListener::bind(address)?))?;
     let address = listener.local_addr()?;
@@ -83,7 +83,7 @@ fn listen(netns: &Netns, address: &str) -> Result<(TcpListener, SocketAddr)> {
 }
 
 /// Rows of a kind about a remote end, in order.
-fn rows(lines: &[String], kind: &str, to: SocketAddr) -> Vec<Value> {
+pub fn rows(lines: &[String], kind: &str, to: SocketAddr) -> Vec<Value> {
     let all = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     all.filter(|row| {
         row["kind"] == kind && row["raddr"] == to.ip().to_string() && row["rport"] == to.port()
@@ -92,7 +92,7 @@ fn rows(lines: &[String], kind: &str, to: SocketAddr) -> Vec<Value> {
 }
 
 /// The last row of a destination, and how many connects of all rows failed and succeeded.
-fn last(ended: &Ended, to: SocketAddr) -> Result<(Value, u64, u64)> {
+pub fn last(ended: &Ended, to: SocketAddr) -> Result<(Value, u64, u64)> {
     let rows = rows(&ended.lines, "ports", to);
     let sum = |key: &str| rows.iter().map(|row| number(&row[key])).sum();
     Ok((rows.last().context("no row")?.clone(), sum("no_port"), sum("opens")))
@@ -105,7 +105,12 @@ fn ss(netns: &Netns, to: SocketAddr) -> Result<u64> {
     Ok(output(command.args(["-tanH", &filter]))?.lines().count() as u64)
 }
 
-fn wait_for(tool: &Tool, what: &str, to: SocketAddr, is: impl Fn(&Value) -> bool) -> Result<()> {
+pub fn wait_for(
+    tool: &Tool,
+    what: &str,
+    to: SocketAddr,
+    is: impl Fn(&Value) -> bool,
+) -> Result<()> {
     tool.wait_for(what, |lines| rows(lines, "ports", to).last().is_some_and(&is))
 }
 

@@ -29,31 +29,31 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 /// How far a time may be from that of the script.
-const EXACT_NS: u64 = 100_000_000;
+pub const EXACT_NS: u64 = 100_000_000;
 
 /// From inside, for an ordinary user may not visit the sockets of another namespace.
-fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
+pub fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
     Tool::start_in(netns, "tcpstall", &format!("--netns {} -i 0.1 {flags}", netns.path()))
 }
 
 /// Wall-clock ns.
-fn now() -> Result<u64> {
+pub fn now() -> Result<u64> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(u64::try_from(since.as_nanos())?)
 }
 
-fn time_of(row: &Value) -> Result<u64> {
+pub fn time_of(row: &Value) -> Result<u64> {
     let ts = row["ts"].as_str().context("no time")?.parse::<jiff::Timestamp>()?;
     Ok(u64::try_from(ts.as_nanosecond())?)
 }
 
 /// Rows of a socket with this reason, in order.
-fn rows(lines: &[String], port: u16, why: &str) -> Vec<Value> {
+pub fn rows(lines: &[String], port: u16, why: &str) -> Vec<Value> {
     let all = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     all.filter(|row| row["lport"] == port && row["why"] == why).collect()
 }
 
-fn wait_for(tool: &Tool, port: u16, why: &str, count: usize) -> Result<Vec<Value>> {
+pub fn wait_for(tool: &Tool, port: u16, why: &str, count: usize) -> Result<Vec<Value>> {
     let mut found = std::cell::RefCell::new(Vec::new());
     tool.wait_for(&format!("{count} rows of {why}"), |lines| {
         *found.borrow_mut() = rows(lines, port, why);
@@ -63,7 +63,7 @@ fn wait_for(tool: &Tool, port: u16, why: &str, count: usize) -> Result<Vec<Value
 }
 
 /// Expects that each row says that it began at `began`.
-fn began_at(rows: &[Value], began: u64) -> Result<()> {
+pub fn began_at(rows: &[Value], began: u64) -> Result<()> {
     for row in rows {
         let since = time_of(row)?.saturating_sub(number(&row["stalled_at_least_ns"]));
         let off = since.abs_diff(began);
@@ -75,19 +75,19 @@ fn began_at(rows: &[Value], began: u64) -> Result<()> {
 }
 
 /// A connection: its near and its far end.
-fn connect(near: &Netns, listener: &TcpListener) -> Result<(TcpStream, TcpStream, u16)> {
+pub fn connect(near: &Netns, listener: &TcpListener) -> Result<(TcpStream, TcpStream, u16)> {
     let address = listener.local_addr()?;
     let client = near.within(|| Ok(TcpStream::connect(address)?))?;
     let port = client.local_addr()?.port();
     Ok((client, listener.accept()?.0, port))
 }
 
-fn listen(netns: &Netns, host: &str) -> Result<TcpListener> {
+pub fn listen(netns: &Netns, host: &str) -> Result<TcpListener> {
     netns.within(|| Ok(TcpListener::bind((host, 0))?))
 }
 
 /// Writes until nothing has come to the other end for a while; when something last did.
-fn fill(stream: &mut TcpStream, other: &TcpStream) -> Result<u64> {
+pub fn fill(stream: &mut TcpStream, other: &TcpStream) -> Result<u64> {
     stream.set_nonblocking(true)?;
     let (mut last, mut idle, mut came) = (now()?, Instant::now(), 0);
     while idle.elapsed() < Duration::from_millis(600) {
@@ -107,13 +107,13 @@ fn fill(stream: &mut TcpStream, other: &TcpStream) -> Result<u64> {
 }
 
 /// What `ss` says of a socket, in one line.
-fn ss(netns: &Netns, port: u16) -> Result<String> {
+pub fn ss(netns: &Netns, port: u16) -> Result<String> {
     let mut command = netns.command("ss");
     output(command.args(["-tinOH", &format!("sport = :{port}")]))
 }
 
 /// A value of `ss -i` like `cwnd:10` or `busy:3016ms`.
-fn value(line: &str, name: &str) -> Option<u64> {
+pub fn value(line: &str, name: &str) -> Option<u64> {
     let word = line.split_whitespace().find_map(|word| word.strip_prefix(name))?;
     let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
     word[..digits].parse().ok()
@@ -143,6 +143,7 @@ fn zero_window() -> Result<()> {
         ensure!(row["rwnd_bytes"] == 0 && row["raddr"] == FAR, "{row}");
         ensure!(row["stalled_ns"] == row["stalled_at_least_ns"], "not exact: {row}");
         ensure!(row["pid"] == std::process::id() && row["attempt"].is_null(), "{row}");
+        ensure!(row["blocked"] == false && row["blocked_ns"].is_null(), "nobody waits: {row}");
     }
     sums.wait_for_kind("stall_share", 3)?;
     let sums = sums.finish()?.of_kind("stall_share")?;

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{drops, latencies};
 use crate::cli::MeasureArgs;
+use crate::clock::tick_ns;
 use crate::filter::Filter;
 use crate::group::GroupBy;
 use crate::hooks::maps;
@@ -17,8 +18,10 @@ use crate::kernel::possible_cpus;
 use crate::kernel::session::Setup;
 use crate::life::hooks::RESET;
 use crate::listen::WAIT_OCTAVES;
+use crate::ports::hooks::{BOUND, PORT_COUNTS, PORT_SOCKETS};
+use crate::stall::hooks::CONNECTIONS;
 use crate::tool::{Measurement, Spec};
-use crate::wire::{CountOptions, StatesOptions};
+use crate::wire::{CountOptions, PortsOptions, StallOptions, StatesOptions};
 use crate::{count, latency, listen, states};
 
 /// The tool's name.
@@ -30,6 +33,8 @@ pub static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpdash.bpf
 const RING: u32 = 1 << 20;
 /// Maximum number of listeners.
 const LISTENERS: u32 = 4_096;
+/// Maximum number of destinations and processes whose connects are counted.
+const DESTINATIONS: u32 = 16_384;
 
 /// What the small tools want that sum up, each place once.
 pub static TCPDASH: Spec = Spec {
@@ -59,6 +64,10 @@ pub static TCPDASH: Spec = Spec {
         &ALL_LISTENERS,
         &WAITS,
         &SOCKETS,
+        &PORT_SOCKETS,
+        &BOUND,
+        &PORT_COUNTS,
+        &CONNECTIONS,
     ],
     hash_hooks: &[],
     untracked_means: "events, sockets or listeners not counted: table full (raise --max-keys or \
@@ -87,6 +96,10 @@ pub static TCPDASH_LIGHT: Spec = Spec {
         &ALL_LISTENERS,
         &WAITS,
         &SOCKETS,
+        &PORT_SOCKETS,
+        &BOUND,
+        &PORT_COUNTS,
+        &CONNECTIONS,
     ],
     ..TCPDASH
 };
@@ -132,11 +145,16 @@ impl Measurement for Everything {
             (maps::LATENCIES_ODD, latencies),
             (maps::LISTENERS, LISTENERS),
             (maps::WAITS, LISTENERS * WAIT_OCTAVES),
+            (maps::PORT_COUNTS, DESTINATIONS),
+            (maps::PORT_SEARCHES, 1),
+            (maps::STALL_MARKS, 1),
         ]);
         let by = GroupBy::Connection.as_wire() as u32;
         setup.size_if(self.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
         setup.set_options(&CountOptions { by, light: self.light.into() });
         setup.set_options(&drops::options());
+        setup.set_options(&PortsOptions { events: 0, searches: 0, tick_ns: tick_ns() });
+        setup.set_options(&StallOptions { tick_ns: tick_ns(), ..StallOptions::default() });
         let states_options = StatesOptions::default();
         states::settle::settle(&mut setup, states_options, plan, measure.track_max);
         latency::settle::settle(&mut setup, latency_options, plan, measure.track_max);

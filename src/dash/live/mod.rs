@@ -6,7 +6,9 @@ mod endings;
 mod latencies;
 mod listeners;
 mod measure;
+mod ports;
 mod sample;
+mod stalls;
 mod watch;
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Everything, WATCH, drops, endings, latencies, listeners};
+use super::{Everything, WATCH, drops, endings, latencies, listeners, ports, stalls};
 use crate::clock::{monotonic_now, wall_now};
 use crate::count::{
     CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, SocketVisits,
@@ -45,6 +45,8 @@ pub struct Sampler {
     latencies: latencies::LiveLatencies,
     listeners: listeners::LiveListeners,
     drops: drops::LiveDrops,
+    ports: ports::LivePorts,
+    stalls: stalls::LiveStalls,
     reader: SocketReader,
     totals: NetnsTotals,
     settings: SettingsReader,
@@ -92,6 +94,8 @@ impl Sampler {
             latencies: latencies::LiveLatencies::begin(session, cpus, *light)?,
             listeners: listeners::LiveListeners::begin(session, filter)?,
             drops: drops::LiveDrops::begin(session, filter)?,
+            ports: ports::LivePorts::begin(session)?,
+            stalls: stalls::LiveStalls::new(),
             reader: SocketReader::default(),
             totals,
             settings: SettingsReader::default(),
@@ -229,8 +233,10 @@ impl Sampler {
         if begun < self.sockets_due || asked == Some(None) {
             return Ok(());
         }
-        let (ts, inventories, (listed, destinations)) =
-            self.inventories(&running.session, asked.flatten(), owners)?;
+        let (session, asked) = (&running.session, asked.flatten());
+        let (ts, inventories, (listed, destinations)) = self.inventories(session, asked, owners)?;
+        let stalls = self.stalls.look(session, &mut self.reader, asked)?;
+        let (ports, pools) = self.ports.look(session, asked)?;
         self.sockets_due = begun + begun.elapsed() * SHARE;
         for inventory in &inventories {
             for row in inventory.sockets().into_iter().take(HOLDERS) {
@@ -244,6 +250,15 @@ impl Sampler {
             out.put(row);
         }
         for row in inventories[0].close_wait() {
+            out.put(row);
+        }
+        for row in stalls {
+            out.put(row);
+        }
+        for row in ports {
+            out.put(row);
+        }
+        for row in pools {
             out.put(row);
         }
         Ok(())

@@ -1,5 +1,5 @@
 //! Connections: those that were busy in the last interval, changed their state recently, or have
-//! long been in `CLOSE_WAIT`.
+//! long been in `CLOSE_WAIT`, and those that do not move.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,7 @@ use crate::dash::filter::RowFilter;
 use crate::dash::model::{Ends, Model, Step};
 use crate::group::Grouping;
 use crate::report::{Cell, Key, table};
+use crate::stall::{Stall, word_of};
 use crate::states::socket_summary::Socket;
 use crate::tcp_state::TcpState;
 
@@ -30,6 +31,8 @@ pub struct ConnectionRow {
     pub traffic: Option<Traffic>,
     /// Buffers that the kernel dropped in the last minute; `None` where nothing watches drops.
     pub drops: Option<u64>,
+    /// Why it does not move, and since when; `None` if it does, or nobody has looked.
+    pub stall: Option<Box<Stall>>,
     /// How it came to its state.
     pub steps: Vec<Step>,
 }
@@ -43,6 +46,8 @@ table! { "connection" ConnectionRow.key {
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
     right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
     right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
+    left (Stall::why), "WHY", 14, |r| word_of(r.stall.as_ref().and_then(|stall| stall.why));
+    right (Stall::stalled_at_least_ns), "SINCE", 8, ConnectionRow::stalled;
     right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
     right (Count::segs_in), "SEGS IN/s", 9, |r| segments(r.traffic.as_ref(), |t| t.segs_in);
@@ -51,6 +56,15 @@ table! { "connection" ConnectionRow.key {
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
     right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
 } }
+
+impl ConnectionRow {
+    fn stalled(&self) -> Cell<'_> {
+        let stall = self.stall.as_ref();
+        stall.map_or(Cell::Missing, |stall| {
+            Cell::age(stall.stalled_ns, Some(stall.stalled_at_least_ns))
+        })
+    }
+}
 
 impl TableRow for ConnectionRow {
     type Id = Option<Ends>;
@@ -122,6 +136,13 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
         for (ends, row) in &mut rows {
             row.drops = Some(drops.get(ends).copied().unwrap_or(0));
         }
+    }
+    for stall in model.stalls() {
+        let key = stall.key();
+        let Some(ends) = Ends::of(&key) else { continue };
+        let row = row_of(&mut rows, model.now, ends, key);
+        row.state = row.state.or(stall.state);
+        row.stall = Some(Box::new(stall.clone()));
     }
     let passes = |row: &ConnectionRow| filter.is_none_or(|f| f.passes(&row.key, row.state));
     rows.into_values().filter(passes).collect()

@@ -49,6 +49,37 @@ fn a_connection_has_its_state_from_changes() {
 }
 
 #[test]
+fn a_stall_is_over_when_the_next_look_does_not_show_it() {
+    let look = r#"{"kind":"sockets","ts":"2026-01-02T03:04:05.1Z","state":"LISTEN","count":1}"#;
+    let stall = r#"{"kind":"stall","ts":"2026-01-02T03:04:05.2Z","pid":7,"comm":"curl","laddr":"10.0.0.1","lport":50001,"raddr":"10.0.0.3","rport":80,"netns":1,"state":"ESTABLISHED","why":"zero_window","stalled_ns":4000000000,"stalled_at_least_ns":4000000000}"#;
+    let known = model(&[look, stall].join("\n"));
+    let stalled = |model: &Model| -> Vec<_> {
+        let rows = connections(model, None).into_iter();
+        rows.filter_map(|row| Some((row.key.rport, row.stall?.why))).collect()
+    };
+    assert_eq!(stalled(&known), [(Some(80), Some(crate::stall::Why::ZeroWindow))]);
+    let again = look.replace("05.1Z", "06.1Z");
+    assert_eq!(stalled(&model(&[look, stall, &again].join("\n"))), []);
+}
+
+#[test]
+fn ports_of_destinations_and_not_of_sums_are_shown_and_filtered() {
+    let row = |by: &str, rport: &str| {
+        format!(
+            r#"{{"kind":"ports","ts":"2026-01-02T03:04:05Z","pid":7,"comm":"curl","laddr":"10.0.0.1","raddr":"10.0.0.2","rport":{rport},"netns":1,"by":{by},"used":9,"taken":10,"ports":10,"no_port":2}}"#
+        )
+    };
+    let lines = [row("null", "443"), row("\"remote\"", "null"), row("null", "80")].join("\n");
+    let model = model(&lines);
+    assert_eq!(ports(&model, None).len(), 2);
+    let filter = filter::read("rport:80").unwrap();
+    let rows = ports(&model, filter.as_ref());
+    assert_eq!(rows.iter().map(|row| row.key.rport).collect::<Vec<_>>(), [Some(80)]);
+    // Failures come before a full range without any.
+    assert!(rows[0].busy() > Some(1024) && rows[0].busy() < Some(4096));
+}
+
+#[test]
 fn an_endpoint_filter_selects_their_processes() {
     let model = model("");
     let pids = |text: &str| -> Vec<_> {

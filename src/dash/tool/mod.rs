@@ -23,8 +23,10 @@ use crate::latency::Latency;
 use crate::life::LifeSum;
 use crate::listen::ListenerRecord;
 use crate::nstat::Mib;
+use crate::ports::{PortPool, Ports};
 use crate::report::{Ctx, Record, SinkError, Term};
 use crate::settings::Settings;
+use crate::stall::Stall;
 use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
 use crate::tool::{Measurement, Mode, Task, Tool};
 
@@ -59,6 +61,9 @@ pub static TOOL: Tool = Tool {
         LifeSum::KIND,
         ListenerRecord::KIND,
         DropSum::KIND,
+        Ports::KIND,
+        PortPool::KIND,
+        Stall::KIND,
         Settings::KIND,
     ],
     task,

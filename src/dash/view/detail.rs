@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ratatui::style::Style;
 
-use super::{Canvas, heatmap};
+use super::{Canvas, heatmap, port};
 use crate::dash::layout::{Area, Cut};
 use crate::dash::model::{
-    DropReasons, Ends, Model, Points, Step, Who, ends_in_words, listener_name, peak, process,
+    DropReasons, Ends, Model, Points, Step, Weight, Who, ends_in_words, listener_name, peak,
+    process,
 };
 use crate::dash::rows::{
     ConnectionRow, ListenerRow, ProcessRow, RemoteRow, Traffic, bytes, connections, retrans,
@@ -16,6 +17,7 @@ use crate::dash::{Dash, View};
 use crate::life::end_word;
 use crate::report::Cell;
 use crate::report::Key;
+use crate::stall::{Stall, Why};
 use crate::tcp_state::TcpState;
 
 /// Draws the details that are open in this view.
@@ -65,6 +67,14 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
                 let name = canvas.words(Cell::addr(row.key.raddr, row.key.device));
                 title(canvas, line, &name);
                 of_remote(canvas, model, row, area);
+            }
+        }
+        View::Ports => {
+            if let Some(row) = tables.ports.detail() {
+                let remote =
+                    canvas.words(Cell::remote(row.key.raddr, row.key.device, row.key.rport));
+                title(canvas, line, &format!("ports towards {remote}"));
+                port::draw(canvas, model, row, area);
             }
         }
         View::Overview | View::Tool => {}
@@ -202,7 +212,7 @@ fn of_remote(canvas: &mut Canvas<'_>, model: &Model, row: &RemoteRow, area: Area
 }
 
 /// Some of the connections, busiest first.
-fn list(
+pub(super) fn list(
     canvas: &mut Canvas<'_>,
     model: &Model,
     below: Area,
@@ -246,6 +256,11 @@ fn of_connection(canvas: &mut Canvas<'_>, dash: &Dash, row: &ConnectionRow, area
     let reasons = Ends::of(&row.key).map(|ends| dash.model().segments.of_connection(&ends));
     let below = dropped(canvas, &reasons.unwrap_or_default(), below);
     let below = endings(canvas, dash.model(), row.key.pid, below);
+    let (line, below) = below.split(u16::from(row.stall.is_some()));
+    if let Some(stall) = &row.stall {
+        let text = stall_words(canvas, stall);
+        canvas.text(line, 0, 0, &text, canvas.theme.weight(Weight::Warning));
+    }
     if row.steps.is_empty() {
         let why = without_steps(dash);
         for (y, line) in (0..).zip(textwrap::wrap(why, usize::from(below.width).max(1))) {
@@ -258,6 +273,27 @@ fn of_connection(canvas: &mut Canvas<'_>, dash: &Dash, row: &ConnectionRow, area
         let text = step_words(canvas, step);
         canvas.text(below, 0, y, &text, Style::new());
     }
+}
+
+/// `does not move for 6.70s: peer_gone, 607K queued, attempt 4 of 15, dies in 15m25s`
+fn stall_words(canvas: &mut Canvas<'_>, stall: &Stall) -> String {
+    let since = Cell::age(stall.stalled_ns, Some(stall.stalled_at_least_ns));
+    let mut text = format!("does not move for {}", canvas.words(since));
+    text += ": ";
+    text += stall.why.map_or("-", Why::name);
+    for (bytes, what) in [(stall.unacked_bytes, "queued"), (stall.unread_bytes, "not read")] {
+        if bytes > 0 {
+            text += &format!(", {} {what}", canvas.words(Cell::Bytes(bytes.into())));
+        }
+    }
+    if let Some(attempt) = stall.attempt {
+        let of = stall.attempts.map_or(String::new(), |attempts| format!(" of {attempts}"));
+        text += &format!(", attempt {attempt}{of}");
+    }
+    if let Some(dies_in) = stall.dies_in_ns {
+        text += &format!(", dies in {}", canvas.words(Cell::Nanos(dies_in)));
+    }
+    text
 }
 
 /// Why nothing is known of how a connection came to its state.

@@ -9,6 +9,7 @@ mod heatmap;
 mod help;
 mod latency;
 mod overview;
+mod port;
 mod snapshot;
 mod states;
 mod theme;
@@ -63,6 +64,9 @@ fn views(canvas: &mut Canvas<'_>, dash: &Dash) {
         View::Listeners => {
             grid::draw(canvas, &dash.tables.listeners, layout.table, nothing(dash));
         }
+        View::Ports => {
+            grid::draw(canvas, &dash.tables.ports, layout.table, nothing(dash));
+        }
         View::Tool => tool::draw(canvas, dash, layout.body),
     }
     if dash.has_detail() {
@@ -88,6 +92,7 @@ fn nothing(dash: &Dash) -> &'static str {
         }
         View::Latency => !model.latency.is_empty(),
         View::States => !model.sockets.is_empty(),
+        View::Ports => model.ports().next().is_some() || model.looks_at_ports(),
         _ => !model.listeners.is_empty(),
     };
     match (dash.filter.is_some() || !dash.scope.is_empty(), &dash.progress) {
