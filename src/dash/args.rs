@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::view::Palette;
 use crate::cli::{Common, FilterArgs, parse};
@@ -79,6 +80,10 @@ pub struct Args {
     /// Set the colours: the terminal's own 16, or 256 on a dark or light background [default: 16]
     #[arg(long, value_name = "THEME", value_enum, help_heading = "Screen")]
     pub theme: Option<ThemeChoice>,
+    /// Remember the chosen columns in this file, which may name a theme, too
+    /// [default: tcpscope/tcpdash.json in the folder of the user's settings]
+    #[arg(long, value_name = "FILE", help_heading = "Screen")]
+    pub config: Option<PathBuf>,
     /// Draw with ASCII only
     #[arg(long, help_heading = "Screen")]
     pub ascii: bool,
@@ -88,7 +93,8 @@ pub struct Args {
 }
 
 /// The palettes that a user can choose.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
 pub enum ThemeChoice {
     /// 256 colours on a dark background
     Dark,
@@ -96,6 +102,7 @@ pub enum ThemeChoice {
     Light,
     /// The terminal's own 16 colours
     #[value(name = "16")]
+    #[serde(rename = "16")]
     Sixteen,
 }
 
@@ -125,7 +132,8 @@ impl Args {
         let output = &self.common.output;
         let live = self.replay.is_none() && !self.demo;
         if output.json {
-            let screen = self.snapshot.is_some() || self.view.is_some() || self.record.is_some();
+            let screen = self.snapshot.is_some() || self.view.is_some() || self.config.is_some();
+            let screen = screen || self.record.is_some();
             return match (live, screen) {
                 (false, _) => {
                     Err("--json needs a live session; a recording already is JSON".into())

@@ -105,6 +105,8 @@ pub enum Action {
     Redraw,
     /// Save what is shown.
     Save,
+    /// Remember which columns are shown.
+    Remember,
     /// To the recording.
     Play(Control),
     /// Set the interval.

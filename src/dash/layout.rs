@@ -2,7 +2,7 @@
 
 use super::View;
 use super::rows::TableRow;
-use crate::report::{Align, Column};
+use crate::report::{Align, Column, Ctx};
 
 /// Lines above the body: tabs, and what is being shown.
 const HEAD: u16 = 2;
@@ -14,6 +14,11 @@ const NARROW: u16 = 15;
 const WIDE: u16 = 45;
 /// So many lines show all states and a table below them.
 const TALL: u16 = 26;
+
+/// A screen of so many columns has two of panels on the overview.
+const TWO: u16 = 100;
+/// Lines of all rates of a narrow overview, and their axis.
+pub const RATES: u16 = 9;
 
 pub use ratatui::layout::Rect as Area;
 
@@ -77,10 +82,34 @@ impl Layout {
         Self { body, table, below, foot }
     }
 
+    /// Whether the overview has several columns of panels.
+    pub fn is_wide(&self) -> bool {
+        self.body.width >= TWO && self.body.height >= 20
+    }
+
+    /// Lines that findings of the overview may take.
+    pub fn findings(&self) -> u16 {
+        let height = self.body.height;
+        if self.is_wide() { height / 3 } else { height.saturating_sub(RATES + 5) }
+    }
+
     /// Rows of the table that fit below its headings.
     pub fn page(&self) -> usize {
         usize::from(self.table.height.saturating_sub(1))
     }
+}
+
+/// The box in which one of so many things can be chosen, with its frame: over the right end of the body.
+pub fn choice_box(body: Area, count: usize) -> Area {
+    const WIDTH: u16 = 26;
+    let height = u16::try_from(count).unwrap_or(u16::MAX).saturating_add(2).min(body.height);
+    let width = WIDTH.min(body.width);
+    Area { x: body.x + body.width - width, width, height, ..body }
+}
+
+/// The first of a list on a screen with room for so many, of which the selected one is the last at most.
+pub fn first_shown(cursor: usize, room: u16) -> usize {
+    (cursor + 1).saturating_sub(usize::from(room))
 }
 
 /// Where the oldest in `CLOSE_WAIT` are listed: below all else, or in a corner.
@@ -104,19 +133,29 @@ pub struct Place {
 
 /// The columns that fit: those that stay, and of the others as many as there is room for, the
 /// first `shift` left out. A blank cell is between two. `needs`: what the values of each column of text
-/// take, where that is known.
-pub fn columns<R: TableRow>(width: u16, shift: usize, needs: &[u16]) -> Vec<Place> {
+/// take, where that is known; `hidden`: columns that are not wanted.
+///
+/// ratatui's `Layout` and `Table` give every column a width and squeeze where there is no room: which columns
+/// are there at all, and what a click meets, is decided here.
+pub fn columns<R: TableRow>(
+    width: u16,
+    shift: usize,
+    needs: &[u16],
+    hidden: &[usize],
+) -> Vec<Place> {
     let all = R::columns();
+    let wanted = |index: &usize| !hidden.contains(index);
     let declared = |index: usize| u16::try_from(all[index].width).unwrap_or(u16::MAX);
     let stretches = |index: usize| is_wide_text(&all[index]);
     let own = |index: usize| match needs.get(index) {
         Some(need) if stretches(index) => (*need).clamp(NARROW, WIDE),
         _ => declared(index),
     };
-    let mut pinned: Vec<_> = (0..R::PINNED).collect();
-    let too_wide = |pinned: &[usize]| {
-        pinned.iter().map(|index| own(*index) + 1).sum::<u16>() + own(R::PINNED) > width
-    };
+    let mut pinned: Vec<_> = (0..R::PINNED).filter(wanted).collect();
+    let others: Vec<_> = (R::PINNED..all.len()).filter(wanted).collect();
+    let first = others.first().map_or(0, |index| own(*index));
+    let too_wide =
+        |pinned: &[usize]| pinned.iter().map(|index| own(*index) + 1).sum::<u16>() + first > width;
     // Of those that stay, one that yields goes before others are cut.
     let yielding = |index: &usize| all[*index].yields > 0;
     while too_wide(&pinned)
@@ -126,7 +165,7 @@ pub fn columns<R: TableRow>(width: u16, shift: usize, needs: &[u16]) -> Vec<Plac
     }
     let narrow = too_wide(&pinned);
     let (mut places, mut used) = (Vec::new(), 0);
-    for index in pinned.into_iter().chain(R::PINNED + shift..all.len()) {
+    for index in pinned.into_iter().chain(others.into_iter().skip(shift)) {
         let cells = if narrow && stretches(index) { NARROW } else { own(index) };
         if used + cells > width {
             break;
@@ -160,6 +199,24 @@ fn stretch(places: &mut [Place], left: u16, stretches: impl Fn(usize) -> bool) {
     }
 }
 
+/// The width of the widest value of each column of text: an address takes what it needs, and no more.
+pub fn needs<R: TableRow>(rows: &[R]) -> Vec<u16> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let (mut ctx, mut text) = (Ctx::new(0, true), Vec::new());
+    let mut widest = |column: &Column<R>| {
+        let texts = rows.iter().filter(|_| is_wide_text(column)).map(|row| {
+            let cell = (column.cell)(row);
+            text.clear();
+            cell.text(&mut ctx, &mut text);
+            cell.width(&text)
+        });
+        u16::try_from(texts.max().unwrap_or(0).max(column.heading.len())).unwrap_or(u16::MAX)
+    };
+    R::columns().iter().map(&mut widest).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,17 +228,20 @@ mod tests {
         let headings = |places: Vec<Place>| -> Vec<&str> {
             places.iter().map(|place| ProcessRow::columns()[place.index].heading).collect()
         };
-        let small = headings(columns::<ProcessRow>(60, 0, &[]));
+        let small = headings(columns::<ProcessRow>(60, 0, &[], &[]));
         assert_eq!(small, ["PID", "COMM", "SENT B/s", "RECVD B/s", "SOCKS", "TIME_WAIT"]);
-        let shifted = headings(columns::<ProcessRow>(60, 4, &[]));
-        assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "SENDS/s", "RECVS/s"]);
-        assert_eq!(columns::<ProcessRow>(200, 0, &[]).len(), ProcessRow::columns().len());
+        let shifted = headings(columns::<ProcessRow>(60, 4, &[], &[]));
+        assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "OPENS/s", "FAILED/s"]);
+        let chosen = headings(columns::<ProcessRow>(60, 0, &[], &[0, 2, 3, 5]));
+        assert_eq!(chosen, ["COMM", "SOCKS", "CLOSE_WAIT", "ESTAB", "OPENS/s", "FAILED/s"]);
+        assert!(columns::<ProcessRow>(60, 0, &[], &(0..40).collect::<Vec<_>>()).is_empty());
+        assert_eq!(columns::<ProcessRow>(200, 0, &[], &[]).len(), ProcessRow::columns().len());
     }
 
     #[test]
     fn a_connection_shows_its_state_on_80_columns() {
         let headings = |needs: &[u16]| -> Vec<_> {
-            let places = columns::<ConnectionRow>(80, 0, needs);
+            let places = columns::<ConnectionRow>(80, 0, needs, &[]);
             places.iter().map(|place| ConnectionRow::columns()[place.index].heading).collect()
         };
         let least = ["PID", "COMM", "LADDR:LPORT", "RADDR:RPORT", "STATE"];
@@ -196,7 +256,7 @@ mod tests {
         for width in 0..400 {
             for shift in 0..8 {
                 let mut free = 0;
-                for place in columns::<ConnectionRow>(width, shift, &[]) {
+                for place in columns::<ConnectionRow>(width, shift, &[], &[]) {
                     assert!(place.x >= free && place.x + place.width <= width, "{width} {shift}");
                     free = place.x + place.width + 1;
                 }

@@ -7,21 +7,26 @@
 //! ```
 //!
 //! `record` has the lines of the kit's JSON as types, `model` keeps the last of each, `rows` puts
-//! together what the tables show. `state` with `keys`, `table` and `layout` is the state machine:
+//! together what the tables show. `state` with `keys`, `table`, `found` and `layout` is the state machine:
 //! pure, it knows no terminal, no file and no clock. `view` draws it.
 
 mod args;
 mod commands;
+mod config;
 pub mod demo;
 mod events;
 pub mod filter;
 mod filter_line;
+mod found;
 mod input;
 mod keys;
 mod layout;
 pub mod live;
+mod mouse;
+mod order;
 mod past;
 mod recorder;
+mod related;
 pub mod replay;
 pub mod rows;
 mod run;
@@ -31,6 +36,7 @@ mod state;
 mod table;
 mod tables;
 pub mod terminal;
+mod timeline;
 mod tool;
 pub mod view;
 mod views;
@@ -42,15 +48,17 @@ pub mod model {
 }
 
 pub use args::Args;
+pub use config::{Config, ConfigFile};
 pub use events::{Action, Control, Event, Message, Programs, Progress, SelfCost};
 pub use filter_line::FilterLine;
-pub use keys::{HELP, KeyPress};
+pub use found::{Found, Item, ListLine};
+pub use keys::{HELP, InputMode, KeyPress};
 pub use layout::{Area, Layout, Place, columns};
 pub use recorder::{Recorder, Target};
 pub use run::{Feed, run};
 pub use save::save;
 pub use scope::Scope;
-pub use state::{Dash, InputMode};
+pub use state::Dash;
 pub use table::TableState;
 pub use tables::Tables;
 pub use tool::TOOL;

@@ -26,18 +26,21 @@ const MINUTE: i64 = 60 * SECOND;
 /// What an interval takes besides its lines.
 const OVERHEAD: usize = size_of::<Interval>();
 
-/// The lines of an interval.
+/// The lines of an interval, compressed in parts: to show a moment takes other intervals of each.
 #[derive(Clone, Debug)]
 struct Interval {
     ts: i64,
     /// Of what is counted over a minute.
     minute: Box<[u8]>,
+    /// Sockets as they were, of which the last ones are shown; empty where they were not read.
+    sockets: Box<[u8]>,
+    /// All else, of which details show several intervals.
     others: Box<[u8]>,
 }
 
 impl Interval {
     fn bytes(&self) -> usize {
-        self.minute.len() + self.others.len() + OVERHEAD
+        self.minute.len() + self.sockets.len() + self.others.len() + OVERHEAD
     }
 }
 
@@ -59,20 +62,26 @@ impl Past {
     /// Keeps the records of an interval, and forgets the oldest ones beyond the time and the memory.
     pub fn push(&mut self, records: &[AnyRecord]) {
         let Some(ts) = records.iter().map(AnyRecord::ts).max() else { return };
-        let (mut minute, mut others) = (Lines::new(), Lines::new());
+        let [mut minute, mut sockets, mut others] = [(); 3].map(|()| Lines::new());
         let (kept, rest) = busiest(records);
         for record in kept {
-            let of_minute = matches!(
-                record,
-                AnyRecord::Listener(_) | AnyRecord::ListenEvent(_) | AnyRecord::DropSum(_)
-            );
-            let of = if of_minute { &mut minute } else { &mut others };
+            let of = match record {
+                AnyRecord::Listener(_) | AnyRecord::ListenEvent(_) | AnyRecord::DropSum(_) => {
+                    &mut minute
+                }
+                AnyRecord::Sockets(_)
+                | AnyRecord::Socket(_)
+                | AnyRecord::CloseWait(_)
+                | AnyRecord::Destination(_) => &mut sockets,
+                _ => &mut others,
+            };
             of.add(record);
         }
-        if let Some(rest) = rest {
+        for rest in rest {
             others.add(&rest.into());
         }
-        let interval = Interval { ts, minute: minute.finish(), others: others.finish() };
+        let [minute, sockets, others] = [minute, sockets, others].map(Lines::finish);
+        let interval = Interval { ts, minute, sockets, others };
         self.bytes += interval.bytes();
         self.intervals.push_back(interval);
         while self.bytes > self.room
@@ -116,9 +125,14 @@ impl Past {
         model.history.clone_from(&now.history);
         let end = self.intervals.partition_point(|interval| interval.ts <= ts);
         let first = end.saturating_sub(INTERVALS);
+        let has_sockets = |interval: &Interval| !interval.sockets.is_empty();
+        let sockets = self.intervals.range(first..end).rposition(has_sockets);
         for (index, interval) in self.intervals.range(..end).enumerate() {
             if index >= first {
                 lines(&interval.others).for_each(|record| model.take(record));
+            }
+            if index.checked_sub(first).is_some_and(|index| Some(index) == sockets) {
+                lines(&interval.sockets).for_each(|record| model.take(record));
             }
             if index >= first || interval.ts > ts - MINUTE {
                 lines(&interval.minute).for_each(|record| model.take(record));
@@ -134,7 +148,8 @@ impl Past {
     /// It cannot be written.
     pub fn write(&self, mut to: impl Write) -> io::Result<()> {
         for interval in &self.intervals {
-            for lines in [&interval.others, &interval.minute] {
+            let parts = [&interval.others, &interval.sockets, &interval.minute];
+            for lines in parts.into_iter().filter(|lines| !lines.is_empty()) {
                 io::copy(&mut DeflateDecoder::new(&**lines), &mut to)?;
             }
         }
@@ -160,7 +175,11 @@ impl Lines {
         let _ = self.out.write_all(&self.line);
     }
 
+    /// Nothing of no line.
     fn finish(self) -> Box<[u8]> {
+        if self.out.total_in() == 0 {
+            return Box::default();
+        }
         self.out.finish().unwrap_or_default().into_boxed_slice()
     }
 }
@@ -174,39 +193,45 @@ fn lines(compressed: &[u8]) -> impl Iterator<Item = AnyRecord> {
     lines.into_iter().flatten()
 }
 
-/// Of each kind and grouping at most [`ROWS`], and the connections that are left out as one row.
-fn busiest(records: &[AnyRecord]) -> (Vec<&AnyRecord>, Option<Count>) {
-    let connection = |record: &&AnyRecord| match record {
-        AnyRecord::Count(row) => !row.total && !row.other,
-        _ => false,
-    };
-    let (mut counts, others): (Vec<_>, Vec<_>) = records.iter().partition(connection);
+/// Of each kind and grouping at most [`ROWS`], and what is left out of the counts of a grouping as one row.
+fn busiest(records: &[AnyRecord]) -> (Vec<&AnyRecord>, Vec<Count>) {
+    let mut kept = Vec::new();
+    let mut counts: HashMap<_, Vec<&AnyRecord>> = HashMap::new();
     let mut seen: HashMap<_, usize> = HashMap::new();
-    let mut kept = others;
-    kept.retain(|record| {
+    for record in records {
         let by = match record {
+            AnyRecord::Count(row) if !row.total && !row.other => {
+                counts.entry(row.by).or_default().push(record);
+                continue;
+            }
             AnyRecord::Sockets(row) => row.by,
             AnyRecord::Latency(row) => row.by,
             _ => None,
         };
-        let number = seen.entry((discriminant(*record), by)).or_default();
+        let number = seen.entry((discriminant(record), by)).or_default();
         *number += 1;
-        *number <= ROWS
-    });
+        if *number <= ROWS {
+            kept.push(record);
+        }
+    }
     let bytes = |record: &AnyRecord| match record {
         AnyRecord::Count(row) => row.sums().bytes(),
         _ => 0,
     };
-    if counts.len() > ROWS {
-        counts.select_nth_unstable_by_key(ROWS, |record| std::cmp::Reverse(bytes(record)));
+    let mut rest = Vec::new();
+    for mut counts in counts.into_values() {
+        if counts.len() > ROWS {
+            counts.select_nth_unstable_by_key(ROWS, |record| std::cmp::Reverse(bytes(record)));
+        }
+        let left_out = counts.split_off(counts.len().min(ROWS));
+        kept.extend(counts);
+        let rows = left_out.into_iter().filter_map(|record| match record {
+            AnyRecord::Count(row) => Some(row),
+            _ => None,
+        });
+        rest.extend(rows.fold(None, |sum: Option<Count>, row| Some(plus(sum, row))));
     }
-    let left_out = counts.split_off(counts.len().min(ROWS));
-    kept.extend(counts);
-    let rows = left_out.into_iter().filter_map(|record| match record {
-        AnyRecord::Count(row) => Some(row),
-        _ => None,
-    });
-    (kept, rows.fold(None, |sum: Option<Count>, row| Some(plus(sum, row))))
+    (kept, rest)
 }
 
 /// `(other)` with another row in it.
@@ -237,72 +262,5 @@ fn plus(sum: Option<Count>, row: &Count) -> Count {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use super::*;
-    use crate::group::Grouping;
-    use crate::report::Ts;
-
-    /// An interval of a second with connections, each with other numbers.
-    fn interval(second: i64, connections: u32) -> Vec<AnyRecord> {
-        let row = |number: u32| Count {
-            ts: Ts(second * SECOND),
-            interval_ns: Some(1_000_000_000),
-            by: Some(Grouping::Connection),
-            laddr: Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))),
-            lport: Some(443),
-            raddr: Some(IpAddr::V4(Ipv4Addr::from(number.wrapping_mul(2_654_435_761)))),
-            rport: Some(u16::try_from(number % 60_000 + 1).unwrap()),
-            tx_bytes: Some(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 30),
-            ..Count::default()
-        };
-        let first = u32::try_from(second).unwrap() * connections;
-        (first..first + connections).map(|number| row(number).into()).collect()
-    }
-
-    #[test]
-    fn memory_and_time_are_bounded_and_the_newest_is_kept() {
-        let mut past = Past { room: 1 << 20, ..Past::default() };
-        for second in 1..=300 {
-            past.push(&interval(second, 600));
-            assert!(past.bytes() <= 1 << 20, "{}", past.bytes());
-        }
-        assert_eq!(past.newest(), Some(300 * SECOND));
-        let oldest = past.oldest().unwrap();
-        assert!(oldest > SECOND && past.bytes() > 900 << 10, "{oldest} {}", past.bytes());
-        let real: usize = past.intervals.iter().map(Interval::bytes).sum();
-        assert_eq!(real, past.bytes());
-        let mut past = Past::default();
-        assert!(past.room <= 40 << 20);
-        for second in 1..=1_000 {
-            past.push(&interval(second, 1));
-        }
-        assert_eq!((past.oldest(), past.intervals.len()), (Some(101 * SECOND), 900));
-    }
-
-    #[test]
-    fn a_moment_is_shown_as_it_was_and_what_was_left_out_is_other() {
-        let mut past = Past::default();
-        for second in 1..=20 {
-            past.push(&interval(second, 700));
-        }
-        let model = past.at(15 * SECOND, &Model::default());
-        assert_eq!(model.now, 15 * SECOND);
-        let shown = model.counts.get(&Grouping::Connection).unwrap();
-        let bytes = |rows: &[Count]| -> u64 { rows.iter().filter_map(|row| row.tx_bytes).sum() };
-        let all: Vec<Count> = interval(15, 700)
-            .into_iter()
-            .filter_map(|record| if let AnyRecord::Count(row) = record { Some(*row) } else { None })
-            .collect();
-        assert_eq!((shown.ts, shown.rows.len()), (15 * SECOND, ROWS + 1));
-        assert_eq!(bytes(&shown.rows), bytes(&all));
-        assert_eq!(past.before(15 * SECOND), Some(14 * SECOND));
-        assert_eq!((past.before(SECOND), past.after(20 * SECOND)), (None, None));
-        let mut text = Vec::new();
-        past.write(&mut text).unwrap();
-        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let saved: Vec<_> = lines.map(|line| AnyRecord::parse(line).unwrap()).collect();
-        assert_eq!(saved.len(), 20 * (ROWS + 1));
-    }
-}
+#[path = "past_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::terminal::{Guard, Screen};
 use super::view::{self, Theme};
-use super::{Action, Control, Dash, Event, Message, SelfCost, input, save};
+use super::{Action, ConfigFile, Control, Dash, Event, Message, SelfCost, input, save};
 use crate::clock::own_cpu_ns;
 use crate::report::{Ctx, SinkError};
 
@@ -39,6 +39,7 @@ pub fn run(
     theme: Theme,
     mut ctx: Ctx,
     clicks: bool,
+    mut config: ConfigFile,
     feed: Feed,
 ) -> Result<ExitCode> {
     let (send, messages) = sync_channel(WAITING);
@@ -71,6 +72,11 @@ pub fn run(
                 Action::Save => {
                     let said = save(&dash).unwrap_or_else(|error| format!("{error:#}"));
                     dash.handle(Event::Say(said));
+                }
+                Action::Remember => {
+                    if let Some(text) = config.remember(&dash.tables) {
+                        dash.handle(Event::Say(text));
+                    }
                 }
                 // Who has ended needs no orders.
                 Action::Play(control) => _ = feed.control.send(control),

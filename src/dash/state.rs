@@ -6,37 +6,33 @@ use std::time::Duration;
 
 use super::commands;
 use super::events::{Action, Control, Event, Programs, Progress, SelfCost};
-use super::filter::RowFilter;
-use super::filter_line::FilterLine;
-use super::keys;
+use super::filter::{self, RowFilter};
+use super::found::Found;
+use super::keys::{self, InputMode};
 use super::layout::Layout;
-use super::model::{Findings, Model, findings, process};
+use super::model::{Model, findings};
+use super::mouse;
 use super::past::Past;
-use super::rows::{
-    CloseWaitRow, connections, groupings, latencies, listeners, ports, processes, remotes,
-};
+use super::related::related;
+use super::rows::groupings;
 use super::scope::Scope;
 use super::table::Browse;
 use super::tables::Tables;
+use super::timeline::Timeline;
 use super::views::View;
 use crate::group::Grouping;
 use crate::report::Key;
-use crate::tcp_state::TcpState;
 
-/// What the keys are for at the moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum InputMode {
-    /// The view.
-    #[default]
-    Normal,
-    /// The help, from this line on.
-    Help(u16),
-    /// The filter is being typed.
-    Filter(FilterLine),
+/// A filter, as typed and as read.
+type Typed = Option<(String, RowFilter)>;
+
+/// Where the rows of a finding were shown from.
+#[derive(Clone, Debug)]
+pub(super) struct Before {
+    view: View,
+    filter: Typed,
+    scope: Vec<Scope>,
 }
-
-/// Intervals to choose from, ms.
-const INTERVALS: [u64; 8] = [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 60_000];
 
 /// The dashboard.
 #[derive(Clone, Debug, Default)]
@@ -52,11 +48,11 @@ pub struct Dash {
     /// What latencies are grouped by.
     pub latency_by: Grouping,
     /// The filter, as typed and as read.
-    pub filter: Option<(String, RowFilter)>,
+    pub filter: Typed,
     /// The tables.
     pub tables: Tables,
-    /// What is wrong, and what was looked for.
-    pub findings: Findings,
+    /// What is wrong, which of that is selected, and what is open.
+    pub found: Found,
     /// Something for the reader, until the next key.
     pub message: Option<String>,
     /// Of a recording; `None` when live.
@@ -76,12 +72,11 @@ pub struct Dash {
     /// The flags that keep out what is not asked for before it comes here; none: empty.
     pub flags: String,
     /// The filter that was in force before another was typed.
-    pub(super) filter_before: Option<(String, RowFilter)>,
+    pub(super) filter_before: Typed,
+    /// The finding whose rows are shown was opened here.
+    pub(super) before: Option<Before>,
     pub(super) stale: bool,
-    model: Model,
-    frozen: Option<Box<Model>>,
-    /// What a live session has shown.
-    past: Past,
+    time: Timeline,
 }
 
 impl Dash {
@@ -91,7 +86,7 @@ impl Dash {
     }
 
     /// Filters by this, with its text; `None` shows all.
-    pub fn set_filter(&mut self, filter: Option<(String, RowFilter)>) {
+    pub fn set_filter(&mut self, filter: Typed) {
         self.filter = filter;
         self.stale = true;
     }
@@ -108,33 +103,21 @@ impl Dash {
         self.tables.of(self.view)?.current()
     }
 
-    /// Shows only the process of a row.
-    pub(super) fn enter_process(&mut self) {
-        let Some(key) = self.current() else { return };
-        let Some(pid) = key.pid else {
-            self.message = Some("the process of this row is unknown".to_owned());
-            return;
-        };
-        let scope = Scope::Process(pid, process(key));
-        self.enter(scope);
-    }
-
-    /// Shows only the network namespace of a row.
-    pub(super) fn enter_netns(&mut self) {
-        match self.current().map(|key| key.netns) {
-            Some(Some(netns)) => self.enter(Scope::Netns(netns)),
-            _ => self.message = Some("the network namespace of this row is unknown".to_owned()),
+    /// Shows only the process or the namespace of the current row.
+    pub(super) fn enter(&mut self, of: fn(&Key) -> Result<Scope, &'static str>) {
+        let Some(scope) = self.current().map(of) else { return };
+        match scope {
+            Ok(scope) if self.scope.contains(&scope) => {
+                self.message =
+                    Some(format!("this is {} already; Backspace leaves it", scope.name()));
+            }
+            Ok(scope) => {
+                self.close();
+                self.scope.push(scope);
+                self.stale = true;
+            }
+            Err(why) => self.message = Some(why.to_owned()),
         }
-    }
-
-    fn enter(&mut self, scope: Scope) {
-        if self.scope.contains(&scope) {
-            self.message = Some(format!("this is {} already; Backspace leaves it", scope.name()));
-            return;
-        }
-        self.close();
-        self.scope.push(scope);
-        self.stale = true;
     }
 
     /// Leaves what was entered last.
@@ -159,45 +142,32 @@ impl Dash {
 
     /// What the views are drawn from: as it is now, or as it was when it was paused.
     pub fn model(&self) -> &Model {
-        self.frozen.as_deref().unwrap_or(&self.model)
+        self.time.shown()
     }
 
     /// Whether it is paused.
     pub fn paused(&self) -> bool {
-        self.frozen.is_some() || self.progress.as_ref().is_some_and(|progress| progress.paused)
+        self.time.is_frozen() || self.progress.as_ref().is_some_and(|progress| progress.paused)
     }
 
     /// Handles an event and returns the resulting actions.
     pub fn handle(&mut self, event: Event) -> Option<Action> {
         match event {
             Event::Key(key) => return keys::press(self, key),
-            Event::Click(x, y) if self.mode == InputMode::Normal => keys::click(self, x, y),
-            Event::Wheel(lines) if self.mode == InputMode::Normal => {
-                let page = self.layout().page();
-                self.tables.with(self.view, |table| table.step(lines, page));
-            }
-            Event::Click(..) | Event::Wheel(_) => {}
+            Event::Click(x, y) => return mouse::click(self, x, y),
+            Event::Wheel(lines) => mouse::wheel(self, lines),
             Event::Resize(width, height) => self.size = (width, height),
             Event::Records(records) => {
-                if self.progress.is_none() {
-                    self.past.push(&records);
-                }
-                for record in records {
-                    self.model.take(record);
-                }
-                self.model.settle();
-                self.stale |= self.frozen.is_none();
+                self.time.take(records, self.progress.is_none());
+                self.stale |= !self.time.is_frozen();
             }
             Event::Rewind => {
-                self.model = Model::default();
+                self.time.rewind();
                 self.stale = true;
             }
             Event::Progress(progress) => {
-                self.model.now = self.model.now.max(progress.now);
-                if progress.ended {
-                    self.model.end();
-                    self.stale = true;
-                }
+                self.time.reached(progress.now, progress.ended);
+                self.stale |= progress.ended;
                 self.progress = Some(progress);
             }
             Event::SelfCost(own) => self.own = own,
@@ -220,38 +190,12 @@ impl Dash {
         if !std::mem::take(&mut self.stale) {
             return;
         }
-        let model = self.frozen.as_deref().unwrap_or(&self.model);
         let filter = self.row_filter();
-        let filter = filter.as_ref();
-        let tables = &mut self.tables;
-        match self.view {
-            View::Overview => {
-                self.findings = findings(model);
-                tables.processes.fill(processes(model, filter));
-                tables.remotes.fill(remotes(model, filter));
-                tables.listeners.fill(listeners(model, filter));
-            }
-            View::Remotes => tables.remotes.fill(remotes(model, filter)),
-            View::Processes => tables.processes.fill(processes(model, filter)),
-            View::Connections => tables.connections.fill(connections(model, filter)),
-            View::Latency => {
-                let groupings = groupings(model);
-                if !groupings.contains(&self.latency_by) {
-                    self.latency_by = groupings.first().copied().unwrap_or_default();
-                }
-                tables.latencies.fill(latencies(model, self.latency_by, filter));
-            }
-            View::States => {
-                let rows = model.close_wait.rows().map(CloseWaitRow::from);
-                let passes = |row: &CloseWaitRow| {
-                    filter.is_none_or(|f| f.passes(&row.key, Some(TcpState::CloseWait)))
-                };
-                tables.close_wait.fill(rows.filter(passes).collect());
-            }
-            View::Listeners => tables.listeners.fill(listeners(model, filter)),
-            View::Ports => tables.ports.fill(ports(model, filter)),
-            View::Tool => {}
+        let model = self.time.shown();
+        if self.view == View::Overview {
+            self.found.take(findings(model));
         }
+        self.tables.fill(self.view, model, filter.as_ref(), &mut self.latency_by);
     }
 
     /// Where things are.
@@ -264,10 +208,50 @@ impl Dash {
         self.tables.of(self.view).is_some_and(Browse::has_detail)
     }
 
-    /// The selected row of this view, from 1 on, and how many there are; `None` without any.
+    /// The selected row of this view or finding, from 1 on, and how many there are; `None` without any.
     pub fn place(&self) -> Option<(usize, usize)> {
-        let (row, rows) = self.tables.of(self.view)?.place();
+        let (row, rows) = match self.view {
+            View::Overview => (self.found.cursor(), self.found.all.found.len()),
+            view => self.tables.of(view)?.place(),
+        };
         (rows > 0).then_some((row + 1, rows))
+    }
+
+    /// Shows the rows that the open finding is about.
+    pub(super) fn show_related(&mut self) {
+        let Some((finding, _)) = self.found.open() else { return };
+        let Some(rows) = related(finding) else {
+            self.message = Some("no view has rows of this: see what to change".to_owned());
+            return;
+        };
+        // Words that this program has put together can be read.
+        let typed = filter::read(&rows.filter).ok().flatten();
+        let filter = typed.map(|typed| (rows.filter.clone(), typed));
+        let (filter, scope) =
+            (std::mem::replace(&mut self.filter, filter), std::mem::take(&mut self.scope));
+        self.before = Some(Before { view: rows.view, filter, scope });
+        if rows.view == View::Latency {
+            self.latency_by = rows.by;
+        }
+        self.show(rows.view);
+        self.tables.with(rows.view, |table| {
+            table.close();
+            rows.sort.iter().for_each(|key| table.sort_on(key));
+        });
+    }
+
+    /// One step back, and never out of it all: that would lose the history.
+    pub(super) fn back(&mut self) {
+        if self.close() {
+            return;
+        }
+        match self.before.take().filter(|before| before.view == self.view) {
+            Some(Before { filter, scope, .. }) => {
+                (self.filter, self.scope) = (filter, scope);
+                self.show(View::Overview);
+            }
+            None => self.set_filter(None),
+        }
     }
 
     /// Shows a view.
@@ -281,62 +265,34 @@ impl Dash {
     }
 
     pub(super) fn close(&mut self) -> bool {
-        self.tables.with(self.view, |table| table.close()).unwrap_or(false)
+        match self.view {
+            View::Overview => self.found.close(),
+            view => self.tables.with(view, |table| table.close()).unwrap_or(false),
+        }
     }
 
     pub(super) fn pause(&mut self) -> Option<Action> {
         if let Some(progress) = &self.progress {
             return Some(Action::Play(Control::Pause(!progress.paused)));
         }
-        self.frozen = match self.frozen.take() {
-            Some(_) => None,
-            None => Some(Box::new(self.model.clone())),
-        };
+        self.time.pause();
         self.stale = true;
         None
     }
 
     /// How long ago it is that a live session was as it is shown, ns; `None` if that is now.
     pub fn ago(&self) -> Option<u64> {
-        let shown = self.frozen.as_ref()?;
-        u64::try_from(self.model.now - shown.now).ok().filter(|ns| *ns > 0)
+        self.time.ago()
     }
 
     /// The intervals of a live session that are kept.
     pub fn past(&self) -> &Past {
-        &self.past
+        self.time.past()
     }
 
     /// Shows a live session as it was, or as it is.
     pub(super) fn travel(&mut self, control: Control) {
-        let now = self.model().now;
-        let near = |ts: i64| self.past.before(ts.saturating_add(1)).or(self.past.oldest());
-        let to = match control {
-            Control::Back => self.past.before(now).or(self.past.oldest()),
-            Control::Step => self.past.after(now),
-            Control::Seek(by) => near(now.saturating_add(by)),
-            Control::Start => self.past.oldest(),
-            _ => None,
-        };
-        // The newest is not the past.
-        let to = to.filter(|to| Some(*to) < self.past.newest());
-        self.frozen = to.map(|to| Box::new(self.past.at(to, &self.model)));
+        self.time.travel(control);
         self.stale = true;
-    }
-
-    /// Another interval; in a recording, another speed.
-    pub(super) fn change_interval(&mut self, longer: bool) -> Option<Action> {
-        if self.progress.is_some() {
-            return Some(Action::Play(if longer { Control::Faster } else { Control::Slower }));
-        }
-        let mut choices = INTERVALS.into_iter().map(Duration::from_millis);
-        let now = self.interval;
-        let next = if longer {
-            choices.find(|choice| *choice > now)
-        } else {
-            choices.rev().find(|choice| *choice < now)
-        };
-        self.interval = next?;
-        Some(Action::Interval(self.interval))
     }
 }

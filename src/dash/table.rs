@@ -1,10 +1,9 @@
 //! The state of one table: its order, which row is selected, what of it is on the screen.
 
-use std::cmp::Ordering;
-
-use super::layout::{columns, is_wide_text};
+use super::layout::{Place, columns, needs};
+use super::order::{busiest, order};
 use super::rows::TableRow;
-use crate::report::{Cell, Column, Ctx, Key};
+use crate::report::Key;
 
 /// A table of rows `R`.
 #[derive(Clone, Debug)]
@@ -22,7 +21,14 @@ pub struct TableState<R: TableRow> {
     detail: Option<R>,
     /// What the values of each column of text take on a screen.
     needs: Vec<u16>,
+    /// Columns that are not wanted, by index; the trend stands behind all others.
+    hidden: Vec<usize>,
 }
+
+/// Columns of a screen from which on there is room for the trend, …
+const TREND_FROM: u16 = 100;
+/// … and those that it takes at least and at most.
+const TREND: (u16, u16) = (12, 40);
 
 impl<R: TableRow> Default for TableState<R> {
     fn default() -> Self {
@@ -37,6 +43,7 @@ impl<R: TableRow> Default for TableState<R> {
             shift: 0,
             detail: None,
             needs: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 }
@@ -125,14 +132,20 @@ impl<R: TableRow> TableState<R> {
         self.reverse
     }
 
-    /// Columns scrolled out on the left.
-    pub fn shift(&self) -> usize {
-        self.shift
+    /// Where columns are on a screen of this width.
+    pub fn columns(&self, width: u16) -> Vec<Place> {
+        columns::<R>(width, self.shift, &self.needs, &self.hidden)
     }
 
-    /// What the values of each column of text take; nothing of a table without rows.
-    pub fn needs(&self) -> &[u16] {
-        &self.needs
+    /// The same with a trend of each row in what is left, where the rows have any.
+    pub fn places(&self, width: u16) -> (Vec<Place>, Option<Place>) {
+        let index = R::columns().len();
+        if !R::TREND || width < TREND_FROM || self.hidden.contains(&index) {
+            return (self.columns(width), None);
+        }
+        let places = self.columns(width - TREND.0 - 1);
+        let x = places.last().map_or(0, |place| place.x + place.width + 1);
+        (places, Some(Place { index, x, width: (width - x).min(TREND.1) }))
     }
 
     /// The row with open details.
@@ -170,6 +183,12 @@ pub trait Browse {
     fn click_heading(&mut self, width: u16, x: u16);
     /// A click into a line below the headings.
     fn click_row(&mut self, line: usize, page: usize);
+    /// Sorts by the column of this key, if there is one; the largest first.
+    fn sort_on(&mut self, key: &str);
+    /// The columns: key, heading, and whether it is wanted.
+    fn choices(&self) -> Vec<(&'static str, &'static str, bool)>;
+    /// Wants a column, or no longer; the last one stays.
+    fn toggle(&mut self, index: usize);
 }
 
 impl<R: TableRow> Browse for TableState<R> {
@@ -190,7 +209,8 @@ impl<R: TableRow> Browse for TableState<R> {
     }
 
     fn scroll(&mut self, step: isize) {
-        let most = R::columns().len() - R::PINNED - 1;
+        let others = (R::PINNED..R::columns().len()).filter(|index| !self.hidden.contains(index));
+        let most = others.count().saturating_sub(1);
         self.shift = self.shift.saturating_add_signed(step).min(most);
     }
 
@@ -216,7 +236,7 @@ impl<R: TableRow> Browse for TableState<R> {
     }
 
     fn click_heading(&mut self, width: u16, x: u16) {
-        let places = columns::<R>(width, self.shift, &self.needs);
+        let (places, _) = self.places(width);
         let hit = places.iter().find(|place| (place.x..=place.x + place.width).contains(&x));
         if let Some(place) = hit {
             self.sort_by(place.index);
@@ -229,114 +249,35 @@ impl<R: TableRow> Browse for TableState<R> {
             self.select(index, page);
         }
     }
-}
 
-/// The width of the widest value of each column of text: an address takes what it needs, and no more.
-fn needs<R: TableRow>(rows: &[R]) -> Vec<u16> {
-    if rows.is_empty() {
-        return Vec::new();
+    fn sort_on(&mut self, key: &str) {
+        if let Some(column) = R::columns().iter().position(|column| column.key == key) {
+            (self.sort, self.by_sum, self.reverse) = (column, false, false);
+            self.arrange();
+        }
     }
-    let (mut ctx, mut text) = (Ctx::new(0, true), Vec::new());
-    let mut widest = |column: &Column<R>| {
-        let texts = rows.iter().filter(|_| is_wide_text(column)).map(|row| {
-            let cell = (column.cell)(row);
-            text.clear();
-            cell.text(&mut ctx, &mut text);
-            cell.width(&text)
-        });
-        u16::try_from(texts.max().unwrap_or(0).max(column.heading.len())).unwrap_or(u16::MAX)
-    };
-    R::columns().iter().map(&mut widest).collect()
-}
 
-/// The largest sum first; unknown ones come last in both orders.
-fn busiest<R: TableRow>(reverse: bool, a: &R, b: &R) -> Ordering {
-    match (a.busy(), b.busy()) {
-        (Some(a), Some(b)) if reverse => a.cmp(&b),
-        (a, b) => b.cmp(&a),
+    fn choices(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let columns = R::columns().iter().map(|column| (column.key, column.heading));
+        let trend = R::TREND.then_some(("trend", "TREND"));
+        let all = columns.chain(trend).enumerate();
+        all.map(|(at, (key, heading))| (key, heading, !self.hidden.contains(&at))).collect()
     }
-}
 
-/// Unknown values come last in both orders.
-fn order<R: TableRow>(column: &Column<R>, reverse: bool, a: &R, b: &R) -> Ordering {
-    let (a, b) = ((column.cell)(a), (column.cell)(b));
-    let order = a.order(&b);
-    let unknown = |cell| matches!(cell, Cell::Missing | Cell::Endpoint(None, _, None));
-    if reverse && !unknown(a) && !unknown(b) { order.reverse() } else { order }
+    fn toggle(&mut self, index: usize) {
+        let columns = R::columns().len();
+        if let Some(at) = self.hidden.iter().position(|hidden| *hidden == index) {
+            self.hidden.remove(at);
+        } else if index < columns + usize::from(R::TREND) {
+            let left = (0..columns).filter(|at| !self.hidden.contains(at) && *at != index);
+            if left.count() > 0 {
+                self.hidden.push(index);
+            }
+        }
+        self.scroll(0);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dash::rows::ProcessRow;
-
-    fn row(pid: u32, time_wait: Option<u64>) -> ProcessRow {
-        let mut row = ProcessRow::default();
-        row.key.pid = Some(pid);
-        row.sockets = time_wait.map(|n| std::array::from_fn(|i| if i == 6 { n } else { 0 }));
-        row
-    }
-
-    fn pids(table: &TableState<ProcessRow>) -> Vec<u32> {
-        table.rows().iter().map(|row| row.key.pid.unwrap()).collect()
-    }
-
-    const TIME_WAIT: usize = 5;
-
-    #[test]
-    fn the_selection_follows_its_row_and_not_its_line() {
-        let mut table = TableState::default();
-        table.sort_by(TIME_WAIT);
-        table.fill((1..=9).map(|pid| row(pid, Some(pid.into()))).collect());
-        assert_eq!((pids(&table)[0], table.cursor()), (9, 0));
-        table.fill((1..=9).map(|pid| row(pid, Some(100 - u64::from(pid)))).collect());
-        assert_eq!((pids(&table)[0], table.cursor()), (1, 0), "unmoved it stays on top");
-        table.step(2, 4);
-        assert_eq!(table.selected().unwrap().key.pid, Some(3));
-        table.fill((1..=9).map(|pid| row(pid, Some(pid.into()))).collect());
-        assert_eq!(table.selected().unwrap().key.pid, Some(3));
-        assert_eq!((table.cursor(), table.top(4)), (6, 4), "at the same height");
-        table.fill(vec![row(8, None)]);
-        assert_eq!(table.selected().unwrap().key.pid, Some(8));
-        table.fill(vec![row(3, None), row(8, Some(1))]);
-        assert_eq!(table.selected().unwrap().key.pid, Some(3), "it has come back");
-    }
-
-    #[test]
-    fn unknown_values_come_last_both_ways() {
-        let mut table = TableState::default();
-        table.fill(vec![row(1, None), row(2, Some(5)), row(3, Some(9))]);
-        table.sort_by(TIME_WAIT);
-        assert_eq!(pids(&table), [3, 2, 1]);
-        table.sort_by(TIME_WAIT);
-        assert_eq!(pids(&table), [2, 3, 1]);
-        table.turn();
-        assert_eq!(pids(&table), [3, 2, 1]);
-    }
-
-    #[test]
-    fn the_cursor_is_always_on_the_screen() {
-        let mut table = TableState::default();
-        table.fill((1..=50).map(|pid| row(pid, Some(1))).collect());
-        for (step, page) in [(10, 5), (-3, 5), (100, 7), (-100, 3), (20, 50), (0, 1), (0, 0)] {
-            table.step(step, page);
-            let (top, cursor) = (table.top(page), table.cursor());
-            assert!(top <= cursor && cursor < top + page.max(1), "{top} {cursor} {page}");
-        }
-        table.fill(Vec::new());
-        assert_eq!((table.cursor(), table.top(5)), (0, 0));
-        assert!(table.selected().is_none());
-    }
-
-    #[test]
-    fn details_stay_when_the_row_is_gone() {
-        let mut table = TableState::default();
-        table.fill(vec![row(1, Some(5))]);
-        table.open();
-        table.fill(vec![row(1, Some(6))]);
-        assert_eq!(table.detail().unwrap().sockets.unwrap()[6], 6);
-        table.fill(Vec::new());
-        assert_eq!(table.detail().unwrap().sockets.unwrap()[6], 6);
-        assert!(table.close() && !table.close());
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

@@ -120,9 +120,13 @@ impl Drop for Guard {
     }
 }
 
-/// Whether there is a terminal.
-pub fn is_there() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+/// Why there is nothing to draw on, if so.
+pub fn lacking() -> Option<&'static str> {
+    if !io::stdout().is_terminal() {
+        return Some("there is no terminal to draw on");
+    }
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    dumb.then_some("a terminal with TERM=dumb cannot be drawn on")
 }
 
 fn saved() -> std::sync::MutexGuard<'static, Option<Termios>> {

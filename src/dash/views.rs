@@ -1,7 +1,10 @@
 //! The views, and where their tabs are.
 
+use serde::{Deserialize, Serialize};
+
 /// What can be shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "named as on the screen")]
 pub enum View {
     #[default]

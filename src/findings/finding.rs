@@ -151,6 +151,19 @@ impl Finding {
         self.severity.unwrap_or(Severity::Remark)
     }
 
+    /// What it is about, without what may change while it goes on: who has most of something, and owners,
+    /// which are found later.
+    pub fn place(&self) -> Key {
+        let Key { pid, laddr, lport, raddr, rport, device, netns, .. } = self.key();
+        let place = Key { netns, ..Key::default() };
+        match self.scope {
+            Some(Scope::Process) => Key { pid, ..place },
+            Some(Scope::Listener) => Key { laddr, lport, device, ..place },
+            Some(Scope::Destination) => Key { laddr, raddr, rport, device, ..place },
+            _ => place,
+        }
+    }
+
     /// With the numbers that are known.
     pub(super) fn with<const N: usize>(
         mut self,

@@ -25,6 +25,7 @@ use crate::report::human;
 pub use errors::{Answer, ERRORS, ErrorText, explain};
 pub use finding::{Evidence, Finding, Scope, Severity};
 use setting::Setting;
+pub use sockets::FEW_PORTS_LEFT;
 pub use watch::{Changes, Watch};
 
 /// Looks for one kind of trouble; `None`: there are no data for it.

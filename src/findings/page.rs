@@ -2,17 +2,33 @@
 
 use std::fmt::Write;
 
-use super::{Answer, ERRORS, ErrorText, Finding, RULES, Rule};
+use super::{Answer, ERRORS, ErrorText, Finding, RULES, Rule, nanos};
 
 /// The parts of a story, each with its heading.
 fn parts(rule: &Rule) -> [(&'static str, &'static str); 4] {
     [("why", rule.why), ("change", rule.remedy), ("expect", rule.effect), ("check", rule.verify)]
 }
 
-/// What a finding says, for people.
-fn parts_of(finding: &Finding) -> [(&'static str, &str); 4] {
-    let Finding { because, remedy, effect, verify, .. } = finding;
-    [("why", because), ("change", remedy), ("expect", effect), ("check", verify)]
+/// What a finding says, for people: each part with its heading.
+pub fn parts_of(finding: &Finding) -> [(&'static str, &str); 6] {
+    let Finding { text, because, remedy, effect, verify, rule, .. } = finding;
+    [
+        (finding.weight().name(), text),
+        ("why", because),
+        ("change", remedy),
+        ("expect", effect),
+        ("check", verify),
+        ("rule", rule),
+    ]
+}
+
+/// The numbers behind a finding: `accept peak 5, accept limit 4`.
+pub fn evidence(finding: &Finding) -> String {
+    let words = finding.evidence.0.iter().map(|(name, value)| match name.strip_suffix("_ns") {
+        Some(name) => format!("{} {}", name.replace('_', " "), nanos(*value)),
+        None => format!("{} {value}", name.replace('_', " ")),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Columns of the headings.
@@ -36,11 +52,9 @@ pub fn paragraph(label: &str, text: &str, width: usize, out: &mut String) {
 /// A finding: what is wrong, and what to do.
 pub fn finding(finding: &Finding, width: usize) -> String {
     let mut out = String::new();
-    paragraph(finding.weight().name(), &finding.text, width, &mut out);
     for (label, text) in parts_of(finding) {
         paragraph(label, text, width, &mut out);
     }
-    paragraph("rule", &finding.rule, width, &mut out);
     out
 }
 

@@ -13,7 +13,7 @@ const LONG_CLOSE_WAIT: u64 = 30_000_000_000;
 const MANY_CLOSE_WAIT: u64 = 10;
 const SHORT_CLOSE_WAIT: u64 = 5_000_000_000;
 /// Local ports in use towards one destination, of a thousand, that make a finding.
-const FEW_PORTS_LEFT: u64 = 800;
+pub const FEW_PORTS_LEFT: u64 = 800;
 
 pub static CLOSE_WAIT_HELD: Rule = Rule {
     id: "close-wait-held",

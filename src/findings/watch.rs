@@ -1,7 +1,7 @@
 //! Findings over time: when each begins and ends.
 
 use super::listeners::{ACCEPT_QUEUE_FILLING, ACCEPT_QUEUE_FULL};
-use super::{Finding, Rule, Scope};
+use super::{Finding, Rule};
 use crate::report::{Key, Ts};
 
 /// A finding ends when it has not been there for so many ns: it must not flicker.
@@ -87,15 +87,7 @@ impl Watch {
 }
 
 fn name(finding: &Finding, before: &[Name]) -> Name {
-    // Who has most of something may change while it goes on, and owners are found later.
-    let Key { pid, laddr, lport, raddr, rport, device, netns, .. } = finding.key();
-    let place = Key { netns, ..Key::default() };
-    let key = match finding.scope {
-        Some(Scope::Process) => Key { pid, ..place },
-        Some(Scope::Listener) => Key { laddr, lport, device, ..place },
-        Some(Scope::Destination) => Key { laddr, raddr, rport, device, ..place },
-        _ => place,
-    };
+    let key = finding.place();
     let same = before.iter().filter(|(rule, other, _)| *rule == finding.rule && *other == key);
     (finding.rule.to_string(), key.clone(), same.count())
 }
@@ -103,8 +95,7 @@ fn name(finding: &Finding, before: &[Name]) -> Name {
 /// Whether what a finding warns of has come.
 fn has_come(warning: &Finding, all: &[Finding]) -> bool {
     let come = WARNINGS.iter().find(|(early, _)| warning.rule == early.id).map(|(_, come)| come.id);
-    let place = |finding: &Finding| name(finding, &[]).1;
-    come.is_some_and(|id| all.iter().any(|one| one.rule == id && place(one) == place(warning)))
+    come.is_some_and(|id| all.iter().any(|one| one.rule == id && one.place() == warning.place()))
 }
 
 /// The first number is the one that counts.

@@ -14,7 +14,7 @@ mod series;
 mod words;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::count::Count;
 use crate::group::Grouping;
@@ -114,7 +114,7 @@ pub struct Model {
     timed: exchanges::Exchanges,
     /// Quantiles are recorded; exchanges need not be counted.
     has_quantiles: bool,
-    /// The interval whose processes have been followed, wall-clock ns.
+    /// The interval whose processes and remotes have been followed, wall-clock ns.
     followed: i64,
 }
 
@@ -190,6 +190,7 @@ impl Model {
             let who = match row.by {
                 Some(Grouping::Process) => Some(Who::Process(row.pid)),
                 Some(Grouping::Connection) => Ends::of(&row.key()).map(Who::Connection),
+                Some(Grouping::Remote) => row.raddr.map(|raddr| Who::Remote(raddr, row.device)),
                 _ => None,
             };
             if let Some(who) = who {
@@ -201,27 +202,32 @@ impl Model {
         }
         let by = row.by.unwrap_or_default();
         if self.counts.get(&by).is_some_and(|interval| interval.ts != row.ts.0) {
-            self.follow_processes();
+            self.follow_sums();
         }
         self.counts.take(by, row.ts.0, row);
     }
 
-    /// Where connections are counted and not processes, a process is all of its connections.
-    fn follow_processes(&mut self) {
+    /// Where connections are counted and not processes or remotes, these are all of their connections.
+    fn follow_sums(&mut self) {
         let Some(interval) = self.counts.get(&Grouping::Connection) else { return };
-        if interval.ts == self.followed || self.counts.get(&Grouping::Process).is_some() {
+        if interval.ts == self.followed {
             return;
         }
         self.followed = interval.ts;
-        let mut sums: BTreeMap<Option<u32>, [f64; 2]> = BTreeMap::new();
+        let counts = |by| self.counts.get(&by).is_some();
+        let (processes, remotes) = (!counts(Grouping::Process), !counts(Grouping::Remote));
+        let mut sums: HashMap<Who, [f64; 2]> = HashMap::new();
         for row in interval.rows.iter().filter(|row| !row.total && !row.other) {
-            let sums = sums.entry(row.pid).or_default();
-            for (sum, rate) in sums.iter_mut().zip(rates(row)) {
-                *sum += rate;
+            let process = processes.then_some(Who::Process(row.pid));
+            let remote = row.raddr.filter(|_| remotes).map(|raddr| Who::Remote(raddr, row.device));
+            let rates = rates(row);
+            for who in process.into_iter().chain(remote) {
+                let sums = sums.entry(who).or_default();
+                *sums = [sums[0] + rates[0], sums[1] + rates[1]];
             }
         }
-        for (pid, values) in sums {
-            self.series.push(Who::Process(pid), Point { ts: self.followed, values });
+        for (who, values) in sums {
+            self.series.push(who, Point { ts: self.followed, values });
         }
     }
 
@@ -276,7 +282,7 @@ impl Model {
 
     /// Ends a batch of records: forgets what is over.
     pub fn settle(&mut self) {
-        self.follow_processes();
+        self.follow_sums();
         let over = self.timed.finish(self.now);
         for row in over {
             self.latency(row);

@@ -10,7 +10,7 @@ use crate::report::{Device, Key};
 
 /// Intervals that are stored of each.
 const POINTS: usize = 120;
-/// Connections that are stored; they come and go, and must leave room for the others.
+/// Connections and remotes that are stored; they come and go, and must leave room for the others.
 const CONNECTIONS: usize = 20_000;
 /// Rows that are stored, of all kinds.
 const ROOM: usize = 40_000;
@@ -24,6 +24,8 @@ pub enum Who {
     Process(Option<u32>),
     /// A connection.
     Connection(Ends),
+    /// A remote address.
+    Remote(IpAddr, Option<Device>),
     /// A listener: address, device, port, network namespace.
     Listener(Option<IpAddr>, Option<Device>, Option<u16>, Option<u32>),
 }
@@ -57,7 +59,8 @@ pub struct SeriesMap {
 impl SeriesMap {
     /// Adds a point, if there is room. A point may be missing from a trail, never wrong.
     pub fn push(&mut self, who: Who, point: Point) {
-        let room = if matches!(who, Who::Connection(_)) { CONNECTIONS } else { ROOM };
+        let many = matches!(who, Who::Connection(_) | Who::Remote(..));
+        let room = if many { CONNECTIONS } else { ROOM };
         if self.rows.len() < room || self.rows.contains_key(&who) {
             append(self.rows.entry(who).or_default(), point);
         }

@@ -22,6 +22,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::escape;
 pub use names::Names;
+pub use outcome::complain;
 pub use running::Running;
 pub use spec::Spec;
 pub use summarize::{BATCH, Summed, summarize};

@@ -31,7 +31,7 @@ pub(super) fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {
 
 /// Prints lines on the standard error output. They hold arguments and names of files, which are as hostile
 /// as anything else. Where they cannot be written, the exit code says enough.
-fn complain(text: &str) {
+pub fn complain(text: &str) {
     let mut out = Vec::with_capacity(text.len() + 1);
     for line in text.lines() {
         escape::text(line.as_bytes(), &mut out);

@@ -7,7 +7,10 @@ use tcpscope::dash::view::{Palette, Theme};
 use super::{dash, press, screen, text};
 
 /// What is on the screen besides the plain views.
-const STATES: [(&str, &str); 9] = [
+const STATES: [(&str, &str); 12] = [
+    ("<Enter>", "an open finding"),
+    ("<End> <Enter>", "the list of findings, or the last of them"),
+    ("2 c <Down> <Space>", "columns are being chosen"),
     ("2 <Down> <Enter>", "details of a process"),
     ("3 <Enter>", "details of a connection"),
     ("4 <Down> <Enter>", "details of a latency"),
@@ -93,6 +96,24 @@ fn from_80_columns_on_the_overview_has_all_rates_states_and_a_time_axis() {
     }
 }
 
+/// Whatever the size, a view has its tabs, its keys, and nothing beyond its lines.
+#[test]
+fn every_size_from_40_by_10_to_300_by_100_is_drawn() {
+    for width in (40..=300).step_by(20) {
+        for height in (10..=100).step_by(15) {
+            let mut dash = dash(width, height);
+            for view in View::ALL {
+                dash.show(view);
+                let text = text(&mut dash);
+                let lines: Vec<_> = text.lines().collect();
+                assert_eq!(lines.len(), usize::from(height), "{width}×{height} {view:?}");
+                assert!(lines[0].contains(view.name()), "{width}×{height} {view:?}\n{text}");
+                assert!(lines[lines.len() - 1].starts_with("q quit"), "{width}×{height}\n{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn too_small_says_so() {
     for (width, height) in [(39, 10), (40, 9), (20, 3)] {
@@ -155,4 +176,27 @@ fn hostile_names_are_escaped() {
     dash.show(View::Processes);
     let text = text(&mut dash);
     assert!(text.contains(r"a\x1b[31mb") && !text.contains('\x1b'), "{text}");
+}
+
+/// A wide character takes two columns, a combining one none: what stands behind them stays in line.
+#[test]
+fn wide_and_combining_characters_keep_columns_aligned() {
+    let mut dash = tcpscope::dash::Dash::new("wide".to_owned(), false);
+    let names = ["plain", "日本語サーバー", "e\u{301}galite\u{301}", "\u{1f980}\u{fe0f}crab"];
+    let line = |(pid, name): (usize, &&str)| {
+        let line = format!(
+            r#"{{"kind":"count","ts":"2026-01-02T03:04:05Z","by":"process","pid":{},"comm":"{name}","interval_ns":1000000000,"tx_bytes":777,"rx_bytes":0}}"#,
+            pid + 1
+        );
+        tcpscope::record::AnyRecord::parse(line.as_bytes()).unwrap()
+    };
+    let records = names.iter().enumerate().map(line).collect();
+    dash.handle(tcpscope::dash::Event::Resize(100, 20));
+    dash.handle(tcpscope::dash::Event::Records(records));
+    dash.show(View::Processes);
+    let screen = screen(&mut dash, Theme::default());
+    let sent = |y: u16| -> String { (24..32).map(|x| screen[(x, y)].symbol()).collect() };
+    for y in 3..7 {
+        assert_eq!(sent(y), "    777B", "{}", tcpscope::dash::view::text(&screen));
+    }
 }

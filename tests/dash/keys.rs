@@ -318,7 +318,7 @@ fn findings_that_do_not_fit_are_counted() {
     for height in 15..40 {
         let mut dash = dash(60, height);
         let screen = text(&mut dash);
-        let all = dash.findings.found.len();
+        let all = dash.found.all.found.len();
         let shown = screen.lines().filter(|line| line.starts_with("! ")).count();
         let more = screen.lines().find_map(|line| line.trim().strip_prefix('+')?.split(' ').next());
         let more: usize = more.map_or(0, |number| number.parse().unwrap());

@@ -4,6 +4,7 @@
 //! `INSTA_UPDATE=always cargo test --test dash` writes the frames: read the diff.
 #![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
+mod findings;
 mod frames;
 mod hostile;
 mod keys;

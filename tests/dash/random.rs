@@ -17,7 +17,9 @@ impl Dice {
     }
 }
 
-const KEYS: [KeyPress; 16] = [
+const KEYS: [KeyPress; 18] = [
+    KeyPress::F1,
+    KeyPress::Delete,
     KeyPress::Enter,
     KeyPress::Esc,
     KeyPress::Tab,
@@ -40,7 +42,7 @@ fn event(dice: &mut Dice, records: &[AnyRecord]) -> Event {
     let small = |dice: &mut Dice, most| u16::try_from(dice.roll(most)).unwrap();
     match dice.roll(100) {
         0..=44 => Event::Key(KeyPress::Char(char::from(32 + u8::try_from(dice.roll(95)).unwrap()))),
-        45..=74 => Event::Key(KEYS[usize::try_from(dice.roll(16)).unwrap()]),
+        45..=74 => Event::Key(KEYS[usize::try_from(dice.roll(18)).unwrap()]),
         75..=79 => Event::Key(KeyPress::Char(
             char::from_u32(u32::try_from(dice.roll(0x3000)).unwrap()).unwrap(),
         )),

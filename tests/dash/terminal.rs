@@ -220,6 +220,43 @@ fn a_failed_start_does_not_change_the_terminal() {
 }
 
 #[test]
+fn a_dumb_terminal_is_refused_in_words() {
+    let mut command = Command::new("env");
+    command.args(["TERM=dumb", env!("CARGO_BIN_EXE_tcpdash"), "--demo"]);
+    let mut screen = Screen::start(command);
+    assert_eq!(screen.ended().code(), Some(2));
+    assert_eq!(settings(&screen.terminal), screen.before);
+    let mut command = Command::new("script");
+    command.env("TERM", "dumb").args(["-qec"]);
+    let out = command.arg(format!("{} --demo", env!("CARGO_BIN_EXE_tcpdash"))).arg("/dev/null");
+    let text = String::from_utf8(out.stdin(Stdio::null()).output().unwrap().stdout).unwrap();
+    assert!(text.contains("TERM=dumb") && text.contains("--snapshot"), "{text}");
+}
+
+/// A config file that cannot be read is named, and the frame is that without one.
+#[test]
+fn a_snapshot_names_a_config_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let frame = |config: &str| {
+        std::fs::write(&path, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tcpdash"));
+        command.args(["--demo", "--snapshot", "processes", "--size", "120x20", "--config"]);
+        let out = command.arg(&path).output().unwrap();
+        assert!(out.status.success());
+        (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap())
+    };
+    let (plain, said) = frame("{}");
+    assert!(said.is_empty() && plain.contains("SENT B/s"), "{said}{plain}");
+    let (chosen, said) = frame(r#"{ "hidden": { "processes": ["tx_bytes"] } }"#);
+    assert!(said.is_empty() && !chosen.contains("SENT B/s"), "{said}{chosen}");
+    let (broken, said) = frame("{ hidden }");
+    assert_eq!(broken, plain);
+    assert!(said.starts_with("tcpdash: ") && said.contains("config.json is ignored: "), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{ hidden }");
+}
+
+#[test]
 fn panics_and_failures_behind_the_guard() {
     for (how, code) in [("thread", 101), ("main", 101), ("failure", 0)] {
         let mut command = Command::new(std::env::current_exe().unwrap());

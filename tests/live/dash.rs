@@ -10,7 +10,7 @@ use crate::load::{self, Running};
 use crate::netns::Netns;
 use crate::setting::scaled;
 use crate::shared::fit_the_schema;
-use crate::tool::{Tool, number, output, path_of, until};
+use crate::tool::{Tool, number, output, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("requests_are_counted_by_process_and_by_connection", || requests("")),
@@ -21,7 +21,6 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_recording_shows_what_was_live", recorded),
     ("the_kernels_own_counters", counters),
     ("without_a_terminal_there_is_no_screen", refused),
-    ("nginx_redis_and_curl_on_a_terminal", terminal),
 ];
 
 fn dash(netns: &Netns) -> Result<Tool> {
@@ -210,113 +209,5 @@ fn refused() -> Result<()> {
     let text = String::from_utf8_lossy(&out.stderr);
     ensure!(out.status.code() == Some(2) && text.contains("--snapshot"), "{}: {text}", out.status);
     ensure!(out.stdout.is_empty(), "{:?}", out.stdout);
-    Ok(())
-}
-
-/// A terminal of its own, with a shell's session; gone when dropped.
-struct Tmux(String);
-
-impl Tmux {
-    fn start(script: &str) -> Result<Self> {
-        let tmux = Self(format!("tcpscope-test-{}", std::process::id()));
-        output(&mut tmux.command(&["new-session", "-d", "-x", "120", "-y", "40", script]))?;
-        Ok(tmux)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("tmux");
-        command.args(["-L", &self.0, "-f", "/dev/null"]).args(arguments);
-        command.env_remove("TMUX").env("TERM", "xterm");
-        command
-    }
-
-    fn press(&self, key: &str) -> Result<()> {
-        output(&mut self.command(&["send-keys", key])).map(drop)
-    }
-
-    /// Waits until the screen has something; what, and the screen if it never does.
-    fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T> {
-        let mut screen = String::new();
-        let found = until(what, || {
-            screen = output(&mut self.command(&["capture-pane", "-p"]))?;
-            Ok(find(&screen))
-        });
-        found.with_context(|| format!("the screen:\n{screen}"))
-    }
-}
-
-impl Drop for Tmux {
-    fn drop(&mut self) {
-        let _ = self.command(&["kill-server"]).output();
-    }
-}
-
-/// The line of a screen that starts with these words.
-fn line<'a>(screen: &'a str, words: &[&str]) -> Option<&'a str> {
-    screen.lines().find(|line| line.split_whitespace().take(words.len()).eq(words.iter().copied()))
-}
-
-/// What a user sees of real servers and a real client; and the terminal after it.
-fn terminal() -> Result<()> {
-    const PAGES: u64 = 40;
-    let netns = Netns::new("dash")?;
-    let folder = tempfile::tempdir()?;
-    let root = folder.path().display().to_string();
-    let configuration = folder.path().join("nginx.conf");
-    std::fs::write(folder.path().join("page"), "page")?;
-    std::fs::write(
-        &configuration,
-        format!(
-            "user root; daemon off; master_process off; pid {root}/pid; error_log {root}/errors;\n\
-             events {{}} http {{ access_log off; server {{ listen 127.0.0.1:8080; root {root}; }} }}\n"
-        ),
-    )?;
-    let mut nginx = netns.command("nginx");
-    nginx.arg("-c").arg(&configuration).arg("-p").arg(folder.path());
-    let nginx = Running::server(&netns, &mut nginx, 8080)?;
-    let mut redis = netns.command("redis-server");
-    redis.args(["--port", "6379", "--save", "", "--appendonly", "no", "--dir", &root]);
-    let redis = Running::server(&netns, &mut redis, 6379)?;
-
-    let (tool, path) = (path_of("tcpdash"), netns.path());
-    let script = format!(
-        "stty -g > {root}/before; nsenter --net={path} {} --netns {path} -i 0.3; \
-         stty -g > {root}/after; touch {root}/over; sleep 60",
-        tool.display()
-    );
-    let tmux = Tmux::start(&script)?;
-    tmux.wait_for("a dashboard", |screen| line(screen, &["1Overview"]).map(drop))?;
-    tmux.press("2")?;
-    let mut client = netns.command("redis-cli");
-    let mut client = client
-        .args(["-p", "6379", "-r", "1000", "-i", "0.01", "set", "key", "value"])
-        .stdout(Stdio::null())
-        .spawn()?;
-    for _ in 0..PAGES {
-        let url = "http://127.0.0.1:8080/page";
-        output(netns.command("curl").args(["-s", "-o", "/dev/null", url]))?;
-    }
-    // Redis is busy until the client is ended, nginx holds what it has closed, or curl does.
-    let pids = [redis.pid().to_string(), client.id().to_string()];
-    let seen = tmux.wait_for("redis and its client", |screen| {
-        line(screen, &[&pids[0], "redis-server"])?;
-        line(screen, &[&pids[1], "redis-cli"]).map(drop)
-    });
-    client.kill()?;
-    client.wait()?;
-    seen?;
-    tmux.press("5")?;
-    // Nothing opens or closes any more, and the kernel keeps them for a minute.
-    let ss = output(netns.command("ss").args(["-tanH", "state", "time-wait"]))?;
-    let waiting = ss.lines().count();
-    ensure!(waiting as u64 >= PAGES, "only {waiting} in TIME_WAIT");
-    tmux.wait_for(&format!("{waiting} in TIME_WAIT"), |screen| {
-        line(screen, &["TIME_WAIT", &waiting.to_string()]).map(drop)
-    })?;
-    tmux.press("q")?;
-    until("it has ended", || Ok(folder.path().join("over").exists().then_some(())))?;
-    let read = |name: &str| std::fs::read_to_string(folder.path().join(name));
-    ensure!(read("before")? == read("after")?, "{} {}", read("before")?, read("after")?);
-    drop((nginx, redis));
     Ok(())
 }

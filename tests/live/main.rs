@@ -17,6 +17,7 @@ mod count_light;
 mod dash;
 mod dash_drops;
 mod dash_findings;
+mod dash_terminal;
 mod devices;
 mod doctor;
 mod drop;
@@ -80,6 +81,7 @@ const TESTS: &[Group] = &[
     ("dash", dash::TESTS),
     ("dash_drops", dash_drops::TESTS),
     ("dash_findings", dash_findings::TESTS),
+    ("dash_terminal", dash_terminal::TESTS),
     ("doctor", doctor::TESTS),
     ("shared", shared::TESTS),
     ("summary", summary::TESTS),

@@ -13,13 +13,13 @@ use clap::Parser;
 enum Job {
     /// Write every tool's man page and shell completions below a `share` folder
     Assets { share: PathBuf },
-    /// Draw a view of the built-in recording as SVG: `picture processes 30 > FILE`
-    Picture { view: String, second: i64 },
+    /// Draw the pictures of the docs from the built-in recording: `pictures docs`
+    Pictures { folder: PathBuf },
 }
 
 fn main() -> Result<()> {
     match Job::parse() {
         Job::Assets { share } => assets::write(&share),
-        Job::Picture { view, second } => picture::draw(&view, second),
+        Job::Pictures { folder } => picture::draw_all(&folder),
     }
 }

@@ -1,6 +1,8 @@
-//! A view of the dashboard on the demonstration's recording as an SVG.
+//! The pictures of the docs: views of the dashboard on the demonstration's recording, as SVG.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use ratatui::buffer::{Buffer, Cell};
@@ -8,30 +10,53 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use tcpscope::dash::replay::{Lines, Player};
 use tcpscope::dash::view::{self, Palette, Theme};
-use tcpscope::dash::{Control, Dash, Event, View, demo};
+use tcpscope::dash::{Control, Dash, Event, KeyPress, TOOL, View, demo};
 use tcpscope::report::Ctx;
 
 /// Columns and lines of the screen, and pixels of a cell.
 const SIZE: (u16, u16) = (120, 36);
 const CELL: (f64, f64) = (8.4, 17.0);
+/// The moment of the recording that is shown, seconds: a wave of requests is on.
+const SECOND: i64 = 24;
 
-/// Prints the view of that name at a second of the recording.
-pub fn draw(view: &str, second: i64) -> Result<()> {
-    let view = View::named(view).with_context(|| format!("no view {view:?}"))?;
-    let recording = std::io::Cursor::new(demo::recording()?);
-    let mut player = Player::new(Lines::new(Box::new(recording)))?;
+/// What is drawn: the end of the file's name, the view, and the keys that are pressed in it.
+const PICTURES: [(&str, View, &[KeyPress]); 9] = [
+    ("", View::Overview, &[]),
+    ("-finding", View::Overview, &[KeyPress::Enter]),
+    ("-processes", View::Processes, &[]),
+    ("-connections", View::Connections, &[]),
+    ("-latency", View::Latency, &[]),
+    ("-states", View::States, &[]),
+    ("-listeners", View::Listeners, &[KeyPress::Enter]),
+    ("-tool", View::Tool, &[]),
+    ("-remotes", View::Remotes, &[]),
+];
+
+/// Writes all pictures into a folder.
+pub fn draw_all(folder: &Path) -> Result<()> {
+    let recording = demo::recording()?;
+    let mut player = Player::new(Lines::new(Box::new(std::io::Cursor::new(recording))))?;
     let mut dash = Dash::new("demo".to_owned(), false);
-    dash.show(view);
-    for event in player.control(Control::Seek(second * 1_000_000_000))? {
+    for event in player.control(Control::Seek(SECOND * 1_000_000_000))? {
         dash.handle(event);
     }
     dash.handle(Event::Progress(player.progress().clone()));
     dash.handle(Event::Resize(SIZE.0, SIZE.1));
-    dash.refresh();
-    let mut screen = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
-    let theme = Theme { palette: Palette::Sixteen, ascii: false };
-    view::draw(&dash, theme, &mut Ctx::new(0, true), &mut screen);
-    print!("{}", svg(&screen)?);
+    for (name, view, keys) in PICTURES {
+        let mut dash = dash.clone();
+        dash.show(view);
+        dash.refresh();
+        for key in keys {
+            dash.handle(Event::Key(*key));
+            dash.refresh();
+        }
+        let mut screen = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
+        let theme = Theme { palette: Palette::Sixteen, ascii: false };
+        view::draw(&dash, theme, &mut Ctx::new(0, true), &mut screen);
+        let path = folder.join(format!("{}{name}.svg", TOOL.name));
+        fs::write(&path, svg(&screen)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! The oldest sockets in `CLOSE_WAIT`.
 
 use super::TableRow;
-use crate::dash::model::Ends;
+use crate::dash::filter::RowFilter;
+use crate::dash::model::{Ends, Model};
 use crate::report::{Cell, Key, table};
 use crate::states::socket_summary::CloseWait;
+use crate::tcp_state::TcpState;
 
 /// One socket.
 #[derive(Clone, Debug, Default)]
@@ -40,4 +42,12 @@ impl TableRow for CloseWaitRow {
     fn key(&self) -> &Key {
         &self.key
     }
+}
+
+/// All of them that the filter asks for.
+pub fn close_wait(model: &Model, filter: Option<&RowFilter>) -> Vec<CloseWaitRow> {
+    let rows = model.close_wait.rows().map(CloseWaitRow::from);
+    let passes =
+        |row: &CloseWaitRow| filter.is_none_or(|f| f.passes(&row.key, Some(TcpState::CloseWait)));
+    rows.filter(passes).collect()
 }

@@ -7,7 +7,7 @@ use super::TableRow;
 use super::traffic::{Traffic, bytes, calls, retrans, segments};
 use crate::count::{Count, heading};
 use crate::dash::filter::RowFilter;
-use crate::dash::model::{Ends, Model, Step};
+use crate::dash::model::{Ends, Model, Step, Who};
 use crate::group::Grouping;
 use crate::report::{Cell, Key, table};
 use crate::stall::{Stall, word_of};
@@ -71,6 +71,7 @@ impl TableRow for ConnectionRow {
     const PINNED: usize = 4;
     const SORT: usize = 5;
     const SUM: &'static [usize] = &[5, 6];
+    const TREND: bool = true;
 
     fn id(&self) -> Self::Id {
         Ends::of(&self.key)
@@ -82,6 +83,10 @@ impl TableRow for ConnectionRow {
 
     fn interval_ns(&self) -> u64 {
         self.traffic.map_or(0, |traffic| traffic.interval_ns)
+    }
+
+    fn who(&self) -> Option<Who> {
+        Ends::of(&self.key).map(Who::Connection)
     }
 
     fn busy(&self) -> Option<u64> {

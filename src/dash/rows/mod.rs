@@ -13,9 +13,10 @@ mod traffic;
 
 use std::hash::Hash;
 
+use crate::dash::model::Who;
 use crate::report::{Key, Row};
 
-pub use close_wait::CloseWaitRow;
+pub use close_wait::{CloseWaitRow, close_wait};
 pub use connection::{ConnectionRow, connections};
 pub use latency::{LatencyRow, groupings, latencies};
 pub use listener::{ListenerRow, listeners};
@@ -35,6 +36,8 @@ pub trait TableRow: Row + Clone {
     const SORT: usize;
     /// The columns that add up to [`busy`](Self::busy), by which rows are sorted at first where there are any.
     const SUM: &'static [usize] = &[];
+    /// They have a [trend](Self::who).
+    const TREND: bool = false;
 
     /// Who it is.
     fn id(&self) -> Self::Id;
@@ -42,6 +45,10 @@ pub trait TableRow: Row + Clone {
     fn key(&self) -> &Key;
     /// The sum that says how busy it is; `None`: unknown.
     fn busy(&self) -> Option<u64> {
+        None
+    }
+    /// Whose traffic over time is its trend.
+    fn who(&self) -> Option<Who> {
         None
     }
     /// The length of the interval that its numbers were counted in, ns.

@@ -6,9 +6,9 @@ use super::TableRow;
 use super::traffic::{Traffic, bytes, calls, retrans, segments};
 use crate::count::{Count, heading};
 use crate::dash::filter::RowFilter;
-use crate::dash::model::{Model, sum};
+use crate::dash::model::{LastInterval, Model, Who, sum};
 use crate::group::Grouping;
-use crate::latency::LatencyKind;
+use crate::latency::{Latency, LatencyKind};
 use crate::listen::ListenerRecord;
 use crate::report::{Cell, Key, table};
 use crate::tcp_state::TcpState;
@@ -26,6 +26,12 @@ pub struct ProcessRow {
     pub sockets: Option<[u64; 13]>,
     /// Buffers that the kernel dropped in the last minute; `None` where nothing watches drops.
     pub drops: Option<u64>,
+    /// Connects that ended in the interval: made and failed; `None` where nothing measures them.
+    pub opens: Option<u64>,
+    /// Those that were refused, not answered, or failed in another way.
+    pub failed: Option<u64>,
+    /// The interval in which connects were measured, ns.
+    pub connects_ns: u64,
     /// 99 % of responses came within, ns.
     pub response_p99: Option<u64>,
     /// 99 % of answers were given within, ns.
@@ -48,12 +54,14 @@ table! { "process" ProcessRow.key {
     right "time_wait", "TIME_WAIT", 9, |r| Cell::id(r.in_state(TcpState::TimeWait));
     right "close_wait", "CLOSE_WAIT", 10, |r| Cell::id(r.in_state(TcpState::CloseWait));
     right "established", "ESTAB", 6, |r| Cell::id(r.in_state(TcpState::Established));
+    right "opens", "OPENS/s", 7, |r| Cell::per_sec(r.opens);
+    right "failed", "FAILED/s", 8, |r| Cell::per_sec(r.failed);
+    right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
     right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
     right "response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99);
     right "service_p99_ns", "SERV P99", 8, |r| Cell::nanos(r.service_p99);
     right (Count::segs_in), "SEGS IN/s", 9, |r| segments(r.traffic.as_ref(), |t| t.segs_in);
-    right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
     right "dropped_lately", "DROPS/MIN", 9, |r| Cell::id(r.drops);
     right (Count::errors), "ERRORS/s", 8, |r| calls(r.traffic.as_ref(), |t| t.errors);
     right (Count::eagain), "EAGAIN/s", 8, |r| calls(r.traffic.as_ref(), |t| t.eagain);
@@ -64,6 +72,7 @@ impl TableRow for ProcessRow {
     const PINNED: usize = 2;
     const SORT: usize = 2;
     const SUM: &'static [usize] = &[2, 3];
+    const TREND: bool = true;
 
     fn id(&self) -> Self::Id {
         self.key.pid
@@ -74,7 +83,11 @@ impl TableRow for ProcessRow {
     }
 
     fn interval_ns(&self) -> u64 {
-        self.traffic.map_or(0, |traffic| traffic.interval_ns)
+        self.traffic.map_or(self.connects_ns, |traffic| traffic.interval_ns)
+    }
+
+    fn who(&self) -> Option<Who> {
+        Some(Who::Process(self.key.pid))
     }
 
     fn busy(&self) -> Option<u64> {
@@ -89,6 +102,7 @@ pub fn processes(model: &Model, filter: Option<&RowFilter>) -> Vec<ProcessRow> {
     add_latency(model, &mut rows);
     add_traffic(model, &mut rows);
     add_drops(model, &mut rows);
+    add_connects(model, &mut rows);
     let mut rows: Vec<_> = rows.into_values().collect();
     if let Some(filter) = filter {
         let owners = filter.by_ends().then(|| owners(model, filter));
@@ -157,6 +171,32 @@ fn add_drops(model: &Model, rows: &mut Rows) {
     }
     for row in rows.values_mut() {
         row.drops.get_or_insert(0);
+    }
+}
+
+/// Connects of the last interval. Where everything is measured, a process without any has made none.
+fn add_connects(model: &Model, rows: &mut Rows) {
+    let measured = model.latency.get(&(Some(LatencyKind::Connect), Grouping::Process));
+    let counted = model.counts.iter().map(|(_, interval)| interval.ts).max();
+    // An interval without connects has no rows: those that are there may be older.
+    let is_last = |interval: &&LastInterval<Latency>| {
+        let length = interval.rows.first().and_then(|row| row.interval_ns).unwrap_or(0);
+        let half = i64::try_from(length / 2).unwrap_or(0);
+        counted.is_none_or(|counted| interval.ts.saturating_add(half) >= counted)
+    };
+    let last = measured.filter(is_last);
+    let all = model.live() && !last.iter().any(|last| last.rows.iter().any(|one| one.other));
+    for one in last.iter().flat_map(|last| &last.rows).filter(|one| !one.other && !one.is_total()) {
+        let row = row(rows, model, &one.key());
+        let failed = one.failed_connects();
+        let ended = failed.saturating_add(one.count.unwrap_or(0));
+        row.failed = Some(row.failed.unwrap_or(0).saturating_add(failed));
+        row.opens = Some(row.opens.unwrap_or(0).saturating_add(ended));
+        row.connects_ns = one.interval_ns.unwrap_or(0);
+    }
+    for row in rows.values_mut().filter(|_| all) {
+        row.opens.get_or_insert(0);
+        row.failed.get_or_insert(0);
     }
 }
 

@@ -8,7 +8,7 @@ use super::connection::connections;
 use super::traffic::{Traffic, bytes, retrans};
 use crate::count::{Count, heading};
 use crate::dash::filter::RowFilter;
-use crate::dash::model::{Model, sum};
+use crate::dash::model::{Model, Who, sum};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::report::{Cell, Device, Key, table};
@@ -58,6 +58,7 @@ impl TableRow for RemoteRow {
     const PINNED: usize = 1;
     const SORT: usize = 1;
     const SUM: &'static [usize] = &[1, 2];
+    const TREND: bool = true;
 
     fn id(&self) -> Self::Id {
         (self.key.raddr, self.key.device)
@@ -69,6 +70,10 @@ impl TableRow for RemoteRow {
 
     fn interval_ns(&self) -> u64 {
         self.traffic.map_or(0, |traffic| traffic.interval_ns)
+    }
+
+    fn who(&self) -> Option<Who> {
+        Some(Who::Remote(self.key.raddr?, self.key.device))
     }
 
     fn busy(&self) -> Option<u64> {

@@ -114,3 +114,25 @@ fn drops_are_those_of_a_minute_and_unknown_where_nothing_watches() {
     assert_eq!(seen, [(Some(7), Some(3)), (Some(8), Some(0)), (Some(9), Some(4))]);
     assert!(rows[2].key.comm.is_some(), "a listener's process has drops alone");
 }
+
+#[test]
+fn a_process_shows_the_connects_of_the_last_interval() {
+    let connect = |second: u32, pid: u32| {
+        format!(
+            r#"{{"kind":"latency","ts":"2026-01-02T03:04:{second:02}Z","latency_kind":"connect","role":"client","by":"process","pid":{pid},"comm":"curl","interval_ns":1000000000,"count":3,"refused":2,"timed_out":1,"failed":0}}"#
+        )
+    };
+    let of = |model: &Model, pid| {
+        let rows = processes(model, None);
+        let row = rows.iter().find(|row| row.key.pid == Some(pid)).unwrap().clone();
+        (row.opens, row.failed)
+    };
+    let measured = model(&connect(5, 7));
+    assert_eq!(of(&measured, 7), (Some(6), Some(3)));
+    assert_eq!(of(&measured, 8), (None, None), "it may have made some that were not recorded");
+    let older = model(&connect(3, 7));
+    assert_eq!(of(&older, 7), (None, None), "they are of another interval");
+    let live = r#"{"kind":"status","ts":"2026-01-02T03:04:05Z","tool":"tcpdash","version":"0","kernel":"6.1","final":false,"attempted":0,"delivered":0,"lost":0,"filtered":0,"pending":0,"attach":{"listener-queues":"iterator","sockets":"iterator"}}"#;
+    let live = model(&format!("{}\n{live}", connect(5, 7)));
+    assert_eq!((of(&live, 7), of(&live, 8)), ((Some(6), Some(3)), (Some(0), Some(0))));
+}

@@ -15,7 +15,7 @@ use super::args::ThemeChoice;
 use super::live::{self, Everything, LiveRequest, NAME, OBJECT, TCPDASH, TCPDASH_LIGHT};
 use super::replay::open;
 use super::view::Theme;
-use super::{Args, Dash, Event, Feed, run, snapshot, terminal};
+use super::{Args, ConfigFile, Dash, Event, Feed, run, snapshot, terminal};
 use crate::cli::{filters_given, usage_error};
 use crate::count::Count;
 use crate::drop::DropSum;
@@ -28,7 +28,7 @@ use crate::report::{Ctx, Record, SinkError, Term};
 use crate::settings::Settings;
 use crate::stall::Stall;
 use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
-use crate::tool::{Measurement, Mode, Task, Tool};
+use crate::tool::{Measurement, Mode, Task, Tool, complain};
 
 /// A snapshot where there is no terminal to take the size of.
 const SIZE: (u16, u16) = (100, 30);
@@ -81,9 +81,11 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
     };
     // What a recording lacks is said first, when it is opened.
     let screen = !args.common.output.json && args.snapshot.is_none() && !is_broken(&args);
-    if screen && !terminal::is_there() {
-        let message = "there is no terminal to draw on: --snapshot prints one frame as text, \
-                       and the tools' own --json is for programs (tcpcount --json)";
+    if screen && let Some(why) = terminal::lacking() {
+        let message = format!(
+            "{why}: --snapshot prints one frame as text, and the tools' own --json is for programs \
+             (tcpcount --json)"
+        );
         return Err(usage_error::<Args>(message));
     }
     Ok(Box::new(Asked { args, everything, flags: filters_given(matches) }))
@@ -115,6 +117,12 @@ impl Asked {
         let mut dash = Dash::new(String::new(), args.ascii);
         dash.interval = args.interval;
         dash.show(args.snapshot.or(args.view).unwrap_or_default());
+        let (config, wrong) = ConfigFile::open(args.config.as_deref());
+        config.config.apply(&mut dash.tables);
+        match wrong {
+            Some(text) if args.snapshot.is_some() => complain(&format!("{NAME}: {text}")),
+            wrong => dash.message = wrong,
+        }
         let feed = if args.replay.is_some() || args.demo {
             recording::replay(args, (flags, &everything.filter), &mut dash)?
         } else {
@@ -126,8 +134,8 @@ impl Asked {
             let (width, height) = args.size.unwrap_or_else(size);
             return print(&snapshot(&mut dash, &mut ctx, width, height));
         };
-        let theme = Theme::new(args.theme.map(ThemeChoice::palette), args.ascii);
-        run(dash, theme, ctx, !args.no_mouse, feed)
+        let theme = args.theme.or(config.config.theme).map(ThemeChoice::palette);
+        run(dash, Theme::new(theme, args.ascii), ctx, !args.no_mouse, config, feed)
     }
 }
 

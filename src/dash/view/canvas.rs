@@ -112,18 +112,6 @@ impl Canvas<'_> {
         let graph = Sparkline::default().data(data).max(steps).style(self.theme.graph());
         graph.absent_value_symbol(" ").render(area, self.screen);
     }
-
-    /// A bar filled to `part` (0 to 1).
-    pub fn bar(&mut self, area: Area, y: u16, part: f64, style: Style) {
-        let mut filled = (part.clamp(0.0, 1.0) * f64::from(area.width)).round();
-        if part > 0.0 {
-            filled = filled.max(1.0);
-        }
-        let sign = self.theme.part_sign(0);
-        for x in (0..area.width).filter(|x| y < area.height && f64::from(*x) < filled) {
-            self.put(area.x + x, area.y + y, sign, style);
-        }
-    }
 }
 
 /// Columns that a text takes.

@@ -63,7 +63,8 @@ fn status(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     let source = canvas.words(Cell::Text(dash.source.as_bytes()));
     say(canvas, &source, faint);
     if let Some((row, rows)) = dash.place() {
-        let text = format!("row {row} of {rows}");
+        let what = if dash.view == View::Overview { "finding" } else { "row" };
+        let text = format!("{what} {row} of {rows}");
         let at = area.width.saturating_sub(width(&text));
         if at >= x {
             canvas.text(area, at, 1, &text, faint);
@@ -131,24 +132,44 @@ pub fn foot(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
         canvas.text(area, 0, 0, &safe, canvas.theme.strong());
         return;
     }
-    let all = [
-        ("q", "quit"),
-        ("?", "help"),
-        ("/", "filter"),
-        ("Enter", if dash.has_detail() { "its process" } else { "details" }),
-        ("< >", "sort"),
-        ("Space", "pause"),
-        ("[ ]", "step"),
-        if dash.progress.is_some() { (", .", "seek") } else { ("s", "save") },
-    ];
     let mut x = 0;
-    for (key, what) in all {
+    for (key, what) in keys(dash) {
         if x + width(key) + width(what) + 1 > area.width {
             break;
         }
         x = canvas.text(area, x, 0, key, canvas.theme.strong()) + 1;
         x = canvas.text(area, x, 0, what, canvas.theme.faint()) + 2;
     }
+}
+
+/// The keys that matter most now.
+fn keys(dash: &Dash) -> Vec<(&'static str, &'static str)> {
+    if matches!(dash.mode, InputMode::Columns(_)) {
+        return vec![("Enter", "show or hide"), ("↑ ↓", "select"), ("Esc", "close")];
+    }
+    if dash.found.open().is_some() && dash.view == View::Overview {
+        return vec![("Enter", "its rows"), ("Esc", "back"), ("← →", "others"), ("↑ ↓", "scroll")];
+    }
+    let enter = match dash.view {
+        View::Overview if dash.found.all.found.is_empty() => None,
+        View::Overview => Some("cause and remedy"),
+        View::Tool => None,
+        _ if dash.has_detail() => Some("its process"),
+        _ => Some("details"),
+    };
+    let table = dash.tables.of(dash.view).is_some();
+    let all = [
+        Some(("q", "quit")),
+        Some(("?", "help")),
+        enter.map(|what| ("Enter", what)),
+        Some(("/", "filter")),
+        table.then_some(("< >", "sort")),
+        table.then_some(("c", "columns")),
+        Some(("Space", "pause")),
+        Some(("[ ]", "step")),
+        Some(if dash.progress.is_some() { (", .", "seek") } else { ("s", "save") }),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// The filter as it is typed: what cannot be read is marked, and why stands behind it.

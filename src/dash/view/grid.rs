@@ -7,7 +7,8 @@ use ratatui::widgets::{Cell, Row, StatefulWidget, Table, TableState as Selection
 
 use super::Canvas;
 use super::canvas::{fit, width};
-use crate::dash::layout::{Area, Place, columns};
+use crate::dash::layout::{Area, Cut, Place};
+use crate::dash::model::{Model, Points, peak};
 use crate::dash::rows::TableRow;
 use crate::dash::table::TableState;
 use crate::report::Align;
@@ -29,7 +30,8 @@ fn rows<R: TableRow>(
     empty: &str,
     selects: bool,
 ) {
-    let places = columns::<R>(area.width, table.shift(), table.needs());
+    // A part of a view has no room for trends.
+    let places = if selects { table.places(area.width).0 } else { table.columns(area.width) };
     let page = usize::from(area.height.saturating_sub(1));
     canvas.ctx.interval_ns = table.interval_ns();
     let top = table.top(page);
@@ -66,6 +68,51 @@ fn line<R: TableRow>(canvas: &mut Canvas<'_>, row: &R, places: &[Place]) -> Row<
 fn aligned(text: String, align: Align, style: Style) -> Cell<'static> {
     let line = Line::from(text);
     Cell::from(if align == Align::Right { line.right_aligned() } else { line }).style(style)
+}
+
+/// The last intervals of each row, where there is room: all its bytes, up to its own peak.
+pub fn trends<R: TableRow>(
+    canvas: &mut Canvas<'_>,
+    table: &TableState<R>,
+    model: &Model,
+    area: Area,
+) {
+    let Some(place) = table.places(area.width).1.filter(|_| !table.rows().is_empty()) else {
+        return;
+    };
+    let area = Area { width: place.width, ..area.beside(place.x).1 };
+    let (heading, below) = area.split(1);
+    let style = canvas.theme.strong().add_modifier(Modifier::UNDERLINED);
+    canvas.text(heading, 0, 0, "TREND", style);
+    let page = usize::from(below.height);
+    let top = table.top(page);
+    for (y, row) in (0..).zip(table.rows().iter().skip(top).take(page)) {
+        let (_, line) = below.split(y);
+        let points = row.who().and_then(|who| model.series.of(who));
+        let values = points.map(|points| steps(points, row, model.now, place.width));
+        if let Some(values) =
+            values.filter(|values| values.iter().flatten().any(|value| *value > 0.0))
+        {
+            canvas.spark(line.split(1).0, &values, peak(&values));
+        }
+        if top + usize::from(y) == table.cursor() {
+            canvas.line(line, 0, canvas.theme.selected());
+        }
+    }
+}
+
+/// All bytes of each of so many intervals up to now; one without a point is unknown.
+fn steps<R: TableRow>(points: &Points, row: &R, now: i64, count: u16) -> Vec<Option<f64>> {
+    let mut values = vec![None; count.into()];
+    let length = i64::try_from(row.interval_ns()).unwrap_or(i64::MAX).max(1);
+    for point in points {
+        let back = now.saturating_sub(point.ts).saturating_add(length / 2) / length;
+        let at = usize::try_from(back).ok().and_then(|back| values.len().checked_sub(back + 1));
+        if let Some(at) = at {
+            values[at] = Some(point.values.iter().sum()).filter(|sum: &f64| !sum.is_nan());
+        }
+    }
+    values
 }
 
 /// The headings of the columns sorted by are marked in the blank behind them.

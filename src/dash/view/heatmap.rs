@@ -1,6 +1,8 @@
 //! A heatmap: time to the right, latency upwards, darker = more of an interval's
 //! measurements lie there. What lies in a bucket, or where the recording has none between two
 //! quantiles, is spread evenly over the logarithm.
+//!
+//! ratatui has no heatmap: its charts and canvas draw points that are there or not, without a shade.
 
 use ratatui::style::Style;
 

@@ -3,6 +3,7 @@
 mod ascii;
 mod canvas;
 mod chrome;
+mod columns;
 mod detail;
 mod grid;
 mod heatmap;
@@ -49,15 +50,18 @@ fn views(canvas: &mut Canvas<'_>, dash: &Dash) {
     let layout = dash.layout();
     chrome::head(canvas, dash);
     match dash.view {
-        View::Overview => overview::draw(canvas, dash, layout.body),
+        View::Overview => overview::draw(canvas, dash, &layout),
         View::Processes => {
             grid::draw(canvas, &dash.tables.processes, layout.table, nothing(dash));
+            grid::trends(canvas, &dash.tables.processes, dash.model(), layout.table);
         }
         View::Remotes => {
             grid::draw(canvas, &dash.tables.remotes, layout.table, nothing(dash));
+            grid::trends(canvas, &dash.tables.remotes, dash.model(), layout.table);
         }
         View::Connections => {
             grid::draw(canvas, &dash.tables.connections, layout.table, nothing(dash));
+            grid::trends(canvas, &dash.tables.connections, dash.model(), layout.table);
         }
         View::Latency => latency::draw(canvas, dash, &layout),
         View::States => states::draw(canvas, dash, &layout),
@@ -73,8 +77,10 @@ fn views(canvas: &mut Canvas<'_>, dash: &Dash) {
         detail::draw(canvas, dash, layout.below);
     }
     chrome::foot(canvas, dash, layout.foot);
-    if let InputMode::Help(top) = dash.mode {
-        help::draw(canvas, layout.body, top);
+    match dash.mode {
+        InputMode::Help(top) => help::draw(canvas, layout.body, top),
+        InputMode::Columns(cursor) => columns::draw(canvas, dash, layout.body, cursor),
+        InputMode::Normal | InputMode::Filter(_) => {}
     }
 }
 

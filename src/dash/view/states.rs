@@ -1,6 +1,7 @@
 //! Sockets by state, `TIME_WAIT` by owner, and the oldest in `CLOSE_WAIT`.
 
 use ratatui::style::Style;
+use ratatui::widgets::{LineGauge, Widget};
 
 use super::overview::number;
 use super::{Canvas, grid, nothing};
@@ -53,8 +54,7 @@ pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         );
         let (value, rest) = rest.beside(NUMBER);
         number(canvas, value, y, count.map_or(Cell::Missing, Cell::Id));
-        let (_, bar) = rest.beside(1);
-        canvas.bar(bar, y, float(count.unwrap_or(0)) / float(most), canvas.theme.state(state));
+        bar(canvas, rest.split(y).1, (count.unwrap_or(0), most), canvas.theme.state(state));
     }
     if let Some(extent) = model.extent()
         && usize::from(area.height) > TcpState::LIFECYCLE.len()
@@ -62,6 +62,17 @@ pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         let text = format!("all in {}", extent.words(None));
         canvas.text(area, 0, area.height - 1, &text, canvas.theme.faint());
     }
+}
+
+/// A bar of the part that a count is of the largest, behind a blank; of any count something is seen.
+fn bar(canvas: &mut Canvas<'_>, area: Area, (count, most): (u64, u64), style: Style) {
+    let cells = f64::from(area.width.saturating_sub(1).max(1));
+    let filled = (float(count) / float(most) * cells).round().max(f64::from(u8::from(count > 0)));
+    // It rounds down.
+    let ratio = ((filled + 0.5) / cells).min(1.0);
+    let gauge = LineGauge::default().label("").filled_symbol("█").unfilled_symbol(" ");
+    let ratio = if count > 0 { ratio } else { 0.0 };
+    gauge.ratio(ratio).filled_style(style).render(area.split(1).0, canvas.screen);
 }
 
 /// Who has most sockets in `TIME_WAIT`, by process and by remote.

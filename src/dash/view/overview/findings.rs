@@ -1,77 +1,89 @@
-//! Findings, and what was looked for.
+//! Findings, what was looked for, and what there is to say about one of them.
 
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, List, ListState, StatefulWidget, Widget};
+
+use super::super::canvas::{fit, width};
 use super::Canvas;
-use crate::dash::layout::{Area, Cut};
-use crate::dash::model::Findings;
+use crate::dash::found::story;
+use crate::dash::layout::{Area, Cut, Layout};
+use crate::dash::model::Finding;
+use crate::dash::{Found, Item};
 
-/// Lines that all of it takes.
-pub fn lines(findings: &Findings, width: u16) -> u16 {
-    let wide = usize::from(width.saturating_sub(2)).max(1);
-    let found = findings.found.iter().map(|one| textwrap::wrap(&one.text, wide).len());
-    let checks = checks(findings, width).len();
-    u16::try_from(found.sum::<usize>() + checks).unwrap_or(u16::MAX)
-}
+/// Columns of the headings of a story.
+const LABEL: u16 = 9;
 
-/// What is wrong, as far as there is room, and how much more there is; then what was looked for.
-pub fn draw(canvas: &mut Canvas<'_>, findings: &Findings, area: Area) {
-    let found = &findings.found;
-    let width = usize::from(area.width.saturating_sub(2)).max(1);
-    let wrapped: Vec<_> = found.iter().map(|one| textwrap::wrap(&one.text, width)).collect();
-    let height = usize::from(area.height);
-    let fits = |room: usize| {
-        let mut used = 0;
-        let ends = wrapped.iter().map(|lines| {
-            used += lines.len();
-            used
-        });
-        ends.filter(|end| *end <= room).count()
-    };
-    // The last line says how many more there are, unless all fit.
-    let mut shown = fits(height);
-    if shown < found.len() {
-        shown = fits(height.saturating_sub(1)).max(usize::from(height > 1));
-    }
-    let mut y = 0;
-    for (finding, lines) in found.iter().zip(&wrapped).take(shown) {
-        let style = canvas.theme.weight(finding.weight());
-        canvas.text(area, 0, y, "!", style);
-        let room = area.height - u16::from(shown < found.len());
-        let left = usize::from(room.saturating_sub(y));
-        for (at, line) in lines.iter().take(left).enumerate() {
-            let cut = if at + 1 == left && left < lines.len() { " …" } else { "" };
-            canvas.text(area, 2, y, &format!("{line}{cut}"), style);
-            y += 1;
+/// What is wrong, as far as there is room, and how much more there is; then what was looked for. Returns the
+/// area below.
+pub fn draw(canvas: &mut Canvas<'_>, found: &Found, layout: &Layout) -> Area {
+    let (area, below) = found.split(layout);
+    for (y, line) in (0..).zip(found.lines(layout)) {
+        let (index, indent) = match line.item {
+            Item::Checks => {
+                canvas.text(area, 0, y, &line.text, canvas.theme.faint());
+                continue;
+            }
+            Item::Finding(index) => (index, 2),
+            Item::More(index) => (index, 0),
+        };
+        let weight = found.all.found.get(index).map(Finding::weight);
+        let style = weight.map_or(Style::new(), |weight| canvas.theme.weight(weight));
+        if indent > 0 && line.first {
+            canvas.text(area, 0, y, "!", style);
+        }
+        let end = canvas.text(area, indent, y, &line.text, style);
+        let selected = match line.item {
+            Item::More(first) => found.cursor() >= first,
+            _ => index == found.cursor(),
+        };
+        if selected {
+            canvas.line(Area { width: end.min(area.width), ..area }, y, canvas.theme.selected());
         }
     }
-    if let Some(next) = found.get(shown) {
-        let style = canvas.theme.weight(next.weight());
-        let left = found.len() - shown;
-        let text = if shown == 0 {
-            format!("+{left} problems: too small a screen to show them")
-        } else {
-            format!("+{left} more")
-        };
-        canvas.text(area, 0, y, &text, style);
-        return;
-    }
-    let below = area.split(y).1;
-    for (y, line) in (0..below.height).zip(checks(findings, area.width)) {
-        canvas.text(below, 0, y, &line, canvas.theme.faint());
-    }
+    below
 }
 
-/// Which checks found nothing, and which had no data.
-fn checks(findings: &Findings, width: u16) -> Vec<String> {
-    let Findings { found, checked, unchecked, .. } = findings;
-    let mut texts = Vec::new();
-    if !checked.is_empty() {
-        let none = if found.is_empty() { "No problems found. Checked: " } else { "Checked: " };
-        texts.push(format!("{none}{}.", checked.join(", ")));
+/// The whole list, or what is open of it, over all else.
+pub fn draw_open(canvas: &mut Canvas<'_>, found: &Found, area: Area) {
+    if let Some((finding, top)) = found.open() {
+        Clear.render(area, canvas.screen);
+        return tell(canvas, finding, area, top);
     }
-    if !unchecked.is_empty() {
-        texts.push(format!("Not checked, as no data tell: {}.", unchecked.join(", ")));
+    if !found.has_list() {
+        return;
     }
-    let width = usize::from(width).max(1);
-    let lines = texts.iter().flat_map(|text| textwrap::wrap(text, width));
-    lines.map(std::borrow::Cow::into_owned).collect()
+    Clear.render(area, canvas.screen);
+    let lines = found.all.found.iter().map(|one| {
+        let severity = Span::raw(format!("{:7}", one.weight().name()));
+        let text = Span::raw(fit(&one.text, area.width.saturating_sub(7)));
+        Line::from(vec![severity, text]).style(canvas.theme.weight(one.weight()))
+    });
+    let list = List::new(lines).highlight_style(canvas.theme.selected());
+    let mut selection = ListState::default().with_selected(Some(found.cursor()));
+    StatefulWidget::render(list, area, canvas.screen, &mut selection);
+}
+
+/// A finding with its evidence, cause and remedy, from a line on.
+fn tell(canvas: &mut Canvas<'_>, finding: &Finding, area: Area, top: u16) {
+    let lines = story(finding, area.width);
+    let left = lines.len().saturating_sub(usize::from(top) + usize::from(area.height));
+    let weight = canvas.theme.weight(finding.weight());
+    let mut first = true;
+    for (number, line) in lines.iter().enumerate() {
+        let (label, text) = line.split_at_checked(usize::from(LABEL)).unwrap_or((line, ""));
+        // The first part says what is wrong.
+        first &= number == 0 || label.trim().is_empty();
+        let Some(y) = number.checked_sub(top.into()).and_then(|y| u16::try_from(y).ok()) else {
+            continue;
+        };
+        canvas.text(area, 0, y, label.trim_end(), canvas.theme.strong());
+        canvas.text(area, LABEL, y, text, if first { weight } else { Style::new() });
+    }
+    if left > 0 {
+        let more = format!("{left} more: ↓");
+        let (_, last) = area.split(area.height - 1);
+        let x = last.width.saturating_sub(width(&more));
+        canvas.text(last, x, 0, &more, canvas.theme.selected());
+    }
 }

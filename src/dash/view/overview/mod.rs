@@ -8,28 +8,29 @@ use ratatui::layout::{Constraint, Layout};
 
 use super::{Canvas, states};
 use crate::dash::Dash;
-use crate::dash::layout::{Area, Cut};
+use crate::dash::layout::{self, Area, Cut};
 
 pub use panels::number;
 
-/// A screen of so many columns has two of panels.
-const TWO: u16 = 100;
-/// And of so many, three.
+/// A screen of so many columns has three of panels.
 const THREE: u16 = 150;
 /// Lines of all states and their title.
 const STATES: u16 = 14;
 
 /// Draws the view.
-pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
-    let wide = area.width >= TWO && area.height >= 20;
-    let most = if wide { area.height / 3 } else { area.height.saturating_sub(rates::LINES + 5) };
-    let least = 3.min(area.height);
-    let lines = findings::lines(&dash.findings, area.width).min(most.max(least));
-    let (above, below) = area.split(lines);
-    findings::draw(canvas, &dash.findings, above);
-    if !wide {
+pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &layout::Layout) {
+    let below = findings::draw(canvas, &dash.found, layout);
+    if layout.is_wide() {
+        panels(canvas, dash, below);
+    } else {
         narrow(canvas, dash, below);
-    } else if area.width < THREE {
+    }
+    findings::draw_open(canvas, &dash.found, layout.body);
+}
+
+/// Two or three columns.
+fn panels(canvas: &mut Canvas<'_>, dash: &Dash, below: Area) {
+    if below.width < THREE {
         let [left, right] = side_by_side(below);
         // All states or a bar of them; the rates are whole in any case.
         let listed = left.height > rates::LINES + STATES;

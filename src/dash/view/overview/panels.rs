@@ -8,6 +8,7 @@ use super::Canvas;
 use crate::dash::Dash;
 use crate::dash::layout::{Area, Cut};
 use crate::dash::model::{Model, Weight, float, listener_name, process, sum};
+use crate::findings::FEW_PORTS_LEFT;
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::report::{Align, Cell};
@@ -30,10 +31,28 @@ pub fn remotes(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     slowest_peer(canvas, dash.model(), below);
 }
 
-/// Listeners: those with drops first.
+/// Listeners: those with drops first; and below them the fullest destination.
 pub fn listeners(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
     let inner = canvas.titled(area, "listeners");
-    grid::panel(canvas, &dash.tables.listeners, inner, "none known");
+    let (above, below) = inner.split(inner.height.saturating_sub(1));
+    grid::panel(canvas, &dash.tables.listeners, above, "none known");
+    fullest_destination(canvas, dash.model(), below);
+}
+
+/// The destination whose local ports are nearest to being used up.
+fn fullest_destination(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
+    canvas.text(area, 0, 0, "local ports", canvas.theme.strong());
+    let (_, rest) = area.beside(LABEL);
+    let Some(row) = model.destinations().max_by_key(|row| row.permille()) else {
+        canvas.text(rest, 0, 0, "-", canvas.theme.faint());
+        return;
+    };
+    let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let to = canvas.words(Cell::Endpoint(row.raddr, row.device, row.rport));
+    let (used, all) = (number(row.local_ports_used), number(row.local_ports));
+    let short = row.permille().is_some_and(|part| part >= FEW_PORTS_LEFT);
+    let style = if short { canvas.theme.weight(Weight::Warning) } else { canvas.theme.faint() };
+    canvas.text(rest, 0, 0, &format!("{used} of {all} in use towards {to}"), style);
 }
 
 /// How the sockets are shared among the states: a bar, and below it what its parts are.

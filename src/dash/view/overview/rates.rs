@@ -6,7 +6,7 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 
 use super::super::canvas::width;
 use super::Canvas;
-use crate::dash::layout::{Area, Cut};
+use crate::dash::layout::{self, Area, Cut};
 use crate::dash::model::{Metric, Model};
 use crate::report::human;
 
@@ -35,7 +35,7 @@ macro_rules! rate {
     };
 }
 
-const RATES: [Rate; 8] = [
+const RATES: [Rate; LINES as usize - 1] = [
     rate!("sent", Bytes, SentBytes),
     rate!("received", Bytes, ReceivedBytes),
     rate!("segments", Events, Segments),
@@ -47,8 +47,7 @@ const RATES: [Rate; 8] = [
 ];
 
 /// One line each, and the axis.
-#[allow(clippy::cast_possible_truncation, reason = "eight")]
-pub const LINES: u16 = RATES.len() as u16 + 1;
+pub const LINES: u16 = layout::RATES;
 /// Lines of a chart: its title, three of values, and two of its axis.
 const CHART: u16 = 6;
 /// Columns of a name, of a value, and of a peak.
