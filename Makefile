@@ -7,7 +7,7 @@ BEFORE  ?=
 KERNEL  ?=
 ATTACH  ?=
 
-.PHONY: help build demo test quick lab bench install uninstall fmt clean
+.PHONY: help build demo test quick lab bench troubles install uninstall fmt clean
 
 help:
 	@echo 'make demo       build, then watch a few seconds of real traffic with every tool'
@@ -20,6 +20,7 @@ help:
 	@echo '                cell, UPDATE=1 records the findings in docs/kernels.md'
 	@echo 'make bench      measure cost beside the peers; OUT=FILE writes the table, QUICK=1 is shorter,'
 	@echo '                BEFORE=COMMIT measures that build too'
+	@echo 'make troubles   make the troubles of docs/troubleshooting.md, and record what tcpdoctor says of them'
 	@echo 'make fmt        format Rust and C in place'
 	@echo 'make clean      remove what was built'
 
@@ -28,6 +29,9 @@ build:
 
 demo:
 	@scripts/demo.sh
+
+troubles:
+	@scripts/troubles.sh
 
 test:
 	@scripts/test.sh

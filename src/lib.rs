@@ -27,6 +27,7 @@ pub mod flow;
 pub mod group;
 pub mod hist;
 pub mod hooks;
+pub mod interfaces;
 pub mod kernel;
 pub mod latency;
 pub mod life;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::interfaces::{Interface, InterfaceCounters};
 use crate::kernel::netns_list::{Extent, NetnsList};
 use crate::report::{Ts, record};
 
@@ -100,6 +101,11 @@ impl Counters {
         sum
     }
 
+    /// Whether nothing came: a namespace without traffic.
+    fn is_nothing(&self) -> bool {
+        self.0.iter().all(|count| count.unwrap_or(0) == 0)
+    }
+
     /// Whether these can be what `before` has become.
     fn follow(&self, before: &Self) -> bool {
         self.0.iter().zip(&before.0).all(|(now, before)| now >= before)
@@ -108,62 +114,18 @@ impl Counters {
     /// The record of what came in an interval of so many ns that ended at wall-clock `ts`, in these
     /// namespaces.
     pub fn record(&self, (ts, interval_ns): (i64, u64), extent: &Extent) -> Mib {
-        let [
-            active_opens,
-            passive_opens,
-            attempt_fails,
-            estab_resets,
-            in_segs,
-            out_segs,
-            retrans_segs,
-            out_rsts,
-            listen_overflows,
-            listen_drops,
-            tcp_syn_retrans,
-            tcp_time_wait_overflow,
-            tcp_abort_on_memory,
-            tcp_win_probe,
-            tcp_abort_on_data,
-            tcp_abort_on_close,
-            tcp_abort_on_timeout,
-            tcp_to_zero_window_adv,
-            tcp_from_zero_window_adv,
-            ip_reverse_path_filter,
-            in_csum_errors,
-            rcv_pruned,
-            tcp_memory_pressures,
-        ] = self.0;
-        Mib {
+        let mut mib = Mib {
             ts: Ts(ts),
             netns: extent.only,
             namespaces: Some(extent.read),
             not_entered: Some(extent.closed),
             interval_ns: Some(interval_ns),
-            active_opens,
-            passive_opens,
-            attempt_fails,
-            estab_resets,
-            in_segs,
-            out_segs,
-            retrans_segs,
-            out_rsts,
-            listen_overflows,
-            listen_drops,
-            tcp_syn_retrans,
-            tcp_time_wait_overflow,
-            tcp_abort_on_memory,
-            tcp_win_probe,
-            tcp_abort_on_data,
-            tcp_abort_on_close,
-            tcp_abort_on_timeout,
-            tcp_to_zero_window_adv,
-            tcp_from_zero_window_adv,
-            ip_reverse_path_filter,
-            in_csum_errors,
-            rcv_pruned,
-            tcp_memory_pressures,
             ..Mib::default()
+        };
+        for (to, count) in mib.counters_mut().into_iter().zip(self.0) {
+            *to = count;
         }
+        mib
     }
 }
 
@@ -171,7 +133,9 @@ impl Counters {
 #[derive(Debug, Default)]
 pub struct NetnsTotals {
     list: NetnsList,
-    last: Option<HashMap<u64, Counters>>,
+    last: Option<HashMap<u64, (Counters, InterfaceCounters)>>,
+    grown: Vec<(u32, Counters)>,
+    interfaces: Vec<(Option<u32>, InterfaceCounters)>,
 }
 
 impl NetnsTotals {
@@ -180,29 +144,88 @@ impl NetnsTotals {
     pub fn grown(&mut self, only: Option<u32>) -> (Counters, Extent) {
         let (mut sum, mut extent) = (Counters::default(), Extent::default());
         let mut last = HashMap::new();
+        self.grown.clear();
+        self.interfaces.clear();
         for place in self.list.places(only) {
-            let Some(now) = place.read_net(Counters::read) else {
+            let read = |net: &Path| Ok((Counters::read(net)?, InterfaceCounters::read(net)));
+            let Some((now, interfaces)) = place.read_net(read) else {
                 extent.closed += u64::from(place.exists());
                 continue;
             };
             extent.add(place.inode);
-            let before =
-                self.last.as_ref().map_or(Some(now), |last| last.get(&place.id()).copied());
+            let known = self.last.as_ref().map(|last| last.get(&place.id()));
             // Where they have fallen, a new namespace has the inode.
-            let before = before.filter(|before| now.follow(before));
-            sum = sum.plus(&before.map_or(now, |before| now.since(&before)));
-            last.insert(place.id(), now);
+            let before = known.map(|before| before.filter(|(before, _)| now.follow(before)));
+            let grown = match before {
+                None => now.since(&now),
+                Some(None) => now,
+                Some(Some((before, _))) => now.since(before),
+            };
+            sum = sum.plus(&grown);
+            if let Some(inode) = place.inode.filter(|_| !grown.is_nothing()) {
+                self.grown.push((inode, grown));
+            }
+            if let Some(Some((_, before))) = before {
+                let grown = interfaces.since(before);
+                self.interfaces.extend((!grown.is_empty()).then_some((place.inode, grown)));
+            }
+            last.insert(place.id(), (now, interfaces));
         }
         self.last = Some(last);
         (sum, extent)
     }
+
+    /// The parts of the last sum, if it has several: of each namespace in which something came.
+    pub fn parts(&self, time: (i64, u64), extent: &Extent) -> Vec<Mib> {
+        let one = |netns| Extent { read: 1, closed: 0, only: Some(netns) };
+        let part = |(netns, grown): &(u32, Counters)| Mib {
+            part: true,
+            ..grown.record(time, &one(*netns))
+        };
+        let parts = self.grown.iter().take(PARTS).filter(|_| extent.read > 1);
+        parts.map(part).collect()
+    }
+
+    /// Interfaces that had errors or drops.
+    pub fn interfaces(&self, time: (i64, u64)) -> Vec<Interface> {
+        let rows = self.interfaces.iter();
+        rows.flat_map(|(netns, interfaces)| interfaces.records(time, *netns)).collect()
+    }
+}
+
+/// Namespaces that have a line; of others the sum alone says something.
+const PARTS: usize = 256;
+
+/// Segments that never reached TCP because the queue of a CPU was full, of the whole machine.
+#[derive(Debug, Default)]
+pub struct CpuQueues(Option<u64>);
+
+impl CpuQueues {
+    /// What came since the last time; `None` the first time, or if the kernel does not say.
+    pub fn grown(&mut self) -> Option<u64> {
+        let text = fs::read_to_string("/proc/net/softnet_stat").ok()?;
+        let now = cpu_queue_drops(&text)?;
+        let before = self.0.replace(now)?;
+        Some(now.saturating_sub(before))
+    }
+}
+
+/// Second column of each CPU's line, in hexadecimal (`softnet_seq_show`).
+fn cpu_queue_drops(text: &str) -> Option<u64> {
+    let drops = text.lines().map(|line| {
+        let word = line.split_whitespace().nth(1)?;
+        u64::from_str_radix(word, 16).ok()
+    });
+    drops.sum()
 }
 
 record! {
     /// the TCP counters of network namespaces, added up
-    "mib" Mib known(namespaces not_entered interval_ns) {
+    "mib" Mib known(part namespaces not_entered interval_ns) {
         /// null if there are several
         netns,
+        /// of one of several namespaces, which another line adds up
+        part: bool,
         namespaces,
         /// no process in them can be read, and they cannot be entered
         not_entered,
@@ -255,12 +278,60 @@ record! {
         tcp_memory_pressures: Option<u64>,
         /// sockets of the whole machine that their process has closed and TCP has not, at the end of the interval
         orphans: Option<u64>,
+        /// packets dropped before TCP as the queue of a CPU was full (`net.core.netdev_max_backlog`), of the whole machine
+        cpu_queue_drops: Option<u64>,
         /// `net.ipv4.tcp_max_orphans`, of the whole machine; null where /proc does not show it
         max_orphans: Option<u64>,
     }
 }
 
 impl Mib {
+    /// Its counters, in the order of [`COUNTERS`].
+    fn counters_mut(&mut self) -> [&mut Option<u64>; COUNTERS.len()] {
+        [
+            &mut self.active_opens,
+            &mut self.passive_opens,
+            &mut self.attempt_fails,
+            &mut self.estab_resets,
+            &mut self.in_segs,
+            &mut self.out_segs,
+            &mut self.retrans_segs,
+            &mut self.out_rsts,
+            &mut self.listen_overflows,
+            &mut self.listen_drops,
+            &mut self.tcp_syn_retrans,
+            &mut self.tcp_time_wait_overflow,
+            &mut self.tcp_abort_on_memory,
+            &mut self.tcp_win_probe,
+            &mut self.tcp_abort_on_data,
+            &mut self.tcp_abort_on_close,
+            &mut self.tcp_abort_on_timeout,
+            &mut self.tcp_to_zero_window_adv,
+            &mut self.tcp_from_zero_window_adv,
+            &mut self.ip_reverse_path_filter,
+            &mut self.in_csum_errors,
+            &mut self.rcv_pruned,
+            &mut self.tcp_memory_pressures,
+        ]
+    }
+
+    /// The sum of two intervals, the second of which came later.
+    #[must_use]
+    pub fn followed_by(mut self, mut later: Self) -> Self {
+        let add = |a: Option<u64>, b: Option<u64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        };
+        let mut sum = later.clone();
+        sum.interval_ns = add(self.interval_ns, later.interval_ns);
+        sum.cpu_queue_drops = add(self.cpu_queue_drops, later.cpu_queue_drops);
+        let pairs = self.counters_mut().into_iter().zip(later.counters_mut());
+        for (to, (a, b)) in sum.counters_mut().into_iter().zip(pairs) {
+            *to = add(*a, *b);
+        }
+        sum
+    }
+
     /// With the orphans as they are now.
     #[must_use]
     pub fn with_orphans(self) -> Self {
@@ -279,51 +350,5 @@ fn orphans(sockstat: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_values_are_paired_and_gaps_stay_unknown() {
-        let mut before = Counters::default();
-        before.take("Ip: Forwarding\nIp: 1\nTcp: RtoMax ActiveOpens OutRsts\nTcp: 7 10 3\n");
-        let mut now = before;
-        now.take("Tcp: ActiveOpens OutRsts\nTcp: 15 3\nUdp: ActiveOpens\nUdp: 99\n");
-        let grown = now.since(&before);
-        assert_eq!((grown.0[0], grown.0[7], grown.0[8]), (Some(5), Some(0), None));
-    }
-
-    #[test]
-    fn namespaces_add_up_and_a_fallen_counter_is_a_new_one() {
-        let of = |opens: u64| {
-            let mut counters = Counters::default();
-            counters.take(&format!("Tcp: ActiveOpens OutRsts\nTcp: {opens} 3\n"));
-            counters
-        };
-        let sum = of(4).plus(&Counters::default()).plus(&of(5));
-        assert_eq!((sum.0[0], sum.0[7], sum.0[8]), (Some(9), Some(6), None));
-        assert!(of(5).follow(&of(4)) && !of(3).follow(&of(4)));
-    }
-
-    #[test]
-    fn orphans_are_read() {
-        let text = "sockets: used 9\nTCP: inuse 2 orphan 30 tw 7 alloc 3 mem 1\nUDP: inuse 1\n";
-        assert_eq!((orphans(text), orphans("UDP: inuse 1\n")), (Some(30), None));
-    }
-
-    #[test]
-    fn every_key_is_named_after_its_counter() {
-        let counters = Counters(std::array::from_fn(|place| Some(place as u64)));
-        let extent = Extent::default();
-        let record = serde_json::to_value(counters.record((0, 1), &extent)).unwrap();
-        for (place, (_, name)) in COUNTERS.iter().enumerate() {
-            let mut keys = record.as_object().unwrap().iter();
-            let (key, _) = keys
-                .find(|(key, value)| {
-                    let scope = ["netns", "namespaces", "not_entered", "interval_ns", "orphans"];
-                    **value == place && !scope.contains(&key.as_str())
-                })
-                .unwrap();
-            assert_eq!(key.replace('_', ""), name.to_ascii_lowercase());
-        }
-    }
-}
+#[path = "nstat_tests.rs"]
+mod tests;

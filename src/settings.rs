@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::kernel::netns_list::NetnsList;
 use crate::listen::Sysctls;
-use crate::ports::PortSettings;
+use crate::ports::{Bound, BoundSockets, PortSettings};
 use crate::report::{Ts, record};
 
 record! {
@@ -30,6 +30,8 @@ record! {
         max_syn_backlog,
         syncookies,
         abort_on_overflow,
+        /// sockets that are bound to a port, and neither listen nor are connected; null where the kernel does not list them
+        bound_unused: Option<u64>,
         /// connections that netfilter tracks
         conntrack: Option<u64>,
         /// `net.netfilter.nf_conntrack_max`
@@ -78,7 +80,7 @@ impl Memory {
 
 impl Settings {
     /// Those of the thread's namespace, as read at wall-clock `ts`.
-    fn here(ts: i64, netns: Option<u32>, memory: &Memory) -> Self {
+    fn here(ts: i64, netns: Option<u32>, memory: &Memory, bound: Option<u64>) -> Self {
         let ports = PortSettings::here().ok();
         let pool = ports.as_ref().map(|ports| ports.pool(0));
         let sysctls = Sysctls::here().ok();
@@ -96,6 +98,7 @@ impl Settings {
             max_syn_backlog: sysctls.map(|sysctls| sysctls.max_syn_backlog),
             syncookies: small("ipv4/tcp_syncookies"),
             abort_on_overflow: sysctls.map(|sysctls| sysctls.abort_on_overflow),
+            bound_unused: bound,
             conntrack: number("netfilter/nf_conntrack_count"),
             conntrack_max: number("netfilter/nf_conntrack_max"),
             tcp_pages: memory.pages,
@@ -106,14 +109,16 @@ impl Settings {
 }
 
 /// They are read this often, and take at most this part of the time.
-const PAUSE: Duration = Duration::from_secs(10);
-const SHARE: u32 = 50;
+const PAUSE: Duration = Duration::from_secs(4);
+const SHARE: u32 = 200;
 
 /// Reads the settings of all namespaces now and then.
 #[derive(Debug, Default)]
 pub struct SettingsReader {
     list: NetnsList,
     due: Option<Instant>,
+    sockets: BoundSockets,
+    bound: Vec<Bound>,
 }
 
 impl SettingsReader {
@@ -129,12 +134,19 @@ impl SettingsReader {
         }
         let places = self.list.places(only);
         let memory = Memory::read();
-        let read = places
-            .iter()
-            .filter_map(|place| place.within(|| Ok(Settings::here(ts, place.inode, &memory))));
+        let sockets = &mut self.sockets;
+        let read = places.iter().filter_map(|place| {
+            place.within(|| Ok(Settings::here(ts, place.inode, &memory, sockets.look(place.inode))))
+        });
         let all = read.collect();
+        self.bound = self.sockets.finish(ts);
         self.due = Some(begun + PAUSE.max(begun.elapsed() * SHARE));
         all
+    }
+
+    /// Sockets that the last reading found bound, and that neither listen nor are connected.
+    pub fn bound(&mut self) -> Vec<Bound> {
+        std::mem::take(&mut self.bound)
     }
 }
 
@@ -144,7 +156,7 @@ mod tests {
 
     #[test]
     fn its_own_namespace_has_settings() {
-        let here = Settings::here(7, Some(1), &Memory::read());
+        let here = Settings::here(7, Some(1), &Memory::read(), None);
         assert!(here.somaxconn.is_some() && here.ports.is_some() && here.tcp_pages.is_some());
         let mut reader = SettingsReader::default();
         assert!(!reader.read(7, None).unwrap().is_empty());

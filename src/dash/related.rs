@@ -54,13 +54,23 @@ pub fn related(finding: &Finding) -> Option<Related> {
             };
             Related { sort: Some("failed"), by, ..rows(View::Latency, filter) }
         }
+        "local-ports-used-up" => rows(View::Ports, remote(finding)),
+        "slow-network" | "slow-peer" | "slow-service" => {
+            let (by, filter) = match finding.raddr {
+                Some(_) => (Grouping::Remote, remote(finding)),
+                None => (Grouping::Process, process(finding)),
+            };
+            Related { by, ..rows(View::Latency, filter) }
+        }
+        "bandwidth-of-one-process" => rows(View::Processes, process(finding)),
         "resets-sent" => Related { sort: Some("failed"), ..rows(View::Processes, String::new()) },
         "client-dropped" | "syncookies-off" | "abort-on-overflow" | "somaxconn-short" => {
             rows(View::Listeners, String::new())
         }
-        "time-wait-overflow" | "tw-reuse-without-timestamps" | "port-range-narrow" => {
-            rows(View::States, String::new())
-        }
+        "time-wait-many"
+        | "time-wait-overflow"
+        | "tw-reuse-without-timestamps"
+        | "port-range-narrow" => rows(View::States, String::new()),
         _ => match finding.scope {
             Some(Scope::Listener) => rows(View::Listeners, listener(finding)),
             Some(Scope::Process | Scope::Destination) => connections(""),
@@ -97,8 +107,10 @@ mod tests {
     use crate::findings::RULES;
 
     /// Rules of the machine whose numbers no view has.
-    const WITHOUT: [&str; 5] = [
+    const WITHOUT: [&str; 7] = [
         "namespaces-closed",
+        "interface-drops",
+        "cpu-queue-drops",
         "reverse-path-drops",
         "checksum-errors",
         "conntrack-full",

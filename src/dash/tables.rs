@@ -3,8 +3,8 @@
 use super::filter::RowFilter;
 use super::model::Model;
 use super::rows::{
-    CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, PortRow, ProcessRow, RemoteRow, close_wait,
-    connections, groupings, latencies, listeners, ports, processes, remotes,
+    CloseWaitRow, ConnectionRow, LatencyRow, ListenerRow, PortRow, ProcessRow, RemoteRow,
+    close_wait, connections, groupings, latencies, listeners, ports, processes, remotes,
 };
 use super::table::{Browse, TableState};
 use super::views::View;

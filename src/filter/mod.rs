@@ -103,6 +103,12 @@ impl Filter {
             || self.netns.is_some()
     }
 
+    /// Whether it asks for anything but a namespace.
+    pub fn chooses_sockets(&self) -> bool {
+        let sockets = Self { netns: None, ..self.clone() };
+        sockets.by_ends() || sockets.by_owner()
+    }
+
     /// The record for `.rodata.filter`.
     pub fn to_wire(&self) -> crate::wire::Filter {
         wire::record(self)

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::scene::{Scene, WINDOW, each, whole};
 use super::{Finding, Rule, Scope, Setting, Severity};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::model::{Metric, Model, float, process, text as words};
 use crate::report::{Cell, Key};
 
-/// Seconds over which rates are judged.
-const WINDOW: usize = 10;
 const SECOND: i64 = 1_000_000_000;
-/// Less than this, in seconds, is no window.
-const ENOUGH: f64 = 0.5;
 /// So few of anything may be chance.
 pub(super) const FEW: f64 = 5.0;
 /// From this part of `tcp_max_orphans` on the kernel may reset orphans (`tcp_too_many_orphans`).
@@ -53,23 +50,6 @@ pub static RESETS_SENT: Rule = Rule {
     look: resets,
 };
 
-pub static PEER_WINDOW_ZERO: Rule = Rule {
-    id: "peer-window-zero",
-    topic: "zero windows",
-    severity: Severity::Warning,
-    scope: Scope::Netns,
-    title: "A peer does not read: its receive window is zero",
-    why: "TCPWinProbe grew: the peer's receive buffer is full, and the kernel asks again and again whether there \
-          is room. Sends wait for it",
-    remedy: "find the peer's process and why it does not read (ss -tmi there: Recv-Q); on this side write with a \
-             timeout, and do not let one slow peer hold others up",
-    effect: "sends go on as soon as the peer reads",
-    verify: "nstat TcpExtTCPWinProbe: it does not grow",
-    settings: &[],
-    needs: "TCPWinProbe",
-    look: zero_windows,
-};
-
 pub static TIME_WAIT_OVERFLOW: Rule = Rule {
     id: "time-wait-overflow",
     topic: "TIME_WAIT overflow",
@@ -105,67 +85,36 @@ pub static ORPHANS: Rule = Rule {
     look: orphans,
 };
 
-/// A counter over the window, and of how many seconds it is known; `None`: of none.
-pub(super) fn sum(model: &Model, metric: Metric) -> Option<(f64, f64)> {
-    let (sum, known) = model.history.sum(metric, model.now, WINDOW);
-    (known >= ENOUGH).then_some((sum, known))
-}
-
-/// As a number of evidence.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-fn whole(sum: f64) -> u64 {
-    sum.round() as u64
-}
-
-/// One finding about the namespaces, if there is reason for it.
-pub(super) fn one<const N: usize>(
-    rule: &'static Rule,
-    reason: bool,
-    text: String,
-    numbers: [(&'static str, f64); N],
-) -> Vec<Finding> {
-    let numbers = numbers.map(|(name, value)| (name, Some(whole(value))));
-    let found = || Finding::new(rule, Key::default(), text).with(numbers);
-    reason.then(found).into_iter().collect()
-}
-
-pub(super) fn opens_and_accepts(model: &Model) -> (f64, f64) {
-    let of = |metric| sum(model, metric).map_or(0.0, |(sum, _)| sum);
-    (of(Metric::Opens), of(Metric::Accepts))
-}
-
 /// Connects that were refused or given up, and half-open connections that were reset.
 fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (failed, known) = sum(model, Metric::AttemptFails)?;
-    let (opens, accepts) = opens_and_accepts(model);
-    let many = failed >= FEW && failed * 10.0 >= opens + accepts;
-    let text = format!(
-        "{failed:.0} connects or half-open connections failed in {known:.0} s (TcpAttemptFails), \
-         of {opens:.0} connects and {accepts:.0} accepted"
-    );
-    let (where_to, whose) = (failing(model, Grouping::Remote), failing(model, Grouping::Process));
-    let mut text = text;
+    each(model, |scene| {
+        let (failed, known) = scene.sum(Metric::AttemptFails)?;
+        let (opens, accepts) = scene.opens_and_accepts();
+        let many = failed >= FEW && failed * 10.0 >= opens + accepts;
+        let text = format!(
+            "{failed:.0} connects or half-open connections failed in {known:.0} s (TcpAttemptFails), \
+             of {opens:.0} connects and {accepts:.0} accepted"
+        );
+        let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
+        Some(scene.one(rule, many, failing_to(model, failed, text), numbers))
+    })
+}
+
+/// Adds where failed connects lead, and whose they are.
+fn failing_to(model: &Model, failed: f64, mut text: String) -> (String, Key) {
     let mut about = Key::default();
     // Half of them at least, or it says nothing about the others.
-    if let Some((key, count)) = where_to.filter(|(_, count)| float(*count) * 2.0 >= failed) {
+    let enough = |(_, count): &(Key, u64)| float(*count) * 2.0 >= failed;
+    if let Some((key, count)) = failing(model, Grouping::Remote).filter(enough) {
         let to = words(Cell::addr(key.raddr, key.device));
         text = format!("{text}; {count} of them connects to {to}");
         (about.raddr, about.device) = (key.raddr, key.device);
     }
-    if let Some((key, count)) = whose.filter(|(_, count)| float(*count) * 2.0 >= failed) {
+    if let Some((key, count)) = failing(model, Grouping::Process).filter(enough) {
         text = format!("{text}, {count} by {}", process(&key));
         (about.pid, about.comm) = (key.pid, key.comm);
     }
-    let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
-    Some(about_all(one(rule, many, text, numbers), &about))
-}
-
-/// The findings are about this.
-pub(super) fn about_all(found: Vec<Finding>, key: &Key) -> Vec<Finding> {
-    let Key { pid, comm, raddr, device, .. } = key;
-    let about =
-        |one| Finding { pid: *pid, comm: comm.clone(), raddr: *raddr, device: *device, ..one };
-    found.into_iter().map(about).collect()
+    (text, about)
 }
 
 /// Who has most connects that failed in the window, and how many.
@@ -183,55 +132,56 @@ fn failing(model: &Model, by: Grouping) -> Option<(Key, u64)> {
 }
 
 fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (resets, known) = sum(model, Metric::Resets)?;
-    let opens = sum(model, Metric::Opens).map_or(0.0, |(opens, _)| opens);
-    let many = resets >= 10.0 && resets > opens / 10.0;
-    let of = |metric| sum(model, metric).map_or(0.0, |(sum, _)| sum);
-    let (linger, unread) = (of(Metric::DataAborts), of(Metric::CloseAborts));
-    let mut text = format!("{resets:.0} resets sent in {known:.0} s");
-    if linger >= 1.0 {
-        text = format!("{text}; {linger:.0} by close() with SO_LINGER 0 or as data came after it");
-    }
-    if unread >= 1.0 {
-        text = format!("{text}; {unread:.0} by close() with unread data");
-    }
-    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
-    let mut about = Key::default();
-    if let Some((key, end, count)) = model.endings.most("reset_sent", begin) {
-        text = format!("{text}; {count} by {}: {end}", process(&key));
-        // Half of them at least, or it says nothing about the others.
-        if float(count) * 2.0 >= resets {
-            about = key;
+    each(model, |scene| {
+        let (resets, known) = scene.sum(Metric::Resets)?;
+        let of = |metric| scene.sum(metric).map_or(0.0, |(sum, _)| sum);
+        let many = resets >= 10.0 && resets > of(Metric::Opens) / 10.0;
+        let (linger, unread) = (of(Metric::DataAborts), of(Metric::CloseAborts));
+        let refused = (resets - linger - unread).max(0.0);
+        let mut text = format!("{resets:.0} resets sent in {known:.0} s");
+        for (count, what) in [
+            (linger, "by close() with SO_LINGER 0 or as data came after it"),
+            (unread, "by close() with unread data"),
+            (
+                refused,
+                "to segments without a connection: closed ports, or connections that are gone",
+            ),
+        ] {
+            if count >= 1.0 {
+                text = format!("{text}; {count:.0} {what}");
+            }
         }
-    }
-    let numbers = [("resets", resets), ("linger", linger), ("unread", unread)];
-    Some(about_all(one(rule, many, text, numbers), &about))
-}
-
-/// Peers whose receive buffer is full.
-fn zero_windows(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (probes, known) = sum(model, Metric::WindowProbes)?;
-    let text = format!(
-        "{probes:.0} probes of a zero window in {known:.0} s: a peer's process does not read, and \
-         sends wait for it"
-    );
-    Some(one(rule, probes >= 1.0, text, [("probes", probes)]))
+        let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+        let mut about = Key::default();
+        if let Some((key, end, count)) = model.endings.most("reset_sent", begin) {
+            text = format!("{text}; {count} by {}: {end}", process(&key));
+            // Half of them at least, or it says nothing about the others.
+            if float(count) * 2.0 >= resets {
+                about = key;
+            }
+        }
+        let numbers = [("resets", resets), ("linger", linger), ("unread", unread)];
+        Some(scene.one(rule, many, (text, about), numbers))
+    })
 }
 
 /// `tcp_max_tw_buckets` is reached.
 fn time_wait_overflow(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (left_out, known) = sum(model, Metric::TimeWaitOverflow)?;
-    let text = format!(
-        "{left_out:.0} connections went without TIME_WAIT in {known:.0} s (TCPTimeWaitOverflow): \
-         tcp_max_tw_buckets is reached"
-    );
-    Some(one(rule, left_out >= 1.0, text, [("without_time_wait", left_out)]))
+    each(model, |scene| {
+        let (left_out, known) = scene.sum(Metric::TimeWaitOverflow)?;
+        let text = format!(
+            "{left_out:.0} connections went without TIME_WAIT in {known:.0} s (TCPTimeWaitOverflow): \
+             tcp_max_tw_buckets is reached"
+        );
+        let numbers = [("without_time_wait", left_out)];
+        Some(scene.one(rule, left_out >= 1.0, (text, Key::default()), numbers))
+    })
 }
 
 /// Sockets that their process has closed, and TCP has not.
 fn orphans(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let mut found = Vec::new();
-    let aborted = sum(model, Metric::MemoryAborts);
+    let aborted = Scene::whole(model).sum(Metric::MemoryAborts);
     if let Some((aborted @ 1.0.., known)) = aborted {
         let text = format!(
             "{aborted:.0} connections reset in {known:.0} s (TCPAbortOnMemory): too many orphans, or no \

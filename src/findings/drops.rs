@@ -1,8 +1,10 @@
 //! Segments and connections that counters say were given up or dropped.
 
-use super::counters::{FEW, one, sum};
+use super::counters::FEW;
+use super::scene::each;
 use super::{Finding, Rule, Scope, Severity};
 use crate::model::{Metric, Model};
+use crate::report::Key;
 
 pub static PEERS_GONE: Rule = Rule {
     id: "peers-gone",
@@ -21,22 +23,6 @@ pub static PEERS_GONE: Rule = Rule {
     look: |rule, model| {
         counted(rule, model, Metric::TimeoutAborts, FEW, "connections given up without an answer")
     },
-};
-
-pub static READER_STUCK: Rule = Rule {
-    id: "reader-stuck",
-    topic: "given up and dropped",
-    severity: Severity::Warning,
-    scope: Scope::Netns,
-    title: "A process of this side does not read: its receive window is zero",
-    why: "TCPToZeroWindowAdv grew more than TCPFromZeroWindowAdv: receive buffers became full, and stay so. The peer \
-          cannot send",
-    remedy: "find the process (ss -tmp: a large Recv-Q that does not shrink) and what it waits for",
-    effect: "the peer's sends go on",
-    verify: "ss -tn: Recv-Q goes back to 0",
-    settings: &[],
-    needs: "TCPToZeroWindowAdv and TCPFromZeroWindowAdv",
-    look: stuck,
 };
 
 pub static BUFFER_DROPS: Rule = Rule {
@@ -108,16 +94,9 @@ fn counted(
     least: f64,
     what: &str,
 ) -> Option<Vec<Finding>> {
-    let (count, known) = sum(model, metric)?;
-    let text = format!("{count:.0} {what} in {known:.0} s");
-    Some(one(rule, count >= least, text, [("count", count)]))
-}
-
-fn stuck(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (closed, known) = sum(model, Metric::WindowsClosed)?;
-    let (opened, _) = sum(model, Metric::WindowsOpened)?;
-    let text = format!(
-        "{closed:.0} receive windows became zero in {known:.0} s and {opened:.0} opened again: a process does not read"
-    );
-    Some(one(rule, closed - opened >= 1.0, text, [("closed", closed), ("opened", opened)]))
+    each(model, |scene| {
+        let (count, known) = scene.sum(metric)?;
+        let text = format!("{count:.0} {what} in {known:.0} s");
+        Some(scene.one(rule, count >= least, (text, Key::default()), [("count", count)]))
+    })
 }

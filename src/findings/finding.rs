@@ -111,6 +111,7 @@ record! {
         rport,
         device,
         netns,
+        netns_name,
         /// when it was first seen; null: it has not ended, and is seen for the first time
         began_ts: Option<Ts>,
         /// when it was last seen, where it has ended since

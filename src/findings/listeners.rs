@@ -1,5 +1,6 @@
 //! What listeners drop, and how full their queues are.
 
+use super::files::exhausted;
 use super::{Finding, Rule, Scope, Setting, Severity, nanos};
 use crate::listen::{Drops, ListenerRecord};
 use crate::model::{Model, listener_name};
@@ -160,7 +161,12 @@ fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Findin
 }
 
 fn accept_queue(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    drops(rule, model, &Full::Accept)
+    let mut found = drops(rule, model, &Full::Accept)?;
+    // Of some the cause is known, and is a finding of its own.
+    let rows: Vec<_> =
+        model.listeners.rows().filter(|row| exhausted(model, row).is_some()).collect();
+    found.retain(|one| !rows.iter().any(|row| row.key() == one.key()));
+    Some(found)
 }
 
 fn syn_queue(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
@@ -190,7 +196,10 @@ fn dropped(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 
 fn filling(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let rows = all(model)?;
-    let found = rows.iter().filter(|(_, drops)| lost(drops).is_none()).filter_map(|(row, _)| {
+    let well = |row: &ListenerRecord, drops: &Drops| {
+        lost(drops).is_none() && exhausted(model, row).is_none()
+    };
+    let found = rows.iter().filter(|(row, drops)| well(row, drops)).filter_map(|(row, _)| {
         let peak = row.accept_peak.or(row.accept_now)?;
         let limit = row.accept_limit.filter(|limit| *limit > 0)?;
         let name = listener_name(row);

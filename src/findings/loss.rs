@@ -1,6 +1,7 @@
 //! What is lost on the way, as retransmits say.
 
-use super::counters::{FEW, about_all, one, opens_and_accepts, sum};
+use super::counters::FEW;
+use super::scene::{Scene, each};
 use super::{Finding, Rule, Scope, Severity};
 use crate::model::{Metric, Model, text as words};
 use crate::report::{Cell, Key};
@@ -44,47 +45,51 @@ pub static SYNS_LOST: Rule = Rule {
 
 /// Segments of connections that were sent again; SYNs and SYN-ACKs where the kernel counts them apart.
 fn retransmits(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (again, known) = sum(model, Metric::Retransmits)?;
-    // The kernel counts retransmitted segments apart (TcpOutSegs is without them).
-    let all = again + sum(model, Metric::Segments)?.0;
-    let syns = sum(model, Metric::SynRetransmits).map_or(0.0, |(syns, _)| syns);
-    let data = (again - syns).max(0.0);
-    let percent = data * 100.0 / all.max(1.0);
-    let many = data >= FEW && percent >= MANY_RETRANSMITS;
-    let apart =
-        if syns > 0.0 { format!(", and {syns:.0} SYNs or SYN-ACKs") } else { String::new() };
-    let text = format!(
-        "{percent:.1} % of segments retransmitted ({data:.0} of {all:.0} in {known:.0} s{apart})"
-    );
-    let (text, about) = lossy(model, text);
-    let numbers = [("retransmitted", data), ("segments", all), ("syns", syns)];
-    Some(about_all(one(rule, many, text, numbers), &about))
+    each(model, |scene| {
+        let (again, known) = scene.sum(Metric::Retransmits)?;
+        // The kernel counts retransmitted segments apart (TcpOutSegs is without them).
+        let all = again + scene.sum(Metric::Segments)?.0;
+        let syns = scene.sum(Metric::SynRetransmits).map_or(0.0, |(syns, _)| syns);
+        let data = (again - syns).max(0.0);
+        let percent = data * 100.0 / all.max(1.0);
+        let many = data >= FEW && percent >= MANY_RETRANSMITS;
+        let apart =
+            if syns > 0.0 { format!(", and {syns:.0} SYNs or SYN-ACKs") } else { String::new() };
+        let text = format!(
+            "{percent:.1} % of segments retransmitted ({data:.0} of {all:.0} in {known:.0} s{apart})"
+        );
+        let numbers = [("retransmitted", data), ("segments", all), ("syns", syns)];
+        Some(scene.one(rule, many, lossy(scene, text), numbers))
+    })
 }
 
 /// A lost SYN costs a second.
 fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let (again, known) = sum(model, Metric::SynRetransmits)?;
-    let (opens, accepts) = opens_and_accepts(model);
-    let many = again >= FEW && again * 100.0 >= opens + accepts;
-    // The kernel counts both as one; listeners tell the SYN-ACKs.
-    let what = match sum(model, Metric::SynAckRetransmits) {
-        Some((synacks, _)) => {
-            format!("{:.0} SYNs and {synacks:.0} SYN-ACKs", (again - synacks).max(0.0))
-        }
-        None => format!("{again:.0} SYNs or SYN-ACKs"),
-    };
-    let text = format!(
-        "{what} retransmitted in {known:.0} s, with {opens:.0} connects and {accepts:.0} accepted: \
-         each costs a second or more"
-    );
-    let (text, about) = lossy(model, text);
-    let numbers = [("retransmitted", again), ("connects", opens), ("accepted", accepts)];
-    Some(about_all(one(rule, many, text, numbers), &about))
+    each(model, |scene| {
+        let (again, known) = scene.sum(Metric::SynRetransmits)?;
+        let (opens, accepts) = scene.opens_and_accepts();
+        let many = again >= FEW && again * 100.0 >= opens + accepts;
+        // The kernel counts both as one; listeners tell the SYN-ACKs.
+        let what = match scene.sum(Metric::SynAckRetransmits) {
+            Some((synacks, _)) => {
+                format!("{:.0} SYNs and {synacks:.0} SYN-ACKs", (again - synacks).max(0.0))
+            }
+            None => format!("{again:.0} SYNs or SYN-ACKs"),
+        };
+        let text = format!(
+            "{what} retransmitted in {known:.0} s, with {opens:.0} connects and {accepts:.0} accepted: \
+             each costs a second or more"
+        );
+        let numbers = [("retransmitted", again), ("connects", opens), ("accepted", accepts)];
+        Some(scene.one(rule, many, lossy(scene, text), numbers))
+    })
 }
 
 /// Adds the remote address that most is sent again to.
-fn lossy(model: &Model, text: String) -> (String, Key) {
-    let Some((raddr, count)) = model.again.most() else { return (text, Key::default()) };
+fn lossy(scene: &Scene<'_>, text: String) -> (String, Key) {
+    let Some((raddr, count)) = scene.model.again.most(scene.netns) else {
+        return (text, Key::default());
+    };
     let to = words(Cell::addr(Some(raddr), None));
     (
         format!("{text}; most to {to} ({count} segments)"),

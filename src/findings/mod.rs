@@ -7,17 +7,26 @@
 //! ```
 
 mod counters;
+mod devices;
 mod drops;
+mod endings;
 mod errors;
+mod files;
 mod finding;
 mod kit;
 mod listeners;
 mod loss;
 pub mod page;
+mod peers;
+mod scene;
 mod setting;
 mod settings;
 mod sockets;
+mod speed;
+mod stalls;
+mod troubles;
 mod watch;
+mod windows;
 
 use crate::model::Model;
 use crate::report::human;
@@ -60,10 +69,11 @@ pub struct Rule {
 }
 
 /// All rules. Findings of one severity stand in this order.
-pub static RULES: [&Rule; 31] = [
+pub static RULES: [&Rule; 46] = [
     &kit::EVENTS_LOST,
     &kit::NAMESPACES_CLOSED,
     &kit::ROWS_LEFT_OUT,
+    &files::OUT_OF_FILES,
     &listeners::ACCEPT_QUEUE_FULL,
     &listeners::SYN_QUEUE_FULL,
     &listeners::SYN_COOKIES,
@@ -72,18 +82,32 @@ pub static RULES: [&Rule; 31] = [
     &listeners::CLIENT_DROPPED,
     &sockets::CLOSE_WAIT_HELD,
     &sockets::LOCAL_PORTS_USED_UP,
+    &sockets::TIME_WAIT_MANY,
+    &endings::PORT_TAKEN,
     &counters::CONNECTS_FAILED,
     &loss::SEGMENTS_RETRANSMITTED,
     &loss::SYNS_LOST,
     &counters::RESETS_SENT,
-    &counters::PEER_WINDOW_ZERO,
+    &windows::PEER_WINDOW_ZERO,
+    &windows::READER_STUCK,
+    &windows::SEND_BUFFER_SHORT,
+    &peers::PATH_MTU,
+    &peers::HALF_OPEN,
+    &peers::ORPHANS_WAITING,
     &counters::TIME_WAIT_OVERFLOW,
     &counters::ORPHANS,
     &drops::PEERS_GONE,
-    &drops::READER_STUCK,
     &drops::BUFFER_DROPS,
     &drops::REVERSE_PATH,
     &drops::CHECKSUM_ERRORS,
+    &devices::INTERFACE_DROPS,
+    &devices::CPU_QUEUE_DROPS,
+    &endings::SAME_AGE,
+    &endings::REQUESTS_UNANSWERED,
+    &speed::SLOW_NETWORK,
+    &speed::SLOW_PEER,
+    &speed::SLOW_SERVICE,
+    &speed::BANDWIDTH,
     &settings::CONNTRACK_FULL,
     &settings::TCP_MEMORY,
     &settings::TW_RECYCLE,
@@ -155,6 +179,8 @@ fn nanos(ns: u64) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

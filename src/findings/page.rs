@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use super::troubles::{OTHERS, TROUBLES};
 use super::{Answer, ERRORS, ErrorText, Finding, RULES, Rule, nanos};
+use crate::report::Cell;
 
 /// The parts of a story, each with its heading.
 fn parts(rule: &Rule) -> [(&'static str, &'static str); 4] {
@@ -52,7 +54,17 @@ pub fn paragraph(label: &str, text: &str, width: usize, out: &mut String) {
 /// A finding: what is wrong, and what to do.
 pub fn finding(finding: &Finding, width: usize) -> String {
     let mut out = String::new();
-    for (label, text) in parts_of(finding) {
+    let mut parts = parts_of(finding).into_iter();
+    if let Some((label, text)) = parts.next() {
+        paragraph(label, text, width, &mut out);
+    }
+    if let Some(netns) = finding.netns {
+        let name = finding.netns_name.as_deref();
+        let name = name.map(|name| crate::model::text(Cell::text_of(Some(name))));
+        let name = name.map_or(String::new(), |name| format!(" ({name})"));
+        paragraph("where", &format!("network namespace {netns}{name}"), width, &mut out);
+    }
+    for (label, text) in parts {
         paragraph(label, text, width, &mut out);
     }
     out
@@ -89,16 +101,17 @@ pub fn answer(answer: &Answer, width: usize) -> String {
     out
 }
 
-/// docs/troubleshooting.md.
-pub fn markdown() -> String {
+/// docs/troubleshooting.md; `recorded` has the output of a rule's live test.
+pub fn markdown(recorded: impl Fn(&str) -> String) -> String {
     let mut out = String::from(
         "# Troubleshooting\n\nFrom the text of an error to the command that answers, and what each finding of\n\
          [tcpdoctor](tcpdoctor.md) and [tcpdash](tcpdash.md#checks) means. `tcpdoctor --explain TEXT` prints the same,\n\
-         offline. Made from the table in `src/findings/`: `UPDATE_DOCS=1 cargo test --test json`.\n\n## Errors\n",
+         offline. Made from the tables in `src/findings/`: `UPDATE_DOCS=1 cargo test --test json`.\n\n## Errors\n",
     );
     for error in &ERRORS {
         self::error(error, &mut out);
     }
+    troubles(&recorded, &mut out);
     out.push_str("\n## Findings\n");
     for rule in RULES {
         let (severity, scope) = (rule.severity.name(), rule.scope.name());
@@ -109,6 +122,30 @@ pub fn markdown() -> String {
         }
     }
     out
+}
+
+/// Each trouble with what tcpdoctor has said of it.
+fn troubles(recorded: &impl Fn(&str) -> String, out: &mut String) {
+    out.push_str(
+        "\n## Sixteen troubles\n\nEach was made on purpose; below it stands what `tcpdoctor` printed. \
+         `make troubles` makes them\nagain and records the output.\n",
+    );
+    for (number, trouble) in TROUBLES.iter().enumerate() {
+        let _ = write!(out, "\n### {}. {}\n\n", number + 1, trouble.name);
+        let mut made = trouble.made.to_owned();
+        made.replace_range(..1, &made[..1].to_uppercase());
+        let made = textwrap::fill(&made, whole(textwrap::Options::new(WIDTH)));
+        let _ = writeln!(out, "{made}.");
+        console(trouble.shown, recorded, out);
+    }
+    out.push_str("\n### And below TCP\n\nA link that takes no segment of more than 600 bytes, and says nothing: seen from both ends.\n");
+    console(&OTHERS, recorded, out);
+}
+
+fn console(shown: &[&str], recorded: &impl Fn(&str) -> String, out: &mut String) {
+    for id in shown {
+        let _ = write!(out, "\n```\n{}\n```\n", recorded(id).trim_end());
+    }
 }
 
 fn error(error: &ErrorText, out: &mut String) {

@@ -12,6 +12,8 @@ const LONG_CLOSE_WAIT: u64 = 30_000_000_000;
 /// So many of one process count as leaked when the oldest is this old, ns.
 const MANY_CLOSE_WAIT: u64 = 10;
 const SHORT_CLOSE_WAIT: u64 = 5_000_000_000;
+/// Sockets in `TIME_WAIT` towards one destination, of a thousand ports, that make a finding.
+const MANY_TIME_WAIT: u64 = 500;
 /// Local ports in use towards one destination, of a thousand, that make a finding.
 pub const FEW_PORTS_LEFT: u64 = 800;
 
@@ -49,6 +51,24 @@ pub static LOCAL_PORTS_USED_UP: Rule = Rule {
     settings: &[Setting::PortRange, Setting::TwReuse, Setting::Timestamps],
     needs: "local ports by destination",
     look: ports,
+};
+
+pub static TIME_WAIT_MANY: Rule = Rule {
+    id: "time-wait-many",
+    topic: "free local ports",
+    severity: Severity::Remark,
+    scope: Scope::Destination,
+    title: "Many connections to a destination are in TIME_WAIT",
+    why: "this side closes first: each connection then keeps its local port for 60 s, and half of the ports or more that \
+          the kernel may choose towards this destination wait so. With SO_LINGER 0 none would, but the peer would get \
+          a reset in place of the end of the stream",
+    remedy: "keep connections and use them again, or let the peer close first; net.ipv4.tcp_tw_reuse = 1 (needs \
+             net.ipv4.tcp_timestamps) lets connect() take such ports after a second",
+    effect: "the rate of new connections can grow before ports run out",
+    verify: "tcpports: TIME-WAIT and SHARE of the destination",
+    settings: &[Setting::PortRange, Setting::TwReuse, Setting::Timestamps, Setting::MaxTwBuckets],
+    needs: "local ports by destination",
+    look: time_wait,
 };
 
 fn close_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
@@ -110,6 +130,35 @@ fn ports(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
             ("local_ports", Some(ports)),
         ]);
         found.push(finding);
+    }
+    known.then_some(found)
+}
+
+/// Sockets in `TIME_WAIT` towards a destination, before its ports become few.
+fn time_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let mut found = Vec::new();
+    let mut known = model.sees_ports();
+    for row in model.destinations() {
+        known = true;
+        let (Some(waiting), Some(ports @ 1..)) = (row.local_ports_time_wait, row.local_ports)
+        else {
+            continue;
+        };
+        let few = row.permille().is_some_and(|permille| permille >= FEW_PORTS_LEFT);
+        if few || waiting.saturating_mul(1000) < ports.saturating_mul(MANY_TIME_WAIT) {
+            continue;
+        }
+        let to = text(Cell::Endpoint(row.raddr, row.device, row.rport));
+        let whose = row.pid.map_or(String::new(), |_| format!(", most of {}", process(&row.key())));
+        let text = format!(
+            "{waiting} connections to {to} are in TIME_WAIT, of {ports} local ports{whose}: this side \
+             closes first"
+        );
+        found.push(Finding::new(rule, row.key(), text).with([
+            ("local_ports_time_wait", Some(waiting)),
+            ("local_ports_used", row.local_ports_used),
+            ("local_ports", Some(ports)),
+        ]));
     }
     known.then_some(found)
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::record::AnyRecord;
 
-fn model(lines: &[&str]) -> Model {
+pub fn model(lines: &[&str]) -> Model {
     let mut model = Model::default();
     for line in lines {
         model.take(AnyRecord::parse(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}")));
@@ -135,7 +135,7 @@ fn a_share_is_of_all_segments_and_syns_are_apart() {
 }
 
 /// Rules that find something in a line, each once.
-fn ids(lines: &[&str]) -> Vec<String> {
+pub fn ids(lines: &[&str]) -> Vec<String> {
     findings(&model(lines)).found.into_iter().map(|finding| finding.rule.into()).collect()
 }
 

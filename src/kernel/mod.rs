@@ -21,6 +21,7 @@ pub mod rcu;
 pub mod ring;
 mod section_reader;
 pub mod session;
+pub mod sock_diag;
 
 use anyhow::{Context, Result};
 pub use procfs::pid_namespace;

@@ -71,9 +71,37 @@ pub enum Metric {
     BufferDrops,
     /// How often TCP came under memory pressure.
     MemoryPressures,
+    /// Packets dropped as the queue of a CPU was full.
+    CpuQueueDrops,
 }
 
-const METRICS: usize = Metric::MemoryPressures as usize + 1;
+const METRICS: usize = Metric::CpuQueueDrops as usize + 1;
+
+/// What the kernel's own counters say.
+pub(super) fn counted(mib: &Mib) -> [(Metric, Option<u64>); 20] {
+    [
+        (Metric::Opens, mib.active_opens),
+        (Metric::Accepts, mib.passive_opens),
+        (Metric::Retransmits, mib.retrans_segs),
+        (Metric::Resets, mib.out_rsts),
+        (Metric::Segments, mib.out_segs),
+        (Metric::SynRetransmits, mib.tcp_syn_retrans),
+        (Metric::AttemptFails, mib.attempt_fails),
+        (Metric::TimeWaitOverflow, mib.tcp_time_wait_overflow),
+        (Metric::MemoryAborts, mib.tcp_abort_on_memory),
+        (Metric::WindowProbes, mib.tcp_win_probe),
+        (Metric::DataAborts, mib.tcp_abort_on_data),
+        (Metric::CloseAborts, mib.tcp_abort_on_close),
+        (Metric::TimeoutAborts, mib.tcp_abort_on_timeout),
+        (Metric::WindowsClosed, mib.tcp_to_zero_window_adv),
+        (Metric::WindowsOpened, mib.tcp_from_zero_window_adv),
+        (Metric::ReversePathDrops, mib.ip_reverse_path_filter),
+        (Metric::ChecksumErrors, mib.in_csum_errors),
+        (Metric::BufferDrops, mib.rcv_pruned),
+        (Metric::MemoryPressures, mib.tcp_memory_pressures),
+        (Metric::CpuQueueDrops, mib.cpu_queue_drops),
+    ]
+}
 
 /// What was counted in a part of time, in ns since the epoch.
 #[derive(Clone, Copy, Debug)]
@@ -128,27 +156,7 @@ impl History {
     /// Takes in the kernel's own counters.
     pub fn mib(&mut self, mib: &Mib) {
         self.has_mib = true;
-        for (metric, count) in [
-            (Metric::Opens, mib.active_opens),
-            (Metric::Accepts, mib.passive_opens),
-            (Metric::Retransmits, mib.retrans_segs),
-            (Metric::Resets, mib.out_rsts),
-            (Metric::Segments, mib.out_segs),
-            (Metric::SynRetransmits, mib.tcp_syn_retrans),
-            (Metric::AttemptFails, mib.attempt_fails),
-            (Metric::TimeWaitOverflow, mib.tcp_time_wait_overflow),
-            (Metric::MemoryAborts, mib.tcp_abort_on_memory),
-            (Metric::WindowProbes, mib.tcp_win_probe),
-            (Metric::DataAborts, mib.tcp_abort_on_data),
-            (Metric::CloseAborts, mib.tcp_abort_on_close),
-            (Metric::TimeoutAborts, mib.tcp_abort_on_timeout),
-            (Metric::WindowsClosed, mib.tcp_to_zero_window_adv),
-            (Metric::WindowsOpened, mib.tcp_from_zero_window_adv),
-            (Metric::ReversePathDrops, mib.ip_reverse_path_filter),
-            (Metric::ChecksumErrors, mib.in_csum_errors),
-            (Metric::BufferDrops, mib.rcv_pruned),
-            (Metric::MemoryPressures, mib.tcp_memory_pressures),
-        ] {
+        for (metric, count) in counted(mib) {
             self.add(metric, mib.ts.0, mib.interval_ns, count);
         }
         remember(&mut self.mibs, mib);

@@ -4,11 +4,14 @@
 mod again;
 mod connections;
 mod drops;
+mod ended;
 mod endings;
 mod exchanges;
 mod history;
+mod interface;
 mod interval;
 mod listeners_by_event;
+mod parts;
 mod segment_drops;
 mod series;
 mod words;
@@ -20,9 +23,9 @@ use crate::count::Count;
 use crate::group::Grouping;
 use crate::kernel::netns_list::Extent;
 use crate::latency::{Exchange, Latency, LatencyKind};
-use crate::listen::{DropClient, Drops, ListenerRecord};
+use crate::listen::{DropClient, Drops, Files, ListenerRecord};
 use crate::nstat::Mib;
-use crate::ports::{PortPool, Ports};
+use crate::ports::{Bound, PortPool, Ports};
 use crate::record::AnyRecord;
 use crate::report::{Key, Note, Status, Ts};
 use crate::settings::Settings;
@@ -32,6 +35,7 @@ use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::ListenerKey;
+pub use ended::Ending;
 pub use endings::{Endings, ends_in_words};
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
@@ -48,6 +52,8 @@ const NOTES: usize = 50;
 const TOOLS: usize = 32;
 /// The hook of tools that look at local ports.
 const PORT_SOCKETS: &str = "port-sockets";
+/// The hook that connections are looked at with.
+const CONNECTIONS: &str = "connections";
 /// How long an interval is shown after its end, ns of the recording.
 const STALE: i64 = 60_000_000_000;
 
@@ -86,6 +92,16 @@ pub struct Model {
     stalls: Groups<(), Stall>,
     /// Settings of network namespaces.
     pub settings: Groups<Option<u32>, Settings>,
+    /// What each of several namespaces has counted.
+    pub parts: parts::Parts,
+    /// Errors and drops of interfaces.
+    pub interfaces: interface::Interfaces,
+    /// Sockets that are bound, and neither listen nor are connected.
+    bound: Groups<(), Bound>,
+    /// File descriptors of processes with a queue.
+    files: Groups<(), Files>,
+    /// Connections that have ended.
+    pub ended: ended::Ended,
     /// Counters of network namespaces.
     pub mibs: Groups<Option<u32>, Mib>,
     /// Tools by name.
@@ -134,7 +150,6 @@ impl Model {
             AnyRecord::Destination(row) => self.destinations.take((), row.ts.0, *row),
             AnyRecord::Ports(row) => self.ports.take(row.by, row.ts.0, *row),
             AnyRecord::PortPool(row) => self.port_pools.take((), row.ts.0, *row),
-            AnyRecord::Stall(row) => self.stalls.take((), row.ts.0, *row),
             AnyRecord::CloseWait(row) => self.close_wait.take((), row.ts.0, *row),
             AnyRecord::State(change) => {
                 self.history.state(&change);
@@ -152,11 +167,17 @@ impl Model {
                 self.listeners_by_event.take(*event);
             }
             AnyRecord::ListenClient(client) => self.clients.take((), client.ts.0, *client),
+            AnyRecord::Mib(mib) if mib.part => self.parts.take(&mib),
             AnyRecord::Mib(mib) => {
                 self.history.mib(&mib);
                 let netns = mib.netns.filter(|_| mib.namespaces.is_none());
                 self.mibs.take(netns, mib.ts.0, *mib);
             }
+            AnyRecord::Stall(row) => self.stalls.take((), row.ts.0, *row),
+            AnyRecord::Bound(row) => self.bound.take((), row.ts.0, *row),
+            AnyRecord::Files(row) => self.files.take((), row.ts.0, *row),
+            AnyRecord::Interface(row) => self.interfaces.take(&row),
+            AnyRecord::Life(row) => self.ended.take(&row),
             AnyRecord::Settings(row) => self.settings.take(row.netns, row.ts.0, *row),
             AnyRecord::Status(status) => self.status(*status),
             AnyRecord::Note(note) => remember(&mut self.notes, NOTES, *note),
@@ -173,7 +194,6 @@ impl Model {
             | AnyRecord::Tool(_)
             | AnyRecord::Retransmit(_)
             | AnyRecord::RetransSum(_)
-            | AnyRecord::Life(_)
             | AnyRecord::PortFail(_)
             | AnyRecord::PortAdvice(_)
             | AnyRecord::Conn(_)
@@ -198,7 +218,7 @@ impl Model {
             }
         }
         if let (Some(Grouping::Connection), Some(raddr)) = (row.by, row.raddr) {
-            self.again.take(raddr, row.ts.0, row.retrans_segs.unwrap_or(0));
+            self.again.take((row.netns, raddr), row.ts.0, row.retrans_segs.unwrap_or(0));
         }
         let by = row.by.unwrap_or_default();
         if self.counts.get(&by).is_some_and(|interval| interval.ts != row.ts.0) {
@@ -295,12 +315,17 @@ impl Model {
         self.destinations.forget(oldest);
         self.ports.forget(oldest);
         self.port_pools.forget(oldest);
-        self.stalls.forget(oldest);
         self.latency.forget(oldest);
         self.endings.forget(oldest);
         self.listeners.forget(oldest);
         self.mibs.forget(oldest);
         self.settings.forget(oldest);
+        self.parts.forget(self.now);
+        self.interfaces.forget(self.now);
+        self.stalls.forget(oldest);
+        self.bound.forget(oldest);
+        self.files.forget(oldest);
+        self.ended.forget(self.now);
         self.connections.forget(self.now);
         self.clients.forget(oldest);
         self.drops.forget(oldest);
@@ -374,6 +399,25 @@ impl Model {
         self.stalls.rows().filter(|row| self.is_of_last_look(row.ts))
     }
 
+    /// The same, and by a version that looks at connections.
+    pub fn sees_stalls(&self) -> bool {
+        let mut tools = self.tools.values();
+        !self.stalls.is_empty() || tools.any(|tool| tool.status.has_hook(CONNECTIONS))
+    }
+
+    /// Sockets that are bound and not used, as of the last look; `None`: nobody looked.
+    pub fn bound(&self) -> Option<impl Iterator<Item = &Bound>> {
+        let looked = self.settings.rows().filter(|row| row.bound_unused.is_some());
+        let last = looked.map(|row| row.ts.0).max()?;
+        Some(self.bound.rows().filter(move |row| row.ts.0 >= last))
+    }
+
+    /// File descriptors of a process that holds a listener, if it has a queue now.
+    pub fn files_of(&self, pid: u32) -> Option<&Files> {
+        let last = self.listeners.iter().map(|(_, interval)| interval.ts).max()?;
+        self.files.rows().find(|row| row.pid == Some(pid) && row.ts.0 >= last)
+    }
+
     /// The settings of a namespace; without one those of the only namespace there is.
     pub fn settings_of(&self, netns: Option<u32>) -> Option<&Settings> {
         if netns.is_some() {
@@ -406,13 +450,15 @@ impl Model {
         add(&mut records, self.destinations.rows());
         add(&mut records, self.ports.rows());
         add(&mut records, self.port_pools.rows());
-        add(&mut records, self.stalls.rows());
         add(&mut records, self.latency.rows());
         add(&mut records, self.listeners.rows());
         add(&mut records, self.listeners_by_event.events());
         add(&mut records, self.clients.rows());
         add(&mut records, self.mibs.rows());
         add(&mut records, self.settings.rows());
+        add(&mut records, self.stalls.rows());
+        add(&mut records, self.bound.rows());
+        add(&mut records, self.files.rows());
         add(&mut records, self.exchanges.iter());
         add(&mut records, self.notes.iter());
         add(&mut records, self.segments.sums());

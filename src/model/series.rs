@@ -103,6 +103,11 @@ impl SeriesMap {
         self.latencies.values().flatten().filter(move |row| row.ts.0 > begin)
     }
 
+    /// All trails.
+    pub fn iter(&self) -> impl Iterator<Item = (&Who, &Points)> {
+        self.rows.iter()
+    }
+
     /// Forgets the trails that ended before `oldest`.
     pub fn forget(&mut self, oldest: i64) {
         self.rows.retain(|_, trail| trail.back().is_some_and(|point| point.ts >= oldest));

@@ -2,6 +2,7 @@
 
 mod advise;
 mod args;
+mod bound;
 mod destinations;
 mod fail;
 mod forecast;
@@ -17,6 +18,7 @@ mod tool;
 
 pub use advise::advise;
 pub use args::{Args, PortsBy};
+pub use bound::{Bound, BoundSockets};
 pub use destinations::{Destinations, PortUse};
 pub use fail::PortFail;
 pub use groups::group;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::report::{Note, Record, Status, Ts, json_line};
 use crate::{
-    check, count, drop, findings, latency, life, listen, nstat, ports, retrans, settings, stall,
-    states,
+    check, count, drop, findings, interfaces, latency, life, listen, nstat, ports, retrans,
+    settings, stall, states,
 };
 
 /// Makes the type of any kind out of the list of kinds.
@@ -71,6 +71,8 @@ kinds! {
     Count: count::Count,
     /// A namespace's own TCP counters over an interval.
     Mib: nstat::Mib,
+    /// Errors and drops of an interface in an interval.
+    Interface: interfaces::Interface,
     /// Settings of a namespace.
     Settings: settings::Settings,
     /// Quantiles of one key in an interval.
@@ -79,6 +81,8 @@ kinds! {
     Exchange: latency::Exchange,
     /// Queues and drops of a listener in an interval.
     Listener: listen::ListenerRecord,
+    /// File descriptors of a process with a queue.
+    Files: listen::Files,
     /// Drops of a listener, one after the other.
     ListenEvent: listen::DropEvent,
     /// What was dropped of a client in an interval.
@@ -97,6 +101,8 @@ kinds! {
     Ports: ports::Ports,
     /// Ports of a local address that `bind()` hands out.
     PortPool: ports::PortPool,
+    /// A socket that is bound, and neither listens nor is connected.
+    Bound: ports::Bound,
     /// A `connect()` or `bind()` found no port.
     PortFail: ports::PortFail,
     /// What to do about the ports of a destination.

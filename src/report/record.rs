@@ -209,6 +209,8 @@ shared! { $
     unsent_bytes: u32,
     /// bytes that the process has not read
     unread_bytes: u32,
+    /// bytes of a full segment
+    mss: u32,
     /// retransmission timeout
     rto_ns: Option<u64>,
     /// congestion window in segments

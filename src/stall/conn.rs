@@ -57,8 +57,7 @@ record! {
         cwnd,
         ssthresh,
         in_flight,
-        /// bytes of a segment
-        mss: u32,
+        mss,
         srtt_ns,
         rttvar_ns,
         rtt_min_ns,

@@ -10,7 +10,7 @@ use crate::wire::ConnEntry;
 
 record! {
     /// tcpstall: a connection does not move
-    "stall" Stall known(laddr family netns stalled_at_least_ns unacked_bytes unsent_bytes unread_bytes rwnd_bytes heard_ns) {
+    "stall" Stall known(laddr family netns stalled_at_least_ns unacked_bytes unsent_bytes unread_bytes rwnd_bytes heard_ns mss) {
         /// null if the owner is unknown
         pid,
         comm,
@@ -44,6 +44,7 @@ record! {
         rto_ns,
         heard_ns,
         rwnd_bytes,
+        mss,
         cwnd,
         ssthresh,
         in_flight,
@@ -84,6 +85,7 @@ impl Stall {
             rto_ns: Some(conn.rto),
             heard_ns: conn.heard,
             rwnd_bytes: conn.snd_wnd,
+            mss: conn.mss,
             cwnd: Some(conn.cwnd),
             ssthresh: (conn.ssthresh < NO_SSTHRESH).then_some(conn.ssthresh),
             in_flight: Some(conn.in_flight),

@@ -130,5 +130,6 @@ fn a_line_is_not_valid_with_a_key_less_or_more_or_null_where_it_is_known() {
 
 #[test]
 fn the_page_on_troubleshooting_is_that_of_the_rules() {
-    check("docs/troubleshooting.md", &tcpscope::findings::page::markdown());
+    let recorded = |id: &str| text(&format!("docs/troubles/{id}.txt"));
+    check("docs/troubleshooting.md", &tcpscope::findings::page::markdown(recorded));
 }

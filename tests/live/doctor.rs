@@ -1,22 +1,21 @@
 //! Troubles made on purpose, and what tcpdoctor says of each: the right finding about the right process or
 //! destination, and no other of high severity.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use rustix::net::sockopt::set_socket_linger;
+use anyhow::{Result, ensure};
 use serde_json::Value;
+
+use tcpscope::findings::{Finding, page};
 
 use crate::Test;
 use crate::listen::{CLIENTS, SERVER, with_raw_clients};
-use crate::load::{self, Running};
-use crate::netns::{FAR, Netns};
-use crate::retrans::{NO_HARDWARE, lose};
-use crate::setting::{emulated, tool_command};
+use crate::load::Running;
+use crate::netns::Netns;
+use crate::setting::{recordings, tool_command};
 use crate::shared::{fit_the_schema, full_listener};
 use crate::tool::{Tool, number, output, path_of};
 
@@ -26,50 +25,76 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_full_accept_queue", accept_queue),
     ("a_full_syn_queue", syn_queue),
     ("a_flood_and_cookies", cookies),
-    ("connects_that_lose_their_syn", lost_syns),
-    ("refused_connects", refused),
-    ("loss_on_the_way", loss),
     ("a_peer_that_does_not_read", zero_window),
-    ("resets", resets),
-    ("connections_without_time_wait", time_wait),
-    ("nothing_is_found_where_all_is_well", healthy),
+    ("many_connections_in_time_wait", many_in_time_wait),
+    ("settings_are_judged_before_anything_is_loaded", settings_first),
+    ("a_process_without_free_file_descriptors", out_of_files),
+    ("a_port_that_is_bound_and_not_used", bound_port),
     ("a_page_and_an_exit_code", page),
 ];
 
-/// An address without a host.
-const ABSENT: &str = "10.117.0.9";
-
 /// A tool that prints findings as they begin, and what it has printed.
-struct Doctor(Tool);
+pub struct Doctor(Tool);
 
 impl Doctor {
-    fn watch(netns: &Netns) -> Result<Self> {
+    pub fn watch(netns: &Netns) -> Result<Self> {
         // From inside, for an ordinary user may not visit the sockets of another namespace.
         Tool::start_in(netns, "tcpdoctor", &format!("--watch --netns {}", netns.path())).map(Self)
     }
 
+    /// Waits until a finding of this rule has begun.
+    pub fn sees(&self, rule: &str) -> Result<()> {
+        let mark = format!("\"rule\":\"{rule}\"");
+        self.0.wait_for(rule, |lines| lines.iter().any(|line| line.contains(&mark)))
+    }
+
     /// Waits for a finding of this rule, ends the tool, and returns the finding. No other may be of high
     /// severity.
-    fn finds(self, rule: &str) -> Result<Value> {
-        let mark = format!("\"rule\":\"{rule}\"");
-        self.0.wait_for(rule, |lines| lines.iter().any(|line| line.contains(&mark)))?;
+    pub fn finds(self, rule: &str) -> Result<Value> {
+        let [found] = self.finds_all([rule])?;
+        Ok(found)
+    }
+
+    /// The same with several rules.
+    pub fn finds_all<const N: usize>(self, rules: [&str; N]) -> Result<[Value; N]> {
+        rules.iter().try_for_each(|rule| self.sees(rule))?;
         let ended = self.0.finish()?;
         fit_the_schema(ended.lines.iter().map(String::as_str))?;
         let all = ended.of_kind("finding")?;
-        let other = all.iter().find(|one| one["severity"] == "high" && one["rule"] != rule);
+        let expected = |one: &Value| one["rule"].as_str().is_some_and(|id| rules.contains(&id));
+        let other = all.iter().find(|one| one["severity"] == "high" && !expected(one));
         ensure!(other.is_none(), "another finding: {other:?}");
-        all.into_iter().rfind(|one| one["rule"] == rule).context("the finding")
+        let last = |rule| all.iter().rfind(|one| one["rule"] == rule).cloned().unwrap_or_default();
+        let found = rules.map(last);
+        found.iter().try_for_each(keep)?;
+        Ok(found)
     }
 }
 
-fn listener(netns: &Netns, address: &str) -> Result<(TcpListener, SocketAddr)> {
+/// Writes a finding as people see it into the folder of [`recordings`], if there is one.
+pub fn keep(found: &Value) -> Result<()> {
+    let Some(folder) = recordings() else { return Ok(()) };
+    let finding: Finding = serde_json::from_value(found.clone())?;
+    let text = page::finding(&finding, COLUMNS);
+    Ok(std::fs::write(folder.join(format!("{}.txt", finding.rule)), text)?)
+}
+
+/// Columns of the recorded pages.
+const COLUMNS: usize = 100;
+
+/// Whether a finding is about this process.
+pub fn is_ours(found: &Value) -> bool {
+    number(&found["pid"]) == u64::from(std::process::id())
+}
+
+pub fn listener(netns: &Netns, address: &str) -> Result<(TcpListener, SocketAddr)> {
     let listener = netns.within(|| Ok(TcpListener::bind(address)?))?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
 
 /// A connection that its client closes first.
-fn open_and_close(netns: &Netns, listener: &TcpListener, address: SocketAddr) -> Result<()> {
+pub fn open_and_close(netns: &Netns, listener: &TcpListener, address: SocketAddr) -> Result<()> {
     let client = netns.within(|| Ok(TcpStream::connect(address)?))?;
     let (server, _) = listener.accept()?;
     drop(client);
@@ -106,9 +131,11 @@ fn close_wait() -> Result<()> {
 
 fn accept_queue() -> Result<()> {
     let netns = Netns::new("accept")?;
+    netns.sysctl(&["net.ipv4.tcp_abort_on_overflow=1"])?;
     let doctor = Doctor::watch(&netns)?;
     let (listener, _clients) = full_listener(&netns)?;
-    let found = doctor.finds("accept-queue-full")?;
+    let [found, abort] = doctor.finds_all(["accept-queue-full", "abort-on-overflow"])?;
+    ensure!(abort["severity"] == "low" && number(&abort["netns"]) == netns.inode()?, "{abort}");
     let port = listener.local_addr()?.port();
     ensure!(found["severity"] == "high" && number(&found["lport"]) == u64::from(port), "{found}");
     ensure!(number(&found["pid"]) == u64::from(std::process::id()), "{found}");
@@ -135,61 +162,6 @@ fn flooded(cookies: u32, rule: &str, severity: &str) -> Result<()> {
     Ok(())
 }
 
-fn lost_syns() -> Result<()> {
-    let (near, _far) = Netns::pair()?;
-    near.sysctl(&["net.ipv4.tcp_syn_retries=3"])?;
-    near.ip(&["neighbour", "replace", ABSENT, "lladdr", NO_HARDWARE, "dev", "far"])?;
-    let doctor = Doctor::watch(&near)?;
-    let connect = || {
-        let _ = near.within(|| {
-            Ok(TcpStream::connect_timeout(&format!("{ABSENT}:80").parse()?, Duration::from_secs(8)))
-        });
-    };
-    let found = thread::scope(|scope| {
-        (0..8).for_each(|_| drop(scope.spawn(connect)));
-        doctor.finds("syns-lost")
-    })?;
-    ensure!(number(&found["evidence"]["retransmitted"]) >= 5, "{found}");
-    ensure!(found["raddr"] == ABSENT, "{found}");
-    Ok(())
-}
-
-fn refused() -> Result<()> {
-    let netns = Netns::new("refused")?;
-    let doctor = Doctor::watch(&netns)?;
-    for _ in 0..20 {
-        let error = netns.within(|| Ok(TcpStream::connect("127.0.0.1:9").err()))?;
-        ensure!(
-            error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused),
-            "connected"
-        );
-    }
-    let found = doctor.finds("connects-failed")?;
-    ensure!(found["raddr"] == "127.0.0.1", "{found}");
-    ensure!(number(&found["pid"]) == u64::from(std::process::id()), "{found}");
-    Ok(())
-}
-
-fn loss() -> Result<()> {
-    let (near, far) = Netns::pair()?;
-    let (listener, address) = listener(&far, &format!("{FAR}:0"))?;
-    lose(&near, &far)?;
-    let doctor = Doctor::watch(&near)?;
-    let reader =
-        thread::spawn(move || std::io::copy(&mut listener.accept()?.0, &mut std::io::sink()));
-    let mut client = near.within(|| Ok(TcpStream::connect(address)?))?;
-    for _ in 0..100 {
-        client.write_all(&vec![7; 100_000])?;
-    }
-    drop(client);
-    reader.join().expect("no panic")?;
-    let found = doctor.finds("segments-retransmitted")?;
-    let evidence = &found["evidence"];
-    ensure!(found["raddr"] == FAR, "{found}");
-    ensure!(number(&evidence["retransmitted"]) <= near.counter("TcpRetransSegs")?, "{found}");
-    Ok(())
-}
-
 /// Until its sends no longer return.
 fn fill(stream: &mut TcpStream) -> Result<()> {
     stream.set_write_timeout(Some(Duration::from_millis(200)))?;
@@ -204,54 +176,70 @@ fn zero_window() -> Result<()> {
     let mut client = netns.within(|| Ok(TcpStream::connect(address)?))?;
     let (_server, _) = listener.accept()?;
     fill(&mut client)?;
-    doctor.finds("peer-window-zero").map(drop)
-}
-
-fn resets() -> Result<()> {
-    let netns = Netns::new("resets")?;
-    let (listener, address) = listener(&netns, "127.0.0.1:0")?;
-    let doctor = Doctor::watch(&netns)?;
-    for _ in 0..20 {
-        let client = netns.within(|| Ok(TcpStream::connect(address)?))?;
-        let (mut server, _) = listener.accept()?;
-        set_socket_linger(&client, Some(Duration::ZERO))?;
-        drop(client);
-        let error = server.read(&mut [0]).err();
-        ensure!(error.is_some_and(|error| error.kind() == ErrorKind::ConnectionReset), "no reset");
-    }
-    let found = doctor.finds("resets-sent")?;
-    ensure!(number(&found["evidence"]["resets"]) >= 10, "{found}");
+    let [peer, reader] = doctor.finds_all(["peer-window-zero", "reader-stuck"])?;
+    ensure!(is_ours(&peer) && peer["raddr"] == "127.0.0.1", "{peer}");
+    ensure!(is_ours(&reader), "{reader}");
     Ok(())
 }
 
-fn time_wait() -> Result<()> {
-    let netns = Netns::new("tw")?;
-    netns.sysctl(&["net.ipv4.tcp_max_tw_buckets=3"])?;
-    let (listener, address) = listener(&netns, "127.0.0.1:0")?;
-    let doctor = Doctor::watch(&netns)?;
-    (0..10).try_for_each(|_| open_and_close(&netns, &listener, address))?;
-    let found = doctor.finds("time-wait-overflow")?;
-    let remedy = found["remedy"].as_str().unwrap_or_default();
-    ensure!(remedy.contains("net.ipv4.tcp_max_tw_buckets = 3"), "{found}");
+/// Half of the ports towards a destination and more wait, and few are not left yet.
+fn many_in_time_wait() -> Result<()> {
+    let netns = Netns::new("prober")?;
+    netns.sysctl(&["net.ipv4.ip_local_port_range=40000 40099", "net.ipv4.tcp_tw_reuse=0"])?;
+    let (listener, address) = listener(&netns, "127.0.0.1:5000")?;
+    (0..60).try_for_each(|_| open_and_close(&netns, &listener, address))?;
+    let found = Doctor::watch(&netns)?.finds("time-wait-many")?;
+    ensure!(number(&found["evidence"]["local_ports_time_wait"]) == 60, "{found}");
+    ensure!(found["raddr"] == "127.0.0.1" && number(&found["rport"]) == 5000, "{found}");
     Ok(())
 }
 
-/// Requests on kept connections: as many as two CPUs can do.
-fn healthy() -> Result<()> {
-    let netns = Netns::new("well")?;
-    let tool = Tool::start_in(&netns, "tcpdoctor", &format!("--netns {} -d 4", netns.path()))?;
-    load::run(&netns, "reqresp --seconds 3 --conns 8")?;
-    let ended = tool.wait()?;
-    ensure!(ended.status.success(), "{}", ended.errors);
-    let mut found = ended.of_kind("finding")?;
-    if emulated() {
-        // Programs are so slow there that softirqs meet them at work: the kernel skips runs.
-        found.retain(|one| one["rule"] != "events-lost" || number(&one["evidence"]["lost"]) > 0);
-        ensure!(found.is_empty(), "{found:#?}");
-        return Ok(());
-    }
-    ensure!(found.is_empty(), "{found:#?}");
-    ended.complete()
+/// What needs no program is said before there is one: the status of the programs comes later.
+fn settings_first() -> Result<()> {
+    let netns = Netns::new("reuse")?;
+    netns.sysctl(&["net.ipv4.tcp_tw_reuse=1", "net.ipv4.tcp_timestamps=0"])?;
+    let Doctor(tool) = Doctor::watch(&netns)?;
+    let ended = tool.finish()?;
+    let first: Value = serde_json::from_str(&ended.lines[0])?;
+    ensure!(first["rule"] == "tw-reuse-without-timestamps", "{:?}", ended.lines);
+    ensure!(number(&first["netns"]) == netns.inode()?, "{first}");
+    let all = ended.of_kind("finding")?;
+    ensure!(all.len() == 1, "it begins once: {all:?}");
+    keep(&first)
+}
+
+/// It may not open a file more: `accept()` fails with EMFILE.
+fn out_of_files() -> Result<()> {
+    let netns = Netns::new("emfile")?;
+    let script = "--backlog 8 --connects 3 --port 5557 --hold";
+    let server = Running::listen(&netns, script)?;
+    let pid = i32::try_from(number(&server.ready["pid"]))?;
+    let least = rustix::process::Rlimit { current: Some(3), maximum: Some(3) };
+    let process = rustix::process::Pid::from_raw(pid);
+    rustix::process::prlimit(process, rustix::process::Resource::Nofile, least)?;
+    let found = Doctor::watch(&netns)?.finds("accept-out-of-files")?;
+    ensure!(found["pid"] == server.ready["pid"] && number(&found["lport"]) == 5557, "{found}");
+    ensure!(number(&found["evidence"]["files_max"]) == 3, "{found}");
+    ensure!(number(&found["evidence"]["accept_now"]) == 3, "{found}");
+    Ok(())
+}
+
+fn bound_port() -> Result<()> {
+    let netns = Netns::new("bound")?;
+    let address: SocketAddr = "127.0.0.1:8088".parse()?;
+    let bound = netns.within(|| {
+        let flags = rustix::net::SocketFlags::CLOEXEC;
+        let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+        let socket = rustix::net::socket_with(family, kind, flags, None)?;
+        rustix::net::bind(&socket, &address)?;
+        Ok(socket)
+    })?;
+    let error = netns.within(|| Ok(TcpListener::bind(address).err()))?;
+    ensure!(error.is_some_and(|error| error.kind() == ErrorKind::AddrInUse), "the port is free");
+    let found = Doctor::watch(&netns)?.finds("port-bound-not-listening")?;
+    ensure!(is_ours(&found) && number(&found["lport"]) == 8088, "{found}");
+    drop(bound);
+    Ok(())
 }
 
 /// The page is what a person reads; a recording says the same as the machine did.

@@ -20,6 +20,11 @@ mod dash_findings;
 mod dash_terminal;
 mod devices;
 mod doctor;
+mod doctor_counters;
+mod doctor_far;
+mod doctor_healthy;
+mod doctor_peers;
+mod doctor_speed;
 mod drop;
 mod drop_queues;
 mod errors;
@@ -83,6 +88,11 @@ const TESTS: &[Group] = &[
     ("dash_findings", dash_findings::TESTS),
     ("dash_terminal", dash_terminal::TESTS),
     ("doctor", doctor::TESTS),
+    ("doctor_counters", doctor_counters::TESTS),
+    ("doctor_far", doctor_far::TESTS),
+    ("doctor_healthy", doctor_healthy::TESTS),
+    ("doctor_peers", doctor_peers::TESTS),
+    ("doctor_speed", doctor_speed::TESTS),
     ("shared", shared::TESTS),
     ("summary", summary::TESTS),
     ("devices", devices::TESTS),
@@ -135,12 +145,17 @@ const ALONE: &[Group] = &[
     ("owners", owners::ALONE),
     ("ports", ports::ALONE),
     ("life_rare", life_rare::ALONE),
+    ("doctor_healthy", doctor_healthy::ALONE),
 ];
 
 /// How many of [`TESTS`] run at once: they wait more than they compute.
 const AT_ONCE: usize = 4;
 
 fn main() -> ExitCode {
+    if setting::recordings().is_some() {
+        // Pages of real output have the name of the process that is in trouble.
+        let _ = std::fs::write("/proc/self/comm", "shop");
+    }
     let arguments = Arguments::from_args();
     let refusal = tool::missing_rights();
     let allowed = std::env::var_os("TCPSCOPE_ALLOW_SKIP").is_some_and(|value| value == "1");
@@ -148,10 +163,14 @@ fn main() -> ExitCode {
     if let (Some(reason), true) = (&refusal, skip) {
         eprintln!("live tests are ignored: {reason}");
     }
-    let lacking: Vec<_> = [("latency_far", latency_far::missing()), ("vrf", vrf::missing())]
-        .into_iter()
-        .filter_map(|(group, reason)| Some((group, reason?)))
-        .collect();
+    let lacking: Vec<_> = [
+        ("latency_far", latency_far::missing()),
+        ("doctor_far", latency_far::missing()),
+        ("vrf", vrf::missing()),
+    ]
+    .into_iter()
+    .filter_map(|(group, reason)| Some((group, reason?)))
+    .collect();
     for (group, reason) in &lacking {
         eprintln!("{group} is ignored, this kernel lacks what it needs: {reason}");
     }

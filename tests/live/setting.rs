@@ -8,6 +8,8 @@
 //! | `TCPSCOPE_RUNNER` | a command that starts the tool named after it, with other rights |
 //! | `TCPSCOPE_STARTED` | folder with what each tool printed when it was started (`TOOL.json`), and its exit code (`TOOL.code`): for them it need not start again |
 //! | `TCPSCOPE_ATTEMPTS` | how often a test may be tried until it passes; 1 without it. Failed attempts are printed |
+//! | `TCPSCOPE_RECORD_TROUBLES` | folder to write the findings of the tests of tcpdoctor to, as people see them |
+//! | `TCPSCOPE_HEALTHY_SECONDS` | how long the busy machine without a trouble is watched; with 600 it has 50,000 connections |
 //! | `TCPSCOPE_TEST_SCALE` | emulated and slow: divide amounts of traffic by this |
 
 use std::env;
@@ -51,6 +53,11 @@ pub fn hides(why: &str) -> bool {
 pub fn attempts() -> u64 {
     let set = env::var("TCPSCOPE_ATTEMPTS").ok().and_then(|text| text.parse().ok());
     set.unwrap_or(1).max(1)
+}
+
+/// Where the pages of findings go that docs/troubleshooting.md shows.
+pub fn recordings() -> Option<PathBuf> {
+    env::var_os("TCPSCOPE_RECORD_TROUBLES").map(PathBuf::from)
 }
 
 /// Whether times mean nothing here: clocks are true, but everything takes long.

@@ -141,7 +141,9 @@ impl Tool {
     fn ready(mut command: Command, arguments: &str) -> Result<Self> {
         command.arg("--json").args(arguments.split_whitespace());
         let tool = Self::spawn(&mut command)?;
-        match tool.wait_for("first status line", |lines| !lines.is_empty()) {
+        // What tcpdoctor finds before it has loaded anything comes first.
+        let early = |line: &String| line.contains("\"kind\":\"finding\"");
+        match tool.wait_for("first status line", |lines| !lines.iter().all(early)) {
             Ok(()) => Ok(tool),
             Err(error) => Err(error.context(tool.last_words())),
         }

@@ -15,7 +15,7 @@ use crate::kernel::netns_list::Extent;
 use crate::kernel::possible_cpus;
 use crate::kernel::session::Session;
 use crate::listen;
-use crate::nstat::NetnsTotals;
+use crate::nstat::{CpuQueues, Mib, NetnsTotals};
 use crate::record::AnyRecord;
 use crate::report::{Note, Record, Ts, json_line};
 use crate::settings::SettingsReader;
@@ -49,6 +49,7 @@ pub struct Sampler {
     stalls: stalls::LiveStalls,
     reader: SocketReader,
     totals: NetnsTotals,
+    cpu_queues: CpuQueues,
     settings: SettingsReader,
     /// The last reading of counters, `CLOCK_MONOTONIC` ns.
     before: u64,
@@ -98,6 +99,7 @@ impl Sampler {
             stalls: stalls::LiveStalls::new(),
             reader: SocketReader::default(),
             totals,
+            cpu_queues: CpuQueues::default(),
             settings: SettingsReader::default(),
             before: monotonic_now(),
             busy: HashSet::new(),
@@ -130,6 +132,9 @@ impl Sampler {
             out.put(row);
         }
         let (rows, unexplained) = self.listeners.interval(running, time)?;
+        for row in listen::files(time.0, &rows) {
+            out.put(row);
+        }
         for row in rows {
             listeners::offer(&row, &mut sockets);
             out.put(row);
@@ -145,6 +150,9 @@ impl Sampler {
         self.before = now;
         let asked = running.netns().map(Option::unwrap_or_default);
         for row in self.settings.read(time.0, asked)? {
+            out.put(row);
+        }
+        for row in self.settings.bound() {
             out.put(row);
         }
         self.sockets(running, &mut sockets, &mut out)?;
@@ -215,8 +223,16 @@ impl Sampler {
         // None is there while the one that was asked for is gone.
         let asked = running.netns().map(Option::unwrap_or_default);
         let (grown, extent) = self.totals.grown(asked);
+        let time = (ts, interval_ns);
+        for row in self.totals.interfaces(time) {
+            out.put(row);
+        }
         if extent != Extent::default() {
-            out.put(grown.record((ts, interval_ns), &extent).with_orphans());
+            for part in self.totals.parts(time, &extent) {
+                out.put(part);
+            }
+            let cpu_queue_drops = self.cpu_queues.grown();
+            out.put(Mib { cpu_queue_drops, ..grown.record(time, &extent).with_orphans() });
         }
         Ok(())
     }

@@ -19,11 +19,12 @@ use super::{Args, ConfigFile, Dash, Event, Feed, run, snapshot, terminal};
 use crate::cli::{filters_given, usage_error};
 use crate::count::Count;
 use crate::drop::DropSum;
+use crate::interfaces::Interface;
 use crate::latency::Latency;
 use crate::life::LifeSum;
-use crate::listen::ListenerRecord;
+use crate::listen::{Files, ListenerRecord};
 use crate::nstat::Mib;
-use crate::ports::{PortPool, Ports};
+use crate::ports::{Bound, PortPool, Ports};
 use crate::report::{Ctx, Record, SinkError, Term};
 use crate::settings::Settings;
 use crate::stall::Stall;
@@ -63,8 +64,11 @@ pub static TOOL: Tool = Tool {
         DropSum::KIND,
         Ports::KIND,
         PortPool::KIND,
+        Files::KIND,
         Stall::KIND,
+        Interface::KIND,
         Settings::KIND,
+        Bound::KIND,
     ],
     task,
 };

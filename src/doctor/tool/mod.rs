@@ -10,14 +10,20 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use super::Args;
 use crate::cli::usage_error;
+use crate::clock::wall_now;
 use crate::dash::Event;
 use crate::dash::live::{Everything, OBJECT, Sampler, TCPDASH, watch};
 use crate::dash::replay::open;
 use crate::findings::{Answer, Finding, Severity, Watch, explain, findings, page};
+use crate::kernel::netns_names::NetnsNames;
+use crate::listen::listeners_now;
 use crate::model::Model;
+use crate::nstat::Mib;
 use crate::record::AnyRecord;
 use crate::report::{Ctx, Format, Printer, Record, Sink, Stop, Term};
+use crate::settings::SettingsReader;
 use crate::tool::{Measurement, Mode, Running, Spec, Task, Tool};
+use crate::wait::Waiter;
 use report::Report;
 
 /// The tool's name.
@@ -36,7 +42,7 @@ pub static TOOL: Tool = Tool {
     object: OBJECT,
     command: Args::command,
     modes: &[Mode { flag: None, spec: &TCPDOCTOR }],
-    kinds: &[Finding::KIND],
+    kinds: &[Finding::KIND, Mib::KIND],
     task,
 };
 
@@ -91,6 +97,8 @@ struct Patient {
     watch: Watch,
     /// The last judgement, wall-clock ns.
     judged: i64,
+    /// Names of namespaces, of a live session.
+    names: Option<NetnsNames>,
 }
 
 impl Patient {
@@ -107,9 +115,29 @@ impl Patient {
                 self.judge(report, to)?;
                 self.judged = record.ts();
             }
+            report.counted(&record);
             self.model.take(record);
         }
         Ok(())
+    }
+
+    /// What needs no program and no interval: settings, tables, queues as they are.
+    fn first_look(
+        &mut self,
+        only: Option<u32>,
+        queues: bool,
+        report: &mut Report,
+        to: &mut Printer,
+    ) -> Result<()> {
+        let ts = wall_now();
+        for row in SettingsReader::default().read(ts, only)? {
+            self.model.take(row.into());
+        }
+        let listeners = if queues { listeners_now(ts, only)? } else { Vec::new() };
+        for row in listeners {
+            self.model.take(row.into());
+        }
+        self.judge(report, to)
     }
 
     fn judge(&mut self, report: &mut Report, to: &mut Printer) -> Result<()> {
@@ -117,7 +145,12 @@ impl Patient {
         if self.model.records == 0 {
             return Ok(());
         }
-        let found = findings(&self.model);
+        let mut found = findings(&self.model);
+        if let Some(names) = &mut self.names {
+            for one in &mut found.found {
+                one.netns_name = one.netns.and_then(|netns| names.name(netns));
+            }
+        }
         let changes = self.watch.take(self.model.now, found.found.clone());
         report.judged(found, &changes, to)
     }
@@ -159,18 +192,27 @@ impl Asked {
         let mut common = self.args.common.clone();
         common.output.verbose = false;
         let everything = Everything { verbose: false, ..self.everything.clone() };
+        let stop = Stop::on_signals().context("cannot watch for signals")?;
+        let waiter = Waiter::new(&stop).context("cannot wait for events")?;
+        let printer = common.output.printer(self.args.interval, &stop);
+        let mut printer = printer.context("cannot use standard output")?;
+        waiter.watch_output(rustix::stdio::stdout());
+        let mut patient = Patient { names: Some(NetnsNames::default()), ..Patient::default() };
+        let filter = &everything.filter;
+        let only = filter.netns.as_ref().map(|netns| netns.inode);
+        patient.first_look(only, !filter.chooses_sockets(), &mut report, &mut printer)?;
         let (mut running, mut sampler) =
-            Running::start_with(&everything, &common, self.args.interval, |session| {
+            Running::start_on((printer, waiter), &everything, &common, |session| {
                 Sampler::new(session, &everything)
             })?;
-        let mut patient = Patient::default();
         let mut look = |running: &mut Running, sampler: &mut Sampler| -> Result<()> {
             for record in sampler.sample(running, None)? {
+                report.counted(&record);
                 patient.model.take(record);
             }
             patient.judge(&mut report, &mut running.printer)
         };
-        // Settings, tables and sockets need no interval.
+        // Sockets need no interval.
         let work = look(&mut running, &mut sampler)
             .and_then(|()| watch(&mut running, &mut sampler, self.args.interval, look));
         let ended = work.and_then(|()| report.end(&patient.watch, &mut running.printer));

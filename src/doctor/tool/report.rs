@@ -4,6 +4,8 @@ use anyhow::Result;
 
 use crate::doctor::Args;
 use crate::findings::{Changes, Finding, Findings, RULES, Severity, Watch, page};
+use crate::nstat::Mib;
+use crate::record::AnyRecord;
 use crate::report::{Cell, Ctx, Printer};
 
 /// Columns where there is no terminal.
@@ -23,6 +25,8 @@ pub struct Report {
     pub damaged: u64,
     /// Rules that had data at some time.
     looked: Vec<&'static str>,
+    /// The kernel's counters over the whole time.
+    rates: Option<Mib>,
 }
 
 impl Report {
@@ -30,7 +34,28 @@ impl Report {
     pub fn new(args: &Args, width: usize) -> Self {
         let output = &args.common.output;
         let (watch, verbose, utc) = (args.watch, output.verbose, output.utc);
-        Self { watch, verbose, utc, width, source: None, damaged: 0, looked: Vec::new() }
+        Self {
+            watch,
+            verbose,
+            utc,
+            width,
+            source: None,
+            damaged: 0,
+            looked: Vec::new(),
+            rates: None,
+        }
+    }
+
+    /// Adds up the kernel's counters.
+    pub fn counted(&mut self, record: &AnyRecord) {
+        let AnyRecord::Mib(mib) = record else { return };
+        if !mib.part {
+            let mib = (**mib).clone();
+            self.rates = Some(match self.rates.take() {
+                Some(before) => before.followed_by(mib),
+                None => mib,
+            });
+        }
     }
 
     /// Takes in a judgement, and prints what has changed if that was asked for.
@@ -58,6 +83,9 @@ impl Report {
         }
         let all = watch.all();
         to.text(&self.summary(&all))?;
+        if let Some(mib) = &self.rates {
+            to.record(mib, &self.rates_of(mib))?;
+        }
         for finding in &all {
             let text = format!("\n{}{}", self.page(finding), self.past(finding));
             to.record(finding, &text)?;
@@ -107,6 +135,30 @@ impl Report {
             text = format!("{text}; {} lines could not be read", self.damaged);
         }
         text + ".\n"
+    }
+
+    /// What `sar -n TCP,ETCP` shows.
+    fn rates_of(&self, mib: &Mib) -> String {
+        let parts = [
+            (mib.active_opens, "connects"),
+            (mib.passive_opens, "accepted"),
+            (mib.in_segs, "segments in"),
+            (mib.out_segs, "segments out"),
+            (mib.retrans_segs, "retransmitted"),
+            (mib.attempt_fails, "failed connects"),
+            (mib.estab_resets, "connections reset"),
+            (mib.out_rsts, "resets sent"),
+        ];
+        let ns = mib.interval_ns.unwrap_or(0);
+        let rate = |(count, what): (Option<u64>, &str)| {
+            let mut out = Vec::new();
+            Cell::per_sec(count).text(&mut Ctx::new(ns, self.utc), &mut out);
+            format!("{} {what}", String::from_utf8_lossy(&out))
+        };
+        let mut text = String::new();
+        let all = format!("{} per second", parts.map(rate).join(", "));
+        page::paragraph("rates", &all, self.width, &mut text);
+        text
     }
 
     /// What is well, and what could not be judged.

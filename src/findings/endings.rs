@@ -1,0 +1,174 @@
+//! How connections end, of recordings of tcplife; and ports that are taken and not used.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Rule, Scope, Severity, nanos};
+use crate::model::{Ending, Model, process, text as words};
+use crate::report::{Cell, Key};
+use crate::wire::LifeEnd;
+
+/// So many endings of one kind are no chance.
+const MANY: usize = 5;
+/// Part of them that must be of the same age, in hundredths, and how much their ages may differ.
+const MOST: usize = 80;
+const SPREAD: u64 = 5;
+/// Younger connections end together for many reasons, ns.
+const YOUNG: u64 = 1_000_000_000;
+
+pub static SAME_AGE: Rule = Rule {
+    id: "same-age-endings",
+    topic: "how connections end",
+    severity: Severity::Warning,
+    scope: Scope::Destination,
+    title: "Connections die at the same age, or after the same time without traffic",
+    why: "they were reset, timed out, or closed by the other side, not by us, and the time since they were opened or last \
+          used is the same: an idle timeout or a lifetime of the peer, a load balancer, a NAT or a firewall",
+    remedy: "find the timeout (of the peer: keepalive_timeout and the like; of devices on the way), and stay below it: close \
+             idle connections sooner on this side, or set SO_KEEPALIVE with net.ipv4.tcp_keepalive_time below it",
+    effect: "no request is sent on a connection that is already dead",
+    verify: "tcplife: END and LIFE of the connections",
+    settings: &[],
+    needs: "endings of connections: a recording of tcplife",
+    look: same_age,
+};
+
+pub static REQUESTS_UNANSWERED: Rule = Rule {
+    id: "requests-unanswered",
+    topic: "how connections end",
+    severity: Severity::Warning,
+    scope: Scope::Destination,
+    title: "Connections end while a request waits for its answer",
+    why: "data was sent, nothing came back, and the connection was reset, closed by the peer or timed out: the peer's \
+          process died or gave up, or a device on the way cut the connection",
+    remedy: "look at the peer: its log, restarts, its timeouts; requests that may be repeated are best repeated on another \
+             connection",
+    effect: "clients get answers in place of errors",
+    verify: "tcplife: NOTE has no waiting",
+    settings: &[],
+    needs: "endings of connections: a recording of tcplife",
+    look: unanswered,
+};
+
+pub static PORT_TAKEN: Rule = Rule {
+    id: "port-bound-not-listening",
+    topic: "bound ports",
+    severity: Severity::Remark,
+    scope: Scope::Process,
+    title: "A port is in use, and nothing listens on it",
+    why: "a process has bound it, for 4 s or more, and has not called listen(): others that want the port get EADDRINUSE \
+          (Address already in use), and clients ECONNREFUSED. ss -l does not show it, ss --bound-inactive does",
+    remedy: "find out why the process does not listen: it hangs in its start, has failed between bind() and listen(), or \
+             has left the socket to a child. End it, or let it listen",
+    effect: "the port can be bound again, and clients connect",
+    verify: "ss --bound-inactive -tnp: empty",
+    settings: &[],
+    needs: "sockets that are bound and not used, which Linux lists since 6.8",
+    look: port_taken,
+};
+
+/// The other side, the way or the kernel has ended it.
+fn is_cut(one: &Ending) -> bool {
+    matches!(
+        one.end,
+        Some(
+            LifeEnd::Reset
+                | LifeEnd::ClosedPeer
+                | LifeEnd::TimeoutData
+                | LifeEnd::TimeoutKeepalive
+                | LifeEnd::TimeoutUser
+        )
+    )
+}
+
+/// Process and destination.
+fn place(one: &Ending) -> Key {
+    let Key { pid, comm, raddr, rport, device, netns, lport, .. } = one.key.clone();
+    // A server's clients have ports of their own.
+    let rport = rport.filter(|port| lport.is_none_or(|own| own > *port));
+    Key { pid, comm, raddr, rport, device, netns, ..Key::default() }
+}
+
+/// Endings by process and destination.
+fn groups(model: &Model, wanted: impl Fn(&Ending) -> bool) -> BTreeMap<Key, Vec<&Ending>> {
+    let mut groups: BTreeMap<Key, Vec<&Ending>> = BTreeMap::new();
+    for one in model.ended.rows().filter(|one| wanted(one)) {
+        groups.entry(place(one)).or_default().push(one);
+    }
+    groups
+}
+
+fn whose(key: &Key) -> String {
+    let with = words(Cell::Endpoint(key.raddr, key.device, key.rport));
+    match key.pid {
+        Some(_) => format!("{} with {with}", process(key)),
+        None => format!("connections with {with}"),
+    }
+}
+
+/// The median of ages, if most of them are nearly as much.
+fn common(mut ages: Vec<u64>) -> Option<(u64, usize)> {
+    ages.sort_unstable();
+    let median = *ages.get(ages.len() / 2)?;
+    let near =
+        |age: &&u64| age.abs_diff(median).saturating_mul(100) <= median.saturating_mul(SPREAD);
+    let same = ages.iter().filter(near).count();
+    let enough = ages.len() >= MANY && median >= YOUNG && same * 100 >= ages.len() * MOST;
+    enough.then_some((median, same))
+}
+
+fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    if model.ended.is_empty() {
+        return None;
+    }
+    let mut found = Vec::new();
+    for (key, endings) in groups(model, is_cut) {
+        let of = |age: fn(&Ending) -> Option<u64>| {
+            common(endings.iter().filter_map(|one| age(one)).collect())
+        };
+        // An idle timeout ends connections of any age.
+        let (what, (age, same)) = match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
+            (Some(idle), _) => ("without traffic for", idle),
+            (None, Some(life)) => ("at an age of", life),
+            (None, None) => continue,
+        };
+        let text = format!(
+            "{same} connections of {} were ended by the other side or on the way, {what} {}",
+            whose(&key),
+            nanos(age)
+        );
+        let numbers = [("connections", Some(same as u64)), ("age_ns", Some(age))];
+        found.push(Finding::new(rule, key, text).with(numbers));
+    }
+    Some(found)
+}
+
+fn unanswered(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    if model.ended.is_empty() {
+        return None;
+    }
+    let groups = groups(model, |one| is_cut(one) && one.waiting);
+    let found = groups.into_iter().filter(|(_, endings)| endings.len() >= MANY);
+    let found = found.map(|(key, endings)| {
+        let text = format!(
+            "{} connections of {} ended while a request waited for its answer",
+            endings.len(),
+            whose(&key)
+        );
+        let longest = endings.iter().filter_map(|one| one.idle_ns).max();
+        let numbers = [("connections", Some(endings.len() as u64)), ("longest_ns", longest)];
+        Finding::new(rule, key, text).with(numbers)
+    });
+    Some(found.collect())
+}
+
+fn port_taken(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
+    let found = model.bound()?.map(|row| {
+        let at = words(Cell::Endpoint(row.laddr, None, row.lport));
+        let text = format!(
+            "{} has bound {at} and does not listen: others that bind it get EADDRINUSE",
+            process(&row.key())
+        );
+        Finding::new(rule, row.key(), text).with([("port", row.lport.map(u64::from))])
+    });
+    Some(found.collect())
+}
