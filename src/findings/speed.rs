@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::scene::{Scene, WINDOW, whole};
 use super::{Finding, Rule, Scope, Severity, nanos};
+use crate::count::Count;
 use crate::group::Grouping;
 use crate::latency::{Latency, LatencyKind, Role};
 use crate::model::{Metric, Model, Who, float, process, text as words};
@@ -225,7 +226,7 @@ fn busiest(model: &Model, pid: u32) -> Key {
         |row: &&crate::count::Count| row.sums().tx_bytes.saturating_add(row.sums().rx_bytes);
     let most = own(Grouping::Connection).max_by_key(bytes);
     let most = most.or_else(|| own(Grouping::Process).max_by_key(bytes));
-    let Some(Key { comm, raddr, rport, device, netns, .. }) = most.map(|row| row.key()) else {
+    let Some(Key { comm, raddr, rport, device, netns, .. }) = most.map(Count::key) else {
         return Key { pid: Some(pid), ..Key::default() };
     };
     Key { pid: Some(pid), comm, raddr, rport, device, netns, ..Key::default() }

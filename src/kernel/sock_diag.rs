@@ -7,12 +7,12 @@ use std::os::fd::OwnedFd;
 use anyhow::{Context, Result, bail};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
-/// `TCP_LISTEN` of include/net/tcp_states.h.
+/// `TCP_LISTEN` of `include/net/tcp_states.h`.
 pub const LISTEN: u32 = 10;
 /// `TCP_BOUND_INACTIVE`: bound, and neither connected nor listening; before Linux 6.8 none is listed.
 pub const BOUND: u32 = 13;
 
-/// `SOCK_DIAG_BY_FAMILY` of include/uapi/linux/sock_diag.h.
+/// `SOCK_DIAG_BY_FAMILY` of `include/uapi/linux/sock_diag.h`.
 const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP: u16 = 0x301;

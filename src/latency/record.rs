@@ -10,6 +10,9 @@ use crate::report::{Cell, Ctx, Row as _, Ts, Word as _, key, record, spell, tabl
 use crate::states::known;
 use crate::wire::{LatencyEvent, LatencyOutcome};
 
+/// A number of a row.
+type Counter = fn(&Latency) -> Option<u64>;
+
 record! {
     /// tcplatency: what one row, (other) or everything measured
     "latency" Latency known(by other interval_ns count) {
@@ -177,7 +180,7 @@ impl Latency {
         if connect {
             hidden.extend([key!(Latency::refused), key!(Latency::syn_retries)]);
         }
-        let rare: [(&'static str, fn(&Self) -> Option<u64>, bool); 10] = [
+        let rare: [(&'static str, Counter, bool); 10] = [
             (key!(Latency::timed_out), |row| row.timed_out, connect),
             (key!(Latency::failed), |row| row.failed, connect),
             (key!(Latency::peer_closed), |row| row.peer_closed, true),

@@ -135,6 +135,9 @@ fn zero_window() -> Result<()> {
     while client.write(&[0; 4096]).is_ok() {}
     let probes = |lines: &[String]| counted(lines, "tcp_win_probe");
     tool.wait_for("a probe", |lines| probes(lines) > 0)?;
+    tool.wait_for("a stall", |lines| {
+        rows(lines, "stall").any(|row| row["why"] == "zero_window" && row["pid"].is_u64())
+    })?;
     drop(client);
     let orphan = |row: &Value| number(&row["orphans"]) > 0;
     tool.wait_for("an orphan", |lines| rows(lines, "mib").any(|row| orphan(&row)))?;
@@ -143,7 +146,7 @@ fn zero_window() -> Result<()> {
     ensure!(found <= truth, "{found} probes of {truth}");
     drop(server);
     let text = overview(&ended)?;
-    ensure!(text.contains("probes of a zero window"), "{text}");
+    ensure!(text.contains("the peer's window is zero, its process does not read"), "{text}");
     ensure!(text.contains("Checked: lost events"), "{text}");
     ended.complete()
 }

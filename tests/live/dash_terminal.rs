@@ -189,7 +189,7 @@ fn finding() -> Result<()> {
     tmux.press("Enter")?;
     let heading = "LISTENER";
     tmux.wait_for("its listener", |screen| {
-        let filtered = screen.contains("filter: laddr:127.0.0.1 lport:8080");
+        let filtered = screen.contains("laddr:127.0.0.1 lport:8080");
         (filtered && screen.contains(heading))
             .then_some(line(screen, &["127.0.0.1:8080", "nginx"])?)
             .map(drop)

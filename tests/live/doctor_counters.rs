@@ -87,10 +87,12 @@ fn loss() -> Result<()> {
 /// How a connection is reset, by the other side than the client.
 const MANNERS: [fn(&mut TcpStream, TcpStream) -> Result<()>; 3] = [linger_zero, unread, killed];
 
+#[allow(clippy::needless_pass_by_value, reason = "it ends with the function")]
 fn linger_zero(_: &mut TcpStream, server: TcpStream) -> Result<()> {
     Ok(set_socket_linger(&server, Some(Duration::ZERO))?)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it ends with the function")]
 fn unread(client: &mut TcpStream, server: TcpStream) -> Result<()> {
     client.write_all(b"unread")?;
     // It has arrived.

@@ -134,12 +134,12 @@ fn same_age() -> Result<()> {
     thread::scope(|scope| -> Result<()> {
         for _ in 0..CONNS {
             let mut client = netns.within(|| Ok(TcpStream::connect(to)?))?;
-            let (mut served, _) = server.accept()?;
-            served.set_read_timeout(Some(IDLE))?;
+            let (mut peer, _) = server.accept()?;
+            peer.set_read_timeout(Some(IDLE))?;
             scope.spawn(move || {
                 let mut byte = [0];
                 // The second read ends with the timeout.
-                while served.read_exact(&mut byte).is_ok() && served.write_all(&byte).is_ok() {}
+                while peer.read_exact(&mut byte).is_ok() && peer.write_all(&byte).is_ok() {}
             });
             scope.spawn(move || {
                 let _ = client.write_all(&[7]);
@@ -164,10 +164,10 @@ fn unanswered() -> Result<()> {
     let tool = life::watch(&netns, "")?;
     for _ in 0..CONNS {
         let mut client = netns.within(|| Ok(TcpStream::connect(to)?))?;
-        let (mut served, _) = server.accept()?;
+        let (mut peer, _) = server.accept()?;
         client.write_all(b"?")?;
-        served.read_exact(&mut [0])?;
-        drop(served);
+        peer.read_exact(&mut [0])?;
+        drop(peer);
         ensure!(client.read(&mut [0])? == 0, "an answer");
     }
     tool.wait_for_kind("life", 2 * CONNS)?;

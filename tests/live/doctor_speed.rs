@@ -39,7 +39,7 @@ fn bandwidth() -> Result<()> {
     let (server, to) = listener(&netns, "127.0.0.1:5000")?;
     let doctor = Doctor::watch(&netns)?;
     let mut client = netns.within(|| Ok(TcpStream::connect(to)?))?;
-    let (mut served, _) = server.accept()?;
+    let (mut accepted, _) = server.accept()?;
     let end = client.try_clone()?;
     let found = thread::scope(|scope| {
         scope.spawn(move || {
@@ -48,7 +48,7 @@ fn bandwidth() -> Result<()> {
         });
         scope.spawn(move || {
             let mut bytes = vec![0; 1 << 20];
-            while served.read(&mut bytes).is_ok_and(|count| count > 0) {}
+            while accepted.read(&mut bytes).is_ok_and(|count| count > 0) {}
         });
         let found = doctor.finds("bandwidth-of-one-process");
         let _ = end.shutdown(std::net::Shutdown::Both);

@@ -324,12 +324,12 @@ fn sharing_socket(netns: &Netns, port: u16) -> Result<OwnedFd> {
     })
 }
 
+/// An end in a word, and the errno of the call.
+type EndOf = (&'static str, Option<i32>);
+
 /// Connects that fail: the end of each with the errno of its call. And how many connections there
 /// were in all: two that hold ports, one that shares its own, each with two ends.
-pub fn failed_connects(
-    netns: &Netns,
-    place: &Place<'_>,
-) -> Result<([(&'static str, Option<i32>); 3], usize)> {
+pub fn failed_connects(netns: &Netns, place: &Place<'_>) -> Result<([EndOf; 3], usize)> {
     let address = place.address()?;
     let closed = netns.within(|| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?))?;
     let attempt = |to: SocketAddr| netns.within(|| Ok(TcpStream::connect(to)));

@@ -1,4 +1,4 @@
-//! tcpports: how long connect() searches for a port, and sockets with a range of their own.
+//! tcpports: how long `connect()` searches for a port, and sockets with a range of their own.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -63,11 +63,11 @@ fn far() -> Result<()> {
 
 /// Opens `count` connections with `IP_LOCAL_PORT_RANGE` until its input ends; says how many it has.
 const OWN_RANGE: &str = "
-import socket, sys
+import socket, struct, sys
 opened = []
 for _ in range(int(sys.argv[2])):
     one = socket.socket()
-    one.setsockopt(socket.IPPROTO_IP, 51, 40002 | 40005 << 16)
+    one.setsockopt(socket.IPPROTO_IP, 51, struct.pack('=I', 40002 | 40005 << 16))
     try:
         one.connect(('127.0.0.1', int(sys.argv[1])))
         opened.append(one)

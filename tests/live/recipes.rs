@@ -1,4 +1,4 @@
-//! The recipes of docs/json.md for jq, DuckDB, Polars and pandas, run on what tcplife prints.
+//! The recipes of docs/json.md for jq, `DuckDB`, Polars and pandas, run on what tcplife prints.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ const BEFORE: u64 = 300;
 /// Of each end: how many lines, the longest life, the first time; in ns.
 type Sums = BTreeMap<String, (u64, Option<u64>, Option<i64>)>;
 
-/// The blocks of one language below "DuckDB, Polars, pandas".
+/// The blocks of one language below "`DuckDB`, Polars, pandas".
 fn recipes(language: &str) -> Result<Vec<String>> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md"))?;
     let section = page.split("\n## ").find(|section| section.starts_with("DuckDB"));
@@ -150,7 +150,9 @@ fn readers() -> Result<()> {
         let mut found = run(reader, recipe, places)?;
         if reader == "pandas" {
             // It leaves ts a string.
-            found.iter_mut().for_each(|(end, sum)| sum.2 = sums.get(end).and_then(|sum| sum.2));
+            for (end, sum) in &mut found {
+                sum.2 = sums.get(end).and_then(|sum| sum.2);
+            }
         }
         ensure!(found == sums, "{reader}: {found:?}, the lines: {sums:?}");
     }

@@ -33,7 +33,8 @@ pub const EXACT_NS: u64 = 100_000_000;
 
 /// From inside, for an ordinary user may not visit the sockets of another namespace.
 pub fn watch(netns: &Netns, flags: &str) -> Result<Tool> {
-    Tool::start_in(netns, "tcpstall", &format!("--netns {} -i 0.1 {flags}", netns.path()))
+    let interval = if flags.contains("-i ") { "" } else { "-i 0.1" };
+    Tool::start_in(netns, "tcpstall", &format!("--netns {} {interval} {flags}", netns.path()))
 }
 
 /// Wall-clock ns.

@@ -103,8 +103,8 @@ fn blocked_before() -> Result<()> {
         ensure!(since > began && since >= started, "{row}");
     }
     let last = stalls.last().context("no row")?;
-    let least = number(&last["blocked_at_least_ns"]);
-    ensure!(least > 0 && number(&last["stalled_ns"]) >= least, "it grows: {last}");
+    let waited = number(&last["blocked_at_least_ns"]);
+    ensure!(waited > 0 && number(&last["stalled_ns"]) >= waited, "it grows: {last}");
     drop(server);
     writer.thread.join().expect("no panic");
     tool.finish()?.complete()

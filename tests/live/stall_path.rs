@@ -169,8 +169,8 @@ fn shares_are_those_of_ss(
     let share = |part: u64, whole: u64| part * 100 / whole.max(1);
     let shown = share(number(&conn[&format!("{limit}_ns")]), number(&conn["busy_ns"]));
     let of_ss = value(&line, &format!("{limit}:")).zip(value(&line, "busy:"));
-    let (part, busy) = of_ss.with_context(|| format!("no {limit}: {line}"))?;
-    let truth = share(part, busy);
+    let (limited, busy) = of_ss.with_context(|| format!("no {limit}: {line}"))?;
+    let truth = share(limited, busy);
     ensure!(shown > 0 && shown.abs_diff(truth) <= 5, "{shown} %, of {truth}: {line} {conn}");
     Ok(())
 }

@@ -54,14 +54,14 @@ impl LiveEndings {
             self.last.insert((key.pid, key.end), (counts, idle));
             if same {
                 if idle > IDLE {
-                    self.forget(&key, &counts)?;
+                    self.forget(key, &counts)?;
                 }
                 continue;
             }
             let (comm, process) = sums.entry(key.pid).or_default();
             *comm = counts.comm;
             for sum in [process, &mut total] {
-                grow(sum, &key, &counts, &before);
+                grow(sum, key, &counts, &before);
             }
         }
         let row = |row: LifeSum, totals: &LifeTotals| LifeSum {
@@ -83,7 +83,7 @@ impl LiveEndings {
     }
 
     /// Takes out an entry, unless it has grown since.
-    fn forget(&mut self, key: &EndKey, counts: &EndCounts) -> Result<()> {
+    fn forget(&mut self, key: EndKey, counts: &EndCounts) -> Result<()> {
         let now = self.map.lookup(key.as_bytes())?;
         if now.as_deref() == Some(counts.as_bytes()) {
             self.map.delete(key.as_bytes())?;
@@ -94,7 +94,7 @@ impl LiveEndings {
 }
 
 /// Adds what has grown since `before`. A count goes down where a reset has told of another end.
-fn grow(sums: &mut LifeTotals, key: &EndKey, now: &EndCounts, before: &EndCounts) {
+fn grow(sums: &mut LifeTotals, key: EndKey, now: &EndCounts, before: &EndCounts) {
     let grown = |of: fn(&EndCounts) -> u64| of(now).saturating_sub(of(before));
     let count = grown(|counts| counts.connections);
     let end = u8::try_from(key.end).ok().and_then(LifeEnd::from_number);
@@ -118,10 +118,10 @@ mod tests {
         let counts =
             |connections, tx_bytes| EndCounts { connections, tx_bytes, ..EndCounts::default() };
         let mut sums = LifeTotals::default();
-        grow(&mut sums, &key(LifeEnd::Open), &counts(9, 0), &counts(2, 0));
-        grow(&mut sums, &key(LifeEnd::Unread), &counts(5, 700), &counts(1, 300));
+        grow(&mut sums, key(LifeEnd::Open), &counts(9, 0), &counts(2, 0));
+        grow(&mut sums, key(LifeEnd::Unread), &counts(5, 700), &counts(1, 300));
         // A reset has told of another end.
-        grow(&mut sums, &key(LifeEnd::ClosedUs), &counts(3, 10), &counts(4, 10));
+        grow(&mut sums, key(LifeEnd::ClosedUs), &counts(3, 10), &counts(4, 10));
         assert_eq!((sums.opened, sums.ends.total(), sums.tx_bytes), (7, 4, 400));
         assert_eq!(sums.ends.of(LifeEnd::Unread), 4);
     }

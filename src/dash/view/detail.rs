@@ -1,5 +1,6 @@
 //! Details of the selected row: its history and related rows.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use ratatui::style::Style;
@@ -283,15 +284,15 @@ fn stall_words(canvas: &mut Canvas<'_>, stall: &Stall) -> String {
     text += stall.why.map_or("-", Why::name);
     for (bytes, what) in [(stall.unacked_bytes, "queued"), (stall.unread_bytes, "not read")] {
         if bytes > 0 {
-            text += &format!(", {} {what}", canvas.words(Cell::Bytes(bytes.into())));
+            let _ = write!(text, ", {} {what}", canvas.words(Cell::Bytes(bytes.into())));
         }
     }
     if let Some(attempt) = stall.attempt {
         let of = stall.attempts.map_or(String::new(), |attempts| format!(" of {attempts}"));
-        text += &format!(", attempt {attempt}{of}");
+        let _ = write!(text, ", attempt {attempt}{of}");
     }
     if let Some(dies_in) = stall.dies_in_ns {
-        text += &format!(", dies in {}", canvas.words(Cell::Nanos(dies_in)));
+        let _ = write!(text, ", dies in {}", canvas.words(Cell::Nanos(dies_in)));
     }
     text
 }

@@ -31,9 +31,9 @@ pub fn draw(canvas: &mut Canvas<'_>, model: &Model, row: &PortRow, area: Area) {
         (Some(first), Some(last)) => format!("{first}-{last}"),
         _ => "-".to_owned(),
     };
-    let ports = canvas.words(Cell::id(one.ports));
+    let all = canvas.words(Cell::id(one.ports));
     let used = canvas.words(Cell::id(one.used));
-    let title = (format!("{used} of {ports} ports used, range {range}:"), canvas.theme.strong());
+    let title = (format!("{used} of {all} ports used, range {range}:"), canvas.theme.strong());
     let y = canvas.flow(area, 0, 0, std::iter::once(title).chain(parts).collect::<Vec<_>>());
     let mut y = canvas.flow(area, 0, y, closed);
     let here =

@@ -99,7 +99,7 @@ impl KnownSockets {
     fn remove(&mut self, flow: &Flow) -> Option<TimeWaitSocket> {
         let ends = self.ends(flow)?;
         let entry = self.entries.remove(&ends)?;
-        Some(self.release(ends, entry).1)
+        Some(self.release(ends, &entry).1)
     }
 
     /// Takes out those that `poll` has not found.
@@ -109,14 +109,14 @@ impl KnownSockets {
         if self.entries.len() < self.entries.capacity() / 4 {
             self.entries.shrink_to(2 * self.entries.len());
         }
-        taken.into_iter().map(|(ends, entry)| self.release(ends, entry)).collect()
+        taken.into_iter().map(|(ends, entry)| self.release(ends, &entry)).collect()
     }
 
-    fn release(&mut self, ends: Ends, entry: Entry) -> (Flow, TimeWaitSocket) {
+    fn release(&mut self, ends: Ends, entry: &Entry) -> (Flow, TimeWaitSocket) {
         let Owner { cgroup, pid, comm, flags } = self.owners.release(entry.owner);
         let path = self.paths.release(ends.path);
         let flow = Flow { lport: ends.lport, rport: ends.rport, ..path };
-        let Entry { since, cookie, .. } = entry;
+        let Entry { since, cookie, .. } = *entry;
         (flow, TimeWaitSocket { since, cookie, cgroup, pid, comm, flags })
     }
 }
