@@ -48,7 +48,7 @@ impl Tmux {
             screen = output(&mut self.command(&["capture-pane", "-p"]))?;
             Ok(find(&screen))
         });
-        found.with_context(|| format!("the screen:\n{screen}"))
+        found.with_context(|| format!("{what}; the screen:\n{screen}"))
     }
 }
 
@@ -202,7 +202,7 @@ fn finding() -> Result<()> {
     let remembered = fs::read_to_string(folder.path().join("config"))?;
     ensure!(remembered.contains("\"comm\""), "{remembered}");
     tmux.press("Escape")?;
-    tmux.wait_for("a closed box", |screen| (!screen.contains("[ ]")).then_some(()))?;
+    tmux.wait_for("a closed box", |screen| (!screen.contains("[ ] COMM")).then_some(()))?;
     tmux.press("Escape")?;
     tmux.wait_for("the finding again", |screen| screen.contains("evidence ").then_some(()))?;
     kill_process(pid, Signal::CONT)?;
