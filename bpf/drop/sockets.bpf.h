@@ -156,6 +156,12 @@ static __always_inline struct socket_at *listener_at(const struct flow *flow)
 	return at && still_at(at, &key) ? at : NULL;
 }
 
+/* Sockets of other namespaces than the wanted one would only take the room. */
+static __always_inline bool is_elsewhere(struct sock *sk, enum access how)
+{
+	return filter.by_netns && netns_of(&sk->__sk_common, how) != wanted.netns;
+}
+
 /* A child of a listener is ready. It has its listener's owner until its own is found. */
 static __always_inline void owner_from_listener(struct track *child, struct sock *sk,
 						enum access how)
@@ -183,8 +189,7 @@ static __always_inline void socket_changes(struct sock *sk, int old_state, int n
 
 	if (!st)
 		return;
-	/* others would only take the room */
-	if (filter.by_netns && netns_of(&sk->__sk_common, how) != wanted.netns)
+	if (is_elsewhere(sk, how))
 		return;
 	track = ready || old_state == TCP_CLOSE ? track_make(sk) : track_find(sk);
 	if (track)
@@ -220,6 +225,8 @@ static __always_inline void sockets_from_file(struct sock *sk, struct task_struc
 	__u8 state = READ(how, sk, __sk_common.skc_state);
 	struct stats *st = stats_here();
 
+	if (is_elsewhere(sk, how))
+		return;
 	owner_from_file(sk, task, how);
 	if (st && state != TCP_CLOSE && state != TCP_TIME_WAIT)
 		socket_add(sk, st, how);

@@ -119,22 +119,26 @@ fn slow_reader() -> Result<()> {
     fill(&mut client, &server)?;
     let tool = watch(&netns, "--longer 500ms")?;
     // So little that the window stays closed.
-    let reader = thread::spawn(move || -> Result<TcpStream> {
+    let reader = thread::spawn(move || -> Result<(TcpStream, Duration)> {
+        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
         for _ in 0..60 {
             server.read_exact(&mut [0; 16])?;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
             thread::sleep(Duration::from_millis(50));
         }
-        Ok(server)
+        Ok((server, longest))
     });
     wait_for(&tool, port, "zero_window", 10)?;
-    let server = reader.join().expect("no panic")?;
+    let (server, longest) = reader.join().expect("no panic")?;
     let lines = tool.lines();
     wait_for(&tool, reads, "reader", 1)?;
     let ended = tool.finish()?;
     ended.complete()?;
-    // While it read, only the sender stalled.
+    // While it read, only the sender stalled; but a busy machine may have kept it from reading.
     let early = rows(&ended.lines[..lines], reads, "reader");
-    ensure!(early.is_empty(), "{early:#?}");
+    let kept = longest >= Duration::from_millis(400);
+    ensure!(early.is_empty() || kept, "it read every {longest:?}: {early:#?}");
     drop(server);
     Ok(())
 }
