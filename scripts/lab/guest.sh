@@ -7,7 +7,7 @@ set -euo pipefail
 
 # Minutes of a hang cost more patience than a boot that is 10 % too slow.
 BOOT_LIMIT=90
-STEP_LIMIT=400
+STEP_LIMIT=500
 SCALE=10
 
 folder=${1:?folder}
