@@ -29,6 +29,8 @@ redis-server              | redis-server  | a real server to watch
 redis-benchmark           | redis-tools   | its load
 nginx                     | nginx-light   | a real server that uses sendfile
 wrk                       | wrk           | load on it
+haproxy                   | haproxy       | a real proxy to watch
+python3                   | python3       | scripts with sockets of their own
 nft                       | nftables      | loses packets between namespaces
 /usr/sbin/tcpstates       | libbpf-tools  | the peer to compare with
 bpftool                   | bpftool       | finds programs and maps left behind
@@ -60,7 +62,7 @@ python3                   | python3       | runs the benchmark
 bpftrace                  | bpftrace      | a peer to measure
 bpftool                   | bpftool       | reads the kernel's time per program run
 "
-DAEMONS='redis-server nginx'
+DAEMONS='redis-server nginx haproxy'
 POLICY=/usr/sbin/policy-rc.d
 
 found() {
