@@ -42,10 +42,7 @@
 static __always_inline void on_transition(struct sock *sk, int old_state, int new_state,
 					  enum access how)
 {
-	if (how == BTF_PTR)
-		all_on_transition_btf_ptr(sk, old_state, new_state);
-	else
-		all_on_transition_probe_read(sk, old_state, new_state);
+	all_on_transition(sk, old_state, new_state, how);
 }
 
 static __always_inline void on_reset(struct sock *sk, bool active, enum access how)

@@ -145,7 +145,7 @@ enum ending_flags {
 	ENDING_ACTIVE = 4,    /* a reset that answers no segment */
 };
 
-/* How a connection ended, as its socket tells when its state becomes TCP_CLOSE. */
+/* How a connection ended, from its socket as the state becomes TCP_CLOSE. */
 struct ending {
 	__u64 sk;
 	__u16 error;   /* errno of the process; 0 = none */

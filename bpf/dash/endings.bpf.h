@@ -60,25 +60,23 @@ static __always_inline void endings_on_close(struct sock *sk, int old_state, str
 {
 	const struct owner *owner = track ? &track->owner : NULL;
 	struct tcp_sock *tp = tcp_of(sk, how);
+	const struct verdict *verdict;
 	struct end_counts *counts;
-	struct closing_sock c = {};
 	struct last_end now = {};
 	struct last_end *last;
 	__u32 zero = 0;
 
-	if (!tp)
+	verdict = tp ? verdict_of(sk, tp, track, old_state, how) : NULL;
+	if (!verdict)
 		return;
-	closing_read(&c, sk, tp, track, old_state, how);
-	if (never_was(&c))
-		return;
-	ending_decide(&now.ending, &c, sk, tp, how);
+	now.ending = verdict->ending;
 	now.key.pid = owner ? owner->pid : 0;
 	now.key.end = now.ending.end;
 	counts = end_counts_of(&now.key, owner, st);
 	if (!counts)
 		return;
 	__sync_fetch_and_add(&counts->connections, 1);
-	end_count_bytes(counts, tp, &c, how);
+	end_count_bytes(counts, tp, &verdict->sock, how);
 	reset_await(&now.ending, bpf_ktime_get_ns());
 	last = bpf_map_lookup_elem(&last_ends, &zero);
 	if (last && (now.ending.if_reply || now.ending.if_abort))
@@ -97,6 +95,8 @@ static __always_inline void endings_on_transition(struct sock *sk, int old_state
 
 	if (!st || (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE))
 		return;
+	if (new_state == TCP_CLOSE)
+		reset_skip(sk);
 	if (owner_filtered() && !(track && track->owner.flags & OWNER_MATCHES))
 		return;
 	flow_read_closing(&flow, sk, how);

@@ -2,8 +2,8 @@
 /*
  * What a state transition means to each subject of tcpdash.
  *
- * A function for each: together they need more stack than one program has. Before 6.13 all
- * functions that have not returned share 512 bytes.
+ * A function for each and for each way to read memory: together they need more stack than one
+ * program has. Before 6.13 all functions that have not returned share 512 bytes.
  */
 #pragma once
 
@@ -14,110 +14,33 @@
 #include "ports/ports.bpf.h"
 #include "states/states.bpf.h"
 
-static __noinline int states_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	states_on_transition(sk, old_state, new_state, BTF_PTR);
-	return 0;
-}
+#define PART(name, handler)                                                                        \
+	static __noinline int name##_btf_ptr(struct sock *sk, int old_state, int new_state)        \
+	{                                                                                          \
+		handler(sk, old_state, new_state, BTF_PTR);                                        \
+		return 0;                                                                          \
+	}                                                                                          \
+	static __noinline int name##_probe_read(struct sock *sk, int old_state, int new_state)     \
+	{                                                                                          \
+		handler(sk, old_state, new_state, PROBE_READ);                                     \
+		return 0;                                                                          \
+	}                                                                                          \
+	static __always_inline void name##_part(struct sock *sk, int old_state, int new_state,     \
+						enum access how)                                   \
+	{                                                                                          \
+		if (how == BTF_PTR)                                                                \
+			name##_btf_ptr(sk, old_state, new_state);                                  \
+		else                                                                               \
+			name##_probe_read(sk, old_state, new_state);                               \
+	}
 
-static __noinline int states_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	states_on_transition(sk, old_state, new_state, PROBE_READ);
-	return 0;
-}
-
-static __noinline int count_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	count_on_end(sk, old_state, new_state, BTF_PTR);
-	return 0;
-}
-
-static __noinline int count_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	count_on_end(sk, old_state, new_state, PROBE_READ);
-	return 0;
-}
-
-static __always_inline void light_after_states(struct sock *sk, int old_state, int new_state,
-					       enum access how)
+static __always_inline void light_of(struct sock *sk, int old_state, int new_state, enum access how)
 {
 	struct track *track = track_find(sk);
 	struct stats *st = stats_here();
 
 	if (st && track)
 		light_follow(track, sk, old_state, new_state, st, how);
-}
-
-static __noinline int light_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	light_after_states(sk, old_state, new_state, BTF_PTR);
-	return 0;
-}
-
-static __noinline int light_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	light_after_states(sk, old_state, new_state, PROBE_READ);
-	return 0;
-}
-
-static __noinline int endings_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	endings_on_transition(sk, old_state, new_state, BTF_PTR);
-	return 0;
-}
-
-static __noinline int endings_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	endings_on_transition(sk, old_state, new_state, PROBE_READ);
-	return 0;
-}
-
-static __noinline int latency_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	struct stats *st = stats_here();
-
-	if (st)
-		latency_on_transition(sk, old_state, new_state, st, BTF_PTR);
-	return 0;
-}
-
-static __noinline int latency_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	struct stats *st = stats_here();
-
-	if (st)
-		latency_on_transition(sk, old_state, new_state, st, PROBE_READ);
-	return 0;
-}
-
-static __noinline int accept_wait_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	struct stats *st = stats_here();
-
-	if (st)
-		latency_wait_on_transition(sk, old_state, new_state, st, BTF_PTR);
-	return 0;
-}
-
-static __noinline int accept_wait_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	struct stats *st = stats_here();
-
-	if (st)
-		latency_wait_on_transition(sk, old_state, new_state, st, PROBE_READ);
-	return 0;
-}
-
-static __noinline int listen_btf_ptr(struct sock *sk, int old_state, int new_state)
-{
-	listen_on_transition(sk, old_state, new_state, BTF_PTR);
-	return 0;
-}
-
-static __noinline int listen_probe_read(struct sock *sk, int old_state, int new_state)
-{
-	listen_on_transition(sk, old_state, new_state, PROBE_READ);
-	return 0;
 }
 
 static __always_inline void ports_of(struct sock *sk, int old_state, int new_state, enum access how)
@@ -129,52 +52,49 @@ static __always_inline void ports_of(struct sock *sk, int old_state, int new_sta
 		ports_count(sk, tp, track_find(sk), old_state, new_state, st, how);
 }
 
-static __noinline int ports_btf_ptr(struct sock *sk, int old_state, int new_state)
+static __always_inline void latency_of(struct sock *sk, int old_state, int new_state,
+				       enum access how)
 {
-	ports_of(sk, old_state, new_state, BTF_PTR);
-	return 0;
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_on_transition(sk, old_state, new_state, st, how);
 }
 
-static __noinline int ports_probe_read(struct sock *sk, int old_state, int new_state)
+static __always_inline void accept_wait_of(struct sock *sk, int old_state, int new_state,
+					   enum access how)
 {
-	ports_of(sk, old_state, new_state, PROBE_READ);
-	return 0;
+	struct stats *st = stats_here();
+
+	if (st)
+		latency_wait_on_transition(sk, old_state, new_state, st, how);
 }
+
+PART(states, states_on_transition)
+PART(listen, listen_on_transition)
+PART(light, light_of)
+PART(endings, endings_on_transition)
+PART(count, count_on_end)
+PART(ports, ports_of)
+PART(accept_wait, accept_wait_of)
+PART(latency, latency_of)
 
 /* states is first: it sets the owner for the others. */
-static __always_inline void all_on_transition_btf_ptr(struct sock *sk, int old_state, int new_state)
+static __always_inline void all_on_transition(struct sock *sk, int old_state, int new_state,
+					      enum access how)
 {
-	if (!is_tcp(sk, BTF_PTR))
+	if (!is_tcp(sk, how))
 		return;
-	states_btf_ptr(sk, old_state, new_state);
-	listen_btf_ptr(sk, old_state, new_state);
+	states_part(sk, old_state, new_state, how);
+	listen_part(sk, old_state, new_state, how);
 	if (count_options.light && light_needs(new_state))
-		light_btf_ptr(sk, old_state, new_state);
+		light_part(sk, old_state, new_state, how);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
-	endings_btf_ptr(sk, old_state, new_state);
+	endings_part(sk, old_state, new_state, how);
 	if (!count_options.light)
-		count_btf_ptr(sk, old_state, new_state);
-	ports_btf_ptr(sk, old_state, new_state);
-	accept_wait_btf_ptr(sk, old_state, new_state);
-	latency_btf_ptr(sk, old_state, new_state);
-}
-
-static __always_inline void all_on_transition_probe_read(struct sock *sk, int old_state,
-							 int new_state)
-{
-	if (!is_tcp(sk, PROBE_READ))
-		return;
-	states_probe_read(sk, old_state, new_state);
-	listen_probe_read(sk, old_state, new_state);
-	if (count_options.light && light_needs(new_state))
-		light_probe_read(sk, old_state, new_state);
-	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
-		return;
-	endings_probe_read(sk, old_state, new_state);
-	if (!count_options.light)
-		count_probe_read(sk, old_state, new_state);
-	ports_probe_read(sk, old_state, new_state);
-	accept_wait_probe_read(sk, old_state, new_state);
-	latency_probe_read(sk, old_state, new_state);
+		count_part(sk, old_state, new_state, how);
+	ports_part(sk, old_state, new_state, how);
+	accept_wait_part(sk, old_state, new_state, how);
+	latency_part(sk, old_state, new_state, how);
 }

@@ -43,7 +43,7 @@ static __always_inline __u16 segs_of(const struct sk_buff *skb)
 	return BPF_CORE_READ((struct skb_shared_info *)end, gso_segs) ?: 1;
 }
 
-/* Where user space finds the socket, it also filters by what only the socket tells. */
+/* Where user space finds the socket, it also filters by what is known of the socket alone. */
 static __always_inline bool drop_matches(const struct drop_event *ev, const struct owner *owner)
 {
 	struct flow flow = ev->flow;

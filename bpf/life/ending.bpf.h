@@ -204,7 +204,7 @@ static __always_inline bool never_was(const struct closing_sock *c)
 	return c->state == TCP_SYN_RECV && !c->error;
 }
 
-/* What the socket tells as it leaves old_state for TCP_CLOSE; track may be NULL. */
+/* State of the socket as it leaves old_state for TCP_CLOSE; track may be NULL. */
 static __always_inline void closing_read(struct closing_sock *c, struct sock *sk,
 					 struct tcp_sock *tp, const struct track *track,
 					 int old_state, enum access how)
@@ -218,4 +218,43 @@ static __always_inline void closing_read(struct closing_sock *c, struct sock *sk
 	c->unread = bytes_to_read(tp, c->flags & SOCK_DONE, how);
 	c->signal = ending_signal();
 	c->reset = track && track->marks & TRACK_RESET;
+}
+
+/* What decides, and how it is decided. */
+struct verdict {
+	struct closing_sock sock;
+	struct ending ending;
+};
+
+/*
+ * Of the close that this CPU is at. Memory of a map, whose contents the verifier forgets: on the
+ * stack it would walk the rest of a program once for each end. After a barrier what follows reads
+ * them from there, and not from registers in which they are known.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct verdict);
+} verdicts SEC(".maps");
+
+/* How the connection ended whose socket leaves old_state for TCP_CLOSE; NULL: none had begun. */
+static __always_inline const struct verdict *verdict_of(struct sock *sk, struct tcp_sock *tp,
+							const struct track *track, int old_state,
+							enum access how)
+{
+	static const struct ending fresh;
+	__u32 zero = 0;
+	struct verdict *verdict = bpf_map_lookup_elem(&verdicts, &zero);
+
+	if (!verdict)
+		return NULL;
+	closing_read(&verdict->sock, sk, tp, track, old_state, how);
+	barrier();
+	if (never_was(&verdict->sock))
+		return NULL;
+	verdict->ending = fresh;
+	ending_decide(&verdict->ending, &verdict->sock, sk, tp, how);
+	barrier();
+	return verdict;
 }

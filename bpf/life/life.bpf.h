@@ -91,21 +91,21 @@ static __always_inline void life_own(struct life_event *ev, const struct owner *
 	__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
 }
 
-static __always_inline void life_emit(struct life_event *ev, const struct owner *owner,
+/* Whether the event was sent. */
+static __always_inline bool life_emit(struct life_event *ev, const struct owner *owner,
 				      struct stats *st)
 {
 	st->attempted++;
 	if (!life_wanted(ev, owner)) {
 		st->filtered++;
-		return;
+		return false;
 	}
 	life_own(ev, owner);
 	if (bpf_ringbuf_output(&events, ev, sizeof(*ev), ring_wake_flags())) {
 		st->lost++;
-		return;
+		return false;
 	}
-	if (ev->kind == LIFE_ENDED)
-		reset_await(&ev->ending, ev->ts);
+	return true;
 }
 
 /* connect() begins, maybe not the socket's first. */
@@ -157,19 +157,19 @@ static __always_inline void life_on_close(struct sock *sk, int old_state, __u64 
 {
 	struct life_event ev = {.ts = now, .kind = LIFE_ENDED, .state = old_state};
 	struct tcp_sock *tp = tcp_of(sk, how);
-	struct closing_sock c = {};
+	const struct verdict *verdict;
 
-	if (!tp)
-		return;
-	closing_read(&c, sk, tp, track, old_state, how);
-	if (never_was(&c))
+	reset_skip(sk);
+	verdict = tp ? verdict_of(sk, tp, track, old_state, how) : NULL;
+	if (!verdict)
 		return;
 	flow_read_closing(&ev.flow, sk, how);
 	life_tell(&ev, life_find(sk));
-	life_count(&ev, tp, c.flags & SOCK_DONE, how);
+	life_count(&ev, tp, verdict->sock.flags & SOCK_DONE, how);
 	ev.cookie = cookie_of(sk, how);
-	ending_decide(&ev.ending, &c, sk, tp, how);
-	life_emit(&ev, track ? &track->owner : NULL, st);
+	ev.ending = verdict->ending;
+	if (life_emit(&ev, track ? &track->owner : NULL, st))
+		reset_await(&ev.ending, ev.ts);
 }
 
 static __always_inline void life_on_transition(struct sock *sk, int old_state, int new_state,

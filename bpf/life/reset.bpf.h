@@ -27,20 +27,25 @@ static __always_inline struct awaited *awaited_here(void)
 	return bpf_map_lookup_elem(&awaited, &zero);
 }
 
-/* An end has been sent to user space, at ts. */
+/* A connection ends whose socket may have the address of one that still awaits its reset. */
+static __always_inline void reset_skip(struct sock *sk)
+{
+	struct awaited *last = awaited_here();
+
+	if (last && last->sk == (__u64)sk)
+		last->sk = 0;
+}
+
+/* Its end has been sent to user space, at ts. */
 static __always_inline void reset_await(const struct ending *end, __u64 ts)
 {
 	struct awaited *last = awaited_here();
 
-	if (!last)
+	/* no other end: the peer may close before our reset is seen */
+	if (!last || !(end->if_reply || end->if_abort))
 		return;
-	if (end->if_reply || end->if_abort) {
-		last->sk = end->sk;
-		last->ts = ts;
-	} else if (last->sk == end->sk) {
-		/* another socket had this address; the peer may close before our reset is seen */
-		last->sk = 0;
-	}
+	last->sk = end->sk;
+	last->ts = ts;
 }
 
 /* The socket's next connection begins. */

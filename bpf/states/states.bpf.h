@@ -74,18 +74,16 @@ static __always_inline void note_gap(struct track *track, int old_state, int new
 	track->state = new_state;
 }
 
-/* How a connection ended that closes; events that nobody sees are not worth the reading. */
+/* How a connection ended that closes; only for events that pass the filters. */
 static __always_inline void transition_ending(struct transition *tr, struct sock *sk,
 					      const struct track *track, enum access how)
 {
 	struct tcp_sock *tp = tcp_of(sk, how);
-	struct closing_sock c = {};
+	const struct verdict *verdict;
 
-	if (!tp)
-		return;
-	closing_read(&c, sk, tp, track, tr->old_state, how);
-	if (!never_was(&c))
-		ending_decide(&tr->ending, &c, sk, tp, how);
+	verdict = tp ? verdict_of(sk, tp, track, tr->old_state, how) : NULL;
+	if (verdict)
+		tr->ending = verdict->ending;
 }
 
 static __always_inline void transition_tell(struct transition *tr, struct sock *sk,
@@ -113,6 +111,8 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 
 	if (!st || !is_tcp(sk, how))
 		return;
+	if (new_state == TCP_CLOSE)
+		reset_skip(sk);
 	track = track_make(sk);
 	if (track) {
 		note_gap(track, old_state, new_state, st);

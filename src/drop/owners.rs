@@ -53,7 +53,7 @@ pub struct SocketOwners {
     listeners: Vec<Listening>,
 }
 
-/// A flow as any segment tells it.
+/// A flow as in the headers of a segment.
 fn bare(flow: &Flow) -> Flow {
     let mut bare = *flow;
     (bare.netns, bare.device) = (0, 0);

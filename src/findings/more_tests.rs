@@ -152,7 +152,7 @@ fn who_is_slow_follows_from_response_round_trip_and_service() {
     assert_eq!(rules(&[response(300), trip(1)]), ["slow-peer"]);
     assert_eq!(rules(&[response(300), trip(150)]), ["slow-network"]);
     assert_eq!(rules(&[response(199), trip(1)]), [""; 0]);
-    assert_eq!(rules(&[response(300)]), [""; 0], "without a round trip nobody is to blame");
+    assert_eq!(rules(&[response(300)]), [""; 0], "without a round trip neither is to blame");
     let service = |count: u64| {
         latency(
             "service",

@@ -67,7 +67,7 @@ pub fn whole(sum: f64) -> u64 {
     sum.round() as u64
 }
 
-/// Judges each namespace in which something came; all together where they are not told apart.
+/// Judges each namespace in which something came; all together where they are not known one by one.
 pub fn each(
     model: &Model,
     look: impl Fn(&Scene<'_>) -> Option<Vec<Finding>>,

@@ -141,7 +141,7 @@ fn slow_answers(rule: &'static Rule, model: &Model, network: bool) -> Option<Vec
     for (key, sum) in answers.into_iter().filter(|(_, sum)| sum.is_slow()) {
         let median = sum.median();
         let trip = trips.get(&key).and_then(|sum| sum.min);
-        // Without a round trip that was measured nobody is to blame.
+        // Without a measured round trip neither side is to blame.
         let Some(trip) = trip.filter(|trip| (trip.saturating_mul(2) >= median) == network) else {
             continue;
         };

@@ -110,7 +110,7 @@ fn stuck(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         );
         let numbers = [("closed", closed), ("opened", opened)];
         let (text, about) = whose_window(scene, text);
-        // Where connections are seen, somebody must have left something unread.
+        // Where connections are seen, one of them must have unread bytes.
         let reason = closed - opened >= 1.0 && (about.pid.is_some() || !model.sees_stalls());
         Some(scene.one(rule, reason, (text, about), numbers))
     })

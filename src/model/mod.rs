@@ -405,7 +405,7 @@ impl Model {
         !self.stalls.is_empty() || tools.any(|tool| tool.status.has_hook(CONNECTIONS))
     }
 
-    /// Sockets that are bound and not used, as of the last look; `None`: nobody looked.
+    /// Sockets that are bound and not used, as of the last look; `None`: unknown.
     pub fn bound(&self) -> Option<impl Iterator<Item = &Bound>> {
         let looked = self.settings.rows().filter(|row| row.bound_unused.is_some());
         let last = looked.map(|row| row.ts.0).max()?;

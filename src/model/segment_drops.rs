@@ -89,7 +89,7 @@ impl SegmentDrops {
         self.sums.iter().filter(move |row| row.by == Some(by) && !row.total && !row.other)
     }
 
-    /// What tells of connections: their sums, else single drops.
+    /// Records of connections: their sums, else single drops.
     fn of_connections(&self) -> Box<dyn Iterator<Item = One<'_>> + '_> {
         if self.by(Grouping::Connection).next().is_some() {
             return Box::new(self.by(Grouping::Connection).map(One::of_sum));
@@ -97,7 +97,7 @@ impl SegmentDrops {
         Box::new(self.events.iter().map(One::of_event))
     }
 
-    /// What tells of processes: the same, or their sums.
+    /// Records of processes: the same, or their sums.
     fn of_processes(&self) -> Box<dyn Iterator<Item = One<'_>> + '_> {
         let mut connections = self.of_connections().peekable();
         if connections.peek().is_some() {

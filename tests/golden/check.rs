@@ -114,7 +114,7 @@ fn cases() -> Vec<(&'static str, &'static [&'static str], Report)> {
     ]
 }
 
-/// The page of every tool, or of some: which hook is served by what is a matter of `tests/plan.rs`,
+/// The page of every tool, or of some: which hook is served by what is a matter of `tests/plan/`,
 /// and the same for every tool that has the hook.
 fn page(mut report: Report, tools: &[&str]) -> String {
     for line in tool::text(&report).lines() {

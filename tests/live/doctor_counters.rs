@@ -148,7 +148,7 @@ fn time_wait() -> Result<()> {
     Ok(())
 }
 
-/// The counters of two namespaces are told apart.
+/// The counters of two namespaces stay apart.
 fn namespace() -> Result<()> {
     let (near, far) = Netns::pair()?;
     let tool = Tool::start("tcpdoctor", "--watch")?;

@@ -33,7 +33,7 @@ fn connections(near: &Netns, server: &TcpListener, count: usize) -> Result<Vec<[
     (0..count).map(one).collect()
 }
 
-/// Whatever is sent there from now on finds nobody.
+/// Whatever is sent there from now on has no receiver.
 fn vanish(near: &Netns) -> Result<()> {
     near.ip(&["neighbour", "replace", FAR, "lladdr", NO_HARDWARE, "dev", "far"])
 }
@@ -108,7 +108,7 @@ fn black_hole() -> Result<()> {
     Ok(())
 }
 
-/// What a recording of tcplife tells tcpdoctor.
+/// What tcpdoctor finds in a recording of tcplife.
 fn judged(recording: &[String], rule: &str) -> Result<serde_json::Value> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), recording.join("\n"))?;

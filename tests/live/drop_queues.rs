@@ -22,8 +22,12 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_full_receive_buffer_gives_up_what_is_out_of_order", pruned),
     ("data_beyond_a_closed_window", closed_window),
     ("ipv6_with_extension_headers", ipv6),
-    ("fragments_without_the_rest", fragments),
     ("copies_for_a_raw_socket_are_no_loss", copies),
+];
+
+pub const ALONE: &[(&str, Test)] = &[
+    // As in `drop`: a tool without `--netns`.
+    ("fragments_without_the_rest", fragments),
 ];
 
 /// A connection whose both ends obey (`connection.py`).
@@ -222,7 +226,7 @@ fn closed_window() -> Result<()> {
 const NEAR6: &str = "fd00:117::1";
 const FAR6: &str = "fd00:117::2";
 
-/// Both ends of a pair get an IPv6 address; nobody asks for the other.
+/// Both ends of a pair get an IPv6 address; neither end asks for the other's link address.
 fn add_ipv6(near: &Netns, far: &Netns) -> Result<()> {
     for (netns, own, other, hardware) in
         [(near, NEAR6, FAR6, "02:00:00:00:00:02"), (far, FAR6, NEAR6, "02:00:00:00:00:01")]
@@ -281,12 +285,18 @@ fn fragments() -> Result<()> {
     let (near, far) = Netns::pair()?;
     add_ipv6(&near, &far)?;
     far.sysctl(&["net.ipv4.ipfrag_time=1", "net.ipv6.ip6frag_time=1"])?;
-    let closed = SocketAddr::new(FAR.parse()?, 9);
+    // Of no other pair: a closed socket of an ended test may still retransmit.
+    const OWN: [&str; 2] = ["10.117.0.40", "fd00:117::40"];
+    for (own, more) in OWN.into_iter().zip([&[][..], &["nodad"]]) {
+        far.ip(&[&["address", "add", own, "dev", "far"], more].concat())?;
+        near.ip(&["neighbour", "replace", own, "lladdr", "02:00:00:00:00:02", "dev", "far"])?;
+    }
     // The later ones have lost their device when they are freed, and with it their namespace.
-    let tools = [watch(&format!("--addr {FAR}"))?, watch(&format!("--addr {FAR6}"))?];
+    let [own, own6] = OWN.map(|own| watch(&format!("--addr {own}")));
+    let tools = [own?, own6?];
     for (to, from) in [
-        (closed, Segment::new(0, SYN).from),
-        (SocketAddr::new(FAR6.parse()?, 9), SocketAddr::new(NEAR6.parse()?, 0)),
+        (SocketAddr::new(OWN[0].parse()?, 9), Segment::new(0, SYN).from),
+        (SocketAddr::new(OWN[1].parse()?, 9), SocketAddr::new(NEAR6.parse()?, 0)),
     ] {
         let raw = Raw::new(&near, to)?;
         for number in 1..=TIMES {

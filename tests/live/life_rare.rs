@@ -222,7 +222,7 @@ impl Drop for Orphans {
     }
 }
 
-/// Closed connections whose FIN nobody acknowledges, more of them than the machine may have.
+/// Closed connections whose FIN is not acknowledged, more of them than the machine may have.
 fn orphan_limit() -> Result<()> {
     let (near, far) = Netns::pair()?;
     let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;

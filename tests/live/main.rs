@@ -144,6 +144,8 @@ const ALONE: &[Group] = &[
     ("peers", peers::ALONE),
     ("owners", owners::ALONE),
     ("ports", ports::ALONE),
+    ("drop", drop::ALONE),
+    ("drop_queues", drop_queues::ALONE),
     ("life_rare", life_rare::ALONE),
     ("doctor_healthy", doctor_healthy::ALONE),
 ];

@@ -250,7 +250,7 @@ pub fn failing_connects(netns: &Netns) -> Result<()> {
         ensure!(error == Some(Errno::ADDRNOTAVAIL), "{error:?}");
         drop(listener);
         // A process that another test starts has the listener until its exec().
-        until("nobody listens", || Ok(TcpStream::connect(to).is_err().then_some(())))
+        until("no process listens", || Ok(TcpStream::connect(to).is_err().then_some(())))
     })
 }
 

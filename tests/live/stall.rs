@@ -144,7 +144,7 @@ fn zero_window() -> Result<()> {
         ensure!(row["rwnd_bytes"] == 0 && row["raddr"] == FAR, "{row}");
         ensure!(row["stalled_ns"] == row["stalled_at_least_ns"], "not exact: {row}");
         ensure!(row["pid"] == std::process::id() && row["attempt"].is_null(), "{row}");
-        ensure!(row["blocked"] == false && row["blocked_ns"].is_null(), "nobody waits: {row}");
+        ensure!(row["blocked"] == false && row["blocked_ns"].is_null(), "no thread waits: {row}");
     }
     sums.wait_for_kind("stall_share", 3)?;
     let sums = sums.finish()?.of_kind("stall_share")?;

@@ -75,7 +75,7 @@ fn ask(
     Ok((Asked { port, outcome, errno, begin }, client, server))
 }
 
-/// What is sent right before `close()`, nobody waits for; the ports of attempts that took long, of
+/// What is sent right before `close()` waits for no answer; the ports of attempts that took long, of
 /// which this is not certain.
 fn goodbye(place: &Place<'_>) -> Result<Vec<u16>> {
     let mut slow = Vec::new();

@@ -93,7 +93,7 @@ impl LiveEndings {
     }
 }
 
-/// Adds what has grown since `before`. A count goes down where a reset has told of another end.
+/// Adds what has grown since `before`. A count goes down where a reset shows another end.
 fn grow(sums: &mut LifeTotals, key: EndKey, now: &EndCounts, before: &EndCounts) {
     let grown = |of: fn(&EndCounts) -> u64| of(now).saturating_sub(of(before));
     let count = grown(|counts| counts.connections);
@@ -120,7 +120,7 @@ mod tests {
         let mut sums = LifeTotals::default();
         grow(&mut sums, key(LifeEnd::Open), &counts(9, 0), &counts(2, 0));
         grow(&mut sums, key(LifeEnd::Unread), &counts(5, 700), &counts(1, 300));
-        // A reset has told of another end.
+        // A reset shows another end.
         grow(&mut sums, key(LifeEnd::ClosedUs), &counts(3, 10), &counts(4, 10));
         assert_eq!((sums.opened, sums.ends.total(), sums.tx_bytes), (7, 4, 400));
         assert_eq!(sums.ends.of(LifeEnd::Unread), 4);

@@ -31,7 +31,7 @@ pub struct ConnectionRow {
     pub traffic: Option<Traffic>,
     /// Buffers that the kernel dropped in the last minute; `None` where nothing watches drops.
     pub drops: Option<u64>,
-    /// Why it does not move, and since when; `None` if it does, or nobody has looked.
+    /// Why it does not move, and since when; `None` if it does, or is unknown.
     pub stall: Option<Box<Stall>>,
     /// How it came to its state.
     pub steps: Vec<Step>,
