@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* How the connections of each process ended, counted. Nothing is sent to user space. */
+/* How the connections of each process ended, counted. */
 #pragma once
 
+#include "dash/cuts.bpf.h"
 #include "life/reset.bpf.h"
 #include "lib/stats.h"
 
@@ -69,6 +70,7 @@ static __always_inline void endings_on_close(struct sock *sk, int old_state, str
 	verdict = tp ? verdict_of(sk, tp, track, old_state, how) : NULL;
 	if (!verdict)
 		return;
+	cut_send(sk, tp, verdict, owner, how);
 	now.ending = verdict->ending;
 	now.key.pid = owner ? owner->pid : 0;
 	now.key.end = now.ending.end;

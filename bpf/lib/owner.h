@@ -87,9 +87,9 @@ static __always_inline __u64 legacy_cgroup(struct task_struct *task)
 	return BPF_CORE_READ(state, cgroup, kn, id);
 }
 
-static __always_inline void owner_learn(struct owner *owner, struct task_struct *task)
+static __always_inline void owner_learn(struct owner *owner, struct task_struct *trusted)
 {
-	struct task_struct *leader = task->group_leader;
+	struct task_struct *task = DISTRUST(trusted), *leader = task->group_leader;
 	const __u64 *name = (const __u64 *)__builtin_preserve_access_index(&leader->comm);
 	__u64 *comm = (__u64 *)owner->comm;
 	struct cgroup *cgrp = NULL;

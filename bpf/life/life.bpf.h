@@ -2,6 +2,7 @@
 /* Connections: when they open, what they have done, and how they end. */
 #pragma once
 
+#include "life/counts.bpf.h"
 #include "life/ending.bpf.h"
 #include "life/life_map.bpf.h"
 #include "life/options.h"
@@ -9,37 +10,6 @@
 #include "lib/ring.h"
 #include "lib/stats.h"
 #include "lib/track.h"
-
-/* Bytes count data alone: no SYN, no FIN, nothing twice. */
-static __always_inline void life_count_bytes(struct life_event *ev, struct tcp_sock *tp, bool done,
-					     enum access how)
-{
-	/* before the handshake is done, sequence numbers may be an earlier connection's */
-	if (ev->state == TCP_SYN_SENT || ev->state == TCP_SYN_RECV)
-		return;
-	ev->tx_bytes = bytes_handed(tp, ev->state, how);
-	ev->rx_bytes = bytes_taken(tp, done, how);
-	ev->unacked = bytes_unacked(tp, ev->state, how);
-	ev->unread = bytes_to_read(tp, done, how);
-}
-
-static __always_inline void life_count(struct life_event *ev, struct tcp_sock *tp, bool done,
-				       enum access how)
-{
-	__u32 now = bpf_jiffies64(), sent = now - READ(how, tp, lsndtime);
-	__u32 received = now - READ(how, tp, inet_conn.icsk_ack.lrcvtime);
-
-	life_count_bytes(ev, tp, done, how);
-	ev->segs_out = READ(how, tp, segs_out);
-	ev->segs_in = READ(how, tp, segs_in);
-	ev->retrans = READ(how, tp, total_retrans);
-	ev->rtt_min = READ(how, tp, rtt_min.s[0].v);
-	/* srtt_us is eight times as much */
-	ev->srtt = READ(how, tp, srtt_us) / 8;
-	if (ev->tx_bytes && (sent < received || (sent == received && !ev->rx_bytes)))
-		ev->flags |= LIFE_WAITING;
-	ev->idle = (__u64)(sent < received ? sent : received) * life_options.tick_ns;
-}
 
 /* Times and role. */
 static __always_inline void life_tell(struct life_event *ev, const struct life *life)

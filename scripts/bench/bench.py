@@ -25,6 +25,7 @@ from watch import (
     ToolError,
     Variant,
     Watch,
+    cpu_seconds,
     first_json,
     first_line,
     program_times,
@@ -220,14 +221,15 @@ def measure_idle(bench, variants):
     interleave(bench, "idle listeners", variants, run)
 
 
-def measure_beside_many(bench, dashboards, looks):
-    """What it costs to look at many connections: a dashboard, and one look."""
+def measure_beside_many(bench, dashboards, watching, looks):
+    """What it costs to look at many connections: a dashboard, tools that keep on, and one look."""
     load = [str(bench.bins / "tcpload"), "hold", "--conns", str(HELD)]
     with contextlib.ExitStack() as loads:
         for _ in range(CONNECTIONS // HELD):
             child = started(load, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             loads.enter_context(child).stdout.readline()
         measure_screen(bench, dashboards)
+        measure_watching(bench, watching)
         measure_look(bench, looks)
 
 
@@ -237,6 +239,7 @@ def measure_screen(bench, variants):
 
     def run(variant):
         with on_screen(variant.argv) as screen:
+            bench.add(f"start to first frame {what}, ms", variant.name, 1000 * screen.first_frame)
             screen.read(bench.seconds)  # Over with the start.
             begin, before = time.monotonic(), screen.cpu_seconds()
             screen.read(4 * bench.seconds)  # Sockets are read every few seconds.
@@ -247,6 +250,23 @@ def measure_screen(bench, variants):
             bench.add(f"peak RSS {what}, MB", variant.name, screen.peak_mb())
 
     interleave(bench, what, variants, run)
+
+
+def measure_watching(bench, variants):
+    """What it takes to keep on beside many connections that idle."""
+    what = f"beside {CONNECTIONS:,} connections"
+
+    def run(variant):
+        watch = Watch(variant, bench.folder)
+        with watch.attached():
+            time.sleep(bench.seconds)  # Over with the start.
+            begin, before = time.monotonic(), cpu_seconds(watch.pid)
+            time.sleep(6 * bench.seconds)
+            cpu = (cpu_seconds(watch.pid) - before) / (time.monotonic() - begin)
+        bench.add(f"CPU {what}, % of a core", variant.name, 100 * cpu)
+        bench.add(f"peak RSS {what}, MB", variant.name, watch.peak_mb)
+
+    interleave(bench, f"watching {what}", variants, run, rounds=2)
 
 
 def measure_look(bench, variants):
@@ -389,7 +409,8 @@ def measure_all(bench):
     looks = [tools.ours("tcpstates --summary --by process -n 1"), tools.ours("tcpstall --all -n 1")]
     ss = [Variant(f"ss -{flags}", ("ss", f"-{flags}")) for flags in ("tan", "tanp", "tinop")]
     looks = [*looks, *tools.former(*looks), *ss]
-    measure_beside_many(bench, [*views, *tools.former(*views)], looks)
+    watching = [*tools.others, tools.doctor, tools.light_count]
+    measure_beside_many(bench, [*views, *tools.former(*views)], watching, looks)
     starting = [*tools.states, *tools.former(*tools.states), *tools.state_peers]
     measure_start(bench, [*bench.load("churn", 30), "--threads", "1"], starting)
     soon = [tools.ours("tcpcount -i 0.01"), tools.ours("tcplatency -i 0.01")]

@@ -5,19 +5,19 @@ import fcntl
 import os
 import pty
 import random
-import re
 import select
 import struct
 import termios
 import time
-from pathlib import Path
 
-from watch import PATIENCE, ToolError, started
+from watch import PATIENCE, ToolError, cpu_seconds, peak_mb, started
 
 COLUMNS, LINES = 200, 60
 HELP, CLOSE = b"?", b"\x1b"
 # A word of the help that no view has.
 HELP_SAYS = b"another"
+# A tab, in every view.
+FRAME_SAYS = b"Overview"
 
 
 class Screen:
@@ -26,6 +26,7 @@ class Screen:
     def __init__(self, terminal, child):
         self.terminal = terminal
         self.child = child
+        self.first_frame = 0.0  # Seconds from exec.
 
     def read(self, seconds):
         """What is drawn in so many seconds."""
@@ -62,12 +63,10 @@ class Screen:
 
     def cpu_seconds(self):
         """CPU taken so far."""
-        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.child.pid)
 
     def peak_mb(self):
-        status = Path(f"/proc/{self.child.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
+        return peak_mb(self.child)
 
 
 @contextlib.contextmanager
@@ -76,10 +75,15 @@ def on_screen(argv):
     terminal, other_end = pty.openpty()
     fcntl.ioctl(other_end, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     files = {"stdin": other_end, "stdout": other_end, "stderr": other_end}
+    begin = time.monotonic()
     try:
         with started(argv, **files, env=os.environ | {"TERM": "xterm-256color"}) as child:
             os.close(other_end)
             screen = Screen(terminal, child)
+            drawn = b""
+            while FRAME_SAYS not in drawn:
+                drawn += screen.read_some()
+            screen.first_frame = time.monotonic() - begin
             screen.answer(HELP, HELP_SAYS)
             os.write(terminal, CLOSE)
             yield screen

@@ -86,6 +86,12 @@ def programs():
     return {program["id"]: program for program in json.loads(shown.stdout)}
 
 
+def cpu_seconds(pid):
+    """CPU that a process has taken so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_mb(child):
     """The most memory it has had at once; None if it has ended."""
     # The peak from wait4 would include this script's own, from the fork.
@@ -109,6 +115,7 @@ class Watch:
         self.err = folder / "err"
         self.programs = {}
         self.cpu_seconds = self.peak_mb = 0.0
+        self.pid = None
 
     @contextlib.contextmanager
     def attached(self):
@@ -116,6 +123,7 @@ class Watch:
         before = programs().keys()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             with started(self.variant.argv, stdout=out, stderr=err) as child:
+                self.pid = child.pid
                 self.wait_loaded(child, before)
                 yield
                 self.programs = {k: v for k, v in programs().items() if k not in before}

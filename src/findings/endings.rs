@@ -1,4 +1,4 @@
-//! How connections end, of recordings of tcplife; and ports that are taken and not used.
+//! How connections end; and ports that are taken and not used.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub static SAME_AGE: Rule = Rule {
     effect: "no request is sent on a connection that is already dead",
     verify: "tcplife: END and LIFE of the connections",
     settings: &[],
-    needs: "endings of connections: a recording of tcplife",
+    needs: "endings of connections",
     look: same_age,
 };
 
@@ -45,7 +45,7 @@ pub static REQUESTS_UNANSWERED: Rule = Rule {
     effect: "clients get answers in place of errors",
     verify: "tcplife: NOTE has no waiting",
     settings: &[],
-    needs: "endings of connections: a recording of tcplife",
+    needs: "endings of connections",
     look: unanswered,
 };
 
@@ -66,18 +66,23 @@ pub static PORT_TAKEN: Rule = Rule {
     look: port_taken,
 };
 
-/// The other side, the way or the kernel has ended it.
+/// Its port is above the other side's. A client closes as it likes, and the last data is the answer it got.
+fn is_client(one: &Ending) -> bool {
+    one.key.lport > one.key.rport
+}
+
+/// The other side, the way or the kernel has ended it, and this side did not count on it.
 fn is_cut(one: &Ending) -> bool {
-    matches!(
-        one.end,
+    match one.end {
+        Some(LifeEnd::ClosedPeer) => is_client(one),
         Some(
             LifeEnd::Reset
-                | LifeEnd::ClosedPeer
-                | LifeEnd::TimeoutData
-                | LifeEnd::TimeoutKeepalive
-                | LifeEnd::TimeoutUser
-        )
-    )
+            | LifeEnd::TimeoutData
+            | LifeEnd::TimeoutKeepalive
+            | LifeEnd::TimeoutUser,
+        ) => true,
+        _ => false,
+    }
 }
 
 /// Process and destination.
@@ -117,7 +122,7 @@ fn common(mut ages: Vec<u64>) -> Option<(u64, usize)> {
 }
 
 fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    if model.ended.is_empty() {
+    if model.ended.is_empty() && !model.live() {
         return None;
     }
     let mut found = Vec::new();
@@ -143,10 +148,10 @@ fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 }
 
 fn unanswered(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    if model.ended.is_empty() {
+    if model.ended.is_empty() && !model.live() {
         return None;
     }
-    let groups = groups(model, |one| is_cut(one) && one.waiting);
+    let groups = groups(model, |one| is_cut(one) && is_client(one) && one.waiting);
     let found = groups.into_iter().filter(|(_, endings)| endings.len() >= MANY);
     let found = found.map(|(key, endings)| {
         let text = format!(

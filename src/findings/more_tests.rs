@@ -211,6 +211,17 @@ fn endings_at_the_same_age_are_told_from_those_by_chance() {
     let unanswered: Vec<_> = (0..5).map(|n| life(60_000 + n * 20_000, waiting)).collect();
     assert_eq!(rules(&unanswered), ["requests-unanswered"]);
     assert_eq!(rules(&unanswered[..4]), [""; 0]);
+    // Clients close after the last answer, or after a time of their own.
+    let of_server = |line: &String| {
+        let client = r#""lport":40000,"raddr":"192.0.2.7","rport":443"#;
+        line.replace(client, r#""lport":443,"raddr":"192.0.2.7","rport":40000"#)
+    };
+    let served: Vec<_> = unanswered.iter().map(of_server).collect();
+    assert_eq!(rules(&served), [""; 0]);
+    let closed: Vec<_> = (0..6).map(|n| life(60_000 + n, waiting)).collect();
+    assert_eq!(rules(&closed), ["requests-unanswered", "same-age-endings"]);
+    let closed: Vec<_> = closed.iter().map(of_server).collect();
+    assert_eq!(rules(&closed), [""; 0]);
 }
 
 #[test]

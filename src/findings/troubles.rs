@@ -84,8 +84,7 @@ pub static TROUBLES: [Trouble; 16] = [
     },
     Trouble {
         name: "Connections die at the same age, or with a request in flight",
-        made: "a server closes idle connections after 2 s, another one takes requests and closes: tcplife --json > FILE, then \
-               tcpdoctor --replay FILE",
+        made: "a server closes idle connections after 2 s, another one takes requests and closes",
         shown: &["same-age-endings", "requests-unanswered"],
     },
     Trouble {

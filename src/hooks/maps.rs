@@ -33,6 +33,8 @@ maps! {
     SOCKETS_BY_FLOW = "sockets_by_flow";
     /// Ring buffer of dropped segments.
     DROPS = "drops";
+    /// Ring buffer of connections that others have ended.
+    CUTS = "cuts";
     /// Names of functions that drop segments, by address.
     PLACES = "places";
     /// Owners of MPTCP sockets.

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 
+use crate::clock::WallClock;
 use crate::group::Grouping;
 use crate::hooks::maps;
 use crate::kernel::map::Map;
+use crate::kernel::ring::Ring;
 use crate::kernel::session::Session;
-use crate::life::{LifeSum, LifeTotals};
+use crate::life::{Life, LifeSum, LifeTotals};
 use crate::report::{Comm, Ts, pid_inside};
-use crate::wire::{COMM_LEN, EndCounts, EndKey, LifeEnd, Record as _};
+use crate::wire::{COMM_LEN, EndCounts, EndKey, LifeEnd, LifeEvent, Record as _};
 
 /// Intervals without growth after which an entry of the map is removed.
 const IDLE: u32 = 5;
@@ -24,6 +26,7 @@ type Seen = (EndCounts, u32);
 /// The counts of a running session.
 pub struct LiveEndings {
     map: Map,
+    cuts: Ring<LifeEvent>,
     last: HashMap<Id, Seen>,
 }
 
@@ -31,9 +34,25 @@ impl LiveEndings {
     /// Begins to count.
     ///
     /// # Errors
-    /// The object lacks the map.
+    /// The object lacks a map, or a map cannot be read.
     pub fn begin(session: &Session) -> Result<Self> {
-        Ok(Self { map: session.map(maps::ENDINGS)?, last: HashMap::new() })
+        let cuts = Ring::new(&session.map(maps::CUTS)?, LifeEvent::read)?;
+        Ok(Self { map: session.map(maps::ENDINGS)?, cuts, last: HashMap::new() })
+    }
+
+    /// Connections that others have ended since the last time, while they were idle or waited for an
+    /// answer: a sample.
+    ///
+    /// # Errors
+    /// The ring buffer cannot be read.
+    pub fn cuts(&mut self) -> Result<Vec<Life>> {
+        let clock = WallClock::now();
+        let mut rows = Vec::new();
+        self.cuts.drain(|batch| {
+            rows.extend(batch.iter().map(|event| Life::new(clock.at(event.ts), event, None)));
+            Ok(true)
+        })?;
+        Ok(rows)
     }
 
     /// Ends an interval at wall-clock `ts` of this length in ns: its rows by process, and the total.

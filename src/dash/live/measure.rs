@@ -21,7 +21,7 @@ use crate::listen::WAIT_OCTAVES;
 use crate::ports::hooks::{BOUND, PORT_COUNTS, PORT_SOCKETS};
 use crate::stall::hooks::CONNECTIONS;
 use crate::tool::{Measurement, Spec};
-use crate::wire::{CountOptions, PortsOptions, StallOptions, StatesOptions};
+use crate::wire::{CountOptions, LifeOptions, PortsOptions, StallOptions, StatesOptions};
 use crate::{count, latency, listen, states};
 
 /// The tool's name.
@@ -153,6 +153,7 @@ impl Measurement for Everything {
         setup.size_if(self.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
         setup.set_options(&CountOptions { by, light: self.light.into() });
         setup.set_options(&drops::options());
+        setup.set_options(&LifeOptions { tick_ns: tick_ns(), ..LifeOptions::default() });
         setup.set_options(&PortsOptions { events: 0, searches: 0, tick_ns: tick_ns() });
         setup.set_options(&StallOptions { tick_ns: tick_ns(), ..StallOptions::default() });
         let states_options = StatesOptions::default();

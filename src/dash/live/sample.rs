@@ -131,6 +131,9 @@ impl Sampler {
         for row in self.endings.interval(time)? {
             out.put(row);
         }
+        for row in self.endings.cuts()? {
+            out.put(row);
+        }
         let (rows, unexplained) = self.listeners.interval(running, time)?;
         for row in listen::files(time.0, &rows) {
             out.put(row);

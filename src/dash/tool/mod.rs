@@ -21,7 +21,7 @@ use crate::count::Count;
 use crate::drop::DropSum;
 use crate::interfaces::Interface;
 use crate::latency::Latency;
-use crate::life::LifeSum;
+use crate::life::{Life, LifeSum};
 use crate::listen::{Files, ListenerRecord};
 use crate::nstat::Mib;
 use crate::ports::{Bound, PortPool, Ports};
@@ -60,6 +60,7 @@ pub static TOOL: Tool = Tool {
         Destination::KIND,
         Latency::KIND,
         LifeSum::KIND,
+        Life::KIND,
         ListenerRecord::KIND,
         DropSum::KIND,
         Ports::KIND,

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Connections that the other side, the path or the kernel has ended while they waited for an answer or
+ * were idle. A sample: as many as find room until user space looks again; all are counted elsewhere.
+ */
+#pragma once
+
+#include "lib/owner.h"
+#include "life/counts.bpf.h"
+#include "life/ending.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 17);
+} cuts SEC(".maps");
+
+/* Connections in use end for many reasons. */
+#define CUT_IDLE 1000000000ULL
+
+/* A client waits for answers; after the last one it closes, and its server was the last to send. */
+static __always_inline bool is_client(const struct sock *sk, struct tcp_sock *tp,
+				      enum access how)
+{
+	return sport_of(tp, how) > bpf_ntohs(READ(how, sk, __sk_common.skc_dport));
+}
+
+static __always_inline bool is_cut(const struct ending *ending)
+{
+	return ending->end == LIFE_RESET || ending->end == LIFE_CLOSED_PEER ||
+	       ending->end == LIFE_TIMEOUT_DATA || ending->end == LIFE_TIMEOUT_KEEPALIVE ||
+	       ending->end == LIFE_TIMEOUT_USER;
+}
+
+/* Its events are never part of the sums of attempted ones. */
+static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
+				     const struct verdict *verdict, const struct owner *owner,
+				     enum access how)
+{
+	bool done = verdict->sock.flags & SOCK_DONE;
+	__u8 state = verdict->sock.state;
+	struct life_event *ev;
+	struct last_use last;
+
+	if (!is_cut(&verdict->ending) || state == TCP_SYN_RECV)
+		return;
+	last = last_use_of(tp, bytes_handed(tp, state, how), bytes_taken(tp, done, how), how);
+	if (last.ago < CUT_IDLE && !(last.waiting && is_client(sk, tp, how)))
+		return;
+	ev = bpf_ringbuf_reserve(&cuts, sizeof(*ev), 0);
+	if (!ev)
+		return;
+	__builtin_memset(ev, 0, sizeof(*ev));
+	ev->ts = bpf_ktime_get_ns();
+	ev->kind = LIFE_ENDED;
+	ev->state = state;
+	ev->life = ev->opened = DURATION_UNKNOWN;
+	flow_read_closing(&ev->flow, sk, how);
+	life_count(ev, tp, done, how);
+	ev->ending = verdict->ending;
+	if (owner) {
+		ev->cgroup = owner->cgroup;
+		ev->pid = owner->pid;
+		__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
+	}
+	bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+}
