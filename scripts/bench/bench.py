@@ -39,6 +39,8 @@ TRANSITIONS = (
 )
 SENDS = "tracepoint:sock:sock_send_length { @[pid] = count(); }"
 OFF = Variant("off")
+# Of what the kernel averages over many runs, or what takes long: they tell whether two agree.
+FEW_ROUNDS = 2
 LISTENERS = 100
 ONE_LOST_OF = 30
 KEYS = 10_000
@@ -107,7 +109,7 @@ def interleave(bench, what, variants, run, rounds=None):
                 bench.attempt(variant, run)
 
 
-def measure_rate(bench, load, variants, unit):
+def measure_rate(bench, load, variants, unit, rounds=None):
     """The load's rate with each variant, and what the variant took and lost meanwhile; `unit`
     says what the load counts and how."""
 
@@ -120,7 +122,7 @@ def measure_rate(bench, load, variants, unit):
             bench.add(f"peak RSS ({unit}), MB", variant.name, watch.peak_mb)
             bench.add(f"events lost ({unit}), as reported", variant.name, watch.lost())
 
-    interleave(bench, f"{unit}/s", [OFF, *variants], run)
+    interleave(bench, f"{unit}/s", [OFF, *variants], run, rounds)
 
 
 def measure_programs(bench, unit, load, variants):
@@ -138,8 +140,7 @@ def measure_programs(bench, unit, load, variants):
         bench.add(f"ns in BPF per {unit.rstrip('s')}", variant.name, spent / answer[unit])
 
     with program_times():
-        # The kernel averages over so many runs that two rounds tell whether they agree.
-        interleave(bench, f"program times ({unit})", variants, run, rounds=2)
+        interleave(bench, f"program times ({unit})", variants, run, FEW_ROUNDS)
 
 
 @contextlib.contextmanager
@@ -200,7 +201,8 @@ def measure_tools(bench):
             bench.add("peak RSS at the first JSON line, MB", variant.name, peak_mb)
 
     commands = [(f"{tool} --json", (str(bench.bins / tool), "--json")) for tool in bench.tools]
-    interleave(bench, "every tool", [Variant(*command, ours=True) for command in commands], run)
+    variants = [Variant(*command, ours=True) for command in commands]
+    interleave(bench, "every tool", variants, run, FEW_ROUNDS)
 
 
 def measure_idle(bench, variants):
@@ -249,7 +251,7 @@ def measure_screen(bench, variants):
             bench.add(f"slowest answer to a key {what}, ms", variant.name, 1000 * slowest)
             bench.add(f"peak RSS {what}, MB", variant.name, screen.peak_mb())
 
-    interleave(bench, what, variants, run)
+    interleave(bench, what, variants, run, FEW_ROUNDS)
 
 
 def measure_watching(bench, variants):
@@ -266,7 +268,7 @@ def measure_watching(bench, variants):
         bench.add(f"CPU {what}, % of a core", variant.name, 100 * cpu)
         bench.add(f"peak RSS {what}, MB", variant.name, watch.peak_mb)
 
-    interleave(bench, f"watching {what}", variants, run, rounds=2)
+    interleave(bench, f"watching {what}", variants, run, FEW_ROUNDS)
 
 
 def measure_look(bench, variants):
@@ -285,7 +287,7 @@ def measure_look(bench, variants):
         bench.add(f"{what}, s", variant.name, seconds)
         bench.add(f"{what}, s of CPU", variant.name, cpu)
 
-    interleave(bench, what, variants, run)
+    interleave(bench, what, variants, run, FEW_ROUNDS)
 
 
 def measure_loss(bench, variants):
@@ -388,7 +390,8 @@ def measure_loads(bench, tools):
     measure_rate(bench, churn, opening, "connections")
     # Two clients leave no CPU idle here; one client does, as most machines do.
     one_client = [*tools.states, *tools.former(*tools.states), *tools.state_peers]
-    measure_rate(bench, [*churn, "--threads", "1"], one_client, "connections of one client")
+    one_thread = [*churn, "--threads", "1"]
+    measure_rate(bench, one_thread, one_client, "connections of one client", FEW_ROUNDS)
     measure_rate(bench, requests, exchanging, "requests")
     measure_rate(bench, messages, flooding, "messages")
     quiet = (*tools.listener_peers, *tools.retransmits, tools.doctor)
@@ -432,7 +435,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
     with tempfile.TemporaryDirectory(prefix="tcpscope-bench-") as folder:
-        rounds, seconds, soak = (2, 1, 5) if options.quick else (5, 2, 60)
+        rounds, seconds, soak = (2, 1, 5) if options.quick else (4, 2, 60)
         former = (options.before, options.before_name)
         bench = Bench(options.bins, options.tools, Path(folder), rounds, seconds, soak, *former)
         try:

@@ -219,7 +219,7 @@ fn endings_at_the_same_age_are_told_from_those_by_chance() {
     let served: Vec<_> = unanswered.iter().map(of_server).collect();
     assert_eq!(rules(&served), [""; 0]);
     let closed: Vec<_> = (0..6).map(|n| life(60_000 + n, waiting)).collect();
-    assert_eq!(rules(&closed), ["requests-unanswered", "same-age-endings"]);
+    assert_eq!(rules(&closed), ["same-age-endings", "requests-unanswered"]);
     let closed: Vec<_> = closed.iter().map(of_server).collect();
     assert_eq!(rules(&closed), [""; 0]);
 }

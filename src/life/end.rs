@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::report::{Word as _, human, spell};
-use crate::wire::{Ending, LIFE_WAITING, LifeEnd, LifeEvent};
+use crate::wire::{ENDING_TW_FULL, Ending, LIFE_WAITING, LifeEnd, LifeEvent};
 
 spell! { "" LifeEnd {
     ClosedUs = "closed_by_us",
@@ -105,7 +105,10 @@ pub fn note(end: Option<LifeEnd>, event: &LifeEvent, time_wait: Option<bool>) ->
         human::bytes(count.into(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
     };
-    if time_wait == Some(true) {
+    let flags = u32::from(event.ending.flags);
+    if flags & ENDING_TW_FULL != 0 {
+        parts.push("TIME_WAIT table full".to_owned());
+    } else if time_wait == Some(true) {
         parts.push("TIME_WAIT".to_owned());
     }
     if event.ending.signal != 0 {
@@ -129,4 +132,22 @@ pub fn note(end: Option<LifeEnd>, event: &LifeEvent, time_wait: Option<bool>) ->
         let _ = write!(text, "{}{part}", if nr > 0 { ", " } else { "" });
     }
     text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ENDING_TIME_WAIT;
+
+    #[test]
+    fn a_full_table_of_timewait_sockets_is_said() {
+        let of = |flags: u32, time_wait| {
+            let ending = Ending { flags: u8::try_from(flags).unwrap(), ..Ending::default() };
+            let event = LifeEvent { ending, ..LifeEvent::default() };
+            note(Some(LifeEnd::ClosedUs), &event, time_wait)
+        };
+        assert_eq!(&*of(ENDING_TW_FULL, None), "TIME_WAIT table full");
+        assert_eq!(&*of(ENDING_TIME_WAIT, Some(true)), "TIME_WAIT");
+        assert_eq!(&*of(0, Some(false)), "");
+    }
 }

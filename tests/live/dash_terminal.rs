@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::Test;
+use crate::errors::WITHOUT_BPF;
 use crate::load::Running;
 use crate::netns::Netns;
 use crate::tool::{output, path_of, until};
@@ -18,6 +20,7 @@ use crate::tool::{output, path_of, until};
 pub const TESTS: &[(&str, Test)] = &[
     ("nginx_redis_haproxy_and_curl_are_on_the_screen", servers),
     ("enter_leads_from_a_full_accept_queue_to_its_listener", finding),
+    ("a_start_that_fails_gives_the_terminal_back", refused),
 ];
 
 /// A terminal of its own, with a shell's session; gone when dropped.
@@ -100,8 +103,13 @@ fn dashboard(netns: &Netns, folder: &TempDir) -> Result<Tmux> {
         tool.display()
     );
     let tmux = Tmux::start(netns, &script)?;
-    tmux.wait_for("a dashboard", |screen| line(screen, &["1Overview"]).map(drop))?;
+    header_says(&tmux, "1 namespace")?;
     Ok(tmux)
+}
+
+/// Waits until the header has these words; the screen is there before the programs are.
+fn header_says(tmux: &Tmux, words: &str) -> Result<()> {
+    tmux.wait_for(words, |screen| screen.lines().nth(1)?.contains(words).then_some(()))
 }
 
 /// Ends the dashboard, and finds the terminal as it was.
@@ -208,5 +216,26 @@ fn finding() -> Result<()> {
     kill_process(pid, Signal::CONT)?;
     quit(&tmux, &folder)?;
     drop(nginx);
+    Ok(())
+}
+
+/// The screen may be there before the kernel refuses.
+fn refused() -> Result<()> {
+    let netns = Netns::new("refused")?;
+    let folder = tempfile::tempdir()?;
+    let without_bpf = folder.path().join("without_bpf");
+    fs::write(&without_bpf, WITHOUT_BPF)?;
+    let script = format!(
+        "python3 {} {} {}; echo ended with $?; exec sleep 60",
+        without_bpf.display(),
+        Errno::NOMEM.raw_os_error(),
+        path_of("tcpdash").display()
+    );
+    let tmux = Tmux::start(&netns, &script)?;
+    let screen = tmux
+        .wait_for("its end", |screen| screen.contains("ended with ").then(|| screen.to_owned()))?;
+    ensure!(screen.contains("ended with 12") && screen.contains("memory"), "{screen}");
+    let other = output(&mut tmux.command(&["display-message", "-p", "#{alternate_on}"]))?;
+    ensure!(other.trim() == "0", "the other screen is still there");
     Ok(())
 }

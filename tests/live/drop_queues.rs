@@ -282,11 +282,11 @@ fn ipv6() -> Result<()> {
 
 fn fragments() -> Result<()> {
     const TIMES: u16 = 3;
+    // Of no other pair: a closed socket of an ended test may still retransmit.
+    const OWN: [&str; 2] = ["10.117.0.40", "fd00:117::40"];
     let (near, far) = Netns::pair()?;
     add_ipv6(&near, &far)?;
     far.sysctl(&["net.ipv4.ipfrag_time=1", "net.ipv6.ip6frag_time=1"])?;
-    // Of no other pair: a closed socket of an ended test may still retransmit.
-    const OWN: [&str; 2] = ["10.117.0.40", "fd00:117::40"];
     for (own, more) in OWN.into_iter().zip([&[][..], &["nodad"]]) {
         far.ip(&[&["address", "add", own, "dev", "far"], more].concat())?;
         near.ip(&["neighbour", "replace", own, "lladdr", "02:00:00:00:00:02", "dev", "far"])?;

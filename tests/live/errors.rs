@@ -182,7 +182,7 @@ fn user_namespace() -> Result<()> {
 }
 
 /// Runs a program whose `bpf()` fails: `bpf.py ERRNO PROGRAM ARGUMENT...`
-const WITHOUT_BPF: &str = "
+pub const WITHOUT_BPF: &str = "
 import ctypes, os, platform, struct, sys
 number = {'x86_64': 321, 'aarch64': 280}[platform.machine()]
 load, unless, back = 0x20, 0x15, 0x06

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_chan
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{Event, Feed, Message, Programs, Recorder, Target};
 use crate::cli::{Common, FilterArgs, MeasureArgs, OutputArgs};
@@ -44,30 +44,46 @@ pub struct LiveRequest {
     pub record: Option<Target>,
 }
 
-/// Starts a session and waits until it runs.
+/// So long a start may take before the screen is drawn without it: the kernel verifies programs for
+/// several hundred ms. What a session lacks is mostly known sooner, and is said without a screen.
+const PATIENCE: Duration = Duration::from_millis(30);
+
+/// Starts a session.
 ///
 /// # Errors
-/// Those of [`Running::start`], or the recording cannot be begun.
+/// Those of [`Running::start`], or the recording cannot be begun, if that is known soon; else they
+/// come as [`Message::Failed`].
 pub fn start(request: LiveRequest) -> Result<Feed> {
     let (interval, intervals) = channel();
     // A live session takes no orders about time; the other end is dropped.
     let (control, _) = channel();
-    let (started, outcome) = sync_channel(1);
+    // Without room: what is sent is received, or the sender learns that it is not.
+    let (started, outcome) = sync_channel(0);
     let (listener, listeners) = channel::<SyncSender<Message>>();
+    // What libbpf says goes to the terminal, before the screen does.
+    let patience = if request.everything.verbose { Duration::MAX } else { PATIENCE };
     let work = move || {
-        let session = match Live::begin(&request) {
-            Ok(session) => session,
-            Err(error) => return drop(started.send(Err(error))),
+        let (session, failed) = match Live::begin(&request) {
+            Ok(session) => (Some(session), None),
+            Err(error) => (None, Some(error)),
         };
+        let late = started.send(failed.map_or(Ok(()), Err)).err();
         // Who has gone meanwhile needs no session.
-        let Ok(()) = started.send(Ok(())) else { return };
         let Ok(send) = listeners.recv() else { return };
-        if let Err(error) = session.run(&send, &intervals) {
+        let ended = match session {
+            Some(session) => session.run(&send, &intervals),
+            None => late.map_or(Ok(()), |late| late.0),
+        };
+        if let Err(error) = ended {
             let _ = send.send(Message::Failed(error));
         }
     };
     thread::Builder::new().name("live".into()).spawn(work).context("cannot start a thread")?;
-    outcome.recv().unwrap_or_else(|_| Err(anyhow!("the session ended immediately")))?;
+    match outcome.recv_timeout(patience) {
+        Ok(outcome) => outcome?,
+        Err(RecvTimeoutError::Timeout) => {}
+        Err(RecvTimeoutError::Disconnected) => bail!("the session ended immediately"),
+    }
     let start =
         Box::new(move |send| listener.send(send).map_err(|_| anyhow!("the session has ended")));
     Ok(Feed { start, control, interval })

@@ -80,6 +80,7 @@ fn scope(canvas: &mut Canvas<'_>, dash: &Dash) -> String {
         }
         Some(extent) if extent.read == 1 => "1 namespace".to_owned(),
         Some(extent) => format!("{} namespaces", extent.read),
+        None if dash.progress.is_none() => "starting".to_owned(),
         None => "all recorded".to_owned(),
     };
     for scope in &dash.scope {
