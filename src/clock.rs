@@ -99,9 +99,65 @@ impl Ticker {
     }
 }
 
+/// Times of looks that cost as much as there are sockets. Without a given interval a look is due no sooner
+/// than the tool has rested a number of times as long as the last one took of the CPU.
+#[derive(Debug)]
+pub struct Looks {
+    ticker: Ticker,
+    rests: u32,
+    pause: Duration,
+    begun: u64,
+}
+
+impl Looks {
+    /// Rests with which looks take at most 4 % of a CPU.
+    pub const SELDOM: u32 = 24;
+
+    /// The interval that was given, or the usual one with so many rests.
+    pub fn new(given: Option<Duration>, usual: Duration, rests: u32) -> Self {
+        Self {
+            ticker: Ticker::new(given.unwrap_or(usual)),
+            rests: if given.is_some() { 0 } else { rests },
+            pause: Duration::ZERO,
+            begun: 0,
+        }
+    }
+
+    /// When the next one is due.
+    pub fn due(&mut self) -> Instant {
+        self.ticker.next_end().max(Instant::now() + self.pause)
+    }
+
+    /// A look begins.
+    pub fn begin(&mut self) {
+        self.begun = own_cpu_ns();
+    }
+
+    /// It is over.
+    pub fn end(&mut self) {
+        let took = own_cpu_ns().saturating_sub(self.begun);
+        self.pause = Duration::from_nanos(took).saturating_mul(self.rests);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn costly_looks_are_rare_unless_an_interval_was_given() {
+        let usual = Duration::from_millis(1);
+        let wait = |given| {
+            let mut looks = Looks::new(given, usual, 1000);
+            looks.begin();
+            let until = own_cpu_ns() + 1_000_000;
+            while own_cpu_ns() < until {}
+            looks.end();
+            looks.due() - Instant::now()
+        };
+        assert!(wait(None) > Duration::from_millis(900));
+        assert!(wait(Some(usual)) <= usual);
+    }
 
     /// As `unshare --time --monotonic 86400` gives it, and a clock that runs behind.
     #[test]

@@ -80,7 +80,10 @@ def summary(samples):
     yield f"|---|{'--:|' * len(SUMMARY)}"
     for name in sorted(who, key=subject):
         cells = [summary_cell(samples, name, *column) for column in SUMMARY.values()]
-        if any(cells):
+        # Without a load tools were measured with --json alone; that stands in the row without.
+        plain = name.removesuffix(" --json")
+        repeats = plain != name and plain in who and not any(cells[:-1])
+        if any(cells) and not repeats:
             yield f"| {' | '.join([name, *cells])} |"
 
 

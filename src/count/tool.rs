@@ -14,7 +14,7 @@ use super::{
 };
 use crate::cgroup::CgroupNames;
 use crate::cli::{MeasureArgs, usage_error};
-use crate::clock::{Ticker, monotonic_now, wall_now};
+use crate::clock::{Looks, monotonic_now, wall_now};
 use crate::hooks::maps;
 use crate::hooks::{
     CHILD, COUNTS, DESTROY, OWNERS, RECV, RETRANSMIT, SEGMENT, SEND, SOCKET_COUNTERS, SPLICE,
@@ -178,14 +178,16 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
     // From here on older sockets are counted.
     let mut sockets = args.light.then(SocketVisits::default);
     visit(running, &mut sockets)?;
-    let mut ticker = Ticker::new(args.interval.interval());
+    let rests = if args.light { Looks::SELDOM } else { 0 };
+    let mut looks = Looks::new(args.interval.interval, args.interval.interval(), rests);
     let mut began = monotonic_now();
     if args.by == GroupBy::Total {
         running.printer.begin::<Count>(&Count::view(args.by))?;
     }
     let intervals = args.count.map_or(u64::MAX, NonZeroU64::get);
     for nth in 1..=intervals {
-        let wake = running.rest(ticker.next_end())?;
+        let wake = running.rest(looks.due())?;
+        looks.begin();
         let last = nth == intervals || wake != Wake::Work || running.is_over();
         visit(running, &mut sockets)?;
         if last {
@@ -200,6 +202,7 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
         if !args.cumulative {
             began = now;
         }
+        looks.end();
         if last {
             break;
         }

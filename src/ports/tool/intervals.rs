@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::clock::Ticker;
+use crate::clock::Looks;
 use crate::kernel::session::Session;
 use crate::ports::advise::advise;
 use crate::ports::groups::group;
@@ -43,15 +43,17 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
 impl View<'_> {
     fn watch(&mut self, running: &mut Running) -> Result<()> {
         let args = &self.asked.args;
-        let mut ticker = Ticker::new(args.interval.interval());
+        let mut looks = Looks::new(args.interval.interval, args.interval.interval(), Looks::SELDOM);
         for _ in 0..args.count.map_or(u64::MAX, NonZeroU64::get) {
-            let wake = running.rest(ticker.next_end())?;
+            let wake = running.rest(looks.due())?;
+            looks.begin();
             // `None` while the namespace that was asked for is gone.
             let asked = running.netns();
             if asked != Some(None) {
                 let (look, rows) = self.monitor.look(&running.session, asked.flatten())?;
                 self.show(running, &look, rows)?;
             }
+            looks.end();
             if wake != Wake::Work || running.is_over() {
                 break;
             }

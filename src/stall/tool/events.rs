@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::passes::PAUSE;
-use crate::clock::{Ticker, WallClock, monotonic_now, own_cpu_ns, tick_ns};
+use crate::clock::{Looks, WallClock, monotonic_now, tick_ns};
 use crate::hooks::maps;
 use crate::kernel::map::Map;
 use crate::report::TableView;
@@ -50,12 +50,11 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
 
 impl Watch {
     fn watch(&mut self, running: &mut Running, args: &Args) -> Result<()> {
-        let given = args.interval.interval;
-        let mut ticker = Ticker::new(given.unwrap_or(INTERVAL));
+        let mut looks = Looks::new(args.interval.interval, INTERVAL, PAUSE);
         running.printer.begin::<StallEnd>(&TableView::default())?;
         running.printer.flush()?;
         loop {
-            let begun = own_cpu_ns();
+            looks.begin();
             // `None` while the namespace that was asked for is gone.
             let asked = running.netns();
             if asked != Some(None) {
@@ -64,12 +63,8 @@ impl Watch {
                 }
                 running.printer.flush()?;
             }
-            let mut pause = Duration::ZERO;
-            if given.is_none() {
-                pause = Duration::from_nanos(own_cpu_ns().saturating_sub(begun)) * PAUSE;
-            }
-            let due = ticker.next_end().max(Instant::now() + pause);
-            if self.left == 0 || running.rest(due)? != Wake::Work || running.is_over() {
+            looks.end();
+            if self.left == 0 || running.rest(looks.due())? != Wake::Work || running.is_over() {
                 return Ok(());
             }
         }

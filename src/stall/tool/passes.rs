@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::clock::{Ticker, monotonic_now, own_cpu_ns, tick_ns, wall_now};
+use crate::clock::{Looks, monotonic_now, tick_ns, wall_now};
 use crate::kernel::netns_list::Extent;
 use crate::report::{Record, Row, TableView, Ts, sort};
 use crate::stall::hooks::CONNECTIONS;
@@ -46,22 +45,19 @@ struct View<'a> {
 impl View<'_> {
     fn watch(&mut self, running: &mut Running) -> Result<()> {
         let interval = &self.args.interval;
-        let mut ticker = Ticker::new(interval.interval());
-        let mut pause = Duration::ZERO;
+        let mut looks = Looks::new(interval.interval, interval.interval(), PAUSE);
         for nth in 0..self.args.count.map_or(u64::MAX, NonZeroU64::get) {
-            let due = ticker.next_end().max(Instant::now() + pause);
+            let due = looks.due();
             if nth > 0 && running.rest(due)? != Wake::Work || running.is_over() {
                 break;
             }
-            let begun = own_cpu_ns();
+            looks.begin();
             // `None` while the namespace that was asked for is gone.
             let asked = running.netns();
             if asked != Some(None) {
                 self.pass(running, asked.flatten())?;
             }
-            if interval.interval.is_none() {
-                pause = Duration::from_nanos(own_cpu_ns().saturating_sub(begun)) * PAUSE;
-            }
+            looks.end();
         }
         Ok(())
     }
