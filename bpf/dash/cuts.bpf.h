@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Connections that the other side, the path or the kernel has ended while they waited for an answer or
- * were idle. A sample: as many as find room until user space looks again; all are counted elsewhere.
+ * Connections that the other side, the path or the kernel has ended while they waited for an answer
+ * or were idle. A sample: as many as find room until user space looks again; all are counted
+ * elsewhere.
  */
 #pragma once
 
@@ -18,8 +19,7 @@ struct {
 #define CUT_IDLE 1000000000ULL
 
 /* A client waits for answers; after the last one it closes, and its server was the last to send. */
-static __always_inline bool is_client(const struct sock *sk, struct tcp_sock *tp,
-				      enum access how)
+static __always_inline bool is_client(const struct sock *sk, struct tcp_sock *tp, enum access how)
 {
 	return sport_of(tp, how) > bpf_ntohs(READ(how, sk, __sk_common.skc_dport));
 }

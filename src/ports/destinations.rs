@@ -1,7 +1,8 @@
 //! All sockets with a local port at one time, by destination.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
+use super::few::Few;
 use super::local::Local;
 use super::{PortSet, PortSettings};
 use crate::tcp_state::TcpState;
@@ -52,9 +53,9 @@ pub struct Destination {
     /// Their ports.
     pub uses: Vec<PortUse>,
     /// `IP_LOCAL_PORT_RANGE` of those that live.
-    pub ranges: BTreeSet<u32>,
+    pub ranges: Few<()>,
     /// Who owns them; 0: unknown.
-    pub users: HashMap<u32, User>,
+    pub users: Few<User>,
     /// One of them passes the filters.
     pub matches: bool,
 }
@@ -147,10 +148,10 @@ impl Destination {
             timestamps: u32::from(entry.flags) & PORT_TIMESTAMPS != 0,
         });
         if !timewait {
-            self.ranges.insert(entry.range);
+            self.ranges.at(entry.range);
         }
         self.matches |= matches;
-        let user = self.users.entry(entry.pid).or_default();
+        let user = self.users.at(entry.pid);
         user.comm = entry.comm;
         user.uses[usage as usize] += 1;
         user.matches |= matches;

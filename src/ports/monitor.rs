@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::hooks::{BIND, PORT_REUSE};
 use super::local::pools;
 use super::{
-    BindFailures, DestinationRow, Destinations, PortModel, PortPool, PortSource, PortsShape,
+    BindFailures, Choice, DestinationRow, Destinations, PortModel, PortPool, PortSource, PortsShape,
 };
 use crate::clock::{monotonic_now, wall_now};
 use crate::kernel::netns_list::Extent;
@@ -57,13 +57,13 @@ impl PortMonitor {
     /// Those of [`PortMonitor::new`] and [`PortMonitor::look`].
     pub fn begin(session: &Session, asked: Option<u32>, cost: bool) -> Result<Self> {
         let mut monitor = Self::new(session, cost)?;
-        monitor.look(session, asked)?;
+        monitor.look(session, asked, &mut Choice { most: 1, wanted: &mut |_| false })?;
         let (counted, _) = monitor.source.counted(session, monotonic_now())?;
         monitor.model.begin_with(&counted);
         Ok(monitor)
     }
 
-    /// Ends an interval with a look at one namespace or at all: every destination, the worst first.
+    /// Ends an interval with a look at one namespace or at all: the destinations of choice, the worst first.
     ///
     /// # Errors
     /// A map or an iterator cannot be read.
@@ -71,6 +71,7 @@ impl PortMonitor {
         &mut self,
         session: &Session,
         asked: Option<u32>,
+        choice: &mut Choice<'_>,
     ) -> Result<(PortLook, Vec<DestinationRow>)> {
         // First the counts: a connect that they have not is among the sockets or is over.
         let now = monotonic_now();
@@ -84,7 +85,7 @@ impl PortMonitor {
             cost: self.cost,
         };
         self.began = Some(now);
-        let rows = self.model.rows(&sockets, &counted, shape);
+        let rows = self.model.rows(&sockets, &counted, shape, choice);
         Ok((PortLook { sockets, extent, binds, shape }, rows))
     }
 }

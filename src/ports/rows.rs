@@ -1,9 +1,10 @@
 //! Rows of an interval: sockets and counts by destination.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::destinations::{Destination, Destinations, NetnsPorts, PortUse, Use};
+use super::few::Few;
 use super::forecast::{Fill, Forecast, TIME_WAIT_MS};
 use super::source::{Counted, PortCounters};
 use super::{Pool, PortSettings, Ports};
@@ -40,13 +41,21 @@ pub struct DestinationRow {
 /// What is remembered of a destination from one interval to the next.
 #[derive(Debug, Default)]
 struct Past {
-    ranges: BTreeSet<u32>,
     sockets: Option<u64>,
     /// Connects came while the tool began: which sockets are theirs is unknown.
     uncertain: bool,
     /// Sockets that came between the two readings of the last interval.
     debt: i64,
-    forecasts: HashMap<u32, Forecast>,
+    /// By range.
+    forecasts: Few<Forecast>,
+}
+
+/// Which rows are made; the others would only take memory, for there may be 100,000 destinations.
+pub struct Choice<'a> {
+    /// So many of the worst, at least 1.
+    pub most: usize,
+    /// Of those that this returns `true` for.
+    pub wanted: &'a mut dyn FnMut(&DestinationRow) -> bool,
 }
 
 /// Makes the rows of each interval.
@@ -79,47 +88,63 @@ impl PortModel {
         }
     }
 
-    /// Every destination with sockets or connects in the interval, the worst first.
+    /// Destinations with sockets or connects in the interval, the worst first.
     pub fn rows(
         &mut self,
         look: &Destinations,
         counted: &Counted,
         shape: PortsShape,
+        choice: &mut Choice<'_>,
     ) -> Vec<DestinationRow> {
         let looked = self.looked;
         let mut held = HashMap::new();
         let (idle, nothing) = (Destination::default(), PortCounters::default());
-        let mut ranges: HashMap<Flow, BTreeSet<u32>> = HashMap::new();
+        let mut counted_ranges: HashMap<Flow, Few<()>> = HashMap::new();
         for (flow, range) in counted.keys() {
-            ranges.entry(*flow).or_default().insert(*range);
+            counted_ranges.entry(*flow).or_default().at(*range);
         }
-        for (flow, one) in &look.all {
-            ranges.entry(*flow).or_default().extend(&one.ranges);
-        }
-        let mut rows = Vec::with_capacity(ranges.len());
-        let mut past = HashMap::with_capacity(ranges.len());
-        for (flow, ranges) in ranges {
-            let one = look.all.get(&flow).unwrap_or(&idle);
-            let mut known = self.past.remove(&flow).unwrap_or_default();
-            known.ranges.extend(ranges);
-            if known.ranges.is_empty() {
-                // Timewait sockets do not keep it.
-                known.ranges.insert(0);
+        let unseen = counted_ranges.keys().filter(|flow| !look.all.contains_key(*flow));
+        let mut rows = Vec::new();
+        let mut past = HashMap::with_capacity(look.all.len());
+        for flow in look.all.keys().chain(unseen) {
+            let one = look.all.get(flow).unwrap_or(&idle);
+            let mut known = self.past.remove(flow).unwrap_or_default();
+            let fresh = counted_ranges.get(flow).into_iter().flat_map(Few::keys);
+            for range in one.ranges.keys().chain(fresh) {
+                known.forecasts.at(range);
             }
-            let alone = known.ranges.len() == 1;
-            for &range in &known.ranges.clone() {
-                let counts = counted.get(&(flow, range)).unwrap_or(&nothing);
-                let maker = Maker { flow: &flow, one, counts, shape, alone, looked };
-                rows.push(maker.row(range, look.netns.get(&flow.netns), &mut known, &mut held));
+            if known.forecasts.is_empty() {
+                // Timewait sockets do not keep it.
+                known.forecasts.at(0);
+            }
+            let alone = known.forecasts.len() == 1;
+            let ranges: Vec<u32> = known.forecasts.keys().collect();
+            for range in ranges {
+                let counts = counted.get(&(*flow, range)).unwrap_or(&nothing);
+                let maker = Maker { flow, one, counts, shape, alone, looked };
+                let row = maker.row(range, look.netns.get(&flow.netns), &mut known, &mut held);
+                if !(choice.wanted)(&row) {
+                    continue;
+                }
+                rows.push(row);
+                if rows.len() >= choice.most.saturating_mul(2) {
+                    worst_first(&mut rows, choice.most);
+                }
             }
             known.sockets = Some(one.uses.len() as u64);
-            past.insert(flow, known);
+            past.insert(*flow, known);
         }
         self.past = past;
         self.looked = true;
-        rows.sort_by_key(|one| order(&one.row));
+        worst_first(&mut rows, choice.most);
         rows
     }
+}
+
+/// Keeps the worst rows, in order.
+fn worst_first(rows: &mut Vec<DestinationRow>, most: usize) {
+    rows.sort_by_key(|one| order(&one.row));
+    rows.truncate(most);
 }
 
 /// Failures first, then the fullest.
@@ -187,7 +212,7 @@ impl Maker<'_> {
                 let all = *held
                     .entry((self.flow.netns, pool.first, pool.last))
                     .or_insert_with(|| held_in(netns, settings, pool));
-                let forecast = past.forecasts.entry(range).or_default();
+                let forecast = past.forecasts.at(range);
                 self.fill(&mut row, (settings, pool, all), forecast);
             }
             None => _ = count(&mut row, self.one.uses.iter()),
@@ -241,7 +266,7 @@ impl Maker<'_> {
 
     fn parts(&self) -> Vec<Part> {
         let mut parts: HashMap<u32, Part> = HashMap::new();
-        for (&pid, user) in &self.one.users {
+        for (pid, user) in self.one.users.iter() {
             parts.insert(pid, Part { pid, comm: user.comm, uses: user.uses, ..Part::default() });
         }
         for &(pid, comm, attempts, failed) in &self.counts.users {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tcpscope::ports::{
-    Counted, Destinations, PortCounters, PortFail, PortModel, PortPool, PortSettings, Ports,
-    PortsBy, PortsShape, advise, group, pools,
+    Choice, Counted, Destinations, PortCounters, PortFail, PortModel, PortPool, PortSettings,
+    Ports, PortsBy, PortsShape, advise, group, pools,
 };
 use tcpscope::report::{Format, TableView};
 use tcpscope::tcp_state::TcpState;
@@ -88,8 +88,9 @@ fn shape(seconds: u64) -> PortsShape {
 /// The first look, which knows no rates, and the second.
 fn intervals() -> [Vec<tcpscope::ports::DestinationRow>; 2] {
     let mut model = PortModel::default();
-    let first = model.rows(&look(0), &Counted::new(), shape(0));
-    [first, model.rows(&look(2), &counted(), shape(1))]
+    let mut all = Choice { most: usize::MAX, wanted: &mut |_| true };
+    let first = model.rows(&look(0), &Counted::new(), shape(0), &mut all);
+    [first, model.rows(&look(2), &counted(), shape(1), &mut all)]
 }
 
 fn rows() -> Vec<Ports> {

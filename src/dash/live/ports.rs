@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::kernel::session::Session;
-use crate::ports::{PortMonitor, PortPool, Ports};
+use crate::ports::{Choice, PortMonitor, PortPool, Ports};
 
 /// Destinations, and local addresses, shown one by one, the worst first.
 const SHOWN: usize = 500;
@@ -29,9 +29,9 @@ impl LivePorts {
         session: &Session,
         asked: Option<u32>,
     ) -> Result<(Vec<Ports>, Vec<PortPool>)> {
-        let (look, rows) = self.0.look(session, asked)?;
-        let matching = rows.into_iter().filter(|one| one.matches).map(|one| one.row);
-        let mut rows: Vec<_> = matching.take(SHOWN).collect();
+        let mut choice = Choice { most: SHOWN, wanted: &mut |one| one.matches };
+        let (look, rows) = self.0.look(session, asked, &mut choice)?;
+        let mut rows: Vec<_> = rows.into_iter().map(|one| one.row).collect();
         let mut pools = look.pools();
         pools.truncate(SHOWN);
         let source = &mut self.0.source;

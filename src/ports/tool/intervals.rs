@@ -10,7 +10,7 @@ use crate::kernel::session::Session;
 use crate::ports::advise::advise;
 use crate::ports::groups::group;
 use crate::ports::rows::DestinationRow;
-use crate::ports::{Args, PortLook, PortMonitor, PortPool, Ports};
+use crate::ports::{Args, Choice, PortLook, PortMonitor, PortPool, Ports};
 use crate::report::{TableView, Ts, sort};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
@@ -19,6 +19,22 @@ use crate::wait::Wake;
 const SHORT: u64 = 100;
 /// … or that run out of them within this time, ns.
 const SOON: u64 = 600_000_000_000;
+
+/// Destinations that pass the filters, and those of them that are short of ports.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    all: u64,
+    short: u64,
+}
+
+impl Counts {
+    /// Counts one; whether it passes the filters.
+    fn add(&mut self, one: &DestinationRow) -> bool {
+        self.all += u64::from(one.matches);
+        self.short += u64::from(one.matches && is_short(&one.row));
+        one.matches
+    }
+}
 
 /// What is shown, and where it comes from.
 struct View<'a> {
@@ -50,8 +66,14 @@ impl View<'_> {
             // `None` while the namespace that was asked for is gone.
             let asked = running.netns();
             if asked != Some(None) {
-                let (look, rows) = self.monitor.look(&running.session, asked.flatten())?;
-                self.show(running, &look, rows)?;
+                let mut counts = Counts::default();
+                let sums = args.all || args.by.is_some();
+                let mut wanted =
+                    |one: &DestinationRow| counts.add(one) && (sums || is_short(&one.row));
+                let mut choice = Choice { most: usize::MAX, wanted: &mut wanted };
+                let (look, rows) =
+                    self.monitor.look(&running.session, asked.flatten(), &mut choice)?;
+                self.show(running, &look, (rows, counts))?;
             }
             looks.end();
             if wake != Wake::Work || running.is_over() {
@@ -65,12 +87,9 @@ impl View<'_> {
         &mut self,
         running: &mut Running,
         look: &PortLook,
-        mut rows: Vec<DestinationRow>,
+        (rows, Counts { all, short }): (Vec<DestinationRow>, Counts),
     ) -> Result<()> {
         let args = &self.asked.args;
-        rows.retain(|one| one.matches);
-        let all = rows.len();
-        let short = rows.iter().filter(|one| is_short(&one.row)).count();
         let mut shown = match args.by {
             Some(by) => {
                 let filter = &self.asked.filter;
