@@ -61,7 +61,7 @@ fn busy() -> Result<()> {
     std::fs::write(folder.path().join("file"), vec![7; 1000])?;
     let configuration = folder.path().join("nginx.conf");
     let text = format!(
-        "user root; daemon off; worker_processes 1; pid {root}/pid; error_log {root}/errors;\n\
+        "user root; daemon off; master_process off; pid {root}/pid; error_log {root}/errors;\n\
          events {{}}\n\
          http {{ access_log off; keepalive_requests 10000000;\n\
          server {{ listen {NEAR}:{PORT} backlog=4096; root {root}; }} }}\n"
