@@ -102,8 +102,9 @@ struct owner_search {
 struct track {
 	struct owner owner;
 	__u64 since;
-	__u32 marks;
-	__u32 state;	/* entered last; 0 = not seen */
+	__u16 marks;
+	__u16 state;	/* entered last; 0 = not seen */
+	__u32 netns;	/* inode; 0 = not read yet */
 	__u32 sent;	/* segments that it had sent when they were last counted */
 	__u32 waits_at; /* write_seq as a thread began to wait in send(), at since (tcpstall) */
 	__u64 diverted; /* in a sockmap: bytes received when last counted, + 1; 0 = in none */

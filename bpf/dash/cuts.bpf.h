@@ -43,8 +43,10 @@ static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
 
 	if (!is_cut(&verdict->ending) || state == TCP_SYN_RECV)
 		return;
+	if (unused_for(tp, how) < CUT_IDLE && !is_client(sk, tp, how))
+		return;
 	last = last_use_of(tp, bytes_handed(tp, state, how), bytes_taken(tp, done, how), how);
-	if (last.ago < CUT_IDLE && !(last.waiting && is_client(sk, tp, how)))
+	if (last.ago < CUT_IDLE && !last.waiting)
 		return;
 	ev = bpf_ringbuf_reserve(&cuts, sizeof(*ev), 0);
 	if (!ev)

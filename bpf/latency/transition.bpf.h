@@ -15,9 +15,11 @@ static __always_inline void exchange_transition(struct batch *batch, struct sock
 						int old_state, int new_state, enum access how)
 {
 	static const struct exchange fresh;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = 0;
 	__u32 seq;
 
+	if (old_state == TCP_CLOSE || old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)
+		now = bpf_ktime_get_ns();
 	if (new_state == TCP_SYN_SENT) {
 		*ex = fresh;
 		ex->role = ROLE_CLIENT;
@@ -72,6 +74,9 @@ static __always_inline void latency_on_transition(struct sock *sk, int old_state
 
 	/* of a connect alone, nothing is kept after it */
 	if (!measures_exchanges() && new_state != TCP_SYN_SENT && old_state != TCP_SYN_SENT)
+		return;
+	/* our FIN was acknowledged, which says nothing new */
+	if (new_state == TCP_FIN_WAIT2)
 		return;
 	batch_begin(&batch);
 	tp = tcp_of(sk, how);

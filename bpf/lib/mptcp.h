@@ -35,10 +35,8 @@ static __always_inline bool is_subflow(struct sock *sk, enum access how)
 
 	if (!options.mptcp)
 		return false;
-	if (how == PROBE_READ)
-		return BPF_CORE_READ((struct tcp_sock *)sk, is_mptcp);
-	tp = bpf_skc_to_tcp_sock(sk);
-	return tp && tp->is_mptcp;
+	tp = tcp_of(sk, how);
+	return tp && READ(how, tp, is_mptcp);
 }
 
 /* NULL also where memory may not be copied. */

@@ -18,17 +18,32 @@
 #define SOCK_KEEPOPEN (1 << 3)
 #define SOCK_LINGER   (1 << 4)
 
-static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
-{
-	return how == BTF_PTR ? bpf_skc_to_tcp_sock(sk) : (struct tcp_sock *)sk;
-}
-
 static __always_inline bool is_tcp(const struct sock *sk, enum access how)
 {
 	__u16 family = READ(how, sk, __sk_common.skc_family);
 
 	return READ(how, sk, sk_protocol) == IPPROTO_TCP &&
 	       (family == AF_INET || family == AF_INET6);
+}
+
+/* Request and timewait sockets have only the beginning of a socket. */
+static __always_inline bool is_full(const struct sock *sk, enum access how)
+{
+	__u8 state = READ(how, sk, __sk_common.skc_state);
+
+	return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
+}
+
+/* NULL: none. The cast costs less than a helper's call. */
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk, enum access how)
+{
+	if (how == PROBE_READ)
+		return (struct tcp_sock *)sk;
+	if (!bpf_ksym_exists(bpf_rdonly_cast))
+		return bpf_skc_to_tcp_sock(sk);
+	if (!is_full(sk, how) || !is_tcp(sk, how))
+		return NULL;
+	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
 }
 
 static __always_inline void map_v4(__u8 *to, __be32 addr)
@@ -72,9 +87,9 @@ static __always_inline __u32 netns_of(const struct sock_common *skc, enum access
 	return inode_of_netns(READ(how, skc, skc_net.net), how);
 }
 
-/* Works for full, request and timewait sockets: all of them begin with sock_common. */
-static __always_inline void flow_read(struct flow *flow, const struct sock_common *skc,
-				      enum access how)
+/* All but the namespace. */
+static __always_inline void flow_read_ends(struct flow *flow, const struct sock_common *skc,
+					   enum access how)
 {
 	if (READ(how, skc, skc_family) == AF_INET6) {
 		flow_read_v6(flow, skc, how);
@@ -84,11 +99,25 @@ static __always_inline void flow_read(struct flow *flow, const struct sock_commo
 	}
 	flow->lport = READ(how, skc, skc_num);
 	flow->rport = bpf_ntohs(READ(how, skc, skc_dport));
-	/* indexes of devices are those of a namespace */
 	flow->device = READ(how, skc, skc_bound_dev_if);
-	flow->netns = options.want_netns || flow->device ? netns_of(skc, how) : 0;
+	flow->netns = 0;
 	/* flows are keys, here and in user space */
 	flow->reserved = 0;
+}
+
+/* Indexes of devices are those of a namespace. */
+static __always_inline bool names_netns(const struct flow *flow)
+{
+	return options.want_netns || flow->device;
+}
+
+/* Works for full, request and timewait sockets: all of them begin with sock_common. */
+static __always_inline void flow_read(struct flow *flow, const struct sock_common *skc,
+				      enum access how)
+{
+	flow_read_ends(flow, skc, how);
+	if (names_netns(flow))
+		flow->netns = netns_of(skc, how);
 }
 
 static __always_inline __u16 sport_of(struct tcp_sock *tp, enum access how)
@@ -100,16 +129,21 @@ static __always_inline __u16 sport_of(struct tcp_sock *tp, enum access how)
  * A closing socket has given its port back (inet_put_port clears skc_num) before the
  * state changes; inet_sport still holds it.
  */
-static __always_inline void flow_read_closing(struct flow *flow, struct sock *sk, enum access how)
+static __always_inline void flow_read_port(struct flow *flow, struct sock *sk, enum access how)
 {
 	struct tcp_sock *tp;
 
-	flow_read(flow, &sk->__sk_common, how);
 	if (flow->lport)
 		return;
 	tp = tcp_of(sk, how);
 	if (tp)
 		flow->lport = sport_of(tp, how);
+}
+
+static __always_inline void flow_read_closing(struct flow *flow, struct sock *sk, enum access how)
+{
+	flow_read(flow, &sk->__sk_common, how);
+	flow_read_port(flow, sk, how);
 }
 
 static __always_inline bool is_v6only(const struct sock_common *skc, enum access how)
@@ -122,7 +156,10 @@ static __always_inline __u64 cookie_of(struct sock *sk, enum access how)
 {
 	switch (options.cookie) {
 	case COOKIE_HELPER:
-		return how == BTF_PTR ? bpf_get_socket_cookie(sk) : 0;
+		if (how != BTF_PTR)
+			return 0;
+		/* the helper makes the cookie of a socket that has none yet */
+		return sk->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk);
 	case COOKIE_FIELD:
 		return READ(how, sk, __sk_common.skc_cookie.counter);
 	}

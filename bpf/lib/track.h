@@ -70,6 +70,32 @@ static __always_inline bool opened_by_process(int old_state, int new_state)
 	return old_state == TCP_CLOSE && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN);
 }
 
+/* Only these lead on to a timewait socket: tcp_time_wait(). */
+static __always_inline bool becomes_timewait(int old_state, int new_state)
+{
+	return new_state == TCP_CLOSE && (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
+}
+
+/*
+ * As flow_read_closing(). The namespace of a socket is always the same one, and its inode stands
+ * beside a count of references that all CPUs write: it is read once.
+ */
+static __always_inline void flow_read_tracked(struct flow *flow, struct sock *sk,
+					      struct track *track, enum access how)
+{
+	flow_read_ends(flow, &sk->__sk_common, how);
+	flow_read_port(flow, sk, how);
+	if (!names_netns(flow))
+		return;
+	/* the inode that a filter wants may change its meaning */
+	flow->netns = track && !filter.by_netns ? track->netns : 0;
+	if (flow->netns)
+		return;
+	flow->netns = netns_of(&sk->__sk_common, how);
+	if (track)
+		track->netns = flow->netns;
+}
+
 /* The current process sends, receives or closes. */
 static __always_inline void owner_on_use(struct track *track, const struct sock *sk,
 					 enum access how)

@@ -25,6 +25,15 @@ struct last_use {
 	bool waiting; /* nothing has come since data was sent */
 };
 
+/* ns since data was last sent or received */
+static __always_inline __u64 unused_for(struct tcp_sock *tp, enum access how)
+{
+	__u32 now = bpf_jiffies64(), sent = now - READ(how, tp, lsndtime);
+	__u32 received = now - READ(how, tp, inet_conn.icsk_ack.lrcvtime);
+
+	return (__u64)(sent < received ? sent : received) * life_options.tick_ns;
+}
+
 static __always_inline struct last_use last_use_of(struct tcp_sock *tp, __u64 tx_bytes,
 						   __u64 rx_bytes, enum access how)
 {

@@ -148,8 +148,7 @@ static __always_inline void ports_on_transition(struct sock *sk, int old_state, 
 	if (!ports_options.events && old_state == TCP_CLOSE && new_state == TCP_SYN_SENT)
 		st->attempted++;
 	ports_count(sk, tp, track, old_state, new_state, st, how);
-	if (track && new_state == TCP_CLOSE &&
-	    (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING))
+	if (track && becomes_timewait(old_state, new_state))
 		ports_on_end(sk, track, how);
 }
 

@@ -13,8 +13,7 @@
 static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state,
 					 enum access how)
 {
-	return new_state == TCP_CLOSE && !READ(how, sk, sk_err) &&
-	       (old_state == TCP_FIN_WAIT2 || old_state == TCP_CLOSING);
+	return becomes_timewait(old_state, new_state) && !READ(how, sk, sk_err);
 }
 
 /* A timewait socket has the connection: the full socket's close is no transition of it. */
@@ -67,7 +66,7 @@ static __always_inline void emit_deferred_transition(struct track *track, struct
 static __always_inline void note_gap(struct track *track, int old_state, int new_state,
 				     struct stats *st)
 {
-	if (track->state && track->state != (__u32)old_state) {
+	if (track->state && track->state != old_state) {
 		st->unseen++;
 		track->since = 0;
 	}
@@ -128,11 +127,13 @@ static __always_inline void states_on_transition(struct sock *sk, int old_state,
 	if (handed_over(track, new_state) || defer_transition(track, sk, old_state, new_state, how))
 		return;
 
-	flow_read_closing(&flow, sk, how);
+	if (!states_options.events && track && !becomes_timewait(old_state, new_state))
+		return;
+	flow_read_tracked(&flow, sk, track, how);
 	if (!track && flow_matches(&flow))
 		st->untracked++;
 	if (!states_options.events) {
-		if (track && new_state == TCP_CLOSE)
+		if (track && becomes_timewait(old_state, new_state))
 			remember_closer(&flow, &track->owner, now);
 		return;
 	}

@@ -1,7 +1,8 @@
 //! Turns growing counters into counts of an interval.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{CountSums, Counter};
 use crate::wire::{COUNT_ENDED, COUNT_GONE, GroupKey, Record as _};

@@ -39,23 +39,23 @@ impl CountSource {
             counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
         })?;
         let crowded = counters.len() > self.counts.max_entries() as usize / 2;
+        let mut values = Vec::new();
         for counter in &mut counters {
             if model.expendable(counter, crowded, now) {
-                self.take(counter)?;
+                self.take(counter, &mut values)?;
             }
         }
         Ok(counters)
     }
 
     /// Takes a key out of the map, with the last word on its sums.
-    fn take(&self, counter: &mut Counter) -> Result<()> {
+    fn take(&self, counter: &mut Counter, values: &mut Vec<u8>) -> Result<()> {
         let key = counter.key;
-        let values = self.counts.lookup_percpu(key.as_bytes())?;
-        if let Some(last) =
-            values.and_then(|cpus| Counter::read(key.as_bytes(), cpus.iter().map(Vec::as_slice)))
-        {
-            self.counts.delete(key.as_bytes())?;
-            *counter = Counter { gone: true, ..last };
+        if self.counts.take_percpu(key.as_bytes(), values)? {
+            let cpus = values.chunks_exact(size_of::<CountValue>());
+            if let Some(last) = Counter::read(key.as_bytes(), cpus) {
+                *counter = Counter { gone: true, ..last };
+            }
         }
         Ok(())
     }

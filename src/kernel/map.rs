@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
+use super::take::{Taken, take};
+
 /// The name of a map in an object. `src/hooks/maps.rs` declares all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapDef(&'static str);
@@ -44,6 +46,28 @@ impl Map {
     pub fn lookup_percpu(&self, key: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
         let read = self.0.lookup_percpu(key, MapFlags::ANY);
         read.with_context(|| format!("cannot read map {}", self.name()))
+    }
+
+    /// Takes a key out of a per-CPU map: `values` becomes those of all CPUs, each padded to 8 bytes.
+    /// `false`: there is no such key.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn take_percpu(&self, key: &[u8], values: &mut Vec<u8>) -> Result<bool> {
+        let taken = take(&self.0, key, values);
+        match taken.with_context(|| format!("cannot take from map {}", self.name()))? {
+            Taken::Out => return Ok(true),
+            Taken::Absent => return Ok(false),
+            Taken::Impossible => {}
+        }
+        let Some(cpus) = self.lookup_percpu(key)? else { return Ok(false) };
+        self.delete(key)?;
+        values.clear();
+        for value in cpus {
+            values.extend(value);
+            values.resize(values.len().next_multiple_of(8), 0);
+        }
+        Ok(true)
     }
 
     /// The value of a key; `None`: there is no such key.

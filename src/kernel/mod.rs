@@ -22,6 +22,7 @@ pub mod ring;
 mod section_reader;
 pub mod session;
 pub mod sock_diag;
+mod take;
 
 use anyhow::{Context, Result};
 pub use procfs::pid_namespace;

@@ -2,8 +2,8 @@
 //!
 //! Hardened kernels refuse them with every right, and say so only when asked to load one. A
 //! program of two instructions is the cheapest question. libbpf-rs cannot load bare instructions,
-//! and opening and loading a whole object costs milliseconds; so this calls libbpf's own function,
-//! which besides `wire` is the only hand-written unsafe code of the kit.
+//! and opening and loading a whole object costs milliseconds; so this calls libbpf's own function.
+//! Hand-written unsafe code is only here, in `take` and in `wire`.
 #![allow(unsafe_code)]
 
 use std::io;

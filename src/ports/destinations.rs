@@ -1,6 +1,6 @@
 //! All sockets with a local port at one time, by destination.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use super::few::Few;
 use super::local::Local;

@@ -1,6 +1,6 @@
 //! The ports of a local address, for sockets that `bind()` before `connect()`.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::destinations::{Destinations, User};
 use super::{Pool, PortPool, PortSet};

@@ -1,7 +1,8 @@
 //! Rows of an interval: sockets and counts by destination.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::destinations::{Destination, Destinations, NetnsPorts, PortUse, Use};
 use super::few::Few;

@@ -1,9 +1,9 @@
 //! Reads sockets with their ports, and the counts of the programs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::PortSettings;
 use super::destinations::{Destinations, destination};
@@ -128,7 +128,7 @@ impl PortSource {
             all.extend(PortKey::read(key).zip(PortCounts::read(counts)));
         })?;
         let crowded = all.len() > self.counts.max_entries() as usize / 2;
-        let (mut counted, mut binds) = (Counted::new(), HashMap::new());
+        let (mut counted, mut binds) = (Counted::default(), HashMap::new());
         let mut last = HashMap::with_capacity(all.len());
         for (key, counts) in all {
             let mut id = [0; size_of::<PortKey>()];

@@ -218,6 +218,28 @@ impl Line {
         Self { limit, ..Self::default() }
     }
 
+    /// The same for a line without end, where the space before the value does not depend on it.
+    fn put_left(
+        &mut self,
+        width: usize,
+        out: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>),
+        measure: impl FnOnce(&[u8]) -> usize,
+    ) -> usize {
+        let mut before = 0;
+        if self.due > 0 {
+            before = self.due.saturating_sub(self.at) + 1;
+            self.due += 1;
+        }
+        out.resize(out.len() + before, b' ');
+        let start = out.len();
+        write(out);
+        let text = measure(&out[start..]);
+        self.due += width;
+        self.at += before + text;
+        text
+    }
+
     /// Appends a value, and returns its width.
     fn put(
         &mut self,
@@ -227,6 +249,9 @@ impl Line {
         write: impl FnOnce(&mut Vec<u8>),
         measure: impl FnOnce(&[u8]) -> usize,
     ) -> usize {
+        if align == Align::Left && self.limit.is_none() {
+            return self.put_left(width, out, write, measure);
+        }
         let mut start = out.len();
         write(out);
         let text = measure(&out[start..]);

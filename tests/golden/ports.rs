@@ -72,7 +72,7 @@ fn counted() -> Counted {
         users: vec![(4242, comm(b"proxy"), 9, 4)],
         ..PortCounters::default()
     };
-    [((to, 0), counters)].into()
+    [((to, 0), counters)].into_iter().collect()
 }
 
 fn shape(seconds: u64) -> PortsShape {
@@ -89,7 +89,7 @@ fn shape(seconds: u64) -> PortsShape {
 fn intervals() -> [Vec<tcpscope::ports::DestinationRow>; 2] {
     let mut model = PortModel::default();
     let mut all = Choice { most: usize::MAX, wanted: &mut |_| true };
-    let first = model.rows(&look(0), &Counted::new(), shape(0), &mut all);
+    let first = model.rows(&look(0), &Counted::default(), shape(0), &mut all);
     [first, model.rows(&look(2), &counted(), shape(1), &mut all)]
 }
 
@@ -100,7 +100,7 @@ fn rows() -> Vec<Ports> {
 
 fn pool_rows() -> Vec<PortPool> {
     let failed = [((flow(TO, TO).netns, flow("192.0.2.10:1", TO).laddr), 3)];
-    let seen = pools(&look(2), &Some(failed.into()), (NOW, SECOND));
+    let seen = pools(&look(2), &Some(failed.into_iter().collect()), (NOW, SECOND));
     seen.into_iter().chain(pools(&look(2), &None, (NOW, SECOND))).collect()
 }
 

@@ -1,9 +1,9 @@
 //! One sample: everything that the models know at one time, as records.
 
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::{Everything, WATCH, drops, endings, latencies, listeners, ports, stalls};
 use crate::clock::{monotonic_now, wall_now};

@@ -1,7 +1,7 @@
 //! Connections in `TIME_WAIT`. There may be a hundred thousand: an entry has 32 bytes, and what many have in
 //! common is kept once.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::netns::TimeWaitSocket;
 use super::shared::Shared;
@@ -96,7 +96,8 @@ impl KnownSockets {
         if since < moment { self.remove(flow) } else { None }
     }
 
-    fn remove(&mut self, flow: &Flow) -> Option<TimeWaitSocket> {
+    /// Takes out one.
+    pub fn remove(&mut self, flow: &Flow) -> Option<TimeWaitSocket> {
         let ends = self.ends(flow)?;
         let entry = self.entries.remove(&ends)?;
         Some(self.release(ends, &entry).1)

@@ -18,8 +18,9 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::mem;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::tcp_state::TcpState::{FinWait2, TimeWait};
 use crate::wire::{STATE_MAY_TIMEWAIT, SockEntry, StateEvent};
@@ -139,16 +140,17 @@ impl TimeWaits {
     /// Adds one timewait socket of the current poll.
     pub fn see(&mut self, entry: &SockEntry) {
         let Some(space) = self.namespaces.get_mut(&entry.flow.netns) else { return };
+        // Nearly all are.
+        if space.known.see(entry, space.poll) {
+            return;
+        }
         if let Some(pending) = space.pending.get_mut(&entry.flow) {
             if entry.state == FinWait2.number() {
                 pending.seen = space.poll;
             } else if pending.event.ts <= entry.ktime {
                 self.enter(entry);
             }
-        } else if !space.known.see(entry, space.poll)
-            && space.first
-            && is_older(entry, self.started)
-        {
+        } else if space.first && is_older(entry, self.started) {
             self.take_preexisting(entry);
         }
     }
@@ -199,6 +201,8 @@ impl TimeWaits {
             return self.show(unpolled(event), false, true);
         }
         let space = self.namespaces.entry(event.flow.netns).or_default();
+        // What polls find is looked for among the known ones first.
+        self.size -= usize::from(space.known.remove(&event.flow).is_some());
         let pending = Pending { event: *event, counted: true, after: space.poll, seen: 0 };
         space.pending.insert(event.flow, pending);
         self.size += 1;

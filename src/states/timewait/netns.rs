@@ -1,6 +1,6 @@
 //! Stored connections, and their times from events and poll entries.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::known::KnownSockets;
 use crate::tcp_state::TcpState::{

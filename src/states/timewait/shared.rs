@@ -1,7 +1,8 @@
 //! Values that many entries have in common.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 /// Each value once, as long as an entry uses it; four bytes stand for it.
 #[derive(Debug)]
