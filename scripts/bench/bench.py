@@ -217,7 +217,7 @@ def measure_idle(bench, variants):
             with watch.attached():
                 time.sleep(bench.seconds)
         cpu = 100 * watch.cpu_seconds / bench.seconds
-        what = f"CPU beside {LISTENERS} idle listeners, the start included, % of a core"
+        what = f"CPU beside {LISTENERS} idle listeners, % of a core"
         bench.add(what, variant.name, cpu)
 
     interleave(bench, "idle listeners", variants, run)

@@ -16,6 +16,12 @@ STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 # Header lines before the first data line of a tool.
 HEADING = re.compile(rb'^\s*$|^TIME|^PID|^SKADDR|^Attaching|"kind":"status"')
 LOST = re.compile(r"lost:? ([\d,]+)|([\d,]+) (?:events? )?lost", re.IGNORECASE)
+# A tool whose start is over takes less than this part of a CPU, as long as nothing happens ...
+RESTING_SHARE = 0.05
+# ... seen for so long, in seconds, ...
+RESTS = 0.4
+# ... or does all the time what it does at the start.
+SETTLED_BY = 3
 PATIENCE = 10  # seconds for a tool to start, to print or to end
 
 
@@ -119,18 +125,19 @@ class Watch:
 
     @contextlib.contextmanager
     def attached(self):
-        """The tool from the moment its programs are loaded; its cost is known afterwards."""
+        """The tool once its start is over, which has rows of its own; its cost is known afterwards."""
         before = programs().keys()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             with started(self.variant.argv, stdout=out, stderr=err) as child:
                 self.pid = child.pid
                 self.wait_loaded(child, before)
+                begun = wait_settled(child)
                 yield
                 self.programs = {k: v for k, v in programs().items() if k not in before}
                 self.peak_mb = peak_mb(child)
                 if self.peak_mb is None:
                     raise ToolError(f"ended by itself: {self.last_words()}")
-                self.cpu_seconds = end(child)
+                self.cpu_seconds = max(0.0, end(child) - begun)
 
     def wait_loaded(self, child, before):
         """Returns once the tool has loaded programs and loads no more."""
@@ -177,6 +184,18 @@ class Watch:
         """Lines in the output file."""
         with self.out.open("rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def wait_settled(child):
+    """Returns once the tool rests, or has not done so for a while; the CPU that it took until then."""
+    deadline = time.monotonic() + SETTLED_BY
+    used = cpu_seconds(child.pid)
+    while time.monotonic() < deadline:
+        time.sleep(RESTS)
+        before, used = used, cpu_seconds(child.pid)
+        if used - before < RESTS * RESTING_SHARE:
+            break
+    return used
 
 
 def lost_in(line):

@@ -23,8 +23,9 @@ pub const TESTS: &[(&str, Test)] = &[
 ];
 
 pub const ALONE: &[(&str, Test)] = &[
-    // net.ipv4.tcp_max_orphans is the whole machine's.
+    // These settings are the whole machine's.
     ("too_many_orphans", orphan_limit),
+    ("an_orphan_when_memory_is_short", no_memory),
 ];
 
 const NO_HARDWARE: &str = "02:00:00:00:00:09";
@@ -210,15 +211,24 @@ fn given_up() -> Result<()> {
     Ok(())
 }
 
-/// Sets the limit of the machine back when dropped.
-struct Orphans(String);
-
 const MAX_ORPHANS: &str = "/proc/sys/net/ipv4/tcp_max_orphans";
+const TCP_MEM: &str = "/proc/sys/net/ipv4/tcp_mem";
 
-impl Drop for Orphans {
+/// A limit of the machine, and what it was; set back when dropped.
+struct Limit(&'static str, String);
+
+impl Limit {
+    fn set(path: &'static str, value: &str) -> Result<Self> {
+        let limit = Self(path, std::fs::read_to_string(path)?);
+        std::fs::write(path, value)?;
+        Ok(limit)
+    }
+}
+
+impl Drop for Limit {
     fn drop(&mut self) {
         // A failure here cannot be handled.
-        let _ = std::fs::write(MAX_ORPHANS, &self.0);
+        let _ = std::fs::write(self.0, &self.1);
     }
 }
 
@@ -234,8 +244,7 @@ fn orphan_limit() -> Result<()> {
     let mut streams = streams.into_iter();
     // The kernel sums up its orphans only so often: one is there, until it is counted.
     drop(streams.next());
-    let limit = Orphans(std::fs::read_to_string(MAX_ORPHANS)?);
-    std::fs::write(MAX_ORPHANS, "0")?;
+    let limit = Limit::set(MAX_ORPHANS, "0")?;
     let given_up = until("an orphan is given up", || {
         drop(streams.next().context("there are orphans without end")?);
         let given_up = near.counter("TcpExtTCPAbortOnMemory")?;
@@ -249,5 +258,28 @@ fn orphan_limit() -> Result<()> {
         shows(line, "orphan", ("orphan_limit", 0))?;
         ensure!(line["pid"] == std::process::id() && line["state"] == "FIN_WAIT1", "{line}");
     }
+    Ok(())
+}
+
+/// A connection that is closed with data for a peer that does not read, while TCP has more memory than it may.
+fn no_memory() -> Result<()> {
+    let netns = Netns::new("life")?;
+    let place = Place::new(&netns)?;
+    let tool = watch(&netns, "--end no_memory,orphan_limit")?;
+    let (mut client, _server) = place.pair()?;
+    let port = client.local_addr()?.port();
+    client.set_nonblocking(true)?;
+    let block = vec![7; 65_536];
+    while client.write(&block).is_ok() {}
+    let limit = Limit::set(TCP_MEM, "1 1 1")?;
+    drop(client);
+    drop(limit);
+    let given_up = netns.counter("TcpExtTCPAbortOnMemory")?;
+    ensure!(given_up == 1, "TCPAbortOnMemory is {given_up}");
+    tool.wait_for_kind("life", 1)?;
+    let lines = lives(&tool.finish()?)?;
+    ensure!(lines.len() == 1 && lines[0]["lport"] == port, "{lines:#?}");
+    shows(&lines[0], "orphan", ("no_memory", 0))?;
+    ensure!(number(&lines[0]["unacked_bytes"]) > 0, "{}", lines[0]);
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::wait::Wake;
 use crate::wire::{ConnEntry, Record as _};
 
 /// Without --interval, the tool rests this many times as long as a pass takes of the CPU.
-pub(super) const PAUSE: u32 = 50;
+pub(super) const PAUSE: u32 = 60;
 
 /// Shows what each pass finds.
 pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
