@@ -116,7 +116,13 @@ impl Counts {
 
     /// Remembers a counter and returns what it grew by.
     fn account(&mut self, counter: Counter, now: u64) -> CountSums {
-        let past = self.past.entry(id_of(&counter.key)).or_insert(Past {
+        let id = id_of(&counter.key);
+        if counter.gone && !self.cumulative {
+            // Most connections begin and end within one interval: nothing is remembered of them.
+            let last = self.past.remove(&id).map_or_else(CountSums::default, |past| past.last);
+            return counter.sums.since(last);
+        }
+        let past = self.past.entry(id).or_insert(Past {
             before: CountSums::default(),
             last: CountSums::default(),
             active: now,
@@ -132,10 +138,8 @@ impl Counts {
             past.before = past.before.plus(past.last);
             past.last = CountSums::default();
             let before = past.before;
-            if !self.cumulative {
-                self.past.remove(&id_of(&counter.key));
-            } else if self.past.len() > MAX_REMEMBERED {
-                self.past.remove(&id_of(&counter.key));
+            if self.past.len() > MAX_REMEMBERED {
+                self.past.remove(&id);
                 self.forgotten = self.forgotten.plus(before);
             }
         }
