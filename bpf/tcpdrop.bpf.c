@@ -20,7 +20,7 @@ static __always_inline void on_transition(struct sock *sk, int old_state, int ne
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	untrack(sk);
+	track_forget(sk);
 }
 
 /* The search for owners also finds the flows of sockets older than the tool. */

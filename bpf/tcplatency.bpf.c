@@ -62,7 +62,7 @@ static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
 	if (!options.use_hash)
 		return;
-	untrack(sk);
+	track_forget(sk);
 	exchange_forget(sk);
 }
 

@@ -39,7 +39,7 @@ static __always_inline void on_child(struct sock *listener, struct sock *child, 
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	untrack(sk);
+	track_forget(sk);
 	life_forget(sk);
 }
 

@@ -26,7 +26,7 @@ static __always_inline void on_child(struct sock *listener, struct sock *child, 
 
 static __always_inline void on_destroy(struct sock *sk, enum access how)
 {
-	untrack(sk);
+	track_forget(sk);
 }
 
 /* Records used only through pointers would be missing from BTF and its tests. */

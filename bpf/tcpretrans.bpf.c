@@ -51,7 +51,7 @@ static __always_inline void on_destroy(struct sock *sk, enum access how)
 	retrans_on_destroy(sk, how);
 	if (!options.use_hash)
 		return;
-	untrack(sk);
+	track_forget(sk);
 	retransmitted_forget(sk);
 }
 

@@ -299,7 +299,7 @@ static __always_inline void count_on_destroy(struct sock *sk, enum access how)
 {
 	count_diverted(sk, how);
 	if (options.use_hash)
-		untrack(sk);
+		track_forget(sk);
 	if (count_options.by == BY_CONNECTION)
 		mark_counters(sk, COUNT_GONE, how);
 }

@@ -9,53 +9,10 @@
 #pragma once
 
 #include "count/count.bpf.h"
+#include "lib/per_socket.h"
 
-/* Freed with the socket. Only those that an iterator has seen have one. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct reading);
-} readings SEC(".maps");
-
-/* By address of the socket, see tracked_hash. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, struct reading);
-} readings_hash SEC(".maps");
-
-static __always_inline struct reading *reading_find(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-
-	if (!options.use_hash)
-		return bpf_sk_storage_get(&readings, sk, NULL, 0);
-	return bpf_map_lookup_elem(&readings_hash, &key);
-}
-
-static __always_inline struct reading *reading_make(struct sock *sk)
-{
-	static const struct reading fresh;
-	struct reading *known;
-	__u64 key = (__u64)sk;
-
-	if (!options.use_hash)
-		return bpf_sk_storage_get(&readings, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	known = bpf_map_lookup_elem(&readings_hash, &key);
-	if (known)
-		return known;
-	bpf_map_update_elem(&readings_hash, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&readings_hash, &key);
-}
-
-static __always_inline void reading_forget(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-
-	bpf_map_delete_elem(&readings_hash, &key);
-}
+/* Only those that an iterator has seen have one. */
+PER_SOCKET(reading, readings, 0)
 
 /* What send() has returned: acknowledged or not, without the SYN of connect() and our FIN. */
 static __always_inline __u64 bytes_accepted(struct tcp_sock *tp, __u8 state, bool client,
@@ -225,7 +182,7 @@ static __always_inline void light_on_destroy(struct sock *sk, enum access how)
 {
 	light_count_rest(sk, how);
 	if (options.use_hash) {
-		untrack(sk);
+		track_forget(sk);
 		reading_forget(sk);
 	}
 }

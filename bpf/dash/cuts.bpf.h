@@ -43,11 +43,13 @@ static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
 
 	if (!is_cut(&verdict->ending) || state == TCP_SYN_RECV)
 		return;
-	if (unused_for(tp, how) < CUT_IDLE && !is_client(sk, tp, how))
-		return;
-	last = last_use_of(tp, bytes_handed(tp, state, how), bytes_taken(tp, done, how), how);
-	if (last.ago < CUT_IDLE && !last.waiting)
-		return;
+	last = last_use_of(tp, how);
+	if (unused_for(&last) < CUT_IDLE) {
+		if (!is_client(sk, tp, how))
+			return;
+		if (!is_waiting(&last, bytes_handed(tp, state, how), bytes_taken(tp, done, how)))
+			return;
+	}
 	ev = bpf_ringbuf_reserve(&cuts, sizeof(*ev), 0);
 	if (!ev)
 		return;

@@ -8,6 +8,7 @@
 
 #include "latency/options.h"
 #include "latency/latency_record.bpf.h"
+#include "lib/per_socket.h"
 #include "lib/sock.h"
 
 /* Kept in exchange.flags */
@@ -42,21 +43,8 @@ struct exchange {
 	__u32 rx_before; /* bytes received before our FIN, if it left a request open */
 };
 
-/* Freed with the socket. Not cloned: a child begins without. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct exchange);
-} exchanges SEC(".maps");
-
-/* By address of the socket, see tracked_hash. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, struct exchange);
-} exchanges_hash SEC(".maps");
+/* Not cloned: a child begins without. */
+PER_SOCKET(exchange, exchanges, 0)
 
 /* A port with a listener. */
 struct listening {
@@ -71,39 +59,6 @@ struct {
 	__type(key, struct listening);
 	__type(value, __u8);
 } listening SEC(".maps");
-
-static __always_inline struct exchange *exchange_find(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-
-	if (!options.use_hash)
-		return bpf_sk_storage_get(&exchanges, sk, NULL, 0);
-	return bpf_map_lookup_elem(&exchanges_hash, &key);
-}
-
-static __always_inline struct exchange *exchange_make(struct sock *sk)
-{
-	static const struct exchange fresh;
-	struct exchange *ex;
-	__u64 key = (__u64)sk;
-
-	if (!options.use_hash) {
-		ex = bpf_sk_storage_get(&exchanges, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-		return ex ?: bpf_sk_storage_get(&exchanges, sk, NULL, 0);
-	}
-	ex = bpf_map_lookup_elem(&exchanges_hash, &key);
-	if (ex)
-		return ex;
-	bpf_map_update_elem(&exchanges_hash, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&exchanges_hash, &key);
-}
-
-static __always_inline void exchange_forget(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-
-	bpf_map_delete_elem(&exchanges_hash, &key);
-}
 
 /* write_seq without our FIN. */
 static __always_inline __u32 written(const struct exchange *ex, struct tcp_sock *tp,

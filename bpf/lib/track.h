@@ -4,60 +4,10 @@
 
 #include "lib/mptcp.h"
 #include "lib/owner_search.h"
+#include "lib/per_socket.h"
 #include "lib/sock.h"
 
-/* Freed with the socket; BPF_F_CLONE copies a listener's to its children. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct track);
-} tracked SEC(".maps");
-
-/*
- * For kernels that refuse socket storage to tracing programs (5.10): by address of the
- * socket, removed with it by untrack(). Preallocated; sized at start.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u64);
-	__type(value, struct track);
-} tracked_hash SEC(".maps");
-
-static __always_inline struct track *track_find(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-
-	if (!options.use_hash)
-		return bpf_sk_storage_get(&tracked, sk, NULL, 0);
-	return bpf_map_lookup_elem(&tracked_hash, &key);
-}
-
-static __always_inline struct track *track_make(struct sock *sk)
-{
-	static const struct track fresh;
-	struct track *track;
-	__u64 key = (__u64)sk;
-
-	if (!options.use_hash) {
-		track = bpf_sk_storage_get(&tracked, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-		/* fails if another CPU has just created it */
-		return track ?: bpf_sk_storage_get(&tracked, sk, NULL, 0);
-	}
-	track = bpf_map_lookup_elem(&tracked_hash, &key);
-	if (track)
-		return track;
-	bpf_map_update_elem(&tracked_hash, &key, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&tracked_hash, &key);
-}
-
-static __always_inline void untrack(struct sock *sk)
-{
-	__u64 key = (__u64)sk;
-
-	bpf_map_delete_elem(&tracked_hash, &key);
-}
+PER_SOCKET(track, tracked, BPF_F_CLONE)
 
 static __always_inline bool is_child(int old_state, int new_state)
 {

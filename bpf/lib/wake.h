@@ -17,10 +17,9 @@ static __always_inline __u64 wake_flags_of(void *ring)
 
 /* Below this a buffer is looked at with each record. */
 #define WAKE_BYTES_MANY (1 << 16)
-/* A power of two: they are few bytes, beside as many. */
 #define WAKE_STRIDE	8
 
-/* Of the nth record of this CPU, where these are many: to look at the buffer is a call, too. */
+/* Of the nth record of this CPU, where they are many: to look at the buffer is a call, too. */
 static __always_inline __u64 wake_flags_of_many(void *ring, __u64 nth)
 {
 	if (options.wake_bytes >= WAKE_BYTES_MANY && nth % WAKE_STRIDE)

@@ -19,31 +19,35 @@ static __always_inline void life_count_bytes(struct life_event *ev, struct tcp_s
 	ev->unread = bytes_to_read(tp, done, how);
 }
 
-/* When a connection was last used, and by whom. */
+/* How long ago data was last sent and received, in ticks. */
 struct last_use {
-	__u64 ago;    /* ns */
-	bool waiting; /* nothing has come since data was sent */
+	__u32 sent;
+	__u32 received;
 };
 
-/* ns since data was last sent or received */
-static __always_inline __u64 unused_for(struct tcp_sock *tp, enum access how)
+static __always_inline struct last_use last_use_of(struct tcp_sock *tp, enum access how)
 {
-	__u32 now = bpf_jiffies64(), sent = now - READ(how, tp, lsndtime);
-	__u32 received = now - READ(how, tp, inet_conn.icsk_ack.lrcvtime);
-
-	return (__u64)(sent < received ? sent : received) * life_options.tick_ns;
-}
-
-static __always_inline struct last_use last_use_of(struct tcp_sock *tp, __u64 tx_bytes,
-						   __u64 rx_bytes, enum access how)
-{
-	__u32 now = bpf_jiffies64(), sent = now - READ(how, tp, lsndtime);
-	__u32 received = now - READ(how, tp, inet_conn.icsk_ack.lrcvtime);
+	__u32 now = bpf_jiffies64();
 
 	return (struct last_use){
-		.ago = (__u64)(sent < received ? sent : received) * life_options.tick_ns,
-		.waiting = tx_bytes && (sent < received || (sent == received && !rx_bytes)),
+		.sent = now - READ(how, tp, lsndtime),
+		.received = now - READ(how, tp, inet_conn.icsk_ack.lrcvtime),
 	};
+}
+
+/* ns */
+static __always_inline __u64 unused_for(const struct last_use *last)
+{
+	__u32 ticks = last->sent < last->received ? last->sent : last->received;
+
+	return (__u64)ticks * life_options.tick_ns;
+}
+
+/* Nothing has come since data was sent. */
+static __always_inline bool is_waiting(const struct last_use *last, __u64 tx_bytes, __u64 rx_bytes)
+{
+	return tx_bytes &&
+	       (last->sent < last->received || (last->sent == last->received && !rx_bytes));
 }
 
 static __always_inline void life_count(struct life_event *ev, struct tcp_sock *tp, bool done,
@@ -58,8 +62,8 @@ static __always_inline void life_count(struct life_event *ev, struct tcp_sock *t
 	ev->rtt_min = READ(how, tp, rtt_min.s[0].v);
 	/* srtt_us is eight times as much */
 	ev->srtt = READ(how, tp, srtt_us) / 8;
-	last = last_use_of(tp, ev->tx_bytes, ev->rx_bytes, how);
-	ev->idle = last.ago;
-	if (last.waiting)
+	last = last_use_of(tp, how);
+	ev->idle = unused_for(&last);
+	if (is_waiting(&last, ev->tx_bytes, ev->rx_bytes))
 		ev->flags |= LIFE_WAITING;
 }

@@ -79,7 +79,7 @@ static __always_inline bool transition_send(const struct transition *tr, struct 
 		ev->pid = 0;
 		__builtin_memset(ev->comm, 0, COMM_LEN);
 	}
-	bpf_ringbuf_submit(ev, wake_flags_of_many(&events, st->attempted));
+	bpf_ringbuf_submit(ev, wake_flags_of_many(&events, st->attempted - st->filtered));
 	return true;
 }
 

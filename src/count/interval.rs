@@ -40,8 +40,8 @@ pub struct Counts {
 /// The sums of one interval.
 #[derive(Debug)]
 pub struct CountInterval {
-    /// Every key that was not idle.
-    pub keys: Vec<(Counter, CountSums)>,
+    /// Every key that was not idle; its sums are those of the interval.
+    pub keys: Vec<Counter>,
     /// All keys that did not fit.
     pub other: CountSums,
     /// Everything: keys and other, to the unit.
@@ -49,16 +49,21 @@ pub struct CountInterval {
 }
 
 impl CountInterval {
-    /// All keys, those that sent and received most first.
-    pub fn most_first(&self) -> Vec<&(Counter, CountSums)> {
+    /// All keys: the `first` that sent and received most, in this order, before the others.
+    pub fn most_first(&self, first: usize) -> Vec<&Counter> {
         let mut keys: Vec<_> = self.keys.iter().collect();
-        keys.sort_by(|(a, sent_a), (b, sent_b)| {
-            // The key settles ties, or rows would swap places between intervals.
-            let order = |sums: &CountSums| Reverse(sums.bytes());
-            (order(sent_a), a.pid, a.key.as_bytes()).cmp(&(order(sent_b), b.pid, b.key.as_bytes()))
-        });
+        let first = first.min(keys.len());
+        if first < keys.len() {
+            keys.select_nth_unstable_by(first, |a, b| place(a).cmp(&place(b)));
+        }
+        keys[..first].sort_unstable_by(|a, b| place(a).cmp(&place(b)));
         keys
     }
+}
+
+/// The key settles ties, or rows would swap places between intervals.
+fn place(counter: &Counter) -> (Reverse<u64>, u32, &[u8]) {
+    (Reverse(counter.sums.bytes()), counter.pid, counter.key.as_bytes())
 }
 
 impl Counts {
@@ -88,30 +93,25 @@ impl Counts {
     /// holds and `other`.
     pub fn interval(
         &mut self,
-        counters: Vec<Counter>,
+        mut counters: Vec<Counter>,
         other: CountSums,
         now: u64,
     ) -> CountInterval {
-        let mut interval = CountInterval {
-            keys: Vec::with_capacity(counters.len()),
-            other: other.since(self.other),
-            total: CountSums::default(),
-        };
+        let mut since = other.since(self.other);
         self.other = other;
-        for counter in counters {
-            let grown = self.account(counter, now);
-            if !self.cumulative && !grown.is_idle() {
-                interval.keys.push((counter, grown));
-            }
-        }
+        // In place: on a busy machine they are most of the memory.
+        counters.retain_mut(|counter| {
+            counter.sums = self.account(*counter, now);
+            !self.cumulative && !counter.sums.is_idle()
+        });
         if self.cumulative {
-            interval.other = other.plus(self.forgotten);
-            let alive = self.past.values().map(|past| (past.counter, past.before.plus(past.last)));
-            interval.keys.extend(alive.filter(|(_, sums)| !sums.is_idle()));
+            since = other.plus(self.forgotten);
+            let sums = |past: &Past| past.before.plus(past.last);
+            let alive = self.past.values().map(|past| Counter { sums: sums(past), ..past.counter });
+            counters.extend(alive.filter(|counter| !counter.sums.is_idle()));
         }
-        interval.total =
-            interval.keys.iter().fold(interval.other, |total, (_, sums)| total.plus(*sums));
-        interval
+        let total = counters.iter().fold(since, |total, counter| total.plus(counter.sums));
+        CountInterval { keys: counters, other: since, total }
     }
 
     /// Remembers a counter and returns what it grew by.
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn bytes(interval: &CountInterval) -> Vec<(u32, u64)> {
-        let mut rows: Vec<_> = interval.keys.iter().map(|(c, s)| (c.pid, s.tx_bytes)).collect();
+        let mut rows: Vec<_> = interval.keys.iter().map(|c| (c.pid, c.sums.tx_bytes)).collect();
         rows.sort_unstable();
         rows
     }

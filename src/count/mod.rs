@@ -113,7 +113,7 @@ impl CountSums {
 pub struct Counter {
     /// What it counts.
     pub key: GroupKey,
-    /// Sums since the key appeared.
+    /// Sums since the key appeared, or those of an interval.
     pub sums: CountSums,
     /// Process, where the grouping has one.
     pub pid: u32,

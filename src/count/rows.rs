@@ -36,16 +36,19 @@ impl CountRowOptions {
         if self.by == GroupBy::Total {
             return vec![self.sums(RowPart::Total, interval.total)];
         }
-        let mut rows: Vec<_> = interval
-            .most_first()
-            .into_iter()
-            .map(|(counter, sums)| self.key(counter, *sums, cgroup(counter.key.cgroup)))
-            .collect();
+        // Rows are made of what is shown alone: on a busy machine that is a small part. By another column
+        // all of them are compared.
+        let made = if self.sort.is_some() { usize::MAX } else { self.top };
+        let keys = interval.most_first(made);
+        let (shown, hidden) = keys.split_at(made.min(keys.len()));
+        let row = |counter: &&Counter| self.key(counter, cgroup(counter.key.cgroup));
+        let mut rows: Vec<_> = shown.iter().map(row).collect();
         if let Some(column) = self.sort {
             sort(&mut rows, column);
         }
+        let other = hidden.iter().fold(interval.other, |other, counter| other.plus(counter.sums));
         let hidden = rows.split_off(self.top.min(rows.len()));
-        let other = hidden.iter().fold(interval.other, |sums, row| sums.plus(row.sums()));
+        let other = hidden.iter().fold(other, |other, row| other.plus(row.sums()));
         if !other.is_idle() {
             rows.push(self.sums(RowPart::Other, other));
         }
@@ -53,10 +56,10 @@ impl CountRowOptions {
         rows
     }
 
-    fn key(&self, counter: &Counter, sums: CountSums, cgroup: Option<Arc<str>>) -> Count {
+    fn key(&self, counter: &Counter, cgroup: Option<Arc<str>>) -> Count {
         let process = (counter.pid, counter.comm);
         let Keyed { key, family, remote_net } = Keyed::new(self.by, &counter.key, process, cgroup);
-        Count { family, remote_net, ..self.numbers(Count::about(key), sums) }
+        Count { family, remote_net, ..self.numbers(Count::about(key), counter.sums) }
     }
 
     /// A row without a key.
@@ -93,22 +96,21 @@ mod tests {
     use crate::wire::GroupKey;
 
     /// Process `pid` has sent 10 * `pid` bytes in `calls` calls.
-    fn key(pid: u32, calls: u64) -> (Counter, CountSums) {
+    fn key(pid: u32, calls: u64) -> Counter {
         let sums =
             CountSums { tx_calls: calls, tx_bytes: 10 * u64::from(pid), ..CountSums::default() };
-        let counter = Counter {
+        Counter {
             key: GroupKey::default(),
             sums,
             pid,
             comm: *b"test\0\0\0\0\0\0\0\0\0\0\0\0",
             flags: 0,
             gone: false,
-        };
-        (counter, sums)
+        }
     }
 
-    fn interval(keys: Vec<(Counter, CountSums)>, other: CountSums) -> CountInterval {
-        let total = keys.iter().fold(other, |total, (_, sums)| total.plus(*sums));
+    fn interval(keys: Vec<Counter>, other: CountSums) -> CountInterval {
+        let total = keys.iter().fold(other, |total, key| total.plus(key.sums));
         CountInterval { keys, other, total }
     }
 
@@ -169,7 +171,8 @@ mod tests {
 
     #[test]
     fn keys_with_the_same_bytes_keep_their_places() {
-        let idle = |pid| (key(pid, 1).0, CountSums { segs_in: 1, ..CountSums::default() });
+        let sums = CountSums { segs_in: 1, ..CountSums::default() };
+        let idle = |pid| Counter { sums, ..key(pid, 1) };
         let interval = interval([3, 1, 2].map(idle).into(), CountSums::default());
         let rows = shape(GroupBy::Process, 9).rows(&interval, |_| None);
         assert_eq!(pids(&rows), [1, 2, 3]);

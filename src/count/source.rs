@@ -1,5 +1,7 @@
 //! Reads the counters of the kernel, and has programs read those of sockets.
 
+use std::cell::Cell;
+
 use anyhow::Result;
 
 use super::{CountSums, Counter, Counts};
@@ -15,6 +17,8 @@ pub struct CountSource {
     counts: Map,
     other: Map,
     cpus: usize,
+    /// Keys that were read last: as many are to be expected.
+    expected: Cell<usize>,
 }
 
 impl CountSource {
@@ -23,7 +27,8 @@ impl CountSource {
     /// # Errors
     /// Its programs do not count.
     pub fn of(session: &Session, cpus: usize) -> Result<Self> {
-        Ok(Self { counts: session.map(maps::COUNTS)?, other: session.map(maps::OTHER)?, cpus })
+        let (counts, other) = (session.map(maps::COUNTS)?, session.map(maps::OTHER)?);
+        Ok(Self { counts, other, cpus, expected: Cell::new(0) })
     }
 
     /// Every key of the map at the monotonic time `now` (ns); those that `model` can spare are taken
@@ -33,11 +38,12 @@ impl CountSource {
     /// The map cannot be read.
     pub fn keys(&self, session: &Session, model: &Counts, now: u64) -> Result<Vec<Counter>> {
         let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
-        let mut counters = Vec::new();
+        let mut counters = Vec::with_capacity(self.expected.get());
         session.iter_map(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
             let (key, values) = bytes.split_at(size_of::<GroupKey>());
             counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
         })?;
+        self.expected.set(counters.len());
         let crowded = counters.len() > self.counts.max_entries() as usize / 2;
         let mut values = Vec::new();
         for counter in &mut counters {

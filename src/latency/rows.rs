@@ -49,6 +49,11 @@ impl LatencyRowOptions {
                 |record: &LatencyEntry| (record.kind, Reverse(record.sums.events()), record.role);
             key(a).cmp(&key(b)).then_with(|| a.group.as_bytes().cmp(b.group.as_bytes()))
         });
+        // As in rows of counts: a row is made of what is shown, or compared by a column.
+        let made = if self.sort.is_some() { records.len() } else { self.top.min(records.len()) };
+        for LatencyEntry { kind, role, sums, .. } in records.split_off(made) {
+            other.entry((kind, role)).or_default().merge(&sums);
+        }
         let mut rows: Vec<_> = records
             .into_iter()
             .map(|record| {

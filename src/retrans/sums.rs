@@ -153,8 +153,8 @@ impl Retransmits {
     /// Adds what sockets sent, by key.
     pub fn add_sent(&mut self, interval: &CountInterval) {
         let sent = |sums: &CountSums| RetransSums { out: sums.out_segs, ..RetransSums::default() };
-        for (counter, sums) in &interval.keys {
-            self.entry(counter.key, (counter.pid, counter.comm)).add(&sent(sums));
+        for counter in &interval.keys {
+            self.entry(counter.key, (counter.pid, counter.comm)).add(&sent(&counter.sums));
         }
         self.other.add(&sent(&interval.other));
     }

@@ -105,9 +105,7 @@ fn sent(by: GroupBy) -> CountInterval {
     let counter = |event: &RetransEvent, out_segs| {
         let key = by.key_of(&event.flow, event.pid, event.cgroup);
         let sums = CountSums { out_segs, ..CountSums::default() };
-        let counter =
-            Counter { key, sums, pid: event.pid, comm: event.comm, flags: 0, gone: false };
-        (counter, sums)
+        Counter { key, sums, pid: event.pid, comm: event.comm, flags: 0, gone: false }
     };
     let events = events();
     let keys = events.iter().map(|event| counter(event, 1000)).chain([counter(&idle, 1)]).collect();

@@ -216,8 +216,8 @@ impl Sampler {
         for (by, interval) in shown {
             let rows = shape(by).rows(&interval, |_| None);
             if by == GroupBy::Connection {
-                let busiest = interval.most_first().into_iter().take(LISTED);
-                self.busy = busiest.map(|(counter, _)| counter.key.flow).collect();
+                let busiest = interval.most_first(LISTED).into_iter().take(LISTED);
+                self.busy = busiest.map(|counter| counter.key.flow).collect();
             }
             for row in rows {
                 out.put(row);
@@ -331,13 +331,13 @@ fn is_connection(entry: &SockEntry) -> bool {
 
 /// Connections added up by the process that owns them.
 fn by_process(interval: &CountInterval) -> CountInterval {
-    let mut sums: HashMap<u32, (Counter, CountSums)> = HashMap::new();
-    for (counter, grown) in &interval.keys {
+    let mut sums: HashMap<u32, Counter> = HashMap::new();
+    for counter in &interval.keys {
         let mut key = GroupKey::default();
         key.pid = counter.pid;
-        let fresh = (Counter { key, ..*counter }, CountSums::default());
-        let (_, sum) = sums.entry(counter.pid).or_insert(fresh);
-        *sum = sum.plus(*grown);
+        let fresh = Counter { key, sums: CountSums::default(), ..*counter };
+        let process = sums.entry(counter.pid).or_insert(fresh);
+        process.sums = process.sums.plus(counter.sums);
     }
     CountInterval {
         keys: sums.into_values().collect(),
