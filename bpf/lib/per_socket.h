@@ -44,18 +44,19 @@
 	static __always_inline struct record *record##_make(struct sock *sk)                       \
 	{                                                                                          \
 		static const struct record fresh;                                                  \
-		struct record *record;                                                             \
+		struct record *kept;                                                               \
 		__u64 key = (__u64)sk;                                                             \
                                                                                                    \
 		if (!options.use_hash) {                                                           \
-			record = bpf_sk_storage_get(&map, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);  \
-			return record                                                              \
-				       ?: bpf_sk_storage_get(&map, sk, NULL,                       \
-							     BPF_SK_STORAGE_GET_F_CREATE);         \
+			kept = bpf_sk_storage_get(&map, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);    \
+			if (!kept)                                                                 \
+				kept = bpf_sk_storage_get(&map, sk, NULL,                          \
+							  BPF_SK_STORAGE_GET_F_CREATE);            \
+			return kept;                                                               \
 		}                                                                                  \
-		record = bpf_map_lookup_elem(&map##_hash, &key);                                   \
-		if (record)                                                                        \
-			return record;                                                             \
+		kept = bpf_map_lookup_elem(&map##_hash, &key);                                     \
+		if (kept)                                                                          \
+			return kept;                                                               \
 		bpf_map_update_elem(&map##_hash, &key, &fresh, BPF_NOEXIST);                       \
 		return bpf_map_lookup_elem(&map##_hash, &key);                                     \
 	}                                                                                          \
