@@ -60,7 +60,7 @@ def heading(bench):
         f"- Kernel: {os.uname().release} ({os.uname().machine})",
         f"- tcpscope: {first_of(str(bench.bins / bench.tools[0]), '--version')}",
         f"- Peers: libbpf-tools {libbpf_tools}, {first_of('bpftrace', '--version')}",
-        f"- {bench.rounds} interleaved rounds, 2 of what takes long, {bench.seconds} s a load, "
+        f"- {bench.rounds} interleaved rounds, 2 or 1 of what takes long, {bench.seconds} s a load, "
         f"{time.strftime('%Y-%m-%d', time.gmtime())}; made by `make bench`",
         *([f"- `before` is {bench.before_name}"] if bench.before else []),
     ]
