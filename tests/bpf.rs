@@ -51,7 +51,10 @@ fn named_by_tables(object: &[u8]) -> BTreeSet<Program> {
         .flat_map(|hook| hook.attach)
         .flat_map(|attach| {
             attach.programs().map(|program| {
-                (attach.kind.name(), program.target.to_owned(), program.name.to_owned())
+                // Of a lookup the target is a map, and its program attaches to nothing.
+                let attaches = attach.kind != AttachMethod::Lookup;
+                let target = if attaches { program.target } else { "" };
+                (attach.kind.name(), target.to_owned(), program.name.to_owned())
             })
         })
         .collect()
@@ -64,6 +67,7 @@ fn attaches(section: &str) -> (&'static str, &str) {
         "fentry" | "fexit" => AttachMethod::Fentry,
         "kprobe" | "kretprobe" => AttachMethod::Kprobe,
         "tp_btf" => AttachMethod::Tracepoint,
+        "raw_tp" if target.is_empty() => AttachMethod::Lookup,
         "raw_tp" => AttachMethod::RawTracepoint,
         "iter" => AttachMethod::Iterator,
         _ => panic!("section {section}: unknown to the hook tables"),

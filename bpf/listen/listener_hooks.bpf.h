@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The iterators of the hooks "find-listeners", "listener-queues", "listeners" and "waits". */
+/* The programs of the hooks "find-listeners", "listener-queues", "listeners" and "waits". */
 #pragma once
 
 #include "lib/compat.h"
@@ -7,26 +7,19 @@
 #include "listen/wait.bpf.h"
 
 /*
- * All listeners of all namespaces. The memory at a listener's address is copied: entries are
- * removed with their listeners, and if an end was missed, the state there is not LISTEN.
+ * A listener of any namespace as it is now; NULL: there is none. The memory at its address is
+ * copied: entries are removed with their listeners, and if an end was missed, the state there is
+ * not LISTEN.
  */
-SEC("iter/bpf_map_elem")
-int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
+static __always_inline struct listener *listener_now(__u64 key)
 {
-	__u64 *at = ctx->key, key;
-	struct listener *l;
+	struct listener *l = bpf_map_lookup_elem(&listeners, &key);
+	struct sock *sk = (struct sock *)key;
 	struct queues q;
-	struct sock *sk;
 
-	if (!at)
-		return 0;
-	/* ctx->value cannot be accessed at variable offsets */
-	key = *at;
-	l = bpf_map_lookup_elem(&listeners, &key);
 	if (!l || !l->born)
-		return 0;
+		return NULL;
 	if (options.may_copy) {
-		sk = (struct sock *)key;
 		if (is_listening(sk, PROBE_READ)) {
 			queues_read(&q, sk, PROBE_READ);
 			listener_sample(l, &q);
@@ -38,7 +31,36 @@ int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
 			l->flags |= LISTENER_GONE;
 		}
 	}
-	listener_write(ctx->meta->seq, &key, l);
+	l->flags &= ~LISTENER_MATCHES;
+	if (listener_matches(l, &l->flow))
+		l->flags |= LISTENER_MATCHES;
+	return l;
+}
+
+/* All listeners. */
+SEC("iter/bpf_map_elem")
+int dump_listeners(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u64 *at = ctx->key, key;
+	struct listener *l;
+
+	if (!at)
+		return 0;
+	/* ctx->value cannot be accessed at variable offsets */
+	key = *at;
+	l = listener_now(key);
+	if (!l)
+		return 0;
+	bpf_seq_write(ctx->meta->seq, &key, sizeof(key));
+	bpf_seq_write(ctx->meta->seq, l, sizeof(*l));
+	return 0;
+}
+
+/* Where user space looks into the map, it has this run for each listener first. */
+SEC("raw_tp")
+int BPF_PROG(look_at_listener, __u64 key)
+{
+	listener_now(key);
 	return 0;
 }
 

@@ -218,16 +218,6 @@ static __always_inline bool listener_matches(const struct listener *l, const str
 	       (!owner_filtered() || l->owner.flags & OWNER_MATCHES);
 }
 
-static __always_inline void listener_write(struct seq_file *seq, const __u64 *key,
-					   struct listener *l)
-{
-	l->flags &= ~LISTENER_MATCHES;
-	if (listener_matches(l, &l->flow))
-		l->flags |= LISTENER_MATCHES;
-	bpf_seq_write(seq, key, sizeof(*key));
-	bpf_seq_write(seq, l, sizeof(*l));
-}
-
 /* The state tracepoint runs before the socket has the new state. */
 #define JUST_BORN_NS 1000000000ULL
 

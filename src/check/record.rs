@@ -21,7 +21,7 @@ record! {
         tool,
         version,
         kernel,
-        /// input of the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the wanted names, those in BTF: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `kprobe_refused`: the reason if unavailable, else null
+        /// input of the plans: `release`, `btf`, `lockdown`, `root`, `init_userns`, `capabilities` (bits of capabilities(7)); of the wanted names, those in BTF: `tracepoints`, `iterators`, `functions` with the names of their parameters; `fentry_refused`, `map_iterators_refused`, `kprobe_refused`: the reason if unavailable, else null
         #[serde(deserialize_with = "lenient")]
         facts: Option<Facts>,
         /// capabilities that the process lacks
@@ -54,7 +54,7 @@ record! {
         hook: Cow<'static, str>,
         /// whether the tool needs it
         required: bool,
-        /// `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`; null: none
+        /// `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, `lookup`; null: none
         #[serde(deserialize_with = "word")]
         attach: Option<AttachMethod>,
         /// what it attaches to

@@ -39,7 +39,7 @@ impl CountSource {
     pub fn keys(&self, session: &Session, model: &Counts, now: u64) -> Result<Vec<Counter>> {
         let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
         let mut counters = Vec::with_capacity(self.expected.get());
-        session.iter_map(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
+        session.map_reader(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
             let (key, values) = bytes.split_at(size_of::<GroupKey>());
             counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
         })?;

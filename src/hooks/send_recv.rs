@@ -1,6 +1,6 @@
 //! Sends, receives and segments.
 
-use crate::kernel::attach::{Hook, attach};
+use crate::kernel::attach::{Hook, LOOKUP, attach};
 
 /// A process has sent.
 ///
@@ -93,6 +93,6 @@ pub static SEGMENT: Hook = Hook {
 /// Counters, read in one go.
 pub static COUNTS: Hook = Hook {
     name: "counts",
-    attach: &[attach!(Iterator { Needed dump_counts: bpf_map_elem; })],
+    attach: &[attach!(Iterator { Needed dump_counts: bpf_map_elem; }), LOOKUP],
     required: true,
 };

@@ -22,6 +22,8 @@ pub enum AttachMethod {
     RawTracepoint,
     /// BPF iterator, read by polling.
     Iterator,
+    /// `bpf()` reads the map: for kernels that refuse iterators over maps.
+    Lookup,
 }
 
 impl AttachMethod {
@@ -33,6 +35,7 @@ impl AttachMethod {
             Self::Tracepoint => "tracepoint",
             Self::RawTracepoint => "raw-tracepoint",
             Self::Iterator => "iterator",
+            Self::Lookup => "lookup",
         }
     }
 
@@ -43,7 +46,7 @@ impl AttachMethod {
 
     /// Its programs run when something happens; the others are run by a reader.
     pub fn watches(self) -> bool {
-        self != Self::Iterator
+        !matches!(self, Self::Iterator | Self::Lookup)
     }
 }
 
@@ -54,6 +57,7 @@ impl Word for AttachMethod {
         (Self::Tracepoint, "tracepoint"),
         (Self::RawTracepoint, "raw-tracepoint"),
         (Self::Iterator, "iterator"),
+        (Self::Lookup, "lookup"),
     ];
 }
 
@@ -91,7 +95,7 @@ impl Parameters {
 pub struct Program {
     /// Its name in the object.
     pub name: &'static str,
-    /// What it attaches to: tracepoint, function or iterator.
+    /// What it attaches to: tracepoint, function or iterator; of a lookup, the map.
     pub target: &'static str,
     /// What it expects of a function.
     pub parameters: Parameters,
@@ -130,6 +134,9 @@ impl Attach {
         })
     }
 }
+
+/// A map that user space reads, without a program.
+pub const LOOKUP: Attach = Attach { kind: AttachMethod::Lookup, parts: &[] };
 
 /// Declares an [`Attach`]: its method, then a line each for its attach points, in the order to attach
 /// them. A line has the programs that may serve it, of which one fits a kernel's prototype:

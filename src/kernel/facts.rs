@@ -9,9 +9,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::btf::{Btf, Function, VMLINUX_BTF};
-use super::probe::fentry_refused;
+use super::probe::{fentry_refused, map_iterators_refused};
 use super::procfs;
 pub use super::procfs::Lockdown;
+
+/// The iterator over the entries of a map.
+pub const MAP_ITERATOR: &str = "bpf_map_elem";
+/// What its programs attach to.
+const MAP_ITERATOR_FUNCTION: &str = "bpf_iter_bpf_map_elem";
 
 /// The input of a plan. A fixture file can replace a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +34,8 @@ pub struct Facts {
     pub functions: BTreeMap<String, Vec<String>>,
     /// Why no fentry or fexit program can be loaded; `None`: they can.
     pub fentry_refused: Option<String>,
+    /// Why no iterator over the entries of a map can be loaded; `None`: they can.
+    pub map_iterators_refused: Option<String>,
     /// Why kprobes are unavailable; `None`: available.
     pub kprobe_refused: Option<String>,
     /// Programs that this kernel refused to load or attach, with its words.
@@ -113,6 +120,7 @@ impl Facts {
             iterators: BTreeSet::new(),
             functions: BTreeMap::new(),
             fentry_refused: Some("not tried: it needs BTF".to_owned()),
+            map_iterators_refused: None,
             kprobe_refused: procfs::kprobe_refused(lockdown),
             refused: BTreeMap::new(),
             capabilities: rustix::thread::capabilities(None)
@@ -138,6 +146,7 @@ impl Facts {
         let iterators = prefixed("bpf_iter__", &wanted.iterators);
         let mut names: Vec<_> = tracepoints.iter().chain(&iterators).map(String::as_str).collect();
         names.extend(wanted.functions.iter().chain(&marker::ALL));
+        names.push(MAP_ITERATOR_FUNCTION);
         let mut btf = Btf::of_kernel()?;
         let found = btf.names(&names)?;
         let present = |names: &[&str], prefixed: &[String]| {
@@ -147,7 +156,13 @@ impl Facts {
         };
         self.tracepoints = present(&wanted.tracepoints, &tracepoints);
         self.iterators = present(&wanted.iterators, &iterators);
-        let functions = btf.functions(&found)?;
+        let mut functions = btf.functions(&found)?;
+        if let Some(function) = functions.remove(MAP_ITERATOR_FUNCTION)
+            && self.iterators.contains(MAP_ITERATOR)
+            && self.not_tried().is_none()
+        {
+            self.map_iterators_refused = map_iterators_refused(function.id);
+        }
         let ids = wanted.functions.iter().filter_map(|name| Some(functions.get(*name)?.id));
         self.try_fentry(ids);
         let parameters = |(name, function): (String, Function)| (name, function.parameters);
@@ -156,15 +171,18 @@ impl Facts {
     }
 
     /// Without the capabilities a refusal says nothing about the kernel.
+    fn not_tried(&self) -> Option<String> {
+        if !self.init_userns {
+            return Some("not tried: inside a user namespace".to_owned());
+        }
+        let missing = self.missing_capabilities();
+        (!missing.is_empty()).then(|| format!("not tried: it needs {}", missing.join(" and ")))
+    }
+
     fn try_fentry(&mut self, functions: impl Iterator<Item = u32>) {
         let mut functions = functions.peekable();
-        let missing = self.missing_capabilities();
-        self.fentry_refused = if let Some(off) = procfs::ftrace_off() {
-            Some(off)
-        } else if !self.init_userns {
-            Some("not tried: inside a user namespace".to_owned())
-        } else if !missing.is_empty() {
-            Some(format!("not tried: it needs {}", missing.join(" and ")))
+        self.fentry_refused = if let Some(why) = procfs::ftrace_off().or_else(|| self.not_tried()) {
+            Some(why)
         } else if functions.peek().is_none() {
             Some("not tried: no suitable function in BTF".to_owned())
         } else {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, Result};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use super::take::{Taken, take};
+use super::batch::{self, Taken, take};
 
 /// The name of a map in an object. `src/hooks/maps.rs` declares all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,15 @@ impl AsFd for Map {
 }
 
 impl Map {
+    /// The same map, by another descriptor.
+    ///
+    /// # Errors
+    /// There are no more descriptors.
+    pub fn try_clone(&self) -> Result<Self> {
+        let map = MapHandle::try_from(&self.0);
+        map.map(Self).with_context(|| format!("cannot duplicate map {}", self.name()))
+    }
+
     /// Most entries that fit.
     pub fn max_entries(&self) -> u32 {
         self.0.max_entries()
@@ -104,6 +113,15 @@ impl Map {
         let count = u32::try_from(keys.len())? / self.0.key_size();
         let deleted = self.0.delete_batch(keys, count, MapFlags::ANY, MapFlags::ANY);
         deleted.with_context(|| format!("cannot empty map {}", self.name()))
+    }
+
+    /// Hands over every entry of a hash map: the key, and behind it the value, of a per-CPU map those of
+    /// all CPUs, each padded to 8 bytes. Each entry that stays meanwhile comes once.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn entries(&self, each: impl FnMut(&[u8])) -> Result<()> {
+        batch::entries(&self.0, each).with_context(|| format!("cannot read map {}", self.name()))
     }
 
     /// All keys.

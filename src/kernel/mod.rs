@@ -5,6 +5,7 @@
 //! calls libbpf.
 
 pub mod attach;
+mod batch;
 pub mod btf;
 pub mod calls;
 pub mod devices;
@@ -22,7 +23,6 @@ pub mod ring;
 mod section_reader;
 pub mod session;
 pub mod sock_diag;
-mod take;
 
 use anyhow::{Context, Result};
 pub use procfs::pid_namespace;

@@ -2,7 +2,7 @@
 
 use super::attach::{Attach, AttachMethod, AttachPoint, Hook, Program};
 use super::error::StartError;
-use super::facts::{Facts, Lockdown};
+use super::facts::{Facts, Lockdown, MAP_ITERATOR};
 
 /// An attach method with the programs that fit this kernel.
 #[derive(Debug, PartialEq, Eq)]
@@ -307,6 +307,7 @@ fn obstacle(kind: AttachMethod, program: &Program, facts: &Facts) -> Option<Stri
         AttachMethod::Iterator if !facts.iterators.contains(target) => {
             Some(format!("this kernel has no BPF iterator {target}"))
         }
+        AttachMethod::Iterator if target == MAP_ITERATOR => facts.map_iterators_refused.clone(),
         _ => None,
     }
 }

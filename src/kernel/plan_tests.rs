@@ -40,6 +40,7 @@ fn facts() -> Facts {
         ]
         .into(),
         fentry_refused: None,
+        map_iterators_refused: None,
         kprobe_refused: None,
         refused: [].into(),
         capabilities: u64::MAX,

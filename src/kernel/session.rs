@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
-    Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramMut,
+    Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramInput,
+    ProgramMut,
 };
 
 use super::attach::{AttachMethod, Hook};
@@ -196,15 +197,32 @@ impl Session {
             .collect()
     }
 
-    /// The iterator that serves a hook, over the entries of a map.
+    /// What serves a hook, for the entries of a map: its iterator, or a look into it.
     ///
     /// # Errors
     /// It cannot be created, or the plan leaves the hook unserved.
-    pub fn iter_map(&self, hook: &Hook, map: &Map) -> Result<RecordIter> {
+    pub fn map_reader(&self, hook: &Hook, map: &Map) -> Result<MapReader> {
+        if self.plan.method_of(hook) == Some(AttachMethod::Lookup) {
+            return Ok(MapReader::Lookup(map.try_clone()?));
+        }
         let planned = self.plan.programs_of(hook).next();
         let program = planned.with_context(|| format!("no program serves {}", hook.name))?;
         let link = self.program(program.name)?.attach_iter(map.as_fd());
-        link.map(RecordIter).context("cannot attach an iterator")
+        link.map(|link| MapReader::Iterator(RecordIter(link))).context("cannot attach an iterator")
+    }
+
+    /// Has the programs of a hook whose map is looked into do what its iterator does with an entry.
+    ///
+    /// # Errors
+    /// The kernel refuses to run one.
+    pub fn prepare(&self, hook: &Hook, key: &[u8]) -> Result<()> {
+        for program in self.plan.programs_of(hook) {
+            let mut context = key.to_vec();
+            let input = ProgramInput { context_in: Some(&mut context), ..ProgramInput::default() };
+            let run = self.program(program.name)?.test_run(input);
+            run.with_context(|| format!("cannot run {}", program.name))?;
+        }
+        Ok(())
     }
 
     /// Counters of all CPUs, added up.
@@ -280,6 +298,37 @@ impl RecordIter {
         let mut reader = RecordReader::new(&self.0, size, READ_BYTES)?;
         while reader.advance(&mut each)? {}
         Ok(())
+    }
+}
+
+/// Reads a map, once or again and again.
+#[derive(Debug)]
+pub enum MapReader {
+    /// By an iterator.
+    Iterator(RecordIter),
+    /// Without a program.
+    Lookup(Map),
+}
+
+impl MapReader {
+    /// Hands over every entry: what the iterator writes of it, `size` bytes; without one the key, and
+    /// behind it the value.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+        match self {
+            Self::Iterator(iter) => iter.read(size, each),
+            Self::Lookup(map) => map.entries(|entry| {
+                debug_assert_eq!(entry.len(), size, "an iterator writes an entry as it is");
+                each(entry);
+            }),
+        }
+    }
+
+    /// Whether entries come without what an iterator does with them first.
+    pub fn looks_up(&self) -> bool {
+        matches!(self, Self::Lookup(_))
     }
 }
 

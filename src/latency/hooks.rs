@@ -1,7 +1,7 @@
 //! Hooks of latencies.
 
 use crate::hooks::ACCEPT_RETURN_ASKED;
-use crate::kernel::attach::{Attach, Hook, Program, attach};
+use crate::kernel::attach::{Attach, Hook, LOOKUP, Program, attach};
 
 /// Sends as they return.
 const RETURN: Attach = attach!(Tracepoint { Needed send_return_tracepoint: sock_send_length; });
@@ -50,6 +50,6 @@ pub static LISTENING: Hook = Hook {
 /// Histograms, read in one go.
 pub static LATENCIES: Hook = Hook {
     name: "latencies",
-    attach: &[attach!(Iterator { Needed dump_latencies: bpf_map_elem; })],
+    attach: &[attach!(Iterator { Needed dump_latencies: bpf_map_elem; }), LOOKUP],
     required: true,
 };

@@ -78,7 +78,7 @@ impl LatencySource {
     ) -> Result<()> {
         let size = size_of::<LatencyKey>() + self.cpus * size_of::<LatencyValue>();
         let mut keys: Vec<u8> = Vec::new();
-        session.iter_map(&LATENCIES, map)?.read(size, |bytes| {
+        session.map_reader(&LATENCIES, map)?.read(size, |bytes| {
             let (key, values) = bytes.split_at(size_of::<LatencyKey>());
             let of = LatencyKey::read(key).map(|key| usize::from(key.epoch));
             if epoch.is_some() && epoch != of {

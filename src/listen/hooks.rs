@@ -1,6 +1,6 @@
 //! Hooks for SYNs, final ACKs and SYN-ACK retransmits of listeners.
 
-use crate::kernel::attach::{Hook, attach};
+use crate::kernel::attach::{Hook, LOOKUP, attach};
 
 /// The kernel decides about a SYN: queue it, answer it with a cookie, or drop it. Where no function
 /// sees it, `sk_drops` of each listener and the counters of its namespace are used.
@@ -22,6 +22,7 @@ pub static SYN: Hook = Hook {
             Needed syn_kprobe: tcp_conn_request(rsk_ops, af_ops, sk, skb, ..);
         }),
         attach!(Iterator { Needed dump_listeners: bpf_map_elem; }),
+        attach!(Lookup { Needed look_at_listener: listeners; }),
     ],
     required: false,
 };
@@ -84,13 +85,16 @@ pub static LISTENER_QUEUES: Hook = Hook {
 /// All listeners with their queues.
 pub static LISTENERS: Hook = Hook {
     name: "listeners",
-    attach: &[attach!(Iterator { Needed dump_listeners: bpf_map_elem; })],
+    attach: &[
+        attach!(Iterator { Needed dump_listeners: bpf_map_elem; }),
+        attach!(Lookup { Needed look_at_listener: listeners; }),
+    ],
     required: true,
 };
 
 /// The waits for `accept()`.
 pub static WAITS: Hook = Hook {
     name: "waits",
-    attach: &[attach!(Iterator { Needed dump_waits: bpf_map_elem; })],
+    attach: &[attach!(Iterator { Needed dump_waits: bpf_map_elem; }), LOOKUP],
     required: true,
 };

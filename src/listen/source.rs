@@ -11,7 +11,7 @@ use crate::clock::monotonic_now;
 use crate::hooks::{LISTENER_QUEUES, LISTENERS, WAITS, maps};
 use crate::kernel::map::Map;
 use crate::kernel::ring::Ring;
-use crate::kernel::session::{RecordIter, Session};
+use crate::kernel::session::{MapReader, Session};
 use crate::wire::{
     LISTENER_GONE, LISTENER_UNLINKED, ListenCause, ListenEvent, Listener, ListenerEntry,
     Record as _, WaitKey, WaitSlots,
@@ -47,7 +47,7 @@ impl RingRecord {
 /// Where the numbers come from.
 pub struct ListenSource {
     listeners: Map,
-    reader: RecordIter,
+    reader: MapReader,
     waits: Map,
     epoch: Map,
     number: u32,
@@ -97,7 +97,7 @@ impl ListenSource {
     pub fn new(session: &Session) -> Result<Self> {
         let listeners = session.map(maps::LISTENERS)?;
         Ok(Self {
-            reader: session.iter_map(&LISTENERS, &listeners)?,
+            reader: session.map_reader(&LISTENERS, &listeners)?,
             listeners,
             waits: session.map(maps::WAITS)?,
             epoch: session.map(maps::EPOCH)?,
@@ -126,10 +126,10 @@ impl ListenSource {
     /// namespace that cannot be entered have unknown accepts.
     fn link(&mut self, session: &Session) -> Result<()> {
         let mut unlinked = BTreeSet::new();
-        self.reader.read(size_of::<ListenerEntry>(), |bytes| {
-            let entry = ListenerEntry::read(bytes);
-            let entry = entry.filter(|one| one.listener.flags & LISTENER_UNLINKED != 0);
-            unlinked.extend(entry.map(|entry| entry.netns()));
+        self.each(|entry| {
+            if entry.listener.flags & LISTENER_UNLINKED != 0 {
+                unlinked.insert(entry.netns());
+            }
         })?;
         for netns in unlinked {
             let _ = self.namespaces.within(netns, || session.iterate(&LISTENER_QUEUES, 1, |_| ()));
@@ -181,18 +181,29 @@ impl ListenSource {
         if self.one_by_one {
             self.look_one_by_one(session)?;
         }
-        let size = size_of::<ListenerEntry>();
-        self.reader.read(size, |bytes| {
-            entries.extend(ListenerEntry::read(bytes));
-        })?;
+        if self.reader.looks_up() {
+            self.each(|entry| entries.push(entry))?;
+            for entry in entries.drain(..) {
+                session.prepare(&LISTENERS, &entry.sk.to_ne_bytes())?;
+            }
+        }
+        self.each(|entry| entries.push(entry))?;
         Ok(entries)
+    }
+
+    /// Hands over every listener.
+    fn each(&self, mut each: impl FnMut(ListenerEntry)) -> Result<()> {
+        self.reader.read(size_of::<ListenerEntry>(), |bytes| {
+            // What a program is only about to fill in is none yet.
+            let entry = ListenerEntry::read(bytes).filter(|one| one.listener.born != 0);
+            entry.into_iter().for_each(&mut each);
+        })
     }
 
     fn look_one_by_one(&mut self, session: &Session) -> Result<()> {
         let mut known = BTreeSet::new();
-        let size = size_of::<ListenerEntry>();
-        self.reader.read(size, |bytes| {
-            known.extend(ListenerEntry::read(bytes).map(|entry| entry.listener.flow.netns));
+        self.each(|entry| {
+            known.insert(entry.netns());
         })?;
         for netns in known {
             // Unreadable listeners keep the queues last seen.
@@ -278,7 +289,7 @@ impl ListenSource {
     ) -> Result<Vec<(WaitKey, WaitSlots)>> {
         let mut waits = Vec::new();
         let size = size_of::<WaitKey>() + size_of::<WaitSlots>();
-        session.iter_map(&WAITS, &self.waits)?.read(size, |bytes| {
+        session.map_reader(&WAITS, &self.waits)?.read(size, |bytes| {
             let (key, slots) = bytes.split_at(size_of::<WaitKey>());
             waits.extend(WaitKey::read(key).zip(WaitSlots::read(slots)));
         })?;

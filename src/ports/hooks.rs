@@ -1,6 +1,6 @@
 //! Hooks of local ports.
 
-use crate::kernel::attach::{Hook, attach};
+use crate::kernel::attach::{Hook, LOOKUP, attach};
 
 /// Connections, listeners and timewait sockets of a namespace.
 pub static PORT_SOCKETS: Hook = Hook {
@@ -22,7 +22,7 @@ pub static BOUND: Hook = Hook {
 /// Connects and failures, as programs count them.
 pub static PORT_COUNTS: Hook = Hook {
     name: "port-counts",
-    attach: &[attach!(Iterator { Needed dump_port_counts: bpf_map_elem; })],
+    attach: &[attach!(Iterator { Needed dump_port_counts: bpf_map_elem; }), LOOKUP],
     required: true,
 };
 
@@ -59,6 +59,6 @@ pub static PORT_FOUND: Hook = Hook {
 /// Times of searches.
 pub static PORT_SEARCHES: Hook = Hook {
     name: "port-searches",
-    attach: &[attach!(Iterator { Needed dump_port_searches: bpf_map_elem; })],
+    attach: &[attach!(Iterator { Needed dump_port_searches: bpf_map_elem; }), LOOKUP],
     required: true,
 };

@@ -123,7 +123,7 @@ impl PortSource {
     pub fn counted(&mut self, session: &Session, now: u64) -> Result<(Counted, BindFailures)> {
         let mut all = Vec::new();
         let size = size_of::<PortKey>() + size_of::<PortCounts>();
-        session.iter_map(&PORT_COUNTS, &self.counts)?.read(size, |bytes| {
+        session.map_reader(&PORT_COUNTS, &self.counts)?.read(size, |bytes| {
             let (key, counts) = bytes.split_at(size_of::<PortKey>());
             all.extend(PortKey::read(key).zip(PortCounts::read(counts)));
         })?;
@@ -168,12 +168,12 @@ impl PortSource {
     }
 
     fn read_searches(&mut self, session: &Session, counted: &mut Counted) -> Result<()> {
-        if session.plan().programs_of(&PORT_SEARCHES).next().is_none() {
+        if session.plan().method_of(&PORT_SEARCHES).is_none() {
             return Ok(());
         }
         let size = size_of::<PortSearchKey>() + size_of::<WaitSlots>();
         let last = &mut self.last_searches;
-        session.iter_map(&PORT_SEARCHES, &self.searches)?.read(size, |bytes| {
+        session.map_reader(&PORT_SEARCHES, &self.searches)?.read(size, |bytes| {
             let (id, slots) = bytes.split_at(size_of::<PortSearchKey>());
             let Some((key, slots)) = PortSearchKey::read(id).zip(WaitSlots::read(slots)) else {
                 return;

@@ -17,7 +17,7 @@ record! {
         tool,
         version,
         kernel,
-        /// each hook with its attach method: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, or `-` if none (optional hook)
+        /// each hook with its attach method: `fentry`, `kprobe`, `tracepoint`, `raw-tracepoint`, `iterator`, `lookup`, or `-` if none (optional hook)
         attach: Attached,
         /// inode of the PID namespace of `pid` in all records, the tool's own; null: the initial one
         pid_namespace: Option<u32>,
@@ -117,7 +117,7 @@ impl JsonSchema for Attached {
         schemars::json_schema!({
             "type": "object",
             "additionalProperties": {
-                "enum": ["fentry", "kprobe", "tracepoint", "raw-tracepoint", "iterator", "-"]
+                "enum": ["fentry", "kprobe", "tracepoint", "raw-tracepoint", "iterator", "lookup", "-"]
             },
             "minProperties": 1
         })
