@@ -1,7 +1,9 @@
 //! Compiles every `bpf/*.bpf.c` into `OUT_DIR/*.bpf.o`, which the tools carry inside them, and lists
-//! them in `OUT_DIR/objects.rs`, a slice of names and contents. `bpf/wire.bpf.c` is no tool: from its
+//! them in `OUT_DIR/objects.rs`, a slice of names and contents; `OUT_DIR/type_names.rs` has the names of
+//! the types in them. `bpf/wire.bpf.c` is no tool: from its
 //! BTF come the Rust types of everything that crosses between C and Rust.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -13,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use libbpf_cargo::SkeletonBuilder;
 use libbpf_rs::HasSize;
 use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{Enum, Struct};
+use libbpf_rs::btf::types::{Enum, Enum64, Struct, Typedef, Union};
 
 /// `BPF_PROG()` passes every program a context, which it may ignore.
 const CLANG_ARGS: [&str; 7] =
@@ -36,6 +38,7 @@ fn build() -> Result<()> {
     // The folder itself, so that a new or renamed file counts too.
     println!("cargo:rerun-if-changed=bpf");
     let mut objects = Vec::new();
+    let mut types = BTreeSet::new();
     for source in files_of("bpf")? {
         println!("cargo:rerun-if-changed={}", source.display());
         let name = source.to_string_lossy().into_owned();
@@ -46,6 +49,7 @@ fn build() -> Result<()> {
                 generate_wire(&object, &out)?;
                 continue;
             }
+            types.extend(type_names(&object)?);
             objects.push(format!(
                 "({stem:?}, include_bytes!({:?}).as_slice()),\n",
                 object.to_string_lossy()
@@ -53,7 +57,27 @@ fn build() -> Result<()> {
         }
     }
     let list = format!("&[\n{}]\n", objects.concat());
-    fs::write(out.join("objects.rs"), list).context("cannot write the list of objects")
+    fs::write(out.join("objects.rs"), list).context("cannot write the list of objects")?;
+    let names = format!("&{:?}\n", types.into_iter().collect::<Vec<_>>());
+    fs::write(out.join("type_names.rs"), names).context("cannot write the names of types")
+}
+
+/// The names of what programs may be fitted to, as the kernel has them: without `___` and what follows.
+fn type_names(object: &Path) -> Result<BTreeSet<String>> {
+    let btf = Btf::from_path(object)
+        .with_context(|| format!("cannot read the BTF of {}", object.display()))?;
+    let structs = btf.type_by_kind::<Struct<'_>>().filter_map(|one| one.name());
+    let unions = btf.type_by_kind::<Union<'_>>().filter_map(|one| one.name());
+    let enums = btf.type_by_kind::<Enum<'_>>().filter_map(|one| one.name());
+    let enums64 = btf.type_by_kind::<Enum64<'_>>().filter_map(|one| one.name());
+    let typedefs = btf.type_by_kind::<Typedef<'_>>().filter_map(|one| one.name());
+    let names = structs.chain(unions).chain(enums).chain(enums64).chain(typedefs);
+    names
+        .map(|name| {
+            let name = text(Some(name))?;
+            Ok(name.split_once("___").map_or(name.as_str(), |(name, _)| name).to_owned())
+        })
+        .collect()
 }
 
 fn files_of(folder: &str) -> Result<Vec<PathBuf>> {

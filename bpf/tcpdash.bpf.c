@@ -19,6 +19,7 @@
 #include "lib/accept_fentry_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
 #include "lib/accept_wait.h"
+#include "lib/bpf.h"
 #include "lib/child_hooks.bpf.h"
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
@@ -60,10 +61,27 @@ static __always_inline void on_recv(struct sock *sk, int ret, int flags, enum ac
 	count_on_recv(sk, ret, flags, how);
 }
 
+/* Apart, for the stack: see dash/tcpdash_transition.bpf.h. */
+SUBPROG int count_segment_btf_ptr(struct sock *sk)
+{
+	count_on_segment(sk, BTF_PTR);
+	return 0;
+}
+
+SUBPROG int count_segment_probe_read(struct sock *sk)
+{
+	count_on_segment(sk, PROBE_READ);
+	return 0;
+}
+
 static __always_inline void on_segment(struct sock *sk, const struct sk_buff *skb, enum access how)
 {
-	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED)
-		count_on_segment(sk, how);
+	if (READ(how, sk, __sk_common.skc_state) == TCP_ESTABLISHED) {
+		if (how == BTF_PTR)
+			count_segment_btf_ptr(sk);
+		else
+			count_segment_probe_read(sk);
+	}
 	latency_on_segment(sk, skb, how);
 }
 

@@ -838,8 +838,8 @@ struct filter {
 	__u32 comm_accept;
 	__u32 comm_step[256];
 	__u32 comm_negated; /* names that do not match */
-	__u32 reserved;
-	__u32 by_netns; /* which one is in struct wanted */
+	__u32 by_flow;	    /* by any of these but the cgroup */
+	__u32 by_netns;	    /* which one is in struct wanted */
 	__u32 by_cgroup;
 	__u32 family; /* 4 or 6 */
 	struct ports_filter lport;

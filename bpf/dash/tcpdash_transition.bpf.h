@@ -14,24 +14,34 @@
 #include "ports/ports.bpf.h"
 #include "states/states.bpf.h"
 
+/*
+ * Each function reads the states from memory: see lib/forget.h. What one finds out about a state
+ * would otherwise divide the paths through all that follow it.
+ */
+struct change {
+	__u8 reserved;
+	__u8 old_state;
+	__u8 new_state;
+} __attribute__((aligned(8)));
+
 #define PART(name, handler)                                                                        \
-	static __noinline int name##_btf_ptr(struct sock *sk, int old_state, int new_state)        \
+	static __noinline int name##_btf_ptr(struct sock *sk, const struct change *change)         \
 	{                                                                                          \
-		handler(sk, old_state, new_state, BTF_PTR);                                        \
+		handler(sk, change->old_state, change->new_state, BTF_PTR);                        \
 		return 0;                                                                          \
 	}                                                                                          \
-	static __noinline int name##_probe_read(struct sock *sk, int old_state, int new_state)     \
+	static __noinline int name##_probe_read(struct sock *sk, const struct change *change)      \
 	{                                                                                          \
-		handler(sk, old_state, new_state, PROBE_READ);                                     \
+		handler(sk, change->old_state, change->new_state, PROBE_READ);                     \
 		return 0;                                                                          \
 	}                                                                                          \
-	static __always_inline void name##_part(struct sock *sk, int old_state, int new_state,     \
+	static __always_inline void name##_part(struct sock *sk, const struct change *change,      \
 						enum access how)                                   \
 	{                                                                                          \
 		if (how == BTF_PTR)                                                                \
-			name##_btf_ptr(sk, old_state, new_state);                                  \
+			name##_btf_ptr(sk, change);                                                \
 		else                                                                               \
-			name##_probe_read(sk, old_state, new_state);                               \
+			name##_probe_read(sk, change);                                             \
 	}
 
 static __always_inline void light_of(struct sock *sk, int old_state, int new_state, enum access how)
@@ -83,18 +93,22 @@ PART(latency, latency_of)
 static __always_inline void all_on_transition(struct sock *sk, int old_state, int new_state,
 					      enum access how)
 {
+	struct change change;
+
 	if (!is_tcp(sk, how))
 		return;
-	states_part(sk, old_state, new_state, how);
-	listen_part(sk, old_state, new_state, how);
+	*(volatile __u8 *)&change.old_state = old_state;
+	*(volatile __u8 *)&change.new_state = new_state;
+	states_part(sk, &change, how);
+	listen_part(sk, &change, how);
 	if (count_options.light && light_needs(new_state))
-		light_part(sk, old_state, new_state, how);
+		light_part(sk, &change, how);
 	if (old_state == TCP_LISTEN || new_state == TCP_LISTEN)
 		return;
-	endings_part(sk, old_state, new_state, how);
+	endings_part(sk, &change, how);
 	if (!count_options.light)
-		count_part(sk, old_state, new_state, how);
-	ports_part(sk, old_state, new_state, how);
-	accept_wait_part(sk, old_state, new_state, how);
-	latency_part(sk, old_state, new_state, how);
+		count_part(sk, &change, how);
+	ports_part(sk, &change, how);
+	accept_wait_part(sk, &change, how);
+	latency_part(sk, &change, how);
 }

@@ -4,6 +4,7 @@
 
 #include "latency/options.h"
 #include "latency/latency_map.bpf.h"
+#include "lib/forget.h"
 #include "lib/stats.h"
 #include "lib/track.h"
 
@@ -75,6 +76,7 @@ static __always_inline void batch_record(struct sock *sk, const struct batch *ba
 		owner = &unknown;
 	if (wants_flow())
 		flow_read_closing(&flow, sk, how);
+	forget(&flow, sizeof(flow));
 	for (__u32 i = 0; i < BATCH_PLACES; i++)
 		if (batch->all[i].measured)
 			latency_record(&batch->all[i], &flow, owner, st);
@@ -100,10 +102,11 @@ static __noinline int record_probe_read(struct sock *sk, const struct batch *bat
 	return 0;
 }
 
-static __always_inline void record(struct sock *sk, const struct batch *batch, enum access how)
+static __always_inline void record(struct sock *sk, struct batch *batch, enum access how)
 {
 	if (!batch->all[0].measured && !batch->all[1].measured && !batch->all[2].measured)
 		return;
+	forget(batch, sizeof(*batch));
 	if (how == BTF_PTR)
 		record_btf_ptr(sk, batch);
 	else

@@ -7,3 +7,9 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
+
+/*
+ * A function that is called, where copies of it would be many or large. Not every object that
+ * includes it calls it.
+ */
+#define SUBPROG static __noinline __attribute__((unused))

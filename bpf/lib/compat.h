@@ -40,7 +40,7 @@ static __always_inline void learn_wanted_netns(const struct bpf_iter_meta *meta)
 
 	if (!filter.by_netns || options.task_by_helpers || meta->seq_num)
 		return;
-	net = bpf_get_current_task_btf()->nsproxy->net_ns;
+	net = DISTRUST(bpf_get_current_task_btf())->nsproxy->net_ns;
 	if (net->ns.inum == wanted.netns)
 		wanted.netns_cookie = netns_cookie(net, BTF_PTR);
 }

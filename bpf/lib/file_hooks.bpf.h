@@ -13,7 +13,7 @@ static __always_inline void on_file(struct sock *sk, struct task_struct *task, e
 static __always_inline void file_visit(struct bpf_iter__task_file *ctx, enum access how)
 {
 	static const __u8 nothing;
-	struct task_struct *task = ctx->task;
+	struct task_struct *task = DISTRUST(ctx->task);
 	struct file *file = ctx->file;
 	struct sock *sk;
 

@@ -79,11 +79,9 @@ static __always_inline bool family_matches(const struct flow *flow, __u32 wildca
 	return families & (filter.family == 4 ? FAMILY_V4 : FAMILY_V6);
 }
 
-/*
- * wildcard: wildcard_families() of a listener, 0 for a connection. A port that is not known yet (0)
- * matches no port filter.
+/* Not called without filters: then the verifier drops it as a whole, far faster than copies of it.
  */
-static __always_inline bool ends_match(const struct flow *flow, __u32 wildcard)
+SUBPROG bool ends_pass(const struct flow *flow, __u32 wildcard)
 {
 	if (filter.by_netns && flow->netns != wanted.netns)
 		return false;
@@ -106,6 +104,15 @@ static __always_inline bool ends_match(const struct flow *flow, __u32 wildcard)
 	    !addrs_served(&filter.addr, flow, wildcard))
 		return false;
 	return true;
+}
+
+/*
+ * wildcard: wildcard_families() of a listener, 0 for a connection. A port that is not known yet (0)
+ * matches no port filter.
+ */
+static __always_inline bool ends_match(const struct flow *flow, __u32 wildcard)
+{
+	return !filter.by_flow || ends_pass(flow, wildcard);
 }
 
 static __always_inline bool flow_matches(const struct flow *flow)
@@ -155,8 +162,8 @@ static __always_inline bool cgroup_matches(struct cgroup *cgrp)
 	return false;
 }
 
-/* Called when an owner is learned, not for each event; cgrp is the owner's. */
-static __always_inline bool owner_matches(const struct owner *owner, struct cgroup *cgrp)
+/* See ends_pass(). */
+SUBPROG bool owner_passes(const struct owner *owner, struct cgroup *cgrp)
 {
 	if (filter.nr_pids && !pids_match(owner->pid))
 		return false;
@@ -165,6 +172,12 @@ static __always_inline bool owner_matches(const struct owner *owner, struct cgro
 	if (filter.by_cgroup && !cgroup_matches(cgrp))
 		return false;
 	return true;
+}
+
+/* Called when an owner is learned, not for each event; cgrp is the owner's. */
+static __always_inline bool owner_matches(const struct owner *owner, struct cgroup *cgrp)
+{
+	return !owner_filtered() || owner_passes(owner, cgrp);
 }
 
 /* The same for the current task, where programs cannot read it. */

@@ -168,7 +168,7 @@ static __always_inline bool owner_is(const struct owner *owner, struct user user
 }
 
 /* The owner is the current process. */
-static __always_inline void owner_settle(struct owner *owner)
+SUBPROG void owner_settle(struct owner *owner)
 {
 	if (options.task_by_helpers)
 		owner_learn_by_helpers(owner);

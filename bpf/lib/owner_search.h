@@ -58,7 +58,7 @@ static __always_inline __u64 program_number(__u64 inode, __u64 execs)
 
 static __always_inline __u64 program_of(struct task_struct *task)
 {
-	struct file *exe = task->mm->exe_file;
+	struct file *exe = DISTRUST(task)->mm->exe_file;
 
 	return exe ? program_number(exe->f_inode->i_ino, task->self_exec_id) : 0;
 }

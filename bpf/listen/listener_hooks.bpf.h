@@ -99,7 +99,7 @@ int look_at_listeners(struct bpf_iter__tcp *ctx)
 static __always_inline void listeners_visit(struct bpf_iter__task_file *ctx, enum access how)
 {
 	static const struct holder nothing;
-	struct task_struct *task = ctx->task;
+	struct task_struct *task = DISTRUST(ctx->task);
 	struct file *file = ctx->file;
 	struct sock *sk;
 

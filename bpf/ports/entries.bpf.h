@@ -109,7 +109,7 @@ static __always_inline void port_of_file(struct bpf_iter__task_file *ctx, struct
 SEC("iter/task_file")
 int dump_bound(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
+	struct task_struct *task = DISTRUST(ctx->task);
 	struct file *file = ctx->file;
 	struct sock *sk;
 
@@ -125,7 +125,7 @@ int dump_bound(struct bpf_iter__task_file *ctx)
 SEC("iter/task_file")
 int dump_bound_by_inode(struct bpf_iter__task_file *ctx)
 {
-	struct task_struct *task = ctx->task;
+	struct task_struct *task = DISTRUST(ctx->task);
 	struct file *file = ctx->file;
 	struct sock *sk;
 

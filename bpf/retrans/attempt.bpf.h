@@ -18,7 +18,7 @@ static __always_inline bool before(__u32 seq, __u32 than)
  * The kernel marks a segment that was ever sent again, without a count. 0: not known, for it was
  * sent again before the tool started, or there are too many such segments at a time.
  */
-static __always_inline __u32 attempt_of(struct retransmitted *known, __u32 seq, __u32 una)
+SUBPROG __u32 attempt_of(struct retransmitted *known, __u32 seq, __u32 una)
 {
 	struct retrans_segment *one;
 

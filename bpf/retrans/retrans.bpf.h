@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/buffer.h"
+#include "lib/forget.h"
 #include "retrans/attempt.bpf.h"
 #include "retrans/event.bpf.h"
 #include "retrans/needless.bpf.h"
@@ -38,6 +39,7 @@ static __always_inline void retrans_on_segment(struct sock *sk, const struct sk_
 	buffer_read(skb, &seq, &segs, how);
 	ev.segs = segs;
 	ev.why = retrans_type_of(tp, ev.state, how);
+	forget(&ev, sizeof(ev));
 	known = retransmitted_make(sk);
 	if (known && !known->begun)
 		retransmitted_begin(known, tp, segs, how);

@@ -175,7 +175,7 @@ static __always_inline void conn_timers(struct conn_entry *conn, const struct tc
 static __always_inline void conn_path(struct conn_entry *conn, const struct tcp_sock *tp)
 {
 	const struct inet_connection_sock *icsk = &tp->inet_conn;
-	const struct tcp_congestion_ops *ca = icsk->icsk_ca_ops;
+	const struct tcp_congestion_ops *ca = DISTRUST(icsk)->icsk_ca_ops;
 	unsigned long pacing = icsk->icsk_inet.sk.sk_pacing_rate;
 	__u64 *algorithm = (__u64 *)conn->algorithm;
 	const __u64 *name;
@@ -245,7 +245,7 @@ static __always_inline void conn_read(struct conn_entry *conn, const struct sock
 	conn_queues(conn, tp, skc->skc_flags & SOCK_DONE);
 	conn_limits(conn, tp, now);
 	conn_since(conn, tp, now);
-	conn_timers(conn, tp, skc->skc_net.net, now);
+	conn_timers(conn, tp, DISTRUST(skc)->skc_net.net, now);
 	conn_path(conn, tp);
 	conn->sndbuf = sk->sk_sndbuf;
 	conn->wmem = sk->sk_wmem_queued;

@@ -58,7 +58,10 @@ def judge_cells(kernel, expected):
 
 
 def judge_verifier(kernel, expected):
-    """Objects of which more or fewer programs load, and those whose largest program grew."""
+    """Objects of which more or fewer programs load, and those whose largest program grew.
+
+    Builds of the native kernel differ in what they forbid: there the number may be another.
+    """
     own = {key[1:]: row for key, row in expected.items() if key[0] == kernel.series}
     if not kernel.insns or (kernel.native and not own):
         return []
@@ -68,7 +71,7 @@ def judge_verifier(kernel, expected):
         where = f"{kernel.series} verifier {name} {kept}"
         loaded, count, program = found.get((name, kept), (0, 0, ""))
         recorded, before, _ = own.get((name, kept), (0, 0, ""))
-        if loaded != recorded:
+        if loaded != recorded and not kernel.native:
             refused = ", ".join(
                 key[1]
                 for key, why in kernel.insns.items()

@@ -32,6 +32,9 @@ pub fn record(filter: &Filter) -> wire::Filter {
     to.laddr = addrs(&filter.laddrs);
     to.raddr = addrs(&filter.raddrs);
     to.addr = addrs(&filter.addrs);
+    let lists = [to.lport.nr, to.rport.nr, to.port.nr, to.laddr.nr, to.raddr.nr, to.addr.nr];
+    let asked = lists.into_iter().chain([to.by_netns, to.family]).any(|one| one > 0);
+    to.by_flow = u32::from(asked);
     to
 }
 
@@ -91,6 +94,16 @@ fn halves(octets: [u8; 16]) -> [u64; 2] {
 mod tests {
     use super::*;
     use crate::wire::Record as _;
+
+    /// Programs skip all of it otherwise.
+    #[test]
+    fn programs_are_told_whether_any_flag_asks_for_a_flow() {
+        let lists = || Filter { lports: vec![1..=2], ..Filter::default() };
+        assert_eq!(record(&lists()).by_flow, 1);
+        assert_eq!(record(&Filter { family: Some(Family::V6), ..Filter::default() }).by_flow, 1);
+        assert_eq!(record(&Filter { pids: vec![1], ..Filter::default() }).by_flow, 0);
+        assert_eq!(record(&Filter::default()).by_flow, 0);
+    }
 
     #[test]
     fn a_network_is_cut_to_its_prefix() {

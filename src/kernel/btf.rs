@@ -19,23 +19,49 @@ use super::section_reader::{Section, Stream};
 /// Where the kernel keeps its BTF.
 pub const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-const MAGIC: u16 = 0xeb9f;
-const VERSION: u8 = 1;
+pub(super) const MAGIC: u16 = 0xeb9f;
+pub(super) const VERSION: u8 = 1;
 /// `struct btf_header` of version 1; later ones may be longer.
-const HEADER_LEN: usize = 24;
+pub(super) const HEADER_LEN: usize = 24;
 /// `struct btf_type`, which what its kind needs follows.
-const TYPE_LEN: usize = 12;
+pub(super) const TYPE_LEN: usize = 12;
 /// `struct btf_param`.
 const PARAMETER_LEN: usize = 8;
 /// `KSYM_NAME_LEN`: no name is longer. C++ and Rust names apart, 60 bytes are many.
 const MAX_NAME: u64 = 512;
 
-/// `BTF_KIND_ENUM`, with `struct btf_enum` for each of its values.
-const ENUM: u32 = 6;
+/// `struct btf_enum`.
 const ENUMERATOR_LEN: usize = 8;
-/// `BTF_KIND_FUNC` and the prototype it refers to.
-const FUNC: u32 = 12;
-const FUNC_PROTO: u32 = 13;
+
+/// `BTF_KIND_*`.
+pub(super) mod kind {
+    pub const INT: u32 = 1;
+    pub const PTR: u32 = 2;
+    pub const ARRAY: u32 = 3;
+    pub const STRUCT: u32 = 4;
+    pub const UNION: u32 = 5;
+    pub const ENUM: u32 = 6;
+    pub const FWD: u32 = 7;
+    pub const TYPEDEF: u32 = 8;
+    pub const VOLATILE: u32 = 9;
+    pub const CONST: u32 = 10;
+    pub const RESTRICT: u32 = 11;
+    /// It refers to its prototype.
+    pub const FUNC: u32 = 12;
+    pub const FUNC_PROTO: u32 = 13;
+    pub const VAR: u32 = 14;
+    pub const DATASEC: u32 = 15;
+    pub const FLOAT: u32 = 16;
+    pub const DECL_TAG: u32 = 17;
+    pub const TYPE_TAG: u32 = 18;
+    pub const ENUM64: u32 = 19;
+
+    /// Whether such a type is another one by a further name or with a qualifier.
+    pub fn refers(kind: u32) -> bool {
+        matches!(kind, TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG)
+    }
+}
+use kind::{ENUM, FUNC, FUNC_PROTO};
 
 /// A function of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +76,9 @@ pub struct Function {
 /// they are not BTF.
 #[derive(Debug)]
 pub struct Btf<R> {
-    file: R,
-    types: Section,
-    strings: Section,
+    pub(super) file: R,
+    pub(super) types: Section,
+    pub(super) strings: Section,
 }
 
 impl Btf<File> {
@@ -167,7 +193,7 @@ impl<R: Read + Seek> Btf<R> {
     }
 
     /// Calls `visit` with every string and its offset in the section.
-    fn each_string(&mut self, mut visit: impl FnMut(u32, &[u8])) -> Result<()> {
+    pub(super) fn each_string(&mut self, mut visit: impl FnMut(u32, &[u8])) -> Result<()> {
         let mut stream = Stream::new(&mut self.file, self.strings)?;
         let mut offset = 0;
         while stream.refill().context("strings")? {
@@ -185,7 +211,7 @@ impl<R: Read + Seek> Btf<R> {
     }
 
     /// Calls `visit` with every type and its id. Returns the position of each in the section.
-    fn each_type(&mut self, mut visit: impl FnMut(u32, Type)) -> Result<Vec<u32>> {
+    pub(super) fn each_type(&mut self, mut visit: impl FnMut(u32, Type)) -> Result<Vec<u32>> {
         let mut stream = Stream::new(&mut self.file, self.types)?;
         let mut positions = Vec::new();
         let (mut position, mut id) = (0, 0);
@@ -221,7 +247,7 @@ impl<R: Read + Seek> Btf<R> {
         parameters.chunks_exact(PARAMETER_LEN).map(name).collect()
     }
 
-    fn string(&mut self, offset: u32) -> Result<String> {
+    pub(super) fn string(&mut self, offset: u32) -> Result<String> {
         let Section { start, len } = self.strings;
         let left = len.checked_sub(offset.into()).context("a name beyond the strings")?;
         self.file.seek(SeekFrom::Start(start + u64::from(offset)))?;
@@ -236,18 +262,19 @@ impl<R: Read + Seek> Btf<R> {
 
 /// `struct btf_type`.
 #[derive(Debug, Clone, Copy)]
-struct Type {
+pub(super) struct Type {
     /// Offset of its name.
-    name: u32,
-    kind: u32,
+    pub name: u32,
+    /// See [`kind`].
+    pub kind: u32,
     /// Members, parameters, values.
-    count: usize,
+    pub count: usize,
     /// Its size, or the id of the type it refers to.
-    refers: u32,
+    pub refers: u32,
 }
 
 impl Type {
-    fn read(bytes: &[u8; TYPE_LEN]) -> Self {
+    pub fn read(bytes: &[u8; TYPE_LEN]) -> Self {
         let info = word(bytes, 4);
         Self {
             name: word(bytes, 0),
@@ -258,17 +285,13 @@ impl Type {
     }
 
     /// Bytes that follow it, by its kind.
-    fn follows(self) -> Result<usize> {
+    pub fn follows(self) -> Result<usize> {
         Ok(match self.kind {
-            // PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG
-            2 | 7..=12 | 16 | 18 => 0,
-            // INT, VAR, DECL_TAG
-            1 | 14 | 17 => 4,
-            // ARRAY
-            3 => 12,
-            // STRUCT, UNION, DATASEC, ENUM64
-            4 | 5 | 15 | 19 => 12 * self.count,
-            // ENUM, FUNC_PROTO
+            kind::PTR | kind::FWD | FUNC | kind::FLOAT => 0,
+            kind if kind::refers(kind) => 0,
+            kind::INT | kind::VAR | kind::DECL_TAG => 4,
+            kind::ARRAY => 12,
+            kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => 12 * self.count,
             ENUM | FUNC_PROTO => 8 * self.count,
             kind => bail!("BTF kind {kind} is not known"),
         })
@@ -276,7 +299,7 @@ impl Type {
 }
 
 /// The 32-bit number at an offset of a record that is long enough.
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
@@ -290,4 +313,4 @@ fn length_bit(name: &[u8]) -> u64 {
 
 #[cfg(test)]
 #[path = "btf_tests.rs"]
-mod tests;
+pub(super) mod tests;

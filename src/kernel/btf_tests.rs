@@ -5,19 +5,19 @@ use crate::kernel::section_reader::BUFFER_LEN;
 
 /// BTF made by hand.
 #[derive(Clone, Default)]
-struct Made {
+pub struct Made {
     types: Vec<u8>,
     strings: Vec<u8>,
     count: u32,
 }
 
 impl Made {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { strings: vec![0], ..Self::default() }
     }
 
     /// Offset of a name; the same again where it was used before.
-    fn name(&mut self, name: &str) -> u32 {
+    pub fn name(&mut self, name: &str) -> u32 {
         if name.is_empty() {
             return 0;
         }
@@ -35,7 +35,14 @@ impl Made {
     }
 
     /// Appends a type; its id.
-    fn a_type(&mut self, name: &str, kind: u32, count: u32, refers: u32, follows: &[u32]) -> u32 {
+    pub fn a_type(
+        &mut self,
+        name: &str,
+        kind: u32,
+        count: u32,
+        refers: u32,
+        follows: &[u32],
+    ) -> u32 {
         let name = self.name(name);
         self.words(&[name, kind << 24 | count, refers]);
         self.words(follows);
@@ -51,7 +58,7 @@ impl Made {
         self.a_type(name, FUNC, 0, prototype, &[])
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let (types, strings) = (self.types.len(), self.strings.len());
         let [types, strings] = [types, strings].map(|len| u32::try_from(len).unwrap());
         let mut bytes = [&MAGIC.to_ne_bytes()[..], &[VERSION, 0]].concat();
@@ -63,7 +70,7 @@ impl Made {
 }
 
 /// Every kind once, and three functions among them.
-fn kernel() -> Made {
+pub fn kernel() -> Made {
     let mut made = Made::new();
     made.a_type("int", 1, 0, 4, &[0]);
     made.a_type("", 2, 0, 1, &[]);

@@ -7,6 +7,7 @@
 pub mod attach;
 mod batch;
 pub mod btf;
+pub mod btf_subset;
 pub mod calls;
 pub mod devices;
 pub mod error;

@@ -15,6 +15,18 @@ pub struct Section {
     pub len: u64,
 }
 
+impl Section {
+    /// All of it.
+    pub fn read<R: Read + Seek>(self, file: &mut R) -> Result<Vec<u8>> {
+        let len = usize::try_from(self.len)?;
+        file.seek(SeekFrom::Start(self.start))?;
+        let mut bytes = Vec::new();
+        file.take(self.len).read_to_end(&mut bytes)?;
+        ensure!(bytes.len() == len, "cut short");
+        Ok(bytes)
+    }
+}
+
 /// A section that passes through a buffer.
 pub struct Stream<'a, R> {
     rest: Take<&'a mut R>,

@@ -14,6 +14,7 @@ use libbpf_rs::{
 };
 
 use super::attach::{AttachMethod, Hook};
+use super::btf_subset::SubsetFile;
 use super::error::{self, LoadError, explain};
 use super::facts::Facts;
 use super::map::{Map, MapDef};
@@ -91,9 +92,14 @@ impl Session {
 
     fn load(plan: Plan, facts: &Facts, setup: &Setup) -> Result<Self, LoadError> {
         error::listen(setup.verbose);
-        let mut open = ObjectBuilder::default()
-            .open_memory(setup.object)
-            .context("cannot open the compiled BPF object")?;
+        // Without it libbpf takes longer.
+        let types = SubsetFile::of_kernel().ok();
+        let mut builder = ObjectBuilder::default();
+        if let Some(types) = &types {
+            builder.btf_custom_path(types.path()).context("cannot hand over the kernel's types")?;
+        }
+        let mut open =
+            builder.open_memory(setup.object).context("cannot open the compiled BPF object")?;
         configure(&mut open, &plan, setup)?;
         let object = open.load().map_err(|error| explain(&error, None, facts))?;
         let may_copy = setup.options.may_copy != 0;

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use libbpf_rs::{MapType, ObjectBuilder, OpenObject, PrintLevel, set_print};
 use tcpscope::group::GroupBy;
+use tcpscope::kernel::btf_subset::SubsetFile;
 use tcpscope::kernel::facts::Facts;
 use tcpscope::latency::Kinds;
 use tcpscope::registry::wanted;
@@ -38,7 +39,8 @@ fn keep(level: PrintLevel, text: String) {
 }
 
 /// What is written into an object before it is loaded.
-struct Sections {
+struct Given<'a> {
+    types: &'a SubsetFile,
     use_hash: bool,
     sections: Vec<(&'static str, Vec<u8>)>,
 }
@@ -48,7 +50,7 @@ fn section<S: Section>(options: &S) -> (&'static str, Vec<u8>) {
 }
 
 /// Options that make programs longest.
-fn options(facts: &Facts, use_hash: bool) -> Sections {
+fn options<'a>(types: &'a SubsetFile, facts: &Facts, object: &str, use_hash: bool) -> Given<'a> {
     let by = GroupBy::Connection;
     let mut options = Options {
         use_hash: u32::from(use_hash),
@@ -60,8 +62,12 @@ fn options(facts: &Facts, use_hash: bool) -> Sections {
         ..Options::default()
     };
     by.configure(&mut options);
-    let states =
-        StatesOptions { events: 1, mark_closing: 1, know_end_cause: 1, ..StatesOptions::default() };
+    let states = StatesOptions {
+        events: u32::from(object == "tcpstates"),
+        mark_closing: 1,
+        know_end_cause: 1,
+        ..StatesOptions::default()
+    };
     let by = by.as_wire() as u32;
     let kinds = Kinds::DEFAULT.bits();
     // No keys at all would end the programs early.
@@ -74,13 +80,14 @@ fn options(facts: &Facts, use_hash: bool) -> Sections {
         section(&latency),
         section(&ListenOptions { events: 1, child_storage, waits: 1 }),
     ];
-    Sections { use_hash, sections }
+    Given { types, use_hash, sections }
 }
 
 /// The object with some of its programs to load.
-fn open(object: &[u8], programs: &[String], given: &Sections) -> Result<OpenObject> {
-    let mut open =
-        ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
+fn open(object: &[u8], programs: &[String], given: &Given<'_>) -> Result<OpenObject> {
+    let mut builder = ObjectBuilder::default();
+    builder.btf_custom_path(given.types.path())?;
+    let mut open = builder.open_memory(object).context("cannot open the object")?;
     for mut one in open.progs_mut() {
         let wanted = programs.iter().any(|name| one.name() == name.as_str());
         one.set_autoload(wanted);
@@ -100,7 +107,7 @@ fn open(object: &[u8], programs: &[String], given: &Sections) -> Result<OpenObje
 
 /// Of each program: instructions processed, or why the kernel refused it. libbpf loads them in their
 /// order and stops at the first that is refused; it goes on with those behind it.
-fn verify(object: &[u8], programs: &[String], given: &Sections) -> Result<Vec<Verdict>> {
+fn verify(object: &[u8], programs: &[String], given: &Given<'_>) -> Result<Vec<Verdict>> {
     let mut found = Vec::new();
     while found.len() < programs.len() {
         let left = &programs[found.len()..];
@@ -150,13 +157,14 @@ fn reason(said: &str) -> String {
 fn main() -> Result<()> {
     set_print(Some((PrintLevel::Debug, keep)));
     let facts = Facts::read(&wanted())?;
+    let types = SubsetFile::of_kernel()?;
     for (name, object) in OBJECTS {
         let open =
             ObjectBuilder::default().open_memory(object).context("cannot open the object")?;
         let programs: Vec<_> =
             open.progs().map(|one| one.name().to_string_lossy().into_owned()).collect();
         for (kept, use_hash) in [("storage", false), ("hash", true)] {
-            let verdicts = verify(object, &programs, &options(&facts, use_hash))?;
+            let verdicts = verify(object, &programs, &options(&types, &facts, name, use_hash))?;
             for (program, found) in programs.iter().zip(verdicts) {
                 let found = found.map_or_else(|why| format!("refused\t{why}"), |n| n.to_string());
                 println!("{name}\t{program}\t{kept}\t{found}");
