@@ -34,6 +34,7 @@ def report(bench):
             "",
             "Medians. Rates are shares of what the same load reached without a tool; client and server",
             "share the cores with the tool. CPU and memory are those of the tool beside the connections.",
+            spread(bench.samples),
             "",
             *summary(bench.samples),
             "",
@@ -85,6 +86,20 @@ def summary(samples):
         repeats = plain != name and plain in who and not any(cells[:-1])
         if any(cells) and not repeats:
             yield f"| {' | '.join([name, *cells])} |"
+
+
+def spread(samples):
+    """How far shares can be trusted: what the same load did without a tool."""
+    untraced = {
+        column: samples[measure, "off"]
+        for column, (measure, share) in SUMMARY.items()
+        if share and (measure, "off") in samples
+    }
+    ranges = (
+        f"{column} {(max(values) - min(values)) / statistics.median(values):.0%}"
+        for column, values in untraced.items()
+    )
+    return f"Between rounds the rates without a tool differ by: {', '.join(ranges)} of their median."
 
 
 def subject(name):
