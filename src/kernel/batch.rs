@@ -77,8 +77,8 @@ const ENTRIES: usize = 512;
 /// Hands over every entry of a hash map: the key, and behind it the value as [`room_for_value`] says.
 /// Programs may change the map meanwhile: each entry that stays comes once.
 ///
-/// Between two buckets that have entries the kernel runs no kprobe program on this CPU, and counts those
-/// among the missed.
+/// Between two buckets that have entries the kernel runs no kprobe program on this CPU; from 6.7 on it
+/// counts those among the missed.
 ///
 /// # Errors
 /// The map is no hash map, or the kernel refuses.

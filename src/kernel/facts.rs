@@ -106,8 +106,8 @@ mod marker {
 
 impl Facts {
     /// Reads the facts of this machine, in 3 ms; only `wanted` names and the markers of a few
-    /// features are checked. An fentry program is loaded if a wanted function exists and
-    /// the rights suffice.
+    /// features are checked. Programs of two instructions are loaded to ask for fentry, if a wanted
+    /// function exists, and for iterators over maps, if they are wanted, where the rights suffice.
     ///
     /// # Errors
     /// /proc is not readable, or the kernel's BTF is damaged.

@@ -20,6 +20,7 @@ pub mod plan;
 mod probe;
 mod procfs;
 pub mod rcu;
+pub mod reader;
 pub mod ring;
 mod section_reader;
 pub mod session;

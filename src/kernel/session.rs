@@ -1,7 +1,6 @@
 //! Runs a plan: open, configure, load, attach.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -9,8 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
-    Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramInput,
-    ProgramMut,
+    Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramInput, ProgramMut,
 };
 
 use super::attach::{AttachMethod, Hook};
@@ -19,6 +17,7 @@ use super::error::{self, LoadError, explain};
 use super::facts::Facts;
 use super::map::{Map, MapDef};
 use super::plan::Plan;
+use super::reader::{MapReader, RecordIter, RecordReader};
 use crate::hooks::maps;
 use crate::wire::{self, Record as _, Section};
 
@@ -75,9 +74,6 @@ pub struct Session {
     stats: Option<Map>,
     attached: Instant,
 }
-
-/// Read from an iterator at once.
-const READ_BYTES: usize = 256 << 10;
 
 impl Session {
     /// Loads and attaches what the plan says.
@@ -288,95 +284,6 @@ impl Session {
     /// Takes the programs off their hooks; maps stay readable.
     pub fn detach(&mut self) {
         drop(mem::take(&mut self.links));
-    }
-}
-
-/// An iterator, to be read once or again and again.
-#[derive(Debug)]
-pub struct RecordIter(Link);
-
-impl RecordIter {
-    /// Runs it to its end and hands over what it wrote, in records of `size` bytes.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn read(&self, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
-        let mut reader = RecordReader::new(&self.0, size, READ_BYTES)?;
-        while reader.advance(&mut each)? {}
-        Ok(())
-    }
-}
-
-/// Reads a map, once or again and again.
-#[derive(Debug)]
-pub enum MapReader {
-    /// By an iterator.
-    Iterator(RecordIter),
-    /// Without a program.
-    Lookup(Map),
-}
-
-impl MapReader {
-    /// Hands over every entry: what the iterator writes of it, `size` bytes; without one the key, and
-    /// behind it the value.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn read(&self, size: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
-        match self {
-            Self::Iterator(iter) => iter.read(size, each),
-            Self::Lookup(map) => map.entries(|entry| {
-                debug_assert_eq!(entry.len(), size, "an iterator writes an entry as it is");
-                each(entry);
-            }),
-        }
-    }
-
-    /// Whether entries come without what an iterator does with them first.
-    pub fn looks_up(&self) -> bool {
-        matches!(self, Self::Lookup(_))
-    }
-}
-
-/// One run of an iterator, as far as it was read.
-#[derive(Debug)]
-pub struct RecordReader {
-    iter: Iter,
-    size: usize,
-    buffer: Vec<u8>,
-    filled: usize,
-}
-
-impl RecordReader {
-    /// Reads records of `size` bytes, as many at a time as fit in `room` bytes, at least one.
-    fn new(link: &Link, size: usize, room: usize) -> Result<Self> {
-        let iter = Iter::new(link).context("cannot start an iterator")?;
-        Ok(Self { iter, size, buffer: vec![0; (room / size).max(1) * size], filled: 0 })
-    }
-
-    /// Goes on until the buffer is full, or at least until the iterator has written so much, and hands
-    /// over what it wrote; false at the end.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn advance(&mut self, mut each: impl FnMut(&[u8])) -> Result<bool> {
-        let read = match self.iter.read(&mut self.buffer[self.filled..]) {
-            Ok(0) => return Ok(false),
-            Ok(read) => read,
-            // The second: a million objects without a record; the next read goes on.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
-            {
-                return Ok(true);
-            }
-            Err(error) => return Err(error).context("cannot read an iterator"),
-        };
-        self.filled += read;
-        let whole = self.filled - self.filled % self.size;
-        self.buffer[..whole].chunks_exact(self.size).for_each(&mut each);
-        self.buffer.copy_within(whole..self.filled, 0);
-        self.filled -= whole;
-        Ok(true)
     }
 }
 

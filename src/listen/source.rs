@@ -10,8 +10,9 @@ use super::{ListenerId, NetnsReader, Reading};
 use crate::clock::monotonic_now;
 use crate::hooks::{LISTENER_QUEUES, LISTENERS, WAITS, maps};
 use crate::kernel::map::Map;
+use crate::kernel::reader::MapReader;
 use crate::kernel::ring::Ring;
-use crate::kernel::session::{MapReader, Session};
+use crate::kernel::session::Session;
 use crate::wire::{
     LISTENER_GONE, LISTENER_UNLINKED, ListenCause, ListenEvent, Listener, ListenerEntry,
     Record as _, WaitKey, WaitSlots,

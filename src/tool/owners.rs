@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use crate::clock::{monotonic_now, own_cpu_ns};
 use crate::hooks::{FIND_LISTENERS, OWNERS, maps};
 use crate::kernel::map::Map;
-use crate::kernel::session::{RecordReader, Session};
+use crate::kernel::reader::RecordReader;
+use crate::kernel::session::Session;
 use crate::listen::Holders;
 use crate::wire::{Holder, OwnerSearch as Progress, Record as _};
 

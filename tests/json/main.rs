@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
+use tcpscope::kernel::attach::AttachMethod;
+use tcpscope::report::Word as _;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -101,6 +103,25 @@ fn every_line_of_the_recording_is_valid_but_for_the_keys_that_it_lacks() {
         schema["$defs"][kind.name]["required"] = json!(["kind", "ts"]);
     }
     all_valid(&schema, &lines("tests/dash/recording.jsonl"));
+}
+
+/// The words of a status line stand apart from the type, in a layer that does not know it.
+#[test]
+fn a_status_line_may_have_every_attach_method() {
+    let schema = schema_file();
+    let attach = &schema["$defs"]["status"]["properties"]["attach"];
+    let allowed: Vec<_> = attach["additionalProperties"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    let methods = AttachMethod::WORDS.iter().map(|(_, word)| *word);
+    assert_eq!(allowed, methods.clone().chain(["-"]).collect::<Vec<_>>());
+    let described = attach["description"].as_str().unwrap();
+    for word in methods {
+        assert!(described.contains(&format!("`{word}`")), "{word} in: {described}");
+    }
 }
 
 #[test]
