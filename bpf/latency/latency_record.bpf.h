@@ -74,9 +74,10 @@ static __always_inline void batch_record(struct sock *sk, const struct batch *ba
 		return;
 	if (!owner)
 		owner = &unknown;
-	if (wants_flow())
+	if (wants_flow()) {
 		flow_read_closing(&flow, sk, how);
-	forget(&flow, sizeof(flow));
+		forget(&flow, sizeof(flow));
+	}
 	for (__u32 i = 0; i < BATCH_PLACES; i++)
 		if (batch->all[i].measured)
 			latency_record(&batch->all[i], &flow, owner, st);
