@@ -72,7 +72,8 @@ static __always_inline void drop_emit(struct drop_event *ev, __u64 sk, struct st
 	}
 	ev->ts = bpf_ktime_get_ns();
 	place_note(ev->place);
-	if (bpf_ringbuf_output(&drops, ev, sizeof(*ev), wake_flags_of(&drops)))
+	if (bpf_ringbuf_output(&drops, ev, sizeof(*ev),
+			       wake_flags_of_many(&drops, st->attempted - st->filtered)))
 		st->lost++;
 }
 

@@ -71,7 +71,8 @@ static __always_inline bool life_emit(struct life_event *ev, const struct owner 
 		return false;
 	}
 	life_own(ev, owner);
-	if (bpf_ringbuf_output(&events, ev, sizeof(*ev), ring_wake_flags())) {
+	if (bpf_ringbuf_output(&events, ev, sizeof(*ev),
+			       wake_flags_of_many(&events, st->attempted - st->filtered))) {
 		st->lost++;
 		return false;
 	}

@@ -21,24 +21,25 @@ static __always_inline bool before(__u32 seq, __u32 than)
 SUBPROG __u32 attempt_of(struct retransmitted *known, __u32 seq, __u32 una)
 {
 	struct retrans_segment *one;
+	__u32 room = RETRANS_SEGMENTS;
 
-	for (int i = 0; i < RETRANS_SEGMENTS; i++) {
+	for (__u32 i = 0; i < RETRANS_SEGMENTS; i++) {
 		one = &known->segments[i];
 		if (one->times && one->seq == seq)
 			return ++one->times;
+		if (!one->times || before(one->seq, una))
+			room = i;
 	}
 	if (before(known->unsure, una))
 		known->unsure = una;
 	if (before(seq, known->unsure))
 		return 0;
-	for (int i = 0; i < RETRANS_SEGMENTS; i++) {
-		one = &known->segments[i];
-		if (!one->times || before(one->seq, una)) {
-			one->seq = seq;
-			one->times = 1;
-			return 1;
-		}
+	if (room >= RETRANS_SEGMENTS) {
+		known->unsure = seq + 1;
+		return 0;
 	}
-	known->unsure = seq + 1;
-	return 0;
+	one = &known->segments[room];
+	one->seq = seq;
+	one->times = 1;
+	return 1;
 }

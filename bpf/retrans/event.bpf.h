@@ -63,7 +63,8 @@ static __always_inline void retrans_emit(struct retrans_event *ev, const struct 
 		ev->pid = owner->pid;
 		__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
 	}
-	if (bpf_ringbuf_output(&events, ev, sizeof(*ev), ring_wake_flags()))
+	if (bpf_ringbuf_output(&events, ev, sizeof(*ev),
+			       wake_flags_of_many(&events, st->attempted - st->filtered)))
 		st->lost++;
 }
 
