@@ -3,7 +3,8 @@
 #
 # KERNEL  one of the series of the lab, or "native"; all of them otherwise
 # ATTACH  one cell: auto fentry tracepoint kprobe user integrity confidentiality; all otherwise
-# HALF    not empty: every test on two of the kernels, or in half of its cells (the record wants all)
+# SHORT   not empty: a part of the pairs of a test and a kernel, see its_turn in lab/cells.sh, and no peers
+#         (the record wants all)
 # TESTED  a cell whose tests have run on this machine already
 # UPDATE  not empty: record the findings in docs/kernels.md and tests/lab/verifier.tsv
 set -euo pipefail
@@ -68,7 +69,7 @@ run_native() {
 	local begin=$SECONDS
 	say "This machine: $(uname -r)"
 	# shellcheck disable=SC2086 # the steps are words
-	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" LAB_TESTED="${TESTED:-}" LAB_TURN="${HALF:+0}" \
+	as_root env LAB_DIR="$work/lab" LAB_OUT="$work/native.results" LAB_TESTED="${TESTED:-}" LAB_TURN="${SHORT:+0}" \
 		sh scripts/lab/cells.sh ${attach:-$NATIVE_STEPS}
 	as_root chmod 644 "$work/native.results"
 	printf 'seconds\t%s\n' $((SECONDS - begin)) >>"$work/native.results"
@@ -83,7 +84,8 @@ case " $LAB_SERIES native " in
 *" ${kernel:-native} "*) ;;
 *) die "KERNEL=$kernel: there are $LAB_SERIES native" ;;
 esac
-[ -z "$update" ] || unset HALF
+[ -z "$update" ] || unset SHORT
+[ -z "${SHORT:-}" ] || GUEST_STEPS=${GUEST_STEPS/ peers/}
 scripts/setup.sh lab
 work=$(mktemp -d)
 chmod 755 "$work"

@@ -15,6 +15,7 @@ use crate::Test;
 use crate::doctor::{Doctor, is_ours, keep, listener, open_and_close};
 use crate::netns::{FAR, Netns};
 use crate::retrans::{NO_HARDWARE, lose};
+use crate::segment::{Raw, SYN, Segment};
 use crate::tool::{Tool, number};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -23,6 +24,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("loss_on_the_way", loss),
     ("resets", resets),
     ("connections_without_time_wait", time_wait),
+    ("segments_that_are_spoiled_or_come_from_the_wrong_side", spoiled),
     ("a_finding_names_its_namespace", namespace),
 ];
 
@@ -145,6 +147,31 @@ fn time_wait() -> Result<()> {
     let found = doctor.finds("time-wait-overflow")?;
     let remedy = found["remedy"].as_str().unwrap_or_default();
     ensure!(remedy.contains("net.ipv4.tcp_max_tw_buckets = 3"), "{found}");
+    Ok(())
+}
+
+/// Segments with a wrong checksum, and some of a host that the routes look for elsewhere.
+fn spoiled() -> Result<()> {
+    const MANY: u16 = 20;
+    let (near, far) = Netns::pair()?;
+    let (_listener, address) = listener(&far, &format!("{FAR}:0"))?;
+    far.sysctl(&["net.ipv4.conf.all.rp_filter=1"])?;
+    far.ip(&["route", "add", "203.0.113.0/24", "dev", "lo"])?;
+    let doctor = Doctor::watch(&far)?;
+    let raw = Raw::new(&near, address)?;
+    for port in 1..=MANY {
+        raw.send(&Segment { damaged: true, ..Segment::new(port, SYN) })?;
+        raw.send(&Segment::of(([203, 0, 113, 7], port).into(), SYN))?;
+    }
+    let found = doctor.finds_all(["checksum-errors", "reverse-path-drops"])?;
+    for (found, counter) in found.iter().zip(["TcpInCsumErrors", "TcpExtIPReversePathFilter"]) {
+        let count = far.counter(counter)?;
+        ensure!(
+            count == u64::from(MANY) && number(&found["evidence"]["count"]) == count,
+            "{found}"
+        );
+        ensure!(number(&found["netns"]) == far.inode()?, "{found}");
+    }
     Ok(())
 }
 

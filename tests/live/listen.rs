@@ -57,7 +57,7 @@ pub fn explained(tool: Tool) -> Result<(Vec<Value>, Ended)> {
 }
 
 /// Whether programs see each decision; else some causes are unknown.
-fn by_functions(ended: &Ended) -> Result<bool> {
+pub fn by_functions(ended: &Ended) -> Result<bool> {
     let method = |hook: &str| -> Result<bool> {
         let method = &ended.last_status()?["attach"][hook];
         Ok(method == "fentry" || method == "kprobe")

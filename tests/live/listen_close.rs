@@ -1,22 +1,26 @@
-//! Listeners that close with connections that wait for `accept()`, and accepts that no system call shows.
+//! Listeners that close with connections that wait for `accept()`, accepts that no system call shows, and drops
+//! that no program sees.
 
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use anyhow::{Context, Result, ensure};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::Test;
-use crate::listen::{explained, sum, watch};
+use crate::listen::{by_functions, explained, sum, watch};
 use crate::load;
-use crate::netns::Netns;
-use crate::tool::{Tool, number};
+use crate::netns::{FAR, NEAR, Netns};
+use crate::segment::{Raw, SYN, Segment};
+use crate::tool::{Tool, number, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("connections_that_wait_are_lost_with_their_listener", lost),
     ("connections_that_move_are_accepted_by_the_heir", moved),
     ("accepts_of_io_uring_count_with_and_without_wait", ring),
+    ("drops_that_no_program_sees_are_told_with_their_namespace", unexplained),
 ];
 
 /// A listener that others can share its port with.
@@ -117,6 +121,47 @@ fn ring() -> Result<()> {
         })?;
         let (rows, _) = explained(tool)?;
         ensure!(sum(&rows, "accepts") == Some(accepted), "{flags}: {rows:#?}");
+    }
+    Ok(())
+}
+
+/// A router answers the SYN-ACK that it knows no way for: the kernel drops the request, and counts that.
+fn unexplained() -> Result<()> {
+    /// A host is told so five times at once.
+    const CLIENTS: u16 = 3;
+    let (router, far) = Netns::pair()?;
+    router.sysctl(&["net.ipv4.ip_forward=1"])?;
+    far.ip(&["route", "add", "203.0.113.0/24", "via", NEAR])?;
+    let listener = far.within(|| Ok(TcpListener::bind((FAR, 0))?))?;
+    let to = listener.local_addr()?;
+    let tool = watch(&far, "--all --strict")?;
+    tool.wait_for_kind("listener", 1)?;
+    let raw = Raw::new(&router, to)?;
+    for port in 1..=CLIENTS {
+        raw.send(&Segment::of(SocketAddr::from(([203, 0, 113, 7], port)), SYN))?;
+    }
+    let drops = u64::from(CLIENTS);
+    until("requests dropped", || Ok((far.counter("TcpExtListenDrops")? == drops).then_some(())))?;
+    let said = tool.lines();
+    tool.wait_for("four more intervals", |lines| {
+        lines[said..].iter().filter(|line| line.contains("\"kind\":\"listener\"")).count() >= 4
+    })?;
+    tool.signal(Signal::INT)?;
+    let ended = tool.wait()?;
+    let (status, notes) = (ended.last_status()?, ended.of_kind("note")?);
+    let rows = ended.of_kind("listener")?;
+    if by_functions(&ended)? {
+        let place = format!("unexplained drops in network namespace {}", far.inode()?);
+        let told = |note: &&Value| {
+            let text = note["text"].as_str().unwrap_or_default();
+            text.contains(&place) && text.contains(far.name())
+        };
+        ensure!(notes.iter().filter(told).count() == 1, "{notes:#?}");
+        ensure!(status["unexplained"] == drops && ended.status.code() == Some(9), "{status}");
+    } else {
+        // The listener's own counter has them: it is only unknown why.
+        ensure!(status["unexplained"] == 0 && ended.status.success(), "{notes:?} {status}");
+        ensure!(sum(&rows, "drops_total") == Some(drops), "{rows:#?}");
     }
     Ok(())
 }
