@@ -8,8 +8,15 @@ use anyhow::Result;
 use crate::kernel::error::StartError;
 use crate::report::{SinkError, escape};
 
+/// Exit code: something was lost, and `--strict` was given.
+const EXIT_LOSS: u8 = 9;
 /// Exit code: the output cannot be written.
 const EXIT_OUTPUT: u8 = 10;
+
+/// How a run without an error ends; `complete`: nothing was lost.
+pub(super) fn of_run(complete: bool, strict: bool) -> ExitCode {
+    if strict && !complete { ExitCode::from(EXIT_LOSS) } else { ExitCode::SUCCESS }
+}
 
 /// Turns the outcome of a tool into its exit code, and into one message where it failed.
 pub(super) fn conclude(name: &str, outcome: Result<ExitCode>) -> ExitCode {

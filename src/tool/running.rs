@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::follow::Follower;
 use super::load::load;
+use super::outcome::of_run;
 use super::owners::OwnerSearch;
 use super::{Measurement, Spec};
 use crate::cli::Common;
@@ -28,9 +29,6 @@ const WATCH: Duration = Duration::from_millis(500);
 const SEARCH_AT_ONCE: Duration = Duration::from_millis(5);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
-
-/// Exit code: something was lost, and `--strict` was given.
-const EXIT_LOSS: u8 = 9;
 
 /// Puts what the tool itself has counted into a status.
 type Amend = dyn Fn(&mut Status);
@@ -374,7 +372,7 @@ impl Running {
         };
         unless_closed(self.printer.status(&status).map_err(Into::into))?;
         let complete = status.incomplete() == 0 && self.printer.dropped() == 0;
-        Ok(if self.strict && !complete { ExitCode::from(EXIT_LOSS) } else { ExitCode::SUCCESS })
+        Ok(of_run(complete, self.strict))
     }
 }
 

@@ -115,6 +115,8 @@ pub struct Everything {
     pub light: bool,
     /// Connections counted one by one; `None`: as many as a tool that only counts.
     pub max_keys: Option<u32>,
+    /// All sockets are read again no sooner than so many times the CPU time that it took last.
+    pub rests: u32,
     /// Keep and print what libbpf and the verifier say.
     pub verbose: bool,
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::{Everything, WATCH, drops, endings, latencies, listeners, ports, stalls};
-use crate::clock::{monotonic_now, wall_now};
+use crate::clock::{monotonic_now, own_cpu_ns, wall_now};
 use crate::count::{
     CountInterval, CountRowOptions, CountSource, CountSums, Counter, Counts, GroupBy, SocketVisits,
 };
@@ -32,8 +32,6 @@ const TOP: usize = 10_000;
 const HOLDERS: usize = 2_000;
 /// Sockets shown one by one, the busiest first.
 const LISTED: usize = 2_000;
-/// Reading all sockets takes at most this part of the time.
-const SHARE: u32 = 25;
 
 /// Turns the state of a running session into records.
 pub struct Sampler {
@@ -55,8 +53,9 @@ pub struct Sampler {
     before: u64,
     /// The busiest connections of the last interval.
     busy: HashSet<Flow>,
-    /// When the sockets may be read again.
+    /// When the sockets may be read again, and what decides about it: see [`Everything::rests`].
     sockets_due: Instant,
+    rests: u32,
 }
 
 /// Single sockets, and the destinations that use most local ports.
@@ -83,7 +82,7 @@ impl Sampler {
     /// # Errors
     /// Counters cannot be read.
     pub fn new(session: &Session, everything: &Everything) -> Result<Self> {
-        let Everything { filter, light, .. } = everything;
+        let Everything { filter, light, rests, .. } = everything;
         let cpus = possible_cpus()?;
         let mut totals = NetnsTotals::default();
         totals.grown(filter.netns.as_ref().map(|netns| netns.inode));
@@ -104,6 +103,7 @@ impl Sampler {
             before: monotonic_now(),
             busy: HashSet::new(),
             sockets_due: Instant::now(),
+            rests: *rests,
         })
     }
 
@@ -247,16 +247,17 @@ impl Sampler {
         owners: &mut SocketOwners,
         out: &mut Out<'_>,
     ) -> Result<()> {
-        let begun = Instant::now();
+        let begun = own_cpu_ns();
         let asked = running.netns();
-        if begun < self.sockets_due || asked == Some(None) {
+        if Instant::now() < self.sockets_due || asked == Some(None) {
             return Ok(());
         }
         let (session, asked) = (&running.session, asked.flatten());
         let (ts, inventories, (listed, destinations)) = self.inventories(session, asked, owners)?;
         let stalls = self.stalls.look(session, &mut self.reader, asked)?;
         let (ports, pools) = self.ports.look(session, asked)?;
-        self.sockets_due = begun + begun.elapsed() * SHARE;
+        let took = Duration::from_nanos(own_cpu_ns().saturating_sub(begun));
+        self.sockets_due = Instant::now() + took.saturating_mul(self.rests);
         for inventory in &inventories {
             for row in inventory.sockets().into_iter().take(HOLDERS) {
                 out.put(row);

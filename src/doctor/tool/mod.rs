@@ -46,6 +46,9 @@ pub static TOOL: Tool = Tool {
     task,
 };
 
+/// Reading all sockets takes at most 1 % of a CPU.
+const RESTS: u32 = 100;
+
 /// The tool with its command line.
 struct Asked {
     args: Args,
@@ -66,6 +69,7 @@ fn task(matches: &ArgMatches) -> Result<Box<dyn Task>, clap::Error> {
         light: false,
         filter: args.common.filters.filter().map_err(usage_error::<Args>)?,
         max_keys: None,
+        rests: RESTS,
         verbose: args.common.output.verbose,
     };
     args.common.output.duration = args.duration();
