@@ -20,7 +20,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
 use crate::tool::{
-    BATCH, Measurement, Mode, Names as MachineNames, Running, Spec, Summed, Task, Tool, summarize,
+    Measurement, Mode, Names as MachineNames, Running, Spec, Summed, Task, Tool, summarize,
 };
 use crate::wait::Wake;
 use crate::wire::DropOptions;
@@ -162,7 +162,7 @@ impl<'a> Events<'a> {
     fn watch(&mut self, running: &mut Running) -> Result<()> {
         running.printer.begin::<SegmentDrop>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_events(BATCH)?;
+            let wake = running.rest_for_records(Duration::MAX)?;
             self.take(running, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || self.left == 0 || running.is_over() {

@@ -19,6 +19,7 @@ pub mod netns_names;
 pub mod plan;
 mod probe;
 mod procfs;
+mod program_info;
 pub mod rcu;
 pub mod reader;
 pub mod ring;

@@ -1,8 +1,9 @@
 //! Runs a plan: open, configure, load, attach.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,7 @@ use super::error::{self, LoadError, explain};
 use super::facts::Facts;
 use super::map::{Map, MapDef};
 use super::plan::Plan;
+use super::program_info::ProgramInfos;
 use super::reader::{MapReader, RecordIter, RecordReader};
 use crate::hooks::maps;
 use crate::wire::{self, Record as _, Section};
@@ -72,6 +74,7 @@ pub struct Session {
     plan: Plan,
     may_copy: bool,
     stats: Option<Map>,
+    infos: OnceCell<Option<ProgramInfos>>,
     attached: Instant,
 }
 
@@ -105,6 +108,7 @@ impl Session {
             plan,
             may_copy,
             stats: None,
+            infos: OnceCell::new(),
             attached: Instant::now(),
         };
         session.stats = Some(session.map(maps::STATS)?);
@@ -241,20 +245,27 @@ impl Session {
         if self.plan.uses(AttachMethod::Kprobe) && !facts.counts_kprobe_misses() {
             return None;
         }
-        let recursion = self.watching().into_iter().map(|name| {
-            let fd = self.program(name).ok()?.as_fd().as_raw_fd();
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = info.lines().find_map(|l| l.strip_prefix("recursion_misses:"))?;
-            line.trim().parse::<u64>().ok()
-        });
-        let returns = self.links.iter().map(|link| match link.info().ok()?.info {
+        let recursion = self.infos()?.sum("recursion_misses")?;
+        // Others have no number of their own.
+        let probes = if self.plan.uses(AttachMethod::Kprobe) { self.links.as_slice() } else { &[] };
+        let returns = probes.iter().map(|link| match link.info().ok()?.info {
             LinkTypeInfo::PerfEvent(PerfEventLinkInfo {
                 event_type: PerfEventType::Kprobe { missed, .. },
                 ..
             }) => Some(missed),
             _ => Some(0),
         });
-        recursion.chain(returns).sum()
+        Some(recursion + returns.sum::<Option<u64>>()?)
+    }
+
+    /// Of the programs that watch.
+    fn infos(&self) -> Option<&ProgramInfos> {
+        let open = || {
+            let programs = self.watching().into_iter().map(|name| self.program(name).ok());
+            let programs: Vec<_> = programs.collect::<Option<_>>()?;
+            ProgramInfos::open(programs.iter().map(AsFd::as_fd))
+        };
+        self.infos.get_or_init(open).as_ref()
     }
 
     /// What the programs that watch have cost so far: ns and runs; `None` where the kernel does not
@@ -263,17 +274,8 @@ impl Session {
         if fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").ok()?.trim() == "0" {
             return None;
         }
-        let mut sums = (0, 0);
-        for name in self.watching() {
-            let fd = self.program(name).ok()?.as_fd().as_raw_fd();
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let value = |key: &str| -> Option<u64> {
-                info.lines().find_map(|line| line.strip_prefix(key))?.trim().parse().ok()
-            };
-            sums.0 += value("run_time_ns:")?;
-            sums.1 += value("run_cnt:")?;
-        }
-        Some(sums)
+        let infos = self.infos()?;
+        Some((infos.sum("run_time_ns")?, infos.sum("run_cnt")?))
     }
 
     /// Whether programs are on their hooks.

@@ -21,9 +21,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
-use crate::tool::{
-    Asked, BATCH, Measurement, Mode, Names, Running, Spec, Summed, Task, Tool, summarize,
-};
+use crate::tool::{Asked, Measurement, Mode, Names, Running, Spec, Summed, Task, Tool, summarize};
 use crate::wait::Wake;
 use crate::wire::{LifeEvent, Record as _};
 
@@ -135,7 +133,7 @@ impl<'a> Events<'a> {
     fn watch(&mut self, running: &mut Running, open: bool) -> Result<()> {
         running.printer.begin::<Life>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_events(BATCH)?;
+            let wake = running.rest_for_records(Duration::MAX)?;
             self.take(running, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || self.left == 0 || running.is_over() {

@@ -23,9 +23,9 @@ use crate::kernel::session::Setup;
 use crate::report::escape;
 pub use names::Names;
 pub use outcome::complain;
-pub use running::Running;
+pub use running::{BATCH, Running};
 pub use spec::Spec;
-pub use summarize::{BATCH, Summed, summarize};
+pub use summarize::{Summed, summarize};
 
 /// A program of this kit. All of them are listed in [`registry`](crate::registry).
 #[derive(Debug)]

@@ -27,6 +27,11 @@ use crate::wire::Stats;
 const WATCH: Duration = Duration::from_millis(500);
 /// Between intervals a search for owners stops after this time and goes on later: signals must not wait.
 const SEARCH_AT_ONCE: Duration = Duration::from_millis(5);
+/// Records are read this long after they were made, at the latest twice that.
+pub const BATCH: Duration = Duration::from_millis(40);
+/// The same after nothing has come for [`QUIET`]: to look into an empty buffer costs a wake-up.
+const QUIET_BATCH: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_secs(2);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -48,6 +53,8 @@ pub struct Running {
     eventful: bool,
     amend: Box<Amend>,
     started: Instant,
+    /// When `delivered` last had another value, and which it has had since.
+    quiet: (u64, Instant),
     duration: Option<Duration>,
     strict: bool,
     next_watch: Instant,
@@ -120,6 +127,7 @@ impl Running {
             eventful: measurement.shows_events(),
             amend: Box::new(|_| ()),
             started: now,
+            quiet: (0, now),
             duration: common.output.duration,
             strict: common.output.strict,
             next_watch: now + WATCH,
@@ -222,6 +230,20 @@ impl Running {
                 return Ok(wake);
             }
         }
+    }
+
+    /// Waits until the ring buffer has to be read, at most for `most`: many times a second, or some where it
+    /// has been empty for a while. The programs wake a tool that would be late.
+    ///
+    /// # Errors
+    /// Those of [`Running::rest`].
+    pub fn rest_for_records(&mut self, most: Duration) -> Result<Wake> {
+        let now = Instant::now();
+        if self.delivered != self.quiet.0 {
+            self.quiet = (self.delivered, now);
+        }
+        let pause = if now - self.quiet.1 < QUIET { BATCH } else { QUIET_BATCH };
+        self.rest_for_events(pause.min(most))
     }
 
     /// Waits until the ring buffer has to be read, at most for `time`.

@@ -9,9 +9,6 @@ use super::Running;
 use crate::clock::{Ticker, monotonic_now};
 use crate::wait::Wake;
 
-/// Events are read this long after they happened, at the latest twice that.
-pub const BATCH: Duration = Duration::from_millis(40);
-
 /// Sums of events.
 pub trait Summed {
     /// Adds what waits in the ring buffer, all of it the `last` time.
@@ -71,7 +68,7 @@ pub fn summarize(
 fn collect(running: &mut Running, sums: &mut impl Summed, end: Instant) -> Result<Wake> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let wake = running.rest_for_events(BATCH.min(left))?;
+        let wake = running.rest_for_records(left)?;
         sums.take(running, false)?;
         if wake != Wake::Work || running.is_over() || Instant::now() >= end {
             return Ok(wake);

@@ -16,9 +16,6 @@ use crate::tool::{Names, Running};
 use crate::wait::Wake;
 use crate::wire::{LatencyEvent, Record as _};
 
-/// Events are printed this long after they happened, at the latest twice that.
-const BATCH: Duration = Duration::from_millis(40);
-
 /// Where latencies come from, and how many are still wanted.
 pub struct Events {
     ring: Ring<LatencyEvent>,
@@ -42,7 +39,7 @@ impl Events {
     pub fn watch(&mut self, running: &mut Running) -> Result<()> {
         running.printer.begin::<Exchange>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_events(BATCH)?;
+            let wake = running.rest_for_records(Duration::MAX)?;
             self.print(running, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || self.left == 0 || running.is_over() {

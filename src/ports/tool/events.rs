@@ -16,9 +16,6 @@ use crate::tool::{Asked, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{PortEvent, Record as _};
 
-/// Events are read this long after they happened, at the latest twice that.
-const BATCH: Duration = Duration::from_millis(40);
-
 /// Where failures come from, and how many are still wanted.
 struct Failures {
     ring: Ring<PortEvent>,
@@ -45,7 +42,7 @@ impl Failures {
     fn watch(&mut self, running: &mut Running) -> Result<()> {
         running.printer.begin::<PortFail>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_events(BATCH)?;
+            let wake = running.rest_for_records(Duration::MAX)?;
             self.take(running, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || self.left == 0 || running.is_over() {

@@ -13,7 +13,7 @@ use crate::hooks::maps;
 use crate::kernel::ring::Ring;
 use crate::report::TableView;
 use crate::retrans::{Args, Retransmit, SocketCounters};
-use crate::tool::{Asked, BATCH, Names, Running};
+use crate::tool::{Asked, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, RetransEvent};
 
@@ -58,7 +58,7 @@ impl Events {
     fn watch(&mut self, running: &mut Running) -> Result<()> {
         running.printer.begin::<Retransmit>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_events(BATCH)?;
+            let wake = running.rest_for_records(Duration::MAX)?;
             self.counters.visit_if_due(&running.session, running.netns())?;
             if let Some(remark) = self.counters.take_remark() {
                 running.printer.note(&format!("{NAME}: {remark}"))?;

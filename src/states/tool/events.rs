@@ -21,9 +21,6 @@ use crate::tool::{Asked, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, StateEvent};
 
-/// Events are printed this long after they happened, at the latest twice that.
-const BATCH: Duration = Duration::from_millis(40);
-
 /// Where changes come from, and how many are still wanted.
 struct Changes {
     source: Source,
@@ -72,7 +69,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
             polls.first(&running.session, waits, netns, &mut |waits| source.keep_up(waits))?;
         }
         loop {
-            let wake = running.rest_for_events(BATCH.min(interval))?;
+            let wake = running.rest_for_records(interval)?;
             changes.print_events(&mut running, false)?;
             if changes.polls.due() {
                 changes.poll(&mut running)?;
