@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "lib/owner.h"
+#include "lib/track.h"
 #include "life/counts.bpf.h"
 #include "life/ending.bpf.h"
 
@@ -33,7 +33,7 @@ static __always_inline bool is_cut(const struct ending *ending)
 
 /* Its events are never part of the sums of attempted ones. */
 static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
-				     const struct verdict *verdict, const struct owner *owner,
+				     const struct verdict *verdict, const struct track *track,
 				     enum access how)
 {
 	bool done = verdict->sock.flags & SOCK_DONE;
@@ -57,14 +57,15 @@ static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
 	ev->ts = bpf_ktime_get_ns();
 	ev->kind = LIFE_ENDED;
 	ev->state = state;
-	ev->life = ev->opened = DURATION_UNKNOWN;
+	ev->opened = DURATION_UNKNOWN;
+	ev->life = track && track->opened ? ev->ts - track->opened : DURATION_UNKNOWN;
 	flow_read_closing(&ev->flow, sk, how);
 	life_count(ev, tp, done, how);
 	ev->ending = verdict->ending;
-	if (owner) {
-		ev->cgroup = owner->cgroup;
-		ev->pid = owner->pid;
-		__builtin_memcpy(ev->comm, owner->comm, COMM_LEN);
+	if (track) {
+		ev->cgroup = track->owner.cgroup;
+		ev->pid = track->owner.pid;
+		__builtin_memcpy(ev->comm, track->owner.comm, COMM_LEN);
 	}
 	bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
 }

@@ -70,7 +70,7 @@ static __always_inline void endings_on_close(struct sock *sk, int old_state, str
 	verdict = tp ? verdict_of(sk, tp, track, old_state, how) : NULL;
 	if (!verdict)
 		return;
-	cut_send(sk, tp, verdict, owner, how);
+	cut_send(sk, tp, verdict, track, how);
 	now.ending = verdict->ending;
 	now.key.pid = owner ? owner->pid : 0;
 	now.key.end = now.ending.end;
@@ -108,8 +108,10 @@ static __always_inline void endings_on_transition(struct sock *sk, int old_state
 		endings_on_close(sk, old_state, track, st, how);
 		return;
 	}
-	if (track)
+	if (track) {
+		track->opened = bpf_ktime_get_ns();
 		opened.pid = track->owner.pid;
+	}
 	counts = end_counts_of(&opened, track ? &track->owner : NULL, st);
 	if (counts)
 		__sync_fetch_and_add(&counts->connections, 1);

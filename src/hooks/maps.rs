@@ -15,6 +15,8 @@ maps! {
     WANTED = ".data.wanted";
     /// Ring buffer of events.
     EVENTS = "events";
+    /// Whether the reader of the ring buffer waits, see `bpf/lib/wake.h`.
+    READER = ".data.reader";
     /// Counters of attempted, lost and filtered events, per CPU.
     STATS = "stats";
     /// Calls in progress, by thread: where kretprobes see their return, or fexit programs may miss it.

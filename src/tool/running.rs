@@ -16,6 +16,7 @@ use crate::filter::CgroupTree;
 use crate::hooks::{DROP, maps};
 use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
+use crate::kernel::map::Map;
 use crate::kernel::pid_namespace;
 use crate::kernel::session::Session;
 use crate::listen::Holders;
@@ -59,6 +60,8 @@ pub struct Running {
     strict: bool,
     next_watch: Instant,
     incomplete: u64,
+    /// Where the programs see that this tool waits for records.
+    reader: Option<Map>,
     owners: OwnerSearch,
     follower: Option<Follower>,
     remarks: Vec<String>,
@@ -116,6 +119,7 @@ impl Running {
         let calls = session.plan().pairs_calls().then(|| session.map(maps::CALLS).ok());
         let now = Instant::now();
         let mut running = Self {
+            reader: session.map(maps::READER).ok(),
             calls: calls.flatten().map(Calls::new),
             unreturned: 0,
             session,
@@ -251,6 +255,9 @@ impl Running {
     /// # Errors
     /// Those of [`Running::rest`].
     pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
+        if let Some(reader) = &self.reader {
+            reader.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes())?;
+        }
         let moment = Instant::now() + time;
         let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
         self.keep_watch()?;

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -14,12 +14,14 @@ use crate::doctor::{Doctor, is_ours, keep, listener};
 use crate::life;
 use crate::netns::{FAR, Netns};
 use crate::retrans::NO_HARDWARE;
+use crate::setting::delay_ns;
 use crate::tool::{number, output, path_of};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("peers_that_vanished", vanished),
     ("a_path_that_full_segments_do_not_pass", black_hole),
     ("connections_that_die_at_the_same_age", same_age),
+    ("connections_that_die_at_the_same_age_however_used", same_whole_age),
     ("requests_that_end_without_an_answer", unanswered),
 ];
 
@@ -156,6 +158,42 @@ fn same_age() -> Result<()> {
         let age = number(&found["evidence"]["age_ns"]);
         ensure!(age >= u64::try_from(IDLE.as_nanos())? * 9 / 10, "{found}");
     }
+    Ok(())
+}
+
+/// Something on the way ends connections of a certain age, whenever they were last used.
+fn same_whole_age() -> Result<()> {
+    const AGE: Duration = Duration::from_secs(6);
+    const CONNS: u32 = 8;
+    let netns = Netns::new("aged")?;
+    let (server, to) = listener(&netns, "127.0.0.1:5000")?;
+    let doctor = Doctor::watch(&netns)?;
+    let mut held = Vec::new();
+    for _ in 0..CONNS {
+        let client = netns.within(|| Ok(TcpStream::connect(to)?))?;
+        held.push((client, server.accept()?.0, Instant::now()));
+    }
+    let opened: Vec<_> = held.iter().map(|(.., opened)| *opened).collect();
+    let until = |moment: Instant| thread::sleep(moment.saturating_duration_since(Instant::now()));
+    // One each half second: no two were idle equally long in the end.
+    for (nth, (client, peer, _)) in (0..).zip(&mut held) {
+        until(opened[0] + Duration::from_millis(500) * nth);
+        client.write_all(b"?")?;
+        peer.read_exact(&mut [0])?;
+        peer.write_all(b"!")?;
+        client.read_exact(&mut [0])?;
+    }
+    for (client, peer, opened) in held {
+        until(opened + AGE);
+        drop(peer);
+        drop(client);
+    }
+    let found = doctor.finds("same-age-endings")?;
+    ensure!(is_ours(&found) && number(&found["rport"]) == 5000, "{found}");
+    ensure!(number(&found["evidence"]["connections"]) == u64::from(CONNS), "{found}");
+    let age = number(&found["evidence"]["age_ns"]);
+    ensure!(age.abs_diff(u64::try_from(AGE.as_nanos())?) < 500_000_000 + delay_ns(), "{found}");
+    ensure!(found["text"].as_str().is_some_and(|text| text.contains("at an age of")), "{found}");
     Ok(())
 }
 
