@@ -108,7 +108,7 @@ struct track {
 	__u32 sent;	/* segments that it had sent when they were last counted */
 	__u32 waits_at; /* write_seq as a thread began to wait in send(), at since (tcpstall) */
 	__u64 diverted; /* in a sockmap: bytes received when last counted, + 1; 0 = in none */
-	__u64 opened;	/* when it became ESTABLISHED (tcpdash); 0 = not seen */
+	__u64 opened;	/* when it became ESTABLISHED; 0 = not seen */
 };
 
 /* How a connection ended, and by whom. */
