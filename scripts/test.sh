@@ -69,7 +69,8 @@ live_tests() {
 
 # A snapshot that differs fails its test and leaves no file behind.
 export INSTA_UPDATE=${INSTA_UPDATE:-no}
-# A release build in two thirds of the time. Start and CPU of the tools are the same, only their files are larger.
+# A release build in two thirds of the time. What is installed is compiled in one unit each: its files are smaller,
+# its start and CPU were measured to be the same.
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 kind=${1:-test}
 scripts/setup.sh "$kind"

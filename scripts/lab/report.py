@@ -67,10 +67,10 @@ def judge_verifier(kernel, expected):
         return []
     failures = []
     found = record.largest(kernel.insns)
-    # A short run tries one of the two.
-    tried = {key[2] for key in kernel.insns}
+    # A short run leaves out the hash map where there is socket storage.
+    hashes = any(key[2] == "hash" for key in kernel.insns)
     for name, kept in sorted(own.keys() | found.keys()):
-        if kept not in tried:
+        if kept == "hash" and not hashes:
             continue
         where = f"{kernel.series} verifier {name} {kept}"
         loaded, count, program = found.get((name, kept), (0, 0, ""))

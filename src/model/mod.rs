@@ -55,7 +55,7 @@ const PORT_SOCKETS: &str = "port-sockets";
 /// The hook that connections are looked at with.
 const CONNECTIONS: &str = "connections";
 /// How long an interval is shown after its end, ns of the recording.
-const STALE: i64 = 60_000_000_000;
+pub const STALE: i64 = 60_000_000_000;
 
 /// The last status of a tool, and the one before it.
 #[derive(Clone, Debug)]

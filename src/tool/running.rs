@@ -1,5 +1,6 @@
 //! A tool that has started: it waits, reports on itself, and ends.
 
+use std::mem;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ pub struct Running {
     incomplete: u64,
     /// Where the programs see that this tool waits for records.
     reader: Option<Map>,
+    /// The last wait ended before its time.
+    woken: bool,
     owners: OwnerSearch,
     follower: Option<Follower>,
     remarks: Vec<String>,
@@ -120,6 +123,7 @@ impl Running {
         let now = Instant::now();
         let mut running = Self {
             reader: session.map(maps::READER).ok(),
+            woken: false,
             calls: calls.flatten().map(Calls::new),
             unreturned: 0,
             session,
@@ -258,8 +262,16 @@ impl Running {
         if let Some(reader) = &self.reader {
             reader.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes())?;
         }
+        // What came between the last record that was read and this line has woken nobody: after a wake-up the
+        // buffer is read once more.
+        if mem::take(&mut self.woken) {
+            self.keep_watch()?;
+            return Ok(Wake::Work);
+        }
         let moment = Instant::now() + time;
-        let wake = self.waiter.wait(self.ends_at().map_or(moment, |end| end.min(moment)))?;
+        let moment = self.ends_at().map_or(moment, |end| end.min(moment));
+        let wake = self.waiter.wait(moment)?;
+        self.woken = wake == Wake::Work && Instant::now() < moment;
         self.keep_watch()?;
         Ok(wake)
     }

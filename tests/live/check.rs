@@ -164,6 +164,7 @@ fn as_planned() -> Result<()> {
         let mut plain = tools
             .iter()
             .filter(|tool| tool["mode"].is_null() && (lab().is_none() || is_started(tool)));
+        ensure!(plain.clone().next().is_some(), "no tool was started");
         plain.try_for_each(|tool| agree(&hooks, tool, &[]))
     };
     all_agree(&["--plan-only"]).or_else(|_| all_agree(&[]))

@@ -166,10 +166,9 @@ fn spoiled() -> Result<()> {
     let found = doctor.finds_all(["checksum-errors", "reverse-path-drops"])?;
     for (found, counter) in found.iter().zip(["TcpInCsumErrors", "TcpExtIPReversePathFilter"]) {
         let count = far.counter(counter)?;
-        ensure!(
-            count == u64::from(MANY) && number(&found["evidence"]["count"]) == count,
-            "{found}"
-        );
+        ensure!(count == u64::from(MANY), "{counter} is {count}");
+        // A finding has what was there as it began.
+        ensure!((5..=count).contains(&number(&found["evidence"]["count"])), "{found}");
         ensure!(number(&found["netns"]) == far.inode()?, "{found}");
     }
     Ok(())

@@ -190,7 +190,9 @@ fn same_whole_age() -> Result<()> {
     }
     let found = doctor.finds("same-age-endings")?;
     ensure!(is_ours(&found) && number(&found["rport"]) == 5000, "{found}");
-    ensure!(number(&found["evidence"]["connections"]) == u64::from(CONNS), "{found}");
+    // As many as had ended when it began.
+    let ended = number(&found["evidence"]["connections"]);
+    ensure!((5..=u64::from(CONNS)).contains(&ended), "{found}");
     let age = number(&found["evidence"]["age_ns"]);
     ensure!(age.abs_diff(u64::try_from(AGE.as_nanos())?) < 500_000_000 + delay_ns(), "{found}");
     ensure!(found["text"].as_str().is_some_and(|text| text.contains("at an age of")), "{found}");

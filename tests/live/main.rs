@@ -148,6 +148,7 @@ const ALONE: &[Group] = &[
     ("drop_queues", drop_queues::ALONE),
     ("life_rare", life_rare::ALONE),
     ("doctor_healthy", doctor_healthy::ALONE),
+    ("doctor_far", doctor_far::ALONE),
 ];
 
 /// How many of [`TESTS`] run at once: they wait more than they compute.

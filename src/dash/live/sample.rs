@@ -33,6 +33,9 @@ const HOLDERS: usize = 2_000;
 /// Sockets shown one by one, the busiest first.
 const LISTED: usize = 2_000;
 
+/// However long a look takes, the next one comes before what it found is forgotten.
+const LONGEST_REST: Duration = Duration::from_secs(40);
+
 /// Turns the state of a running session into records.
 pub struct Sampler {
     source: CountSource,
@@ -179,6 +182,11 @@ impl Sampler {
         if self.drops.is_busy() { pause.min(BATCH) } else { pause }
     }
 
+    /// The next sample looks at all sockets, whatever that costs: it is the last.
+    pub fn look_once_more(&mut self) {
+        self.sockets_due = Instant::now();
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -257,7 +265,7 @@ impl Sampler {
         let stalls = self.stalls.look(session, &mut self.reader, asked)?;
         let (ports, pools) = self.ports.look(session, asked)?;
         let took = Duration::from_nanos(own_cpu_ns().saturating_sub(begun));
-        self.sockets_due = Instant::now() + took.saturating_mul(self.rests);
+        self.sockets_due = Instant::now() + took.saturating_mul(self.rests).min(LONGEST_REST);
         for inventory in &inventories {
             for row in inventory.sockets().into_iter().take(HOLDERS) {
                 out.put(row);
@@ -344,5 +352,17 @@ fn by_process(interval: &CountInterval) -> CountInterval {
         keys: sums.into_values().collect(),
         other: interval.other,
         total: interval.total,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_before_their_rows_are_stale() {
+        let rest = i64::try_from(LONGEST_REST.as_nanos()).unwrap();
+        // The look itself takes a while, too.
+        assert!(rest * 5 / 4 < crate::model::STALE);
     }
 }

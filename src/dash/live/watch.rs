@@ -32,6 +32,9 @@ pub fn watch(
             // Nothing may be counted that the last interval does not show.
             running.detach()?;
         }
+        if running.is_over() {
+            sampler.look_once_more();
+        }
         sample(running, sampler)?;
         if last {
             return Ok(());
