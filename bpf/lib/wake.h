@@ -7,8 +7,8 @@
 /*
  * Not 0: the reader waits. It says so before it does; who wakes it says that it is awake. A reader
  * that is behind finds what is there: to wake it again and again, by an interrupt of this CPU to
- * itself, took half the time of a state change. A record that finds no room may spend the flag and
- * wake nobody: the reader looks once more after it was woken.
+ * itself, took half the time of a state change. A record that finds no room may spend the flag
+ * without a wake-up: the reader looks once more after it was woken.
  */
 volatile __u32 reader_waits SEC(".data.reader") = 1;
 

@@ -262,8 +262,8 @@ impl Running {
         if let Some(reader) = &self.reader {
             reader.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes())?;
         }
-        // What came between the last record that was read and this line has woken nobody: after a wake-up the
-        // buffer is read once more.
+        // Records that came after the last one was read and before this line caused no wake-up: the buffer is
+        // read once more.
         if mem::take(&mut self.woken) {
             self.keep_watch()?;
             return Ok(Wake::Work);

@@ -174,17 +174,19 @@ fn same_whole_age() -> Result<()> {
         held.push((client, server.accept()?.0, Instant::now()));
     }
     let opened: Vec<_> = held.iter().map(|(.., opened)| *opened).collect();
-    let until = |moment: Instant| thread::sleep(moment.saturating_duration_since(Instant::now()));
+    // The age is what the script makes: it acts at moments, and waits for conditions below.
+    let wait_until =
+        |moment: Instant| thread::sleep(moment.saturating_duration_since(Instant::now()));
     // One each half second: no two were idle equally long in the end.
     for (nth, (client, peer, _)) in (0..).zip(&mut held) {
-        until(opened[0] + Duration::from_millis(500) * nth);
+        wait_until(opened[0] + Duration::from_millis(500) * nth);
         client.write_all(b"?")?;
         peer.read_exact(&mut [0])?;
         peer.write_all(b"!")?;
         client.read_exact(&mut [0])?;
     }
     for (client, peer, opened) in held {
-        until(opened + AGE);
+        wait_until(opened + AGE);
         drop(peer);
         drop(client);
     }

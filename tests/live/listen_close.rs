@@ -20,7 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("connections_that_wait_are_lost_with_their_listener", lost),
     ("connections_that_move_are_accepted_by_the_heir", moved),
     ("accepts_of_io_uring_count_with_and_without_wait", ring),
-    ("drops_that_no_program_sees_are_told_with_their_namespace", unexplained),
+    ("unexplained_drops_name_their_namespace", unexplained),
 ];
 
 /// A listener that others can share its port with.
@@ -127,7 +127,7 @@ fn ring() -> Result<()> {
 
 /// A router answers the SYN-ACK that it knows no way for: the kernel drops the request, and counts that.
 fn unexplained() -> Result<()> {
-    /// A host is told so five times at once.
+    /// A router sends five such errors to a host at once, then fewer.
     const CLIENTS: u16 = 3;
     let (router, far) = Netns::pair()?;
     router.sysctl(&["net.ipv4.ip_forward=1"])?;
@@ -152,11 +152,11 @@ fn unexplained() -> Result<()> {
     let rows = ended.of_kind("listener")?;
     if by_functions(&ended)? {
         let place = format!("unexplained drops in network namespace {}", far.inode()?);
-        let told = |note: &&Value| {
+        let names_it = |note: &&Value| {
             let text = note["text"].as_str().unwrap_or_default();
             text.contains(&place) && text.contains(far.name())
         };
-        ensure!(notes.iter().filter(told).count() == 1, "{notes:#?}");
+        ensure!(notes.iter().filter(names_it).count() == 1, "{notes:#?}");
         ensure!(status["unexplained"] == drops && ended.status.code() == Some(9), "{status}");
     } else {
         // The listener's own counter has them: it is only unknown why.

@@ -34,7 +34,7 @@ use crate::tool::{Measurement, Mode, Task, Tool, complain};
 /// A snapshot where there is no terminal to take the size of.
 const SIZE: (u16, u16) = (100, 30);
 
-/// Reading all sockets takes at most 2.5 % of a CPU.
+/// Reading all sockets takes 2.5 % of a CPU, or more where a look takes over a second: see `LONGEST_REST`.
 const RESTS: u32 = 40;
 
 /// The tool with its command line.

@@ -46,7 +46,7 @@ pub static TOOL: Tool = Tool {
     task,
 };
 
-/// Reading all sockets takes at most 1 % of a CPU.
+/// Reading all sockets takes 1 % of a CPU, or more where a look takes over 0.4 s: see `LONGEST_REST`.
 const RESTS: u32 = 100;
 
 /// The tool with its command line.
