@@ -35,8 +35,6 @@ def show(kernels):
             # Many may not use socket storage; report a program without any method left.
             if kept == "hash" and not isinstance(why, int):
                 print(f"  {'verifier':15} {name} {program}: {why}")
-        for line in kernel.logs:
-            print(f"  | {line}")
 
 
 def judge_cells(kernel, expected):
@@ -115,6 +113,9 @@ def main():
         good += right
     for attempt in (attempt for kernel in kernels for attempt in kernel.again):
         print(f"again: {attempt}")
+    # Near the end: often that is all of a long output that is seen.
+    for line in (line for kernel in kernels for line in kernel.logs):
+        print(f"  | {line}")
     for failure in failures:
         print(f"FAIL {failure}")
     result = "FAILED" if failures or not good else "ok"

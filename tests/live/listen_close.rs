@@ -38,6 +38,22 @@ fn clients(listener: &TcpListener, count: usize) -> Result<Vec<TcpStream>> {
     (0..count).map(|_| Ok(TcpStream::connect(to)?)).collect()
 }
 
+/// Waits until that many connections are in the listener's accept queue. A client is connected before the
+/// kernel has handled its last ACK where that waits for ksoftirqd.
+fn queued(listener: &TcpListener, count: usize) -> Result<()> {
+    let end = format!(":{:04X}", listener.local_addr()?.port());
+    until(&format!("{count} connections are queued"), || {
+        let sockets = std::fs::read_to_string("/proc/thread-self/net/tcp")?;
+        Ok(sockets.lines().find_map(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let [_, local, _, "0A", queues, ..] = words[..] else { return None };
+            let (_, waiting) = queues.split_once(':')?;
+            let waiting = usize::from_str_radix(waiting, 16).ok()?;
+            (local.ends_with(&end) && waiting == count).then_some(())
+        }))
+    })
+}
+
 /// Waits until the tool has seen a key add up.
 fn seen(tool: &Tool, key: &str, least: u64) -> Result<()> {
     tool.wait_for(&format!("{least} {key}"), |lines| {
@@ -56,6 +72,7 @@ fn lost() -> Result<()> {
         let mut streams = netns.within(|| {
             let listener = listener(0)?;
             let streams = clients(&listener, WAIT + 2)?;
+            queued(&listener, WAIT + 2)?;
             let accepted = [listener.accept()?, listener.accept()?];
             drop(listener);
             drop(accepted);

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -40,18 +41,23 @@ pub fn bound() -> Result<()> {
     Ok(())
 }
 
+/// The file of this program.
+pub fn program() -> Result<PathBuf> {
+    std::env::current_exe().context("own path")
+}
+
 /// A command that starts another actor of this same program.
 pub fn actor(subcommand: &str) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("own path")?);
+    let mut command = Command::new(program()?);
     command.arg(subcommand).env(PARENT, std::process::id().to_string());
     Ok(command)
 }
 
-/// The same; it does not end with this process.
-pub fn orphan(subcommand: &str) -> Result<Command> {
-    let mut command = actor(subcommand)?;
-    command.env_remove(PARENT);
-    Ok(command)
+/// A command that does not end with this process; `program` leads to this one.
+pub fn orphan(program: &Path, subcommand: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(subcommand).env_remove(PARENT);
+    command
 }
 
 /// An actor in the network namespace of this name, in the same process.

@@ -1,11 +1,16 @@
 //! Sockets that change hands: the process that uses one is not the one that opened or accepted it.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -168,16 +173,23 @@ impl Pass {
 }
 
 /// A user whose standard input is the socket. It outlives the giver, and ends with the connection.
-fn user(how: How, requests: u32, input: impl Into<OwnedFd>) -> Result<Command> {
-    let mut command = actor::orphan("pass-user")?;
+fn user(program: &Path, how: How, requests: u32, input: impl Into<OwnedFd>) -> Command {
+    let mut command = actor::orphan(program, "pass-user");
     command.args(["--how", &how.name(), "--requests", &requests.to_string()]);
     command.stdin(Stdio::from(input.into()));
-    Ok(command)
+    command
 }
 
-/// Starts it; from then on it alone has the socket.
+/// Starts it; from then on it alone has the socket. Its file has its name, so that it has the name before a tool
+/// can find it.
 fn start(how: How, requests: u32, input: impl Into<OwnedFd>) -> Result<Child> {
-    Ok(user(how, requests, input)?.spawn()?)
+    let folder = std::env::temp_dir().join(format!("tcpload-{}", std::process::id()));
+    fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let program = folder.join(OsStr::from_bytes(USER));
+    let child = symlink(actor::program()?, &program)
+        .and_then(|()| user(&program, how, requests, input).spawn());
+    fs::remove_dir_all(&folder)?;
+    Ok(child?)
 }
 
 impl Giver {
@@ -213,7 +225,7 @@ impl Giver {
             How::Activate => {
                 start(how, requests, listener.try_clone()?)?.wait()?;
             }
-            _ => return Err(user(how, requests, listener)?.exec().into()),
+            _ => return Err(user(&actor::program()?, how, requests, listener).exec().into()),
         }
         Ok(())
     }
