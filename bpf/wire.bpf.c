@@ -60,6 +60,7 @@ enum limits limits;
 enum hist_limits hist_limits;
 enum latency_limits latency_limits;
 enum pid_flags pid_flags;
+enum reader reader;
 enum ending_flags ending_flags;
 enum state_flags state_flags;
 enum count_flags count_flags;

@@ -28,6 +28,13 @@ enum pid_flags {
 /* Too wide for an enumerator in BTF before LLVM 15: tests/layout.rs compares it with Rust's. */
 #define DURATION_UNKNOWN (~0ULL)
 
+/* What the reader of a ring buffer does, see lib/wake.h. */
+enum reader {
+	READER_AWAKE,
+	READER_POLLS,
+	READER_SLEEPS,
+};
+
 /*
  * Log-linear histograms of ns: each octave [2^n, 2^(n+1)) has HIST_SUBS slots of equal width, the
  * first octave also holds what is shorter, the last one what is longer. The middle of a slot is

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
@@ -71,8 +72,12 @@ const INIT_PID_NS: u64 = 0xEFFF_FFFC;
 
 /// The inode of this process's PID namespace; `None`: it is the initial one, or /proc is not there.
 pub fn pid_namespace() -> Option<u32> {
-    let inode = fs::metadata("/proc/self/ns/pid").ok()?.ino();
-    u32::try_from(inode).ok().filter(|_| inode != INIT_PID_NS)
+    // A process stays in it.
+    static OWN: LazyLock<Option<u32>> = LazyLock::new(|| {
+        let inode = fs::metadata("/proc/self/ns/pid").ok()?.ino();
+        u32::try_from(inode).ok().filter(|_| inode != INIT_PID_NS)
+    });
+    *OWN
 }
 
 /// Why nothing can be attached to functions: where ftrace is switched off, fentry programs and

@@ -129,6 +129,11 @@ impl<E: Ended> Endings<E> {
         })
     }
 
+    /// Whether any wait for what can follow them.
+    pub fn any_wait(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Ends that the programs let through, and that turned out to be others than were asked for.
     pub fn left_out(&self) -> u64 {
         self.left_out

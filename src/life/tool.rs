@@ -21,7 +21,9 @@ use crate::kernel::plan::Plan;
 use crate::kernel::ring::Ring;
 use crate::kernel::session::Setup;
 use crate::report::{Record, TableView, Ts};
-use crate::tool::{Asked, Measurement, Mode, Names, Running, Spec, Summed, Task, Tool, summarize};
+use crate::tool::{
+    Asked, BATCH, Measurement, Mode, Names, Running, Spec, Summed, Task, Tool, summarize,
+};
 use crate::wait::Wake;
 use crate::wire::{LifeEvent, Record as _};
 
@@ -133,7 +135,8 @@ impl<'a> Events<'a> {
     fn watch(&mut self, running: &mut Running, open: bool) -> Result<()> {
         running.printer.begin::<Life>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_records(Duration::MAX)?;
+            let most = if self.endings.any_wait() { BATCH } else { Duration::MAX };
+            let wake = running.rest_for_records(most)?;
             self.take(running, false)?;
             running.printer.flush()?;
             if wake != Wake::Work || self.left == 0 || running.is_over() {

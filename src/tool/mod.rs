@@ -5,6 +5,7 @@ pub mod load;
 mod names;
 mod outcome;
 mod owners;
+mod reader;
 mod running;
 mod spec;
 mod summarize;
@@ -23,7 +24,8 @@ use crate::kernel::session::Setup;
 use crate::report::escape;
 pub use names::Names;
 pub use outcome::complain;
-pub use running::{BATCH, Running};
+pub use reader::BATCH;
+pub use running::Running;
 pub use spec::Spec;
 pub use summarize::{Summed, summarize};
 

@@ -1,6 +1,5 @@
 //! A tool that has started: it waits, reports on itself, and ends.
 
-use std::mem;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use super::follow::Follower;
 use super::load::load;
 use super::outcome::of_run;
 use super::owners::OwnerSearch;
+use super::reader::Reader;
 use super::{Measurement, Spec};
 use crate::cli::Common;
 use crate::clock::{own_cpu_ns, wall_now};
@@ -17,7 +17,6 @@ use crate::filter::CgroupTree;
 use crate::hooks::{DROP, maps};
 use crate::kernel::calls::Calls;
 use crate::kernel::facts::Facts;
-use crate::kernel::map::Map;
 use crate::kernel::pid_namespace;
 use crate::kernel::session::Session;
 use crate::listen::Holders;
@@ -25,15 +24,12 @@ use crate::report::{Attached, Printer, SinkError, Status, Stop, Ts};
 use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
 
-/// How often counters are checked for losses; a loss shows within a second.
-const WATCH: Duration = Duration::from_millis(500);
+/// How often counters are checked for losses; a loss shows within a second, or with the interval.
+const WATCH: Duration = Duration::from_secs(1);
+/// A check that is due so soon after the end of an interval is done there: to wake costs more.
+const SOON: Duration = Duration::from_millis(250);
 /// Between intervals a search for owners stops after this time and goes on later: signals must not wait.
 const SEARCH_AT_ONCE: Duration = Duration::from_millis(5);
-/// Records are read this long after they were made, at the latest twice that.
-pub const BATCH: Duration = Duration::from_millis(40);
-/// The same after nothing has come for [`QUIET`]: to look into an empty buffer costs a wake-up.
-const QUIET_BATCH: Duration = Duration::from_millis(200);
-const QUIET: Duration = Duration::from_secs(2);
 /// In the end, programs that were running when their hooks were taken away may still count.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -55,16 +51,11 @@ pub struct Running {
     eventful: bool,
     amend: Box<Amend>,
     started: Instant,
-    /// When `delivered` last had another value, and which it has had since.
-    quiet: (u64, Instant),
     duration: Option<Duration>,
     strict: bool,
     next_watch: Instant,
     incomplete: u64,
-    /// Where the programs see that this tool waits for records.
-    reader: Option<Map>,
-    /// The last wait ended before its time.
-    woken: bool,
+    reader: Reader,
     owners: OwnerSearch,
     follower: Option<Follower>,
     remarks: Vec<String>,
@@ -122,8 +113,7 @@ impl Running {
         let calls = session.plan().pairs_calls().then(|| session.map(maps::CALLS).ok());
         let now = Instant::now();
         let mut running = Self {
-            reader: session.map(maps::READER).ok(),
-            woken: false,
+            reader: Reader::of(&session),
             calls: calls.flatten().map(Calls::new),
             unreturned: 0,
             session,
@@ -135,7 +125,6 @@ impl Running {
             eventful: measurement.shows_events(),
             amend: Box::new(|_| ()),
             started: now,
-            quiet: (0, now),
             duration: common.output.duration,
             strict: common.output.strict,
             next_watch: now + WATCH,
@@ -231,7 +220,11 @@ impl Running {
             // At the start of an interval a search delays nothing; what is left of it waits for the next.
             self.search_owners(end)?;
             let searches = self.owners.is_under_way();
-            let next = if searches { Instant::now() } else { end.min(self.next_watch) };
+            let next = match searches {
+                true => Instant::now(),
+                false if self.next_watch + SOON < end => self.next_watch,
+                false => end,
+            };
             let wake = self.waiter.wait(next)?;
             self.watch()?;
             if wake != Wake::Work || Instant::now() >= end {
@@ -240,18 +233,18 @@ impl Running {
         }
     }
 
-    /// Waits until the ring buffer has to be read, at most for `most`: many times a second, or some where it
-    /// has been empty for a while. The programs wake a tool that would be late.
+    /// Waits until the ring buffer has to be read, at most for `most`: many times a second while records
+    /// come, else until one does.
     ///
     /// # Errors
     /// Those of [`Running::rest`].
     pub fn rest_for_records(&mut self, most: Duration) -> Result<Wake> {
-        let now = Instant::now();
-        if self.delivered != self.quiet.0 {
-            self.quiet = (self.delivered, now);
+        if let Some(pause) = self.reader.pause(self.delivered) {
+            return self.rest_for_events(pause.min(most));
         }
-        let pause = if now - self.quiet.1 < QUIET { BATCH } else { QUIET_BATCH };
-        self.rest_for_events(pause.min(most))
+        let wake = self.reader.sleep(&self.waiter, self.moment(most))?;
+        self.keep_watch()?;
+        Ok(wake)
     }
 
     /// Waits until the ring buffer has to be read, at most for `time`.
@@ -259,21 +252,16 @@ impl Running {
     /// # Errors
     /// Those of [`Running::rest`].
     pub fn rest_for_events(&mut self, time: Duration) -> Result<Wake> {
-        if let Some(reader) = &self.reader {
-            reader.update(&0_u32.to_ne_bytes(), &1_u32.to_ne_bytes())?;
-        }
-        // Records that came after the last one was read and before this line caused no wake-up: the buffer is
-        // read once more.
-        if mem::take(&mut self.woken) {
-            self.keep_watch()?;
-            return Ok(Wake::Work);
-        }
-        let moment = Instant::now() + time;
-        let moment = self.ends_at().map_or(moment, |end| end.min(moment));
-        let wake = self.waiter.wait(moment)?;
-        self.woken = wake == Wake::Work && Instant::now() < moment;
+        let wake = self.reader.poll(&self.waiter, self.moment(time))?;
         self.keep_watch()?;
         Ok(wake)
+    }
+
+    /// When so much time will have passed, or `--duration` is over.
+    fn moment(&self, time: Duration) -> Instant {
+        let now = Instant::now();
+        let moment = now.checked_add(time).unwrap_or(now + WATCH);
+        self.ends_at().map_or(moment, |end| end.min(moment))
     }
 
     /// Regular tasks: search for owners, report losses, follow what filters name. Cheap to call

@@ -17,7 +17,7 @@ use crate::life::Endings;
 use crate::report::TableView;
 use crate::states::timewait::{Poller, Shown, TimeWaitFilter, TimeWaits};
 use crate::states::{Args, StateChange};
-use crate::tool::{Asked, Names, Running};
+use crate::tool::{Asked, BATCH, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, StateEvent};
 
@@ -69,7 +69,8 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
             polls.first(&running.session, waits, netns, &mut |waits| source.keep_up(waits))?;
         }
         loop {
-            let wake = running.rest_for_records(interval)?;
+            let most = if changes.source.endings.any_wait() { BATCH } else { interval };
+            let wake = running.rest_for_records(most.min(interval))?;
             changes.print_events(&mut running, false)?;
             if changes.polls.due() {
                 changes.poll(&mut running)?;
