@@ -4,8 +4,8 @@
  * has kept, and why it ended: the socket's error and state, what its process asked for, and
  * resets that it sends (tcp:tcp_send_reset). Nothing runs for sends, receives and segments.
  *
- * Cannot see: a connect() that fails before its socket changes its state, for example without a
- * route; a handshake that does not get beyond the request.
+ * Cannot see: a connect() that fails before its socket changes its state, where functions cannot be
+ * hooked; a handshake that does not get beyond the request.
  */
 #include "lib/accept_fentry_hooks.bpf.h"
 #include "lib/accept_kprobe_hooks.bpf.h"
@@ -13,6 +13,7 @@
 #include "lib/destroy_hooks.bpf.h"
 #include "lib/owner_hooks.bpf.h"
 #include "lib/state_hooks.bpf.h"
+#include "life/connect_hooks.bpf.h"
 #include "life/open_hooks.bpf.h"
 #include "life/reset_hooks.bpf.h"
 

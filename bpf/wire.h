@@ -544,6 +544,7 @@ enum life_kind {
 enum life_flags {
 	LIFE_OPENED_KNOWN = 1, /* how long it took to open */
 	LIFE_ACCEPTED = 2,     /* accept() returned it before its handshake was seen to end */
+	LIFE_CALLED = 4,       /* connect() has changed its state, and not returned yet */
 	LIFE_WAITING = 16,     /* nothing has come since data was sent */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Connections that the other side, the path or the kernel has ended while they waited for an answer
- * or were idle. A sample: as many as find room until user space looks again; all are counted
- * elsewhere.
+ * Connects that failed, and connections that the other side, the path or the kernel has ended while
+ * they waited for an answer or were idle. A sample: as many as find room until user space looks
+ * again; all are counted elsewhere.
  */
 #pragma once
 
@@ -31,32 +31,45 @@ static __always_inline bool is_cut(const struct ending *ending)
 	       ending->end == LIFE_TIMEOUT_USER;
 }
 
+static __always_inline bool is_failed_connect(const struct verdict *verdict)
+{
+	return verdict->sock.state == TCP_SYN_SENT && verdict->ending.error;
+}
+
+/* Not in use: it waits for an answer, or was idle. */
+static __always_inline bool is_cut_off(struct sock *sk, struct tcp_sock *tp,
+				       const struct verdict *verdict, enum access how)
+{
+	bool done = verdict->sock.flags & SOCK_DONE;
+	__u8 state = verdict->sock.state;
+	struct last_use last;
+
+	if (!is_cut(&verdict->ending) || state == TCP_SYN_RECV)
+		return false;
+	last = last_use_of(tp, how);
+	if (unused_for(&last) >= CUT_IDLE)
+		return true;
+	return is_client(sk, tp, how) &&
+	       is_waiting(&last, bytes_handed(tp, state, how), bytes_taken(tp, done, how));
+}
+
 /* Its events are never part of the sums of attempted ones. */
 static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
 				     const struct verdict *verdict, const struct track *track,
 				     enum access how)
 {
 	bool done = verdict->sock.flags & SOCK_DONE;
-	__u8 state = verdict->sock.state;
 	struct life_event *ev;
-	struct last_use last;
 
-	if (!is_cut(&verdict->ending) || state == TCP_SYN_RECV)
+	if (!is_failed_connect(verdict) && !is_cut_off(sk, tp, verdict, how))
 		return;
-	last = last_use_of(tp, how);
-	if (unused_for(&last) < CUT_IDLE) {
-		if (!is_client(sk, tp, how))
-			return;
-		if (!is_waiting(&last, bytes_handed(tp, state, how), bytes_taken(tp, done, how)))
-			return;
-	}
 	ev = bpf_ringbuf_reserve(&cuts, sizeof(*ev), 0);
 	if (!ev)
 		return;
 	__builtin_memset(ev, 0, sizeof(*ev));
 	ev->ts = bpf_ktime_get_ns();
 	ev->kind = LIFE_ENDED;
-	ev->state = state;
+	ev->state = verdict->sock.state;
 	ev->opened = DURATION_UNKNOWN;
 	ev->life = track && track->opened ? ev->ts - track->opened : DURATION_UNKNOWN;
 	flow_read_closing(&ev->flow, sk, how);

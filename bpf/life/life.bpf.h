@@ -90,7 +90,7 @@ static __always_inline void life_on_connect(struct sock *sk, __u64 now, struct s
 	}
 	life->began = now;
 	life->role = ROLE_CLIENT;
-	life->flags = 0;
+	life->flags = LIFE_CALLED;
 }
 
 /* The handshake is done. */

@@ -6,6 +6,19 @@ use super::related::related;
 use crate::findings::page;
 use crate::report::Key;
 
+/// Lines that the checks may take below the findings.
+const CHECKS: usize = 2;
+/// Columns of a severity, and from which width on there is room for it.
+const SEVERITY: u16 = 7;
+const ROOMY: u16 = 60;
+/// Columns of the mark that stands for it elsewhere.
+const MARK: u16 = 2;
+
+/// Columns before the text of a finding.
+pub fn indent(width: u16) -> u16 {
+    if width < ROOMY { MARK } else { SEVERITY }
+}
+
 /// What a line of the list belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
@@ -31,7 +44,7 @@ pub struct ListLine {
 /// The findings in this room, and how many more there are; else what was looked for.
 pub fn lines(findings: &Findings, width: u16, height: u16) -> Vec<ListLine> {
     let found = &findings.found;
-    let wide = usize::from(width.saturating_sub(2)).max(1);
+    let wide = usize::from(width.saturating_sub(indent(width))).max(1);
     let wrapped: Vec<_> = found.iter().map(|one| textwrap::wrap(&one.text, wide)).collect();
     let height = usize::from(height);
     let fits = |room: usize| {
@@ -66,15 +79,19 @@ pub fn lines(findings: &Findings, width: u16, height: u16) -> Vec<ListLine> {
         };
         lines.push(ListLine { item: Item::More(shown), first: true, text });
     } else {
-        let checks = checks(findings, width).into_iter();
-        lines.extend(checks.map(|text| ListLine { item: Item::Checks, first: true, text }));
+        let checks = brief_checks(findings, width).into_iter().enumerate();
+        lines.extend(checks.map(|(at, text)| ListLine {
+            item: Item::Checks,
+            first: at == 0,
+            text,
+        }));
     }
     lines.truncate(height);
     lines
 }
 
-/// Which checks found nothing, and which had no data.
-fn checks(findings: &Findings, width: u16) -> Vec<String> {
+/// Which checks were made, and which had no data, as lines.
+pub fn checks(findings: &Findings, width: u16) -> Vec<String> {
     let Findings { found, checked, unchecked, .. } = findings;
     let mut texts = Vec::new();
     if !checked.is_empty() {
@@ -87,6 +104,23 @@ fn checks(findings: &Findings, width: u16) -> Vec<String> {
     let width = usize::from(width).max(1);
     let lines = texts.iter().flat_map(|text| textwrap::wrap(text, width));
     lines.map(std::borrow::Cow::into_owned).collect()
+}
+
+/// The same below the findings: how many they are where they would take more than [`CHECKS`] lines.
+fn brief_checks(findings: &Findings, width: u16) -> Vec<String> {
+    let all = checks(findings, width);
+    if all.len() <= CHECKS {
+        return all;
+    }
+    let Findings { found, checked, unchecked, .. } = findings;
+    let none = if found.is_empty() { "No problems found. " } else { "" };
+    let absent = match unchecked.len() {
+        0 => String::new(),
+        absent => format!(", {absent} have no data"),
+    };
+    let text = format!("{none}{} topics checked{absent}: Enter lists them", checked.len());
+    let lines = textwrap::wrap(&text, usize::from(width).max(1));
+    lines.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 /// All that is to be said about a finding, as lines of which the first columns are headings or blank.
@@ -159,9 +193,10 @@ impl Found {
         lines(&self.all, area.width, area.height)
     }
 
-    /// The last that can be selected: behind those that are shown one by one `+N more`.
+    /// The last that can be selected: behind those that are shown one by one `+N more`, or the checks.
     fn last(&self, layout: &Layout) -> usize {
-        let last = self.all.found.len().saturating_sub(1);
+        let checks = !self.list && self.lines(layout).iter().any(|line| line.item == Item::Checks);
+        let last = (self.all.found.len() + usize::from(checks)).saturating_sub(1);
         self.more(layout).unwrap_or(last)
     }
 
@@ -182,7 +217,7 @@ impl Found {
         if let Some(place) = self.followed.as_ref().and_then(of) {
             self.cursor = place;
         }
-        self.cursor = self.cursor.min(found.len().saturating_sub(1));
+        self.cursor = self.cursor.min(found.len());
         if let Some(open) = &mut self.open
             && let Some(now) = of(&id(open)).and_then(|place| found.get(place))
         {
@@ -218,9 +253,10 @@ impl Found {
         true
     }
 
-    /// Opens what is selected: a finding, or the whole list.
+    /// Opens what is selected: a finding, or the whole list with all checks.
     pub fn enter(&mut self, layout: &Layout) {
-        if self.more(layout).is_some_and(|more| self.cursor >= more) {
+        let checks = self.cursor >= self.all.found.len();
+        if checks || self.more(layout).is_some_and(|more| self.cursor >= more) {
             self.list = true;
         } else {
             self.show();
@@ -251,6 +287,10 @@ impl Found {
             }
             Some(Item::More(index)) => {
                 self.select(index);
+                self.list = true;
+            }
+            Some(Item::Checks) => {
+                self.select(self.all.found.len());
                 self.list = true;
             }
             _ => {}

@@ -83,3 +83,37 @@ fn every_line_belongs_to_something_and_none_is_beyond_the_room() {
         }
     }
 }
+
+#[test]
+fn many_checks_are_one_line_that_opens_all_of_them() {
+    let mut all = findings(1);
+    all.checked = vec!["retransmits"];
+    all.unchecked = vec!["orphans"];
+    let texts = |all: &Findings| -> Vec<String> {
+        lines(all, 80, 20).into_iter().map(|line| line.text).collect()
+    };
+    let few = [
+        "process 0 holds sockets",
+        "Checked: retransmits.",
+        "Not checked, as no data tell: orphans.",
+    ];
+    assert_eq!(texts(&all), few);
+    all.checked = vec!["retransmits"; 12];
+    let many = ["process 0 holds sockets", "12 topics checked, 1 have no data: Enter lists them"];
+    assert_eq!(texts(&all), many);
+    let layout = layout(9);
+    let mut found = Found::default();
+    found.take(all);
+    found.step(isize::MAX, &layout);
+    assert_eq!(found.cursor(), 1, "the checks");
+    found.enter(&layout);
+    assert!(found.has_list() && found.open().is_none());
+    assert!(found.close() && !found.close());
+    found.take(Findings { checked: vec!["retransmits"; 12], ..Findings::default() });
+    assert_eq!(
+        found.lines(&layout)[0].text,
+        "No problems found. 12 topics checked: Enter lists them"
+    );
+    found.enter(&layout);
+    assert!(found.has_list());
+}

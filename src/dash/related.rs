@@ -49,7 +49,10 @@ pub fn related(finding: &Finding) -> Option<Related> {
         }
         "connects-failed" => {
             let (by, filter) = match (finding.raddr, finding.pid) {
-                (Some(_), _) => (Grouping::Remote, remote(finding)),
+                // Latencies by remote address have no ports.
+                (Some(_), _) => {
+                    (Grouping::Remote, remote(&Finding { rport: None, ..finding.clone() }))
+                }
                 _ => (Grouping::Process, process(finding)),
             };
             Related { sort: Some("failed"), by, ..rows(View::Latency, filter) }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Scene, WINDOW, each, whole};
+use super::scene::{Scene, WINDOW, destination, each, most, whole};
 use super::{Finding, Rule, Scope, Setting, Severity};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::model::{Metric, Model, float, process, text as words};
 use crate::report::{Cell, Key};
+use crate::wire::LifeEnd;
 
 const SECOND: i64 = 1_000_000_000;
 /// So few of anything may be chance.
@@ -23,9 +24,9 @@ pub static CONNECTS_FAILED: Rule = Rule {
     title: "Many connects fail",
     why: "TcpAttemptFails counts connects that were refused or given up, and half-open connections that were \
           reset; it grew by a tenth of all connections or more",
-    remedy: "find out by whom and where to: tcplatency --kind connect counts refused and timed-out connects by \
-             process and destination. Refused: nothing listens there, or a firewall rejects. Timed out: a \
-             firewall drops, the host is down, or its listener is full",
+    remedy: "refused: start what should listen there, or correct the address and port in the program; a firewall may \
+             reject too. Timed out: a firewall drops, the host is down, or its listener is full. tcplife --end \
+             'refused,timeout_connect,unreachable*' shows each",
     effect: "connects succeed, or fail at once in the one program that is wrong",
     verify: "nstat TcpAttemptFails: it does not grow",
     settings: &[],
@@ -85,6 +86,10 @@ pub static ORPHANS: Rule = Rule {
     look: orphans,
 };
 
+/// What to do about resets that answer segments to closed ports.
+const CLOSED_PORTS: &str = "tcpdrop --reason NO_SOCKET shows which port the segments come for, and from where: start what \
+                            should listen there, or correct the clients; a scan of ports looks the same";
+
 /// Connects that were refused or given up, and half-open connections that were reset.
 fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     each(model, |scene| {
@@ -100,18 +105,40 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     })
 }
 
-/// Adds where failed connects lead, and whose they are.
-fn failing_to(model: &Model, failed: f64, mut text: String) -> (String, Key) {
+/// What a destination did to a connect that ended so; `None`: it is no failed connect.
+fn how_failed(end: LifeEnd) -> Option<&'static str> {
+    match end {
+        LifeEnd::Refused => Some("refuses them"),
+        LifeEnd::TimeoutConnect => Some("does not answer"),
+        LifeEnd::UnreachableNet | LifeEnd::UnreachableHost => Some("is unreachable"),
+        _ => None,
+    }
+}
+
+/// Adds where most failed connects lead, whose they are, and why they fail.
+fn failing_to(model: &Model, failed: f64, text: String) -> (String, Key) {
+    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    let sample = model.ended.rows().filter(|one| one.ts > begin);
+    let sample = sample.filter_map(|one| Some((destination(&one.key), how_failed(one.end?)?)));
+    let Some(((about, how), _)) = most(sample) else {
+        return failing_by_latency(model, failed, text);
+    };
+    let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
+    let whose = about.pid.map_or(String::new(), |_| format!(" of {}", process(&about)));
+    (format!("{text}; most{whose}: {to} {how}"), about)
+}
+
+/// The same by the sums of latencies, which have no ports.
+fn failing_by_latency(model: &Model, failed: f64, mut text: String) -> (String, Key) {
     let mut about = Key::default();
     // Half of them at least, or it says nothing about the others.
     let enough = |(_, count): &(Key, u64)| float(*count) * 2.0 >= failed;
-    if let Some((key, count)) = failing(model, Grouping::Remote).filter(enough) {
-        let to = words(Cell::addr(key.raddr, key.device));
-        text = format!("{text}; {count} of them connects to {to}");
+    if let Some((key, _)) = failing(model, Grouping::Remote).filter(enough) {
+        text = format!("{text}; most to {}", words(Cell::addr(key.raddr, key.device)));
         (about.raddr, about.device) = (key.raddr, key.device);
     }
-    if let Some((key, count)) = failing(model, Grouping::Process).filter(enough) {
-        text = format!("{text}, {count} by {}", process(&key));
+    if let Some((key, _)) = failing(model, Grouping::Process).filter(enough) {
+        text = format!("{text}; most by {}", process(&key));
         (about.pid, about.comm) = (key.pid, key.comm);
     }
     (text, about)
@@ -154,14 +181,20 @@ fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
         let mut about = Key::default();
         if let Some((key, end, count)) = model.endings.most("reset_sent", begin) {
-            text = format!("{text}; {count} by {}: {end}", process(&key));
+            text = format!("{text}; most by {}: {end}", process(&key));
             // Half of them at least, or it says nothing about the others.
             if float(count) * 2.0 >= resets {
                 about = key;
             }
         }
         let numbers = [("resets", resets), ("linger", linger), ("unread", unread)];
-        Some(scene.one(rule, many, (text, about), numbers))
+        let mut found = scene.one(rule, many, (text, about), numbers);
+        if refused * 2.0 > resets {
+            for one in &mut found {
+                one.remedy = CLOSED_PORTS.into();
+            }
+        }
+        Some(found)
     })
 }
 

@@ -121,6 +121,21 @@ fn common(mut ages: Vec<u64>) -> Option<(u64, usize)> {
     enough.then_some((median, same))
 }
 
+/// Why connections end after the same time without traffic, and what to do.
+const IDLE: (&str, &str) = (
+    "they were reset, timed out, or closed by the other side, not by us, and the time since they were last used is the \
+     same: an idle timeout of the peer, a load balancer, a NAT or a firewall",
+    "find the timeout (of the peer: keepalive_timeout and the like; of devices on the way), and stay below it: close idle \
+     connections sooner on this side, or set SO_KEEPALIVE with net.ipv4.tcp_keepalive_time below it",
+);
+/// The same of those that were in use.
+const AGED: (&str, &str) = (
+    "they were reset, timed out, or closed by the other side, not by us, and the time since they were opened is the same, \
+     however they were used: a lifetime that the peer, a load balancer or a firewall gives them",
+    "find what ends them at that age (of the peer: keepalive_time, max_requests and the like; of devices on the way), and \
+     replace connections on this side before: keepalive probes do not help",
+);
+
 fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if model.ended.is_empty() && !model.live() {
         return None;
@@ -131,18 +146,20 @@ fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
             common(endings.iter().filter_map(|one| age(one)).collect())
         };
         // An idle timeout ends connections of any age.
-        let (what, (age, same)) = match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
-            (Some(idle), _) => ("without traffic for", idle),
-            (None, Some(life)) => ("at an age of", life),
-            (None, None) => continue,
-        };
+        let (what, (age, same), (why, remedy)) =
+            match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
+                (Some(idle), _) => ("without traffic for", idle, IDLE),
+                (None, Some(life)) => ("at an age of", life, AGED),
+                (None, None) => continue,
+            };
         let text = format!(
             "{same} connections of {} were ended by the other side or on the way, {what} {}",
             whose(&key),
             nanos(age)
         );
         let numbers = [("connections", Some(same as u64)), ("age_ns", Some(age))];
-        found.push(Finding::new(rule, key, text).with(numbers));
+        let finding = Finding::new(rule, key, text).with(numbers);
+        found.push(Finding { because: why.into(), remedy: remedy.into(), ..finding });
     }
     Some(found)
 }

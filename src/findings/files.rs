@@ -36,7 +36,7 @@ fn out_of_files(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let max = files.files_max.unwrap_or(0);
         let waiting = row.accept_now.unwrap_or(0);
         let text = format!(
-            "{}: {waiting} connections wait, and the process has {} of {max} file descriptors open: \
+            "{}: {waiting} connections wait, and the process has {} file descriptors open and may have {max}: \
              accept() fails with EMFILE",
             listener_name(row),
             files.files

@@ -175,6 +175,11 @@ impl Finding {
         self
     }
 
+    /// A number of its evidence.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.evidence.0.iter().find(|(one, _)| one == name).map(|(_, value)| *value)
+    }
+
     /// As bad as this.
     pub(super) fn weighing(self, severity: Severity) -> Self {
         Self { severity: Some(severity), ..self }

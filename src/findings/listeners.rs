@@ -139,6 +139,29 @@ fn full(drops: &Drops) -> Full {
     }
 }
 
+/// The backlog of `listen()`, where that limits the queues, and no setting does.
+fn backlog(row: &ListenerRecord, model: &Model) -> Option<u64> {
+    let somaxconn = model.settings_of(row.netns)?.somaxconn?;
+    row.accept_limit.filter(|limit| *limit < u64::from(somaxconn))
+}
+
+/// A finding about a queue that the program has made so short.
+fn limited(finding: Finding, full: &Full, limit: u64) -> Finding {
+    let listen = format!("the backlog that the program gives listen(), {limit}");
+    let remedy = match full {
+        Full::Accept => format!(
+            "accept faster (more threads or processes, no work between two accept() calls); for short peaks a longer \
+             queue: what limits it is {listen}, and no setting"
+        ),
+        Full::Syn => format!(
+            "find the clients (listenoverflow --clients). Against a flood: net.ipv4.tcp_syncookies = 1, with which a full \
+             queue drops no SYN. For slow clients a longer queue: what limits it is {listen}, and no setting"
+        ),
+        Full::None => return finding,
+    };
+    Finding { remedy: remedy.into(), ..finding }
+}
+
 fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Finding>> {
     let rows = all(model)?;
     let found = rows.iter().filter(|(_, drops)| full(drops) == *wanted);
@@ -146,8 +169,8 @@ fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Findin
         let drops = lost(recent)?;
         let cause = recent.worst().map_or(String::new(), |cause| format!(": {cause}"));
         let name = listener_name(row);
-        let text = format!("{name} dropped {drops} connections in the last minute{cause}");
-        Some(Finding::new(rule, row.key(), text).with([
+        let text = format!("{name} dropped {drops} attempts to connect in the last minute{cause}");
+        let finding = Finding::new(rule, row.key(), text).with([
             ("drops", recent.total),
             ("drops_accept", recent.accept),
             ("drops_syn", recent.syn),
@@ -155,7 +178,11 @@ fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Findin
             ("accept_peak", row.accept_peak.or(row.accept_now)),
             ("accept_limit", row.accept_limit),
             ("accepts", row.accepts),
-        ]))
+        ]);
+        Some(match backlog(row, model) {
+            Some(limit) => limited(finding, wanted, limit),
+            None => finding,
+        })
     });
     Some(found.collect())
 }
@@ -185,7 +212,11 @@ fn cookies(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let text = format!("{name} answered {cookies} SYNs with cookies in the last minute");
         let numbers =
             [("cookies", Some(cookies)), ("syn_peak", row.syn_peak), ("syn_limit", row.syn_limit)];
-        Some(Finding::new(rule, row.key(), text).with(numbers))
+        let finding = Finding::new(rule, row.key(), text).with(numbers);
+        Some(match backlog(row, model) {
+            Some(limit) => limited(finding, &Full::Syn, limit),
+            None => finding,
+        })
     });
     Some(found.collect())
 }

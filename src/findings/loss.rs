@@ -1,10 +1,11 @@
 //! What is lost on the way, as retransmits say.
 
 use super::counters::FEW;
-use super::scene::{Scene, each};
+use super::scene::{Scene, destination, each, most};
 use super::{Finding, Rule, Scope, Severity};
-use crate::model::{Metric, Model, text as words};
+use crate::model::{Metric, Model, process, text as words};
 use crate::report::{Cell, Key};
+use crate::tcp_state::TcpState;
 
 /// Retransmitted segments, percent.
 const MANY_RETRANSMITS: f64 = 1.0;
@@ -81,18 +82,30 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
              each costs a second or more"
         );
         let numbers = [("retransmitted", again), ("connects", opens), ("accepted", accepts)];
-        Some(scene.one(rule, many, lossy(scene, text), numbers))
+        Some(scene.one(rule, many, waiting_for(scene, text), numbers))
     })
 }
 
 /// Adds the remote address that most is sent again to.
 fn lossy(scene: &Scene<'_>, text: String) -> (String, Key) {
-    let Some((raddr, count)) = scene.model.again.most(scene.netns) else {
+    let Some((raddr, _)) = scene.model.again.most(scene.netns) else {
         return (text, Key::default());
     };
     let to = words(Cell::addr(Some(raddr), None));
-    (
-        format!("{text}; most to {to} ({count} segments)"),
-        Key { raddr: Some(raddr), ..Key::default() },
-    )
+    (format!("{text}; most to {to}"), Key { raddr: Some(raddr), ..Key::default() })
+}
+
+/// Adds the destination that most connects wait for now, and whose they are; else who most is sent again to.
+fn waiting_for(scene: &Scene<'_>, text: String) -> (String, Key) {
+    let waiting = scene.model.listed().filter(|row| row.state == Some(TcpState::SynSent));
+    let waiting = waiting.filter(|row| scene.netns.is_none() || row.netns == scene.netns);
+    match most(waiting.map(|row| destination(&row.key()))) {
+        Some((about, count)) => {
+            let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
+            let whose = about.pid.map_or(String::new(), |_| format!("{} ", process(&about)));
+            let wait = if count == 1 { "1 connect" } else { &format!("{count} connects") };
+            (format!("{text}. Now {whose}waits with {wait} for {to}"), about)
+        }
+        None => lossy(scene, text),
+    }
 }

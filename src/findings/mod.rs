@@ -68,7 +68,8 @@ pub struct Rule {
     look: Look,
 }
 
-/// All rules. Findings of one severity stand in this order.
+/// All rules. Findings of one severity stand in this order, those that say more before those that say less of the
+/// same.
 pub static RULES: [&Rule; 46] = [
     &kit::EVENTS_LOST,
     &kit::NAMESPACES_CLOSED,
@@ -85,15 +86,15 @@ pub static RULES: [&Rule; 46] = [
     &sockets::TIME_WAIT_MANY,
     &endings::PORT_TAKEN,
     &counters::CONNECTS_FAILED,
+    &peers::PATH_MTU,
+    &peers::HALF_OPEN,
+    &peers::ORPHANS_WAITING,
     &loss::SEGMENTS_RETRANSMITTED,
     &loss::SYNS_LOST,
     &counters::RESETS_SENT,
     &windows::PEER_WINDOW_ZERO,
     &windows::READER_STUCK,
     &windows::SEND_BUFFER_SHORT,
-    &peers::PATH_MTU,
-    &peers::HALF_OPEN,
-    &peers::ORPHANS_WAITING,
     &counters::TIME_WAIT_OVERFLOW,
     &counters::ORPHANS,
     &drops::PEERS_GONE,
@@ -105,8 +106,8 @@ pub static RULES: [&Rule; 46] = [
     &endings::SAME_AGE,
     &endings::REQUESTS_UNANSWERED,
     &speed::SLOW_NETWORK,
-    &speed::SLOW_PEER,
     &speed::SLOW_SERVICE,
+    &speed::SLOW_PEER,
     &speed::BANDWIDTH,
     &settings::CONNTRACK_FULL,
     &settings::TCP_MEMORY,
@@ -157,8 +158,44 @@ pub fn findings(model: &Model) -> Findings {
     let of = |wanted| topics.iter().filter(move |one| one.1 == wanted).map(|one| one.0);
     all.checked = of(true).collect();
     all.unchecked = of(false).collect();
+    relate(&mut all.found);
     all.found.sort_by_key(Finding::weight);
     all
+}
+
+/// One event is seen by several rules: what says why it happens goes before what says that it does.
+fn relate(found: &mut Vec<Finding>) {
+    let of = |id: &str, found: &[Finding]| -> Vec<Finding> {
+        found.iter().filter(|one| one.rule == id).cloned().collect()
+    };
+    // Resets that answer refused connects are those connects.
+    let refused = of(counters::CONNECTS_FAILED.id, found);
+    let explained = |reset: &Finding| {
+        refused
+            .iter()
+            .any(|one| one.netns == reset.netns && reset.number("resets") <= one.number("failed"))
+    };
+    found.retain(|one| one.rule != counters::RESETS_SENT.id || !explained(one));
+    // A process of this side that resets leaves its clients without an answer.
+    let unanswered = of(endings::REQUESTS_UNANSWERED.id, found);
+    for one in found.iter_mut().filter(|one| one.rule == counters::RESETS_SENT.id) {
+        if unanswered.iter().any(|other| other.netns == one.netns || one.netns.is_none()) {
+            one.severity = Some(endings::REQUESTS_UNANSWERED.severity);
+        }
+    }
+    // Retransmits towards a peer that does not answer are no loss on the way.
+    let silent: Vec<_> = [&peers::PATH_MTU, &peers::HALF_OPEN, &peers::ORPHANS_WAITING]
+        .into_iter()
+        .flat_map(|rule| of(rule.id, found))
+        .collect();
+    let same = |one: &Finding, other: &Finding| {
+        one.raddr.is_some() && one.raddr == other.raddr && one.netns == other.netns
+    };
+    for one in found.iter_mut().filter(|one| one.rule == loss::SEGMENTS_RETRANSMITTED.id) {
+        if silent.iter().any(|other| same(one, other)) {
+            one.severity = Some(Severity::Remark);
+        }
+    }
 }
 
 /// What to change, with the values that there are now in the namespace of the finding.

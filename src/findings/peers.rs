@@ -93,7 +93,7 @@ fn waiting(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     }
     let found = stalls::groups(model, |one| is_silent(one) && is_closed(one));
     let many = found.iter().filter(|group| group.count >= MANY_ORPHANS);
-    let words = ("is closed, unfinished and unanswered", "are closed, unfinished and unanswered");
+    let words = ("is closed and gets no answer", "are closed and get no answer");
     Some(many.map(|group| silent(rule, group, words.0, words.1)).collect())
 }
 

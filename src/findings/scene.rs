@@ -1,5 +1,7 @@
 //! Counters that are judged together: those of one network namespace, or of all that were read.
 
+use std::collections::BTreeMap;
+
 use super::{Finding, Rule};
 use crate::model::{Metric, Model, float};
 use crate::report::Key;
@@ -80,4 +82,20 @@ pub fn each(
     }
     let found: Vec<_> = scenes.iter().filter_map(look).collect();
     (!found.is_empty()).then(|| found.into_iter().flatten().collect())
+}
+
+/// Process and destination of a connection.
+pub fn destination(key: &Key) -> Key {
+    let Key { pid, comm, raddr, rport, device, netns, .. } = key.clone();
+    Key { pid, comm, raddr, rport, device, netns, ..Key::default() }
+}
+
+/// What comes most often, and how often.
+pub fn most<K: Ord>(keys: impl Iterator<Item = K>) -> Option<(K, u64)> {
+    let mut counts: BTreeMap<K, u64> = BTreeMap::new();
+    for key in keys {
+        *counts.entry(key).or_default() += 1;
+    }
+    // Of equals always the same one.
+    counts.into_iter().rev().max_by_key(|(_, count)| *count)
 }

@@ -81,7 +81,7 @@ fn close_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let least = if held(row) >= MANY_CLOSE_WAIT { SHORT_CLOSE_WAIT } else { LONG_CLOSE_WAIT };
         age(row).is_some_and(|ns| ns >= least)
     };
-    let Some(oldest) = model.close_wait.rows().filter(is_old).max_by_key(age) else {
+    let Some(oldest) = model.held().filter(is_old).max_by_key(age) else {
         return model.states().map(|_| Vec::new());
     };
     let count = held(oldest);

@@ -213,7 +213,10 @@ fn bandwidth(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         format!(", most with {}", words(Cell::Endpoint(key.raddr, key.device, key.rport)))
     });
     let rate = words(Cell::Bytes(whole(all)));
-    let text = format!("{} moves {share:.0} % of {rate} per second{with}", process(&key));
+    let text = format!(
+        "{} moves {share:.0} % of all bytes, {rate} per second sent and received on average of {known:.0} s{with}",
+        process(&key)
+    );
     let numbers = [("percent", Some(whole(share))), ("bytes_per_second", Some(whole(all)))];
     Some(vec![Finding::new(rule, key, text).with(numbers)])
 }

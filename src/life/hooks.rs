@@ -12,6 +12,16 @@ pub static RESET: Hook = Hook {
     required: false,
 };
 
+/// `connect()` returns: without a route, for example, its socket has not changed its state.
+pub static CONNECT_RETURN: Hook = Hook {
+    name: "connect-return",
+    attach: &[attach!(Fentry {
+        Needed connect4_fexit: tcp_v4_connect(sk, uaddr, addr_len);
+        WherePresent connect6_fexit: tcp_v6_connect(sk, uaddr, addr_len);
+    })],
+    required: false,
+};
+
 /// All connections that have not ended.
 pub static OPEN_CONNECTIONS: Hook = Hook {
     name: "open-connections",

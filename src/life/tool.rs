@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use super::hooks::{OPEN_CONNECTIONS, RESET};
+use super::hooks::{CONNECT_RETURN, OPEN_CONNECTIONS, RESET};
 use super::source::open_connections;
 use super::{Args, Endings, Life, LifeRowOptions, LifeSum, LifeSums};
 use crate::cli::{MeasureArgs, usage_error};
@@ -33,7 +33,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcplife.bpf.o")
 /// However it is shown.
 pub static TCPLIFE: Spec = Spec {
     name: NAME,
-    hooks: &[&STATE, &RESET, &ACCEPT_RETURN, &OWNERS, &OPEN_CONNECTIONS],
+    hooks: &[&STATE, &RESET, &ACCEPT_RETURN, &CONNECT_RETURN, &OWNERS, &OPEN_CONNECTIONS],
     hash_hooks: &[&CHILD, &DESTROY],
     untracked_means: "connections without length or owner: socket table full (raise --track-max)",
     counts_in_kernel: false,

@@ -394,6 +394,16 @@ impl Model {
         self.port_pools.rows().filter(|row| self.is_of_last_look(row.ts))
     }
 
+    /// Single sockets, as of the last look at the sockets.
+    pub fn listed(&self) -> impl Iterator<Item = &Socket> {
+        self.list.rows().filter(|row| self.is_of_last_look(row.ts))
+    }
+
+    /// Those longest in `CLOSE_WAIT`, as of the last look at the sockets.
+    pub fn held(&self) -> impl Iterator<Item = &CloseWait> {
+        self.close_wait.rows().filter(|row| self.is_of_last_look(row.ts))
+    }
+
     /// Connections that do not move, as of the last look at the sockets.
     pub fn stalls(&self) -> impl Iterator<Item = &Stall> {
         self.stalls.rows().filter(|row| self.is_of_last_look(row.ts))

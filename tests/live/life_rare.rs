@@ -20,6 +20,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("a_close_that_does_not_wait_for_the_peer", linger2),
     ("a_network_without_a_route", unreachable_net),
     ("a_connect_that_is_given_up", given_up),
+    ("connects_that_fail_before_their_socket_changes", refused_at_once),
 ];
 
 pub const ALONE: &[(&str, Test)] = &[
@@ -32,7 +33,11 @@ const NO_HARDWARE: &str = "02:00:00:00:00:09";
 const ABSENT: (&str, u16) = ("10.117.0.9", 80);
 const EPIPE: i32 = 32;
 const ECONNRESET: i32 = 104;
+const EACCES: i32 = 13;
+const EINVAL: i32 = 22;
 const ENETUNREACH: i32 = 101;
+const ECONNREFUSED: i32 = 111;
+const EHOSTUNREACH: i32 = 113;
 
 /// Both have a FIN behind data that the other has no room for. Who reads first, gets the other's FIN
 /// before its own is acknowledged.
@@ -184,6 +189,44 @@ fn unreachable_net() -> Result<()> {
     ensure!(lines.len() == 1 && lines[0]["raddr"] == BEYOND.0, "{lines:#?}");
     shows(&lines[0], "no route", ("unreachable_net", ENETUNREACH))?;
     ensure!(near.counter("TcpAttemptFails")? == 1, "{lines:#?}");
+    Ok(())
+}
+
+/// No SYN is made. Where functions can be hooked the return of the call shows it; else nothing does.
+fn refused_at_once() -> Result<()> {
+    const PORT: u16 = 80;
+    let netns = Netns::new("life")?;
+    netns.ip(&["route", "add", "blackhole", "198.51.100.0/25"])?;
+    netns.ip(&["route", "add", "prohibit", "198.51.100.128/25"])?;
+    netns.ip(&["route", "add", "unreachable", "203.0.113.0/24"])?;
+    let truth = [
+        ("192.0.2.1", "192.0.2.1", ENETUNREACH, Some("unreachable_net")),
+        ("198.51.100.1", "198.51.100.1", EINVAL, None),
+        ("198.51.100.200", "198.51.100.200", EACCES, None),
+        ("203.0.113.1", "203.0.113.1", EHOSTUNREACH, Some("unreachable_host")),
+        ("2001:db8::1", "2001:db8::1", ENETUNREACH, Some("unreachable_net")),
+        ("::ffff:192.0.2.2", "192.0.2.2", ENETUNREACH, Some("unreachable_net")),
+        // The last one has a SYN, and no second line.
+        ("127.0.0.1", "127.0.0.1", ECONNREFUSED, Some("refused")),
+    ];
+    let tool = watch(&netns, "")?;
+    for (to, _, errno, _) in truth {
+        let to = SocketAddr::new(to.parse()?, PORT);
+        let error = netns.within(|| Ok(TcpStream::connect(to).err()))?;
+        let error = error.and_then(|error| error.raw_os_error());
+        ensure!(error == Some(errno), "{to}: {error:?}");
+    }
+    tool.wait_for("the last one", |lines| lines.iter().any(|line| line.contains("\"refused\"")))?;
+    let ended = tool.finish()?;
+    let lines = lives(&ended)?;
+    let seen = ended.last_status()?["attach"]["connect-return"] == "fentry";
+    let truth = if seen { &truth[..] } else { &truth[truth.len() - 1..] };
+    ensure!(lines.len() == truth.len(), "{lines:#?}");
+    for (line, (_, raddr, errno, end)) in lines.iter().zip(truth) {
+        ensure!(line["raddr"] == *raddr && line["rport"] == PORT, "{line}");
+        ensure!(line["errno"] == *errno && line["end"].as_str() == *end, "{line}");
+        ensure!(line["pid"] == std::process::id() && line["role"] == "client", "{line}");
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::load::{self, Running};
 use crate::netns::Netns;
 use crate::script::{self, Seen, bag, same, script};
 use crate::setting::scaled;
-use crate::tool::{Ended, Tool, number, path_of};
+use crate::tool::{Ended, Tool, number, output, path_of, until};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("scripted_life_of_1000_connections", scripted_life),
@@ -275,6 +275,12 @@ fn stopped() -> Result<()> {
     let tool = Tool::start("tcpstates", &format!("--netns {} --buffer 1M", netns.path()))?;
     tool.signal(Signal::STOP)?;
     let churn = load::run(&netns, "churn --conns 12000")?;
+    // The last ones may still be on their way where softirqs wait.
+    until("all are closed", || {
+        let mut ss = netns.command("ss");
+        let open = output(ss.args(["-Htan", "exclude", "time-wait"]))?;
+        Ok(open.trim().is_empty().then_some(()))
+    })?;
     tool.signal(Signal::CONT)?;
     // From here on nothing happens in the namespace, and the loss must show all the same.
     tool.wait_for("status with a loss", |lines| {

@@ -151,6 +151,8 @@ fn all_hooks_of_tcpdash_and_modes_are_tested_here() {
         let plan = auto(&TCPLIFE, &facts(kernel));
         assert!(plan.contains("reset: reset_tracepoint\n"), "{kernel}: {plan}");
         assert!(plan.contains("open-connections: dump_open\n"), "{kernel}: {plan}");
+        let by = if kernel == HARDENED { " off: " } else { ": connect4_fexit connect6_fexit\n" };
+        assert!(plan.contains(&format!("connect-return{by}")), "{kernel}: {plan}");
         let plan = auto(&TCPDROP, &facts(kernel));
         assert!(plan.contains("drop: drop_tracepoint\n"), "{kernel}: {plan}");
         assert!(plan.contains("destroy: destroy_tracepoint\n"), "{kernel}: {plan}");

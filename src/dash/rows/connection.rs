@@ -45,8 +45,8 @@ table! { "connection" ConnectionRow.key {
     left (Socket::state), "STATE", 11, |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()));
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
     right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
-    right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
     left (Stall::why), "WHY", 14, |r| word_of(r.stall.as_ref().and_then(|stall| stall.why));
+    right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
     right (Stall::stalled_at_least_ns), "SINCE", 8, ConnectionRow::stalled;
     right (Count::tx_calls), heading::SENDS, 7, |r| calls(r.traffic.as_ref(), |t| t.tx_calls);
     right (Count::rx_calls), heading::RECVS, 7, |r| calls(r.traffic.as_ref(), |t| t.rx_calls);
@@ -114,7 +114,7 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
         };
         rows.insert(ends, row);
     }
-    for socket in model.list.rows() {
+    for socket in model.listed() {
         let key = socket.key();
         let Some(ends) = Ends::of(&key) else { continue };
         let row = row_of(&mut rows, model.now, ends, key);
@@ -123,7 +123,7 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
             (row.age, row.age_at_least) = (socket.age_ns, socket.age_at_least_ns);
         }
     }
-    for held in model.close_wait.rows() {
+    for held in model.held() {
         let key = held.key();
         let Some(ends) = Ends::of(&key) else { continue };
         let row = row_of(&mut rows, model.now, ends, key);

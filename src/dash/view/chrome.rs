@@ -8,6 +8,7 @@ use super::Canvas;
 use super::canvas::width;
 use crate::dash::layout::Area;
 use crate::dash::model::Weight;
+use crate::dash::related::related;
 use crate::dash::{Dash, FilterLine, InputMode, Progress, View};
 use crate::report::Cell;
 
@@ -148,11 +149,13 @@ fn keys(dash: &Dash) -> Vec<(&'static str, &'static str)> {
     if matches!(dash.mode, InputMode::Columns(_)) {
         return vec![("Enter", "show or hide"), ("↑ ↓", "select"), ("Esc", "close")];
     }
-    if dash.found.open().is_some() && dash.view == View::Overview {
-        return vec![("Enter", "its rows"), ("Esc", "back"), ("← →", "others"), ("↑ ↓", "scroll")];
+    if let (Some((finding, _)), View::Overview) = (dash.found.open(), dash.view) {
+        let rows = related(finding).map(|_| ("Enter", "its rows"));
+        let others = [("Esc", "back"), ("← →", "others"), ("↑ ↓", "scroll")];
+        return rows.into_iter().chain(others).collect();
     }
     let enter = match dash.view {
-        View::Overview if dash.found.all.found.is_empty() => None,
+        View::Overview if dash.found.all.found.is_empty() => Some("checks"),
         View::Overview => Some("cause and remedy"),
         View::Tool => None,
         _ if dash.has_detail() => Some("its process"),

@@ -6,7 +6,7 @@ use ratatui::widgets::{Clear, List, ListState, StatefulWidget, Widget};
 
 use super::super::canvas::{fit, width};
 use super::Canvas;
-use crate::dash::found::story;
+use crate::dash::found::{self, checks, story};
 use crate::dash::layout::{Area, Cut, Layout};
 use crate::dash::model::Finding;
 use crate::dash::{Found, Item};
@@ -16,26 +16,29 @@ const LABEL: u16 = 9;
 
 /// What is wrong, as far as there is room, and how much more there is; then what was looked for. Returns the
 /// area below.
-pub fn draw(canvas: &mut Canvas<'_>, found: &Found, layout: &Layout) -> Area {
-    let (area, below) = found.split(layout);
-    for (y, line) in (0..).zip(found.lines(layout)) {
+pub fn draw(canvas: &mut Canvas<'_>, all: &Found, layout: &Layout) -> Area {
+    let (area, below) = all.split(layout);
+    for (y, line) in (0..).zip(all.lines(layout)) {
         let (index, indent) = match line.item {
-            Item::Checks => {
-                canvas.text(area, 0, y, &line.text, canvas.theme.faint());
-                continue;
-            }
-            Item::Finding(index) => (index, 2),
+            Item::Checks => (all.all.found.len(), 0),
+            Item::Finding(index) => (index, found::indent(area.width)),
             Item::More(index) => (index, 0),
         };
-        let weight = found.all.found.get(index).map(Finding::weight);
-        let style = weight.map_or(Style::new(), |weight| canvas.theme.weight(weight));
-        if indent > 0 && line.first {
-            canvas.text(area, 0, y, "!", style);
+        let weight = all.all.found.get(index).map(Finding::weight);
+        let style = match line.item {
+            Item::Checks => canvas.theme.faint(),
+            _ => weight.map_or(Style::new(), |weight| canvas.theme.weight(weight)),
+        };
+        if let (Item::Finding(_), true, Some(weight)) = (line.item, line.first, weight) {
+            let words = found::indent(area.width) > width(weight.name());
+            canvas.text(area, 0, y, if words { weight.name() } else { "!" }, style);
         }
         let end = canvas.text(area, indent, y, &line.text, style);
         let selected = match line.item {
-            Item::More(first) => found.cursor() >= first,
-            _ => index == found.cursor(),
+            Item::More(first) => all.cursor() >= first,
+            // What there is to open: else nothing is selected.
+            Item::Checks => index == all.cursor() && line.first && index > 0,
+            Item::Finding(_) => index == all.cursor(),
         };
         if selected {
             canvas.line(Area { width: end.min(area.width), ..area }, y, canvas.theme.selected());
@@ -59,9 +62,14 @@ pub fn draw_open(canvas: &mut Canvas<'_>, found: &Found, area: Area) {
         let text = Span::raw(fit(&one.text, area.width.saturating_sub(7)));
         Line::from(vec![severity, text]).style(canvas.theme.weight(one.weight()))
     });
+    let count = u16::try_from(found.all.found.len()).unwrap_or(u16::MAX);
+    let (area, below) = area.split(count);
     let list = List::new(lines).highlight_style(canvas.theme.selected());
     let mut selection = ListState::default().with_selected(Some(found.cursor()));
     StatefulWidget::render(list, area, canvas.screen, &mut selection);
+    for (y, line) in (0..).zip(checks(&found.all, below.width)) {
+        canvas.text(below, 0, y, &line, canvas.theme.faint());
+    }
 }
 
 /// A finding with its evidence, cause and remedy, from a line on.

@@ -16,6 +16,8 @@ pub use panels::number;
 const THREE: u16 = 150;
 /// Lines of all states and their title.
 const STATES: u16 = 14;
+/// Least lines of processes beside them.
+const PROCESSES: u16 = 5;
 
 /// Draws the view.
 pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &layout::Layout) {
@@ -32,16 +34,11 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &layout::Layout) {
 fn panels(canvas: &mut Canvas<'_>, dash: &Dash, below: Area) {
     if below.width < THREE {
         let [left, right] = side_by_side(below);
-        // All states or a bar of them; the rates are whole in any case.
-        let listed = left.height > rates::LINES + STATES;
-        let (graphs, states) =
-            left.split(left.height.saturating_sub(if listed { STATES } else { 2 }));
+        // The rates are whole in any case.
+        let lines = state_lines(left, rates::LINES + 1);
+        let (graphs, states) = left.split(left.height.saturating_sub(lines));
         rates::draw(canvas, dash.model(), graphs);
-        if listed {
-            state_list(canvas, dash, states);
-        } else {
-            panels::states(canvas, dash.model(), states);
-        }
+        states_in(canvas, dash, states);
         let thirds = [Constraint::Fill(1); 3];
         let [processes, remotes, listeners] = Layout::vertical(thirds).areas(right);
         panels::processes(canvas, dash, processes);
@@ -50,8 +47,8 @@ fn panels(canvas: &mut Canvas<'_>, dash: &Dash, below: Area) {
     } else {
         let [left, middle, right] = side_by_side(below);
         rates::draw(canvas, dash.model(), left);
-        let (states, processes) = middle.split(STATES.min(middle.height / 2));
-        state_list(canvas, dash, states);
+        let (states, processes) = middle.split(state_lines(middle, PROCESSES));
+        states_in(canvas, dash, states);
         panels::processes(canvas, dash, processes);
         let (remotes, listeners) = right.split(right.height / 2);
         panels::remotes(canvas, dash, remotes);
@@ -63,7 +60,15 @@ fn side_by_side<const N: usize>(area: Area) -> [Area; N] {
     Layout::horizontal([Constraint::Fill(1); N]).spacing(2).areas(area)
 }
 
-fn state_list(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+/// Lines for all states, or for a bar of them where what shares the column would have less than `others`.
+fn state_lines(column: Area, others: u16) -> u16 {
+    if column.height >= STATES + others { STATES } else { 2 }
+}
+
+fn states_in(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
+    if area.height < STATES {
+        return panels::states(canvas, dash.model(), area);
+    }
     let inner = canvas.titled(area, "sockets by state");
     states::bars(canvas, dash.model(), inner);
 }
