@@ -187,7 +187,7 @@ fn finding() -> Result<()> {
     ensure!(made < 10, "the queue holds all");
     let drops = netns.counter("TcpExtListenDrops")?;
     ensure!(drops > 0, "nothing was dropped");
-    let dropped = format!("127.0.0.1:8080 of nginx ({}) dropped {drops} connection", nginx.pid());
+    let dropped = format!("127.0.0.1:8080 of nginx ({}) dropped {drops} attempt", nginx.pid());
     tmux.wait_for(&dropped, |screen| screen.contains(&dropped).then_some(()))?;
     tmux.press("Enter")?;
     tmux.wait_for("cause and remedy", |screen| {

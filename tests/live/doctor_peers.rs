@@ -152,9 +152,11 @@ fn same_age() -> Result<()> {
     })?;
     tool.wait_for_kind("life", 2 * CONNS)?;
     let recorded = judged(&tool.finish()?.lines, "same-age-endings")?;
-    for found in [recorded, doctor.finds("same-age-endings")?] {
+    // Live it begins with the fifth, and some may come later.
+    for (found, least) in [(recorded, CONNS as u64), (doctor.finds("same-age-endings")?, 5)] {
         ensure!(is_ours(&found) && number(&found["rport"]) == 5000, "{found}");
-        ensure!(number(&found["evidence"]["connections"]) == CONNS as u64, "{found}");
+        let connections = number(&found["evidence"]["connections"]);
+        ensure!((least..=CONNS as u64).contains(&connections), "{found}");
         let age = number(&found["evidence"]["age_ns"]);
         ensure!(age >= u64::try_from(IDLE.as_nanos())? * 9 / 10, "{found}");
     }

@@ -355,10 +355,11 @@ fn failures() -> Result<()> {
     let (failed, all) = failed_connects(&netns, &place)?;
     drop(place);
     tool.wait_for_kind("life", all)?;
-    let lines = lives(&tool.finish()?)?;
+    let ended = tool.finish()?;
+    let (lines, status) = (lives(&ended)?, ended.last_status()?);
     for (end, errno) in failed {
         let found: Vec<_> = lines.iter().filter(|line| line["end"] == end).collect();
-        ensure!(found.len() == 1, "{end}: {lines:#?}");
+        ensure!(found.len() == 1, "{end}: {status} {lines:#?}");
         shows(found[0], end, (end, errno.context("it succeeded")?))?;
         ensure!(found[0]["opened_ns"].is_null() && found[0]["tx_bytes"] == 0, "{}", found[0]);
         ensure!(found[0]["state"] == "SYN_SENT" && found[0]["pid"] == std::process::id());

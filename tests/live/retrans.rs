@@ -64,7 +64,8 @@ pub fn agree(netns: &Netns, ended: &Ended) -> Result<Vec<Value>> {
         ("TcpExtTCPSynRetrans", of("syn") + of("synack")),
     ] {
         let truth = counter(name)?;
-        ensure!(seen == truth, "{name} is {truth}, shown are {seen}: {lines:#?}");
+        let status = ended.last_status()?;
+        ensure!(seen == truth, "{name} is {truth}, shown are {seen}: {status} {lines:#?}");
     }
     // A probe with new data is no retransmit.
     ensure!(of("tlp") <= counter("TcpExtTCPLossProbes")?, "{lines:#?}");
