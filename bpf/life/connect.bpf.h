@@ -21,7 +21,7 @@ static __always_inline bool flow_read_remote(struct flow *flow, const void *uadd
 {
 	struct remote to;
 
-	if (!options.may_copy || bpf_probe_read_kernel(&to, sizeof(to), uaddr))
+	if (bpf_probe_read_kernel(&to, sizeof(to), uaddr))
 		return false;
 	flow->rport = bpf_ntohs(to.port);
 	if (to.family == AF_INET) {

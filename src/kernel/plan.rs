@@ -280,14 +280,24 @@ fn fitting(
     Err(reason)
 }
 
+/// Every kernel has this helper; lockdown may refuse it.
+const COPY: &str = "bpf_probe_read_kernel";
+const NO_COPIES: &str = "lockdown=confidentiality refuses to copy kernel memory";
+
 /// Why the kernel cannot offer a program its place.
 fn obstacle(kind: AttachMethod, program: &Program, facts: &Facts) -> Option<String> {
     let target = program.target;
     if let Some(words) = facts.refused.get(program.name) {
         return Some(format!("this kernel refused {}: {words}", program.name));
     }
-    if let Some(needed) = program.needs.filter(|needed| !facts.functions.contains_key(*needed)) {
-        return Some(format!("this kernel has no {needed}()"));
+    match program.needs {
+        Some(COPY) if facts.lockdown == Lockdown::Confidentiality => {
+            return Some(NO_COPIES.to_owned());
+        }
+        Some(needed) if needed != COPY && !facts.functions.contains_key(needed) => {
+            return Some(format!("this kernel has no {needed}()"));
+        }
+        _ => {}
     }
     match kind {
         AttachMethod::Fentry => {
@@ -302,7 +312,7 @@ fn obstacle(kind: AttachMethod, program: &Program, facts: &Facts) -> Option<Stri
             Some(format!("this kernel has no tracepoint {target}"))
         }
         AttachMethod::RawTracepoint if facts.lockdown == Lockdown::Confidentiality => {
-            Some("lockdown=confidentiality refuses to copy kernel memory".to_owned())
+            Some(NO_COPIES.to_owned())
         }
         AttachMethod::Iterator if !facts.iterators.contains(target) => {
             Some(format!("this kernel has no BPF iterator {target}"))

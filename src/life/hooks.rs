@@ -16,8 +16,8 @@ pub static RESET: Hook = Hook {
 pub static CONNECT_RETURN: Hook = Hook {
     name: "connect-return",
     attach: &[attach!(Fentry {
-        Needed connect4_fexit: tcp_v4_connect(sk, uaddr, addr_len);
-        WherePresent connect6_fexit: tcp_v6_connect(sk, uaddr, addr_len);
+        Needed connect4_fexit: tcp_v4_connect(sk, uaddr, addr_len) if bpf_probe_read_kernel;
+        WherePresent connect6_fexit: tcp_v6_connect(sk, uaddr, addr_len) if bpf_probe_read_kernel;
     })],
     required: false,
 };

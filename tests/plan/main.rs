@@ -333,7 +333,12 @@ fn confidentiality_lockdown_allows_methods_without_copies() {
             let watches_acks =
                 [LISTENOVERFLOW.name, TCPDASH.name, TCPDOCTOR.name].contains(&spec.name);
             let seven = kernel == "debian-6.1" && watches_acks;
-            assert_eq!(auto(spec, &locked) == auto(spec, &open), !seven, "{kernel}");
+            // What a connect asked for lies in memory that the verifier does not know.
+            let without = auto(spec, &open).replace(
+                "connect-return: connect4_fexit connect6_fexit\n",
+                "connect-return off: lockdown=confidentiality refuses to copy kernel memory\n",
+            );
+            assert_eq!(auto(spec, &locked) == without, !seven, "{kernel}");
         }
         for kind in [AttachMethod::Kprobe, AttachMethod::RawTracepoint] {
             let refusal = forced(&TCPSTATES, &locked, kind);
