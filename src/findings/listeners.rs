@@ -169,7 +169,9 @@ fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Findin
         let drops = lost(recent)?;
         let cause = recent.worst().map_or(String::new(), |cause| format!(": {cause}"));
         let name = listener_name(row);
-        let text = format!("{name} dropped {drops} attempts to connect in the last minute{cause}");
+        let attempts = if drops == 1 { "attempt" } else { "attempts" };
+        let text =
+            format!("{name} dropped {drops} {attempts} to connect in the last minute{cause}");
         let finding = Finding::new(rule, row.key(), text).with([
             ("drops", recent.total),
             ("drops_accept", recent.accept),
