@@ -10,9 +10,11 @@
 #include "life/counts.bpf.h"
 #include "life/ending.bpf.h"
 
+#define CUTS_BYTES (1 << 17)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 17);
+	__uint(max_entries, CUTS_BYTES);
 } cuts SEC(".maps");
 
 /* Connections in use end for many reasons. */
@@ -34,6 +36,12 @@ static __always_inline bool is_cut(const struct ending *ending)
 static __always_inline bool is_failed_connect(const struct verdict *verdict)
 {
 	return verdict->sock.state == TCP_SYN_SENT && verdict->ending.error;
+}
+
+/* A client that tries again and again must not take the room of the others. */
+static __always_inline bool has_room_for_failed(void)
+{
+	return bpf_ringbuf_query(&cuts, BPF_RB_AVAIL_DATA) < CUTS_BYTES / 2;
 }
 
 /* Not in use: it waits for an answer, or was idle. */
@@ -61,7 +69,8 @@ static __always_inline void cut_send(struct sock *sk, struct tcp_sock *tp,
 	bool done = verdict->sock.flags & SOCK_DONE;
 	struct life_event *ev;
 
-	if (!is_failed_connect(verdict) && !is_cut_off(sk, tp, verdict, how))
+	if (!(is_failed_connect(verdict) && has_room_for_failed()) &&
+	    !is_cut_off(sk, tp, verdict, how))
 		return;
 	ev = bpf_ringbuf_reserve(&cuts, sizeof(*ev), 0);
 	if (!ev)

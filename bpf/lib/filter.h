@@ -49,6 +49,11 @@ static __always_inline bool is_mapped_v4(const __u8 *addr)
 	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
 }
 
+static __always_inline bool is_link_local(const __u8 *addr)
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
 /* The families that a listener at the wildcard address takes; 0: it has an address. */
 static __always_inline __u32 wildcard_families(const __u8 *laddr, bool v6only)
 {

@@ -21,11 +21,6 @@ static __always_inline void keep_prefix(__u8 *addr)
 	}
 }
 
-static __always_inline bool is_link_local(const __u8 *addr)
-{
-	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
 /* A link-local address is another host's on each link. */
 static __always_inline void key_remote(struct group_key *key, const struct flow *flow)
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "life/life.bpf.h"
+#include "lib/filter.h"
 
 /* include/uapi/linux/in.h, in6.h: the IPv4 address is where IPv6 has flowinfo. */
 struct remote {
@@ -17,8 +18,10 @@ struct remote {
 };
 
 /* False: unknown, or another call says it. */
-static __always_inline bool flow_read_remote(struct flow *flow, const void *uaddr)
+static __always_inline bool flow_read_remote(struct flow *flow, const struct sock *sk,
+					     const void *uaddr, enum access how)
 {
+	const struct sock_common *skc = &sk->__sk_common;
 	struct remote to;
 
 	if (bpf_probe_read_kernel(&to, sizeof(to), uaddr))
@@ -28,12 +31,14 @@ static __always_inline bool flow_read_remote(struct flow *flow, const void *uadd
 		map_v4(flow->raddr, to.addr4);
 		return true;
 	}
-	/* tcp_v6_connect() has tcp_v4_connect() do it */
-	if (to.family != AF_INET6 || is_mapped_v4(to.addr6))
+	/* tcp_v6_connect() has tcp_v4_connect() do it, but for sockets of IPv6 only */
+	if (to.family != AF_INET6 || (is_mapped_v4(to.addr6) && !is_v6only(skc, how)))
 		return false;
 	__builtin_memcpy(flow->raddr, to.addr6, ADDR_LEN);
-	if (!flow->device)
+	if (!flow->device && is_link_local(to.addr6))
 		flow->device = to.scope;
+	if (names_netns(flow))
+		flow->netns = netns_of(skc, how);
 	return true;
 }
 
@@ -65,7 +70,7 @@ static __always_inline void life_on_connect_return(struct sock *sk, const void *
 	if (!ret || !st || !is_tcp(sk, how))
 		return;
 	flow_read_closing(&ev.flow, sk, how);
-	if (!flow_read_remote(&ev.flow, uaddr))
+	if (!flow_read_remote(&ev.flow, sk, uaddr, how))
 		return;
 	ev.ts = bpf_ktime_get_ns();
 	life_tell(&ev, NULL);

@@ -155,6 +155,8 @@ pub struct Found {
     /// What is wrong, and what was looked for.
     pub all: Findings,
     cursor: usize,
+    /// Not a finding is selected, but the line of the checks.
+    checks: bool,
     /// The finding that the selection follows, once it was moved.
     followed: Option<Id>,
     /// The whole list is open.
@@ -164,9 +166,16 @@ pub struct Found {
 }
 
 impl Found {
-    /// Index of the selected finding; that of the first one without room selects `+N more`.
-    pub fn cursor(&self) -> usize {
-        self.cursor
+    /// Index of the selected finding; that of the first one without room selects `+N more`. `None`: the checks, or
+    /// there is none.
+    pub fn cursor(&self) -> Option<usize> {
+        let there = self.cursor < self.all.found.len();
+        (there && (self.list || !self.checks)).then_some(self.cursor)
+    }
+
+    /// Whether the line of the checks is selected.
+    pub fn on_checks(&self) -> bool {
+        self.checks && !self.list
     }
 
     /// Whether the whole list is open.
@@ -196,8 +205,8 @@ impl Found {
     /// The last that can be selected: behind those that are shown one by one `+N more`, or the checks.
     fn last(&self, layout: &Layout) -> usize {
         let checks = !self.list && self.lines(layout).iter().any(|line| line.item == Item::Checks);
-        let last = (self.all.found.len() + usize::from(checks)).saturating_sub(1);
-        self.more(layout).unwrap_or(last)
+        let all = self.all.found.len();
+        self.more(layout).unwrap_or(if checks { all } else { all.saturating_sub(1) })
     }
 
     /// The first that is not shown one by one.
@@ -217,7 +226,7 @@ impl Found {
         if let Some(place) = self.followed.as_ref().and_then(of) {
             self.cursor = place;
         }
-        self.cursor = self.cursor.min(found.len());
+        self.cursor = self.cursor.min(found.len().saturating_sub(1));
         if let Some(open) = &mut self.open
             && let Some(now) = of(&id(open)).and_then(|place| found.get(place))
         {
@@ -225,16 +234,20 @@ impl Found {
         }
     }
 
+    /// Selects a finding; the index behind the last one is that of the checks.
     fn select(&mut self, index: usize) {
-        self.cursor = index;
-        self.followed = self.all.found.get(index).map(id);
+        let found = &self.all.found;
+        self.checks = index >= found.len() && !found.is_empty();
+        self.cursor = index.min(found.len().saturating_sub(1));
+        self.followed = found.get(index).map(id);
     }
 
     /// Scrolls the open finding as far as its last line, else selects another.
     pub fn step(&mut self, by: isize, layout: &Layout) {
         let Some(open) = &self.open else {
             let last = self.last(layout);
-            return self.select(self.cursor.min(last).saturating_add_signed(by).min(last));
+            let here = if self.on_checks() { last } else { self.cursor.min(last) };
+            return self.select(here.saturating_add_signed(by).min(last));
         };
         let lines = u16::try_from(story(open, layout.body.width).len()).unwrap_or(u16::MAX);
         let top = usize::from(self.top).saturating_add_signed(by);
@@ -255,8 +268,8 @@ impl Found {
 
     /// Opens what is selected: a finding, or the whole list with all checks.
     pub fn enter(&mut self, layout: &Layout) {
-        let checks = self.cursor >= self.all.found.len();
-        if checks || self.more(layout).is_some_and(|more| self.cursor >= more) {
+        let more = self.more(layout).is_some_and(|more| self.cursor >= more);
+        if !self.list && (self.on_checks() || more || self.all.found.is_empty()) {
             self.list = true;
         } else {
             self.show();

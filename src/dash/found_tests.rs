@@ -38,7 +38,7 @@ fn the_selection_follows_its_finding() {
     fewer.found.remove(0);
     found.take(fewer);
     found.enter(&layout);
-    assert_eq!((found.cursor(), pid(&found)), (1, Some(2)));
+    assert_eq!((found.cursor(), pid(&found)), (Some(1), Some(2)));
     found.take(Findings::default());
     assert_eq!(pid(&found), Some(2), "it stays as it was");
     assert!(found.close() && !found.close());
@@ -50,7 +50,7 @@ fn the_selection_follows_its_finding() {
 fn more_opens_the_whole_list_and_closes_in_steps() {
     let (mut found, layout) = (found(5), layout(3));
     found.step(isize::MAX, &layout);
-    assert_eq!(found.cursor(), 2, "+3 more");
+    assert_eq!(found.cursor(), Some(2), "+3 more");
     found.enter(&layout);
     assert!(found.has_list() && found.open().is_none());
     found.step(2, &layout);
@@ -61,7 +61,7 @@ fn more_opens_the_whole_list_and_closes_in_steps() {
     assert!(found.close() && found.has_list() && !found.beside(1));
     assert!(found.close() && !found.has_list() && !found.close());
     found.step(0, &layout);
-    assert_eq!(found.cursor(), 2, "back on the line of the others");
+    assert_eq!(found.cursor(), Some(2), "back on the line of the others");
 }
 
 #[test]
@@ -105,10 +105,16 @@ fn many_checks_are_one_line_that_opens_all_of_them() {
     let mut found = Found::default();
     found.take(all);
     found.step(isize::MAX, &layout);
-    assert_eq!(found.cursor(), 1, "the checks");
+    assert!(found.on_checks() && found.cursor().is_none());
     found.enter(&layout);
     assert!(found.has_list() && found.open().is_none());
-    assert!(found.close() && !found.close());
+    // In the list all are findings.
+    assert_eq!(found.cursor(), Some(0));
+    found.enter(&layout);
+    assert_eq!(pid(&found), Some(0));
+    assert!(found.close() && found.close() && !found.close());
+    found.step(-1, &layout);
+    assert_eq!(found.cursor(), Some(0));
     found.take(Findings { checked: vec!["retransmits"; 12], ..Findings::default() });
     assert_eq!(
         found.lines(&layout)[0].text,

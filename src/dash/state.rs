@@ -211,7 +211,7 @@ impl Dash {
     /// The selected row of this view or finding, from 1 on, and how many there are; `None` without any.
     pub fn place(&self) -> Option<(usize, usize)> {
         let (row, rows) = match self.view {
-            View::Overview => (self.found.cursor(), self.found.all.found.len()),
+            View::Overview => (self.found.cursor()?, self.found.all.found.len()),
             view => self.tables.of(view)?.place(),
         };
         (rows > 0).then_some((row + 1, rows))

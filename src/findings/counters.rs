@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Scene, WINDOW, destination, each, most, whole};
+use super::scene::{Scene, WINDOW, each, most_for, whole};
 use super::{Finding, Rule, Scope, Setting, Severity};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
@@ -11,6 +11,8 @@ use crate::report::{Cell, Key};
 use crate::wire::LifeEnd;
 
 const SECOND: i64 = 1_000_000_000;
+/// Number of the evidence: connects that this machine refused.
+pub(super) const REFUSED_HERE: &str = "refused_here";
 /// So few of anything may be chance.
 pub(super) const FEW: f64 = 5.0;
 /// From this part of `tcp_max_orphans` on the kernel may reset orphans (`tcp_too_many_orphans`).
@@ -101,31 +103,46 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
              of {opens:.0} connects and {accepts:.0} accepted"
         );
         let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
-        Some(scene.one(rule, many, failing_to(model, failed, text), numbers))
+        let (text, about, here) = failing_to(scene, failed, text);
+        let mut found = scene.one(rule, many, (text, about), numbers);
+        for one in found.iter_mut().filter(|_| here > 0) {
+            one.evidence.0.push((REFUSED_HERE.into(), here));
+        }
+        Some(found)
     })
 }
+
+const REFUSES: &str = "refuses them";
 
 /// What a destination did to a connect that ended so; `None`: it is no failed connect.
 fn how_failed(end: LifeEnd) -> Option<&'static str> {
     match end {
-        LifeEnd::Refused => Some("refuses them"),
+        LifeEnd::Refused => Some(REFUSES),
         LifeEnd::TimeoutConnect => Some("does not answer"),
         LifeEnd::UnreachableNet | LifeEnd::UnreachableHost => Some("is unreachable"),
         _ => None,
     }
 }
 
-/// Adds where most failed connects lead, whose they are, and why they fail.
-fn failing_to(model: &Model, failed: f64, text: String) -> (String, Key) {
+/// Adds where most failed connects lead, whose they are, and why they fail. And how many of them were refused by
+/// this machine, which sent a reset each.
+fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> (String, Key, u64) {
+    let model = scene.model;
     let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
-    let sample = model.ended.rows().filter(|one| one.ts > begin);
-    let sample = sample.filter_map(|one| Some((destination(&one.key), how_failed(one.end?)?)));
-    let Some(((about, how), _)) = most(sample) else {
-        return failing_by_latency(model, failed, text);
+    let recent = model.ended.rows().filter(|one| one.ts > begin && scene.holds(one.key.netns));
+    let sample: Vec<_> =
+        recent.filter_map(|one| Some((one.key.clone(), how_failed(one.end?)?))).collect();
+    // Half of them at least, or it says nothing about the others.
+    let found = most_for(&sample).filter(|(_, _, count)| float(*count) * 2.0 >= failed);
+    let Some((about, how, count)) = found else {
+        let (text, about) = failing_by_latency(model, failed, text);
+        return (text, about, 0);
     };
     let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
     let whose = about.pid.map_or(String::new(), |_| format!(" of {}", process(&about)));
-    (format!("{text}; most{whose}: {to} {how}"), about)
+    let here =
+        how == REFUSES && about.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+    (format!("{text}; most{whose}: {to} {how}"), about, if here { count } else { 0 })
 }
 
 /// The same by the sums of latencies, which have no ports.

@@ -139,27 +139,36 @@ fn full(drops: &Drops) -> Full {
     }
 }
 
-/// The backlog of `listen()`, where that limits the queues, and no setting does.
+/// Whether no connection more would have found room in its accept queue.
+fn is_full(row: &ListenerRecord) -> bool {
+    let peak = row.accept_peak.or(row.accept_now);
+    peak.zip(row.accept_limit).is_some_and(|(peak, limit)| peak > limit)
+}
+
+/// What `listen()` made of its backlog, where the settings of now allow more.
 fn backlog(row: &ListenerRecord, model: &Model) -> Option<u64> {
     let somaxconn = model.settings_of(row.netns)?.somaxconn?;
     row.accept_limit.filter(|limit| *limit < u64::from(somaxconn))
 }
 
-/// A finding about a queue that the program has made so short.
-fn limited(finding: Finding, full: &Full, limit: u64) -> Finding {
-    let listen = format!("the backlog that the program gives listen(), {limit}");
-    let remedy = match full {
-        Full::Accept => format!(
-            "accept faster (more threads or processes, no work between two accept() calls); for short peaks a longer \
-             queue: what limits it is {listen}, and no setting"
-        ),
-        Full::Syn => format!(
-            "find the clients (listenoverflow --clients). Against a flood: net.ipv4.tcp_syncookies = 1, with which a full \
-             queue drops no SYN. For slow clients a longer queue: what limits it is {listen}, and no setting"
-        ),
-        Full::None => return finding,
-    };
+/// A finding about a queue that `listen()` has made so short.
+fn limited(finding: Finding, first: &str, limit: u64) -> Finding {
+    let remedy = format!(
+        "{first} a longer queue: what limits it is the backlog that the program gave listen(), {limit}; if that was more, \
+         net.core.somaxconn was lower then: restart the program"
+    );
     Finding { remedy: remedy.into(), ..finding }
+}
+
+/// What comes before a longer queue.
+const FASTER: &str = "accept faster (more threads or processes, no work between two accept() calls); for short peaks";
+const COOKIES: &str = "find the clients (listenoverflow --clients). Against a flood: net.ipv4.tcp_syncookies = 1, with which a \
+                       full queue drops no SYN. For slow clients";
+const CLIENTS: &str = "find the clients (listenoverflow --clients); if they are real,";
+
+/// The backlog limits the SYN queue, and not `tcp_max_syn_backlog`.
+fn limits_syns(row: &ListenerRecord) -> bool {
+    row.syn_limit.is_some() && row.syn_limit == row.accept_limit
 }
 
 fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Finding>> {
@@ -177,13 +186,14 @@ fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Findin
             ("drops_accept", recent.accept),
             ("drops_syn", recent.syn),
             ("drops_other", recent.other),
-            ("accept_peak", row.accept_peak.or(row.accept_now)),
+            // Of the last interval: then it may have had room again.
+            ("accept_peak", row.accept_peak.or(row.accept_now).filter(|_| is_full(row))),
             ("accept_limit", row.accept_limit),
-            ("accepts", row.accepts),
         ]);
-        Some(match backlog(row, model) {
-            Some(limit) => limited(finding, wanted, limit),
-            None => finding,
+        Some(match (backlog(row, model), wanted) {
+            (Some(limit), Full::Accept) => limited(finding, FASTER, limit),
+            (Some(limit), Full::Syn) if limits_syns(row) => limited(finding, COOKIES, limit),
+            _ => finding,
         })
     });
     Some(found.collect())
@@ -215,8 +225,8 @@ fn cookies(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let numbers =
             [("cookies", Some(cookies)), ("syn_peak", row.syn_peak), ("syn_limit", row.syn_limit)];
         let finding = Finding::new(rule, row.key(), text).with(numbers);
-        Some(match backlog(row, model) {
-            Some(limit) => limited(finding, &Full::Syn, limit),
+        Some(match backlog(row, model).filter(|_| limits_syns(row)) {
+            Some(limit) => limited(finding, CLIENTS, limit),
             None => finding,
         })
     });

@@ -1,14 +1,17 @@
 //! What is lost on the way, as retransmits say.
 
 use super::counters::FEW;
-use super::scene::{Scene, destination, each, most};
+use super::scene::{Scene, each, most_for};
 use super::{Finding, Rule, Scope, Severity};
 use crate::model::{Metric, Model, process, text as words};
 use crate::report::{Cell, Key};
+use crate::states::socket_summary::Socket;
 use crate::tcp_state::TcpState;
 
 /// Retransmitted segments, percent.
 const MANY_RETRANSMITS: f64 = 1.0;
+/// After this time a SYN is sent again, ns.
+const LOST_SYN: u64 = 1_000_000_000;
 
 pub static SEGMENTS_RETRANSMITTED: Rule = Rule {
     id: "segments-retransmitted",
@@ -82,7 +85,11 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
              each costs a second or more"
         );
         let numbers = [("retransmitted", again), ("connects", opens), ("accepted", accepts)];
-        Some(scene.one(rule, many, waiting_for(scene, text), numbers))
+        // SYN-ACKs are those of listeners.
+        let synacks = scene.sum(Metric::SynAckRetransmits).map_or(0.0, |(synacks, _)| synacks);
+        let about =
+            if again - synacks >= FEW { waiting_for(scene, text) } else { lossy(scene, text) };
+        Some(scene.one(rule, many, about, numbers))
     })
 }
 
@@ -95,17 +102,18 @@ fn lossy(scene: &Scene<'_>, text: String) -> (String, Key) {
     (format!("{text}; most to {to}"), Key { raddr: Some(raddr), ..Key::default() })
 }
 
-/// Adds the destination that most connects wait for now, and whose they are; else who most is sent again to.
+/// Adds the destination that most connects wait for, and whose they are; else who most is sent again to.
 fn waiting_for(scene: &Scene<'_>, text: String) -> (String, Key) {
-    let waiting = scene.model.listed().filter(|row| row.state == Some(TcpState::SynSent));
-    let waiting = waiting.filter(|row| scene.netns.is_none() || row.netns == scene.netns);
-    match most(waiting.map(|row| destination(&row.key()))) {
-        Some((about, count)) => {
-            let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
-            let whose = about.pid.map_or(String::new(), |_| format!("{} ", process(&about)));
-            let wait = if count == 1 { "1 connect" } else { &format!("{count} connects") };
-            (format!("{text}. Now {whose}waits with {wait} for {to}"), about)
-        }
-        None => lossy(scene, text),
-    }
+    let waits = |row: &&Socket| {
+        let age = row.age_ns.or(row.age_at_least_ns);
+        row.state == Some(TcpState::SynSent) && age.is_some_and(|age| age >= LOST_SYN)
+    };
+    let waiting = scene.model.listed().filter(waits);
+    let waiting: Vec<_> =
+        waiting.filter(|row| scene.holds(row.netns)).map(|row| (row.key(), ())).collect();
+    let Some((about, (), count)) = most_for(&waiting) else { return lossy(scene, text) };
+    let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
+    let whose = about.pid.map_or(String::new(), |_| format!(" of {}", process(&about)));
+    let connects = if count == 1 { "connect" } else { "connects" };
+    (format!("{text}. At the last look {count} {connects}{whose} waited for {to}"), about)
 }

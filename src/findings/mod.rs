@@ -159,27 +159,35 @@ pub fn findings(model: &Model) -> Findings {
     all.checked = of(true).collect();
     all.unchecked = of(false).collect();
     relate(&mut all.found);
-    all.found.sort_by_key(Finding::weight);
     all
 }
 
 /// One event is seen by several rules: what says why it happens goes before what says that it does.
-fn relate(found: &mut Vec<Finding>) {
+pub(super) fn relate(found: &mut Vec<Finding>) {
     let of = |id: &str, found: &[Finding]| -> Vec<Finding> {
         found.iter().filter(|one| one.rule == id).cloned().collect()
     };
-    // Resets that answer refused connects are those connects.
+    // Each connect that this machine refused is one of its resets.
     let refused = of(counters::CONNECTS_FAILED.id, found);
     let explained = |reset: &Finding| {
-        refused
-            .iter()
-            .any(|one| one.netns == reset.netns && reset.number("resets") <= one.number("failed"))
+        let others = [reset.number("linger"), reset.number("unread")];
+        refused.iter().any(|one| {
+            one.netns == reset.netns
+                && others == [Some(0); 2]
+                && reset.number("resets") <= one.number(counters::REFUSED_HERE)
+        })
     };
     found.retain(|one| one.rule != counters::RESETS_SENT.id || !explained(one));
-    // A process of this side that resets leaves its clients without an answer.
+    // A process of this machine that resets leaves its clients without an answer.
     let unanswered = of(endings::REQUESTS_UNANSWERED.id, found);
     for one in found.iter_mut().filter(|one| one.rule == counters::RESETS_SENT.id) {
-        if unanswered.iter().any(|other| other.netns == one.netns || one.netns.is_none()) {
+        let aborts = one.number("linger").unwrap_or(0) + one.number("unread").unwrap_or(0);
+        let most = aborts.saturating_mul(2) >= one.number("resets").unwrap_or(0);
+        let here = |other: &Finding| {
+            let local = other.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+            local && (one.netns.is_none() || one.netns == other.netns)
+        };
+        if most && unanswered.iter().any(here) {
             one.severity = Some(endings::REQUESTS_UNANSWERED.severity);
         }
     }
@@ -196,6 +204,8 @@ fn relate(found: &mut Vec<Finding>) {
             one.severity = Some(Severity::Remark);
         }
     }
+    let place = |one: &Finding| RULES.iter().position(|rule| rule.id == one.rule);
+    found.sort_by_key(|one| (one.weight(), place(one)));
 }
 
 /// What to change, with the values that there are now in the namespace of the finding.

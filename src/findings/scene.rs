@@ -21,6 +21,11 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
+    /// Whether something of this namespace belongs to it.
+    pub fn holds(&self, netns: Option<u32>) -> bool {
+        self.netns.is_none() || netns.is_none() || netns == self.netns
+    }
+
     /// All that was read.
     pub fn whole(model: &'a Model) -> Self {
         let last = model.mibs.rows().max_by_key(|mib| mib.ts);
@@ -84,18 +89,36 @@ pub fn each(
     (!found.is_empty()).then(|| found.into_iter().flatten().collect())
 }
 
-/// Process and destination of a connection.
-pub fn destination(key: &Key) -> Key {
-    let Key { pid, comm, raddr, rport, device, netns, .. } = key.clone();
-    Key { pid, comm, raddr, rport, device, netns, ..Key::default() }
+/// Destination of a connection.
+fn destination(key: &Key) -> Key {
+    let Key { raddr, rport, device, netns, .. } = key.clone();
+    Key { raddr, rport, device, netns, ..Key::default() }
+}
+
+/// Its process.
+fn owner(key: &Key) -> Key {
+    let Key { pid, comm, .. } = key.clone();
+    Key { pid, comm, ..Key::default() }
 }
 
 /// What comes most often, and how often.
-pub fn most<K: Ord>(keys: impl Iterator<Item = K>) -> Option<(K, u64)> {
+fn most<K: Ord>(keys: impl Iterator<Item = K>) -> Option<(K, u64)> {
     let mut counts: BTreeMap<K, u64> = BTreeMap::new();
     for key in keys {
         *counts.entry(key).or_default() += 1;
     }
     // Of equals always the same one.
     counts.into_iter().rev().max_by_key(|(_, count)| *count)
+}
+
+/// The destination that most of these connections are for, the same each in its way `how`, with their
+/// process if half of them are of one; and how many they are.
+pub fn most_for<H: Ord + Copy>(connections: &[(Key, H)]) -> Option<(Key, H, u64)> {
+    let all = connections.iter().map(|(key, how)| (destination(key), *how));
+    let ((to, how), count) = most(all)?;
+    let same = connections.iter().filter(|(key, other)| destination(key) == to && *other == how);
+    let owner = most(same.map(|(key, _)| owner(key)));
+    let owner = owner.filter(|(_, own)| own * 2 >= count).map(|(owner, _)| owner);
+    let Key { pid, comm, .. } = owner.unwrap_or_default();
+    Some((Key { pid, comm, ..to }, how, count))
 }

@@ -297,7 +297,7 @@ const TIME: &str = r#""ts":"2026-01-02T03:04:05Z""#;
 
 fn refused(port: u16) -> String {
     format!(
-        r#"{{"kind":"life",{TIME},"pid":7,"comm":"curl","raddr":"192.0.2.7","rport":{port},"end":"refused"}}"#
+        r#"{{"kind":"life",{TIME},"pid":7,"comm":"curl","raddr":"192.0.2.7","rport":{port},"end":"refused","state":"SYN_SENT"}}"#
     )
 }
 
@@ -313,16 +313,27 @@ fn found(lines: &[String]) -> Vec<Finding> {
 
 #[test]
 fn a_sample_of_failed_connects_names_port_process_and_reason() {
-    let found = found(&[refused(80), refused(81), refused(81), failed_connects(0)]);
-    assert!(found[0].text.ends_with("; most of curl (7): 192.0.2.7:81 refuses them"), "{found:?}");
-    assert_eq!((found[0].pid, found[0].rport), (Some(7), Some(81)));
+    let sample = |port: u16, count: usize| vec![refused(port); count];
+    let mib = vec![failed_connects(0)];
+    let all = found(&[sample(80, 4), sample(81, 12), mib.clone()].concat());
+    assert!(all[0].text.ends_with("; most of curl (7): 192.0.2.7:81 refuses them"), "{all:?}");
+    assert_eq!((all[0].pid, all[0].rport), (Some(7), Some(81)));
+    let few = found(&[sample(81, 9), mib.clone()].concat());
+    assert!(
+        few[0].text.ends_with("0 accepted"),
+        "less than half say nothing of the others: {few:?}"
+    );
+    // A process each: the destination is the same.
+    let each = (1..=20).map(|pid| refused(80).replace("\"pid\":7", &format!("\"pid\":{pid}")));
+    let each = found(&[each.collect(), mib].concat());
+    assert!(each[0].text.ends_with("; most: 192.0.2.7:80 refuses them"), "{each:?}");
 }
 
 #[test]
 fn connects_that_wait_name_their_destination() {
     let waits = |lport: u16| {
         format!(
-            r#"{{"kind":"socket",{TIME},"state":"SYN_SENT","pid":7,"comm":"curl","laddr":"192.0.2.1","lport":{lport},"raddr":"192.0.2.9","rport":80}}"#
+            r#"{{"kind":"socket",{TIME},"state":"SYN_SENT","pid":7,"comm":"curl","laddr":"192.0.2.1","lport":{lport},"raddr":"192.0.2.9","rport":80,"age_ns":2000000000}}"#
         )
     };
     let syns = format!(
@@ -330,7 +341,8 @@ fn connects_that_wait_name_their_destination() {
     );
     let found = found(&[waits(1), waits(2), syns]);
     let text = &found[0].text;
-    assert!(text.ends_with(". Now curl (7) waits with 2 connects for 192.0.2.9:80"), "{found:?}");
+    let end = ". At the last look 2 connects of curl (7) waited for 192.0.2.9:80";
+    assert!(text.ends_with(end), "{found:?}");
 }
 
 /// The same event is not two findings, or the one that says why goes first.
@@ -339,11 +351,19 @@ fn findings_of_one_event_know_each_other() {
     let rules = |lines: &[String]| -> Vec<String> {
         found(lines).into_iter().map(|one| one.rule.into()).collect()
     };
-    assert_eq!(rules(&[refused(80), failed_connects(20)]), ["connects-failed"]);
-    assert_eq!(rules(&[refused(80), failed_connects(21)]), ["connects-failed", "resets-sent"]);
+    let here: Vec<_> = (0..20).map(|_| refused(80).replace("192.0.2.7", "127.0.0.1")).collect();
+    let with = |lines: &[String], mib: String| rules(&[lines.to_vec(), vec![mib]].concat());
+    assert_eq!(with(&here, failed_connects(20)), ["connects-failed"]);
+    let both = ["connects-failed", "resets-sent"];
+    assert_eq!(with(&here, failed_connects(21)), both, "more resets than connects refused here");
+    let there: Vec<_> = (0..20).map(|_| refused(80)).collect();
+    assert_eq!(with(&there, failed_connects(20)), both, "refused by another host");
+    let aborts = r#""out_rsts":20,"tcp_abort_on_close":9"#;
+    let mib = failed_connects(20).replace(r#""out_rsts":20"#, aborts);
+    assert_eq!(with(&here, mib), both, "a process resets, too");
     let unanswered = (1..=5).map(|port| {
         format!(
-            r#"{{"kind":"life",{TIME},"pid":7,"comm":"curl","lport":{},"raddr":"192.0.2.7","rport":80,"end":"reset_received","waiting":true}}"#,
+            r#"{{"kind":"life",{TIME},"pid":7,"comm":"curl","lport":{},"raddr":"127.0.0.1","rport":80,"end":"reset_received","waiting":true}}"#,
             40_000 + port
         )
     });
@@ -372,7 +392,7 @@ fn findings_of_one_event_know_each_other() {
 fn a_short_backlog_is_what_limits_a_queue() {
     let listener = |limit: u32| {
         format!(
-            r#"{{"kind":"listener",{TIME},"laddr":"0.0.0.0","lport":80,"pid":3,"comm":"web","netns":1,"accept_peak":1,"accept_limit":{limit},"drops_total":5,"drops_accept_syn":5,"drops_accept_ack":0}}"#
+            r#"{{"kind":"listener",{TIME},"laddr":"0.0.0.0","lport":80,"pid":3,"comm":"web","netns":1,"accept_peak":1,"accept_limit":{limit},"syn_limit":{limit},"drops_total":5,"drops_accept_syn":5,"drops_accept_ack":0}}"#
         )
     };
     let settings = format!(r#"{{"kind":"settings",{TIME},"netns":1,"somaxconn":128}}"#);
@@ -380,6 +400,6 @@ fn a_short_backlog_is_what_limits_a_queue() {
         let found = found(&[listener(limit), settings.clone()]);
         found.into_iter().find(|one| one.rule == "accept-queue-full").unwrap().remedy.into()
     };
-    assert!(remedy(4).contains("the backlog that the program gives listen(), 4, and no setting"));
+    assert!(remedy(4).contains("the backlog that the program gave listen(), 4;"));
     assert!(remedy(128).contains("raise the backlog of listen() and net.core.somaxconn"));
 }

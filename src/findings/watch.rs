@@ -1,7 +1,7 @@
 //! Findings over time: when each begins and ends.
 
 use super::listeners::{ACCEPT_QUEUE_FILLING, ACCEPT_QUEUE_FULL};
-use super::{Finding, Rule};
+use super::{Finding, Rule, relate};
 use crate::report::{Key, Ts};
 
 /// A finding ends when it has not been there for so many ns: it must not flicker.
@@ -81,7 +81,7 @@ impl Watch {
         let there = self.there.iter().map(|seen| seen.with_times(false));
         let all: Vec<_> = there.chain(self.over.iter().cloned()).collect();
         let mut all: Vec<_> = all.iter().filter(|one| !has_come(one, &all)).cloned().collect();
-        all.sort_by_key(Finding::weight);
+        relate(&mut all);
         all
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::end::{Errno, end_of, errno_of, note};
+use super::words::{Errno, end_of, errno_of, note};
 use crate::report::{Cell, Ts, record, table, word};
 use crate::tcp_state::TcpState;
 use crate::wire::{
@@ -30,7 +30,7 @@ record! {
         role,
         /// client: time of `connect()`; server: wait for `accept()`; null: it did not open, or unknown
         opened_ns: Option<u64>,
-        /// since `connect()`, on a server since the end of the handshake; null: older than the tool
+        /// since `connect()`, on a server since the end of the handshake; null: older than the tool, or no SYN was made
         life_ns: Option<u64>,
         /// bytes that the process handed to TCP, whether or not they were sent
         tx_bytes,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::life::Life;
 use crate::report::Key;
+use crate::tcp_state::TcpState;
 use crate::wire::LifeEnd;
 
 /// Endings that are stored, newest last.
@@ -28,9 +29,12 @@ pub struct Ending {
     pub waiting: bool,
 }
 
-/// The newest last.
+/// The newest last. Connects that failed have their own room: a client may try again and again.
 #[derive(Clone, Debug, Default)]
-pub struct Ended(VecDeque<Ending>);
+pub struct Ended {
+    ended: VecDeque<Ending>,
+    failed: VecDeque<Ending>,
+}
 
 impl Ended {
     /// Takes in one.
@@ -48,21 +52,24 @@ impl Ended {
             idle_ns,
             waiting: row.waiting,
         };
-        super::remember(&mut self.0, ROOM, ending);
+        let failed = row.state == Some(TcpState::SynSent);
+        super::remember(if failed { &mut self.failed } else { &mut self.ended }, ROOM, ending);
     }
 
     /// Forgets what is long over.
     pub fn forget(&mut self, now: i64) {
-        self.0.retain(|ending| ending.ts > now - WINDOW);
+        for endings in [&mut self.ended, &mut self.failed] {
+            endings.retain(|ending| ending.ts > now - WINDOW);
+        }
     }
 
     /// All of them.
     pub fn rows(&self) -> impl Iterator<Item = &Ending> {
-        self.0.iter()
+        self.ended.iter().chain(&self.failed)
     }
 
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ended.is_empty() && self.failed.is_empty()
     }
 }

@@ -3,11 +3,13 @@
 use crate::listen::ListenerRecord;
 use crate::report::{Cell, Ctx, Key};
 
-/// `nginx (812)`, safe to show.
+/// `nginx (812)`, safe to show; `process 812` where the name is not known any more.
 pub fn process(key: &Key) -> String {
-    let Some(pid) = key.pid else { return "an unknown process".to_owned() };
-    let comm = text(Cell::comm(key.comm.as_ref()));
-    format!("{comm} ({pid})")
+    match (key.pid, &key.comm) {
+        (None, _) => "an unknown process".to_owned(),
+        (Some(pid), None) => format!("process {pid}"),
+        (Some(pid), comm) => format!("{} ({pid})", text(Cell::comm(comm.as_ref()))),
+    }
 }
 
 /// `[::]:443 of nginx (812)`

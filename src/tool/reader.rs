@@ -12,8 +12,7 @@ use crate::wire::Reader as Does;
 
 /// Records are read this long after they were made, at the latest twice that; the first one after a while at once.
 pub const BATCH: Duration = Duration::from_millis(40);
-/// Where no record comes, a tool still looks after itself this often. A record that comes just as the tool
-/// lies down may wake no one, and waits as long.
+/// Where no record comes, a tool still looks after itself this often.
 const SLEEP: Duration = Duration::from_secs(1);
 
 /// The reader of a ring buffer.
@@ -24,14 +23,17 @@ pub struct Reader {
     woken: bool,
     /// The programs know that it sleeps.
     sleeps: bool,
-    /// Records that had been delivered when it last waited.
-    delivered: u64,
+    /// And have known it for longer than a program runs.
+    deeply: bool,
+    /// Records that had been read when it last waited.
+    read: u64,
 }
 
 impl Reader {
     /// The reader of a session.
     pub fn of(session: &Session) -> Self {
-        Self { word: session.map(maps::READER).ok(), woken: false, sleeps: false, delivered: 0 }
+        let word = session.map(maps::READER).ok();
+        Self { word, woken: false, sleeps: false, deeply: false, read: 0 }
     }
 
     fn say(&self, does: Does) -> Result<()> {
@@ -39,10 +41,10 @@ impl Reader {
         word.update(&0_u32.to_ne_bytes(), &(does as u32).to_ne_bytes())
     }
 
-    /// How long to wait now that so many records have been delivered in all; `None`: none came since the
+    /// How long to wait now that so many records have been read in all; `None`: none came since the
     /// last time, so it may [`sleep`](Self::sleep).
-    pub fn pause(&mut self, delivered: u64) -> Option<Duration> {
-        let came = std::mem::replace(&mut self.delivered, delivered) != delivered;
+    pub fn pause(&mut self, read: u64) -> Option<Duration> {
+        let came = std::mem::replace(&mut self.read, read) != read;
         came.then_some(BATCH)
     }
 
@@ -71,11 +73,15 @@ impl Reader {
         self.woken = false;
         if !self.sleeps {
             self.say(Does::Sleeps)?;
-            self.sleeps = true;
+            (self.sleeps, self.deeply) = (true, false);
             // What came before this line woke no one: the buffer is read once more.
             return Ok(Wake::Work);
         }
-        let moment = moment.min(Instant::now() + SLEEP);
+        // A program that was running at that line may have read the word before, and sent its record after
+        // the buffer was read.
+        let most = if self.deeply { SLEEP } else { BATCH };
+        self.deeply = true;
+        let moment = moment.min(Instant::now() + most);
         let wake = waiter.wait(moment)?;
         self.sleeps = Instant::now() >= moment;
         Ok(wake)
@@ -88,13 +94,13 @@ mod tests {
     use crate::report::Stop;
 
     fn reader() -> Reader {
-        Reader { word: None, woken: false, sleeps: false, delivered: 0 }
+        Reader { word: None, woken: false, sleeps: false, deeply: false, read: 0 }
     }
 
     #[test]
     fn it_polls_while_records_come() {
         let mut reader = reader();
-        let pauses = [0, 3, 5, 5, 6].map(|delivered| reader.pause(delivered));
+        let pauses = [0, 3, 5, 5, 6].map(|read| reader.pause(read));
         assert_eq!(pauses, [None, Some(BATCH), Some(BATCH), None, Some(BATCH)]);
     }
 

@@ -25,7 +25,7 @@ use crate::wait::{Waiter, Wake};
 use crate::wire::Stats;
 
 /// How often counters are checked for losses; a loss shows within a second, or with the interval.
-const WATCH: Duration = Duration::from_secs(1);
+const WATCH: Duration = Duration::from_millis(750);
 /// A check that is due so soon after the end of an interval is done there: to wake costs more.
 const SOON: Duration = Duration::from_millis(250);
 /// Between intervals a search for owners stops after this time and goes on later: signals must not wait.
@@ -46,6 +46,8 @@ pub struct Running {
     pub waiter: Waiter,
     /// Events that reached user space; the tool's own work counts them.
     pub delivered: u64,
+    /// Records that were read, where not each is delivered, or only later.
+    pub read: u64,
     spec: &'static Spec,
     facts: Facts,
     eventful: bool,
@@ -120,6 +122,7 @@ impl Running {
             printer,
             waiter,
             delivered: 0,
+            read: 0,
             spec,
             facts,
             eventful: measurement.shows_events(),
@@ -239,10 +242,11 @@ impl Running {
     /// # Errors
     /// Those of [`Running::rest`].
     pub fn rest_for_records(&mut self, most: Duration) -> Result<Wake> {
-        if let Some(pause) = self.reader.pause(self.delivered) {
+        if let Some(pause) = self.reader.pause(self.delivered + self.read) {
             return self.rest_for_events(pause.min(most));
         }
-        let wake = self.reader.sleep(&self.waiter, self.moment(most))?;
+        let moment = self.moment(most).min(self.next_watch);
+        let wake = self.reader.sleep(&self.waiter, moment)?;
         self.keep_watch()?;
         Ok(wake)
     }

@@ -331,7 +331,9 @@ type EndOf = (&'static str, Option<i32>);
 /// were in all: two that hold ports, one that shares its own, each with two ends.
 pub fn failed_connects(netns: &Netns, place: &Place<'_>) -> Result<([EndOf; 3], usize)> {
     let address = place.address()?;
-    let closed = netns.within(|| Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?))?;
+    // A listener that is closed may be open for a while still, in a child that another test forks.
+    let bound = sharing_socket(netns, 0)?;
+    let closed = SocketAddr::try_from(getsockname(&bound)?)?;
     let attempt = |to: SocketAddr| netns.within(|| Ok(TcpStream::connect(to)));
     let errno = |result: io::Result<TcpStream>| result.err().and_then(|error| error.raw_os_error());
     let refused = errno(attempt(closed)?);

@@ -155,7 +155,7 @@ fn keys(dash: &Dash) -> Vec<(&'static str, &'static str)> {
         return rows.into_iter().chain(others).collect();
     }
     let enter = match dash.view {
-        View::Overview if dash.found.all.found.is_empty() => Some("checks"),
+        View::Overview if dash.found.cursor().is_none() => Some("checks"),
         View::Overview => Some("cause and remedy"),
         View::Tool => None,
         _ if dash.has_detail() => Some("its process"),

@@ -3,7 +3,7 @@
 
 use foldhash::HashMap;
 
-use super::netns::TimeWaitSocket;
+use super::pending::TimeWaitSocket;
 use super::shared::Shared;
 use crate::wire::{COMM_LEN, Flow, SockEntry};
 

@@ -35,6 +35,8 @@ struct Changes {
 struct Source {
     ring: Ring<StateEvent>,
     endings: Endings<StateEvent>,
+    /// Events that were read.
+    read: u64,
 }
 
 /// Prints state changes until stopped.
@@ -51,6 +53,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         source: Source {
             ring: Ring::new(&map, StateEvent::read)?,
             endings: Endings::new(u32::MAX),
+            read: 0,
         },
         waits: TimeWaits::new(wanted, polls, started),
         polls: Poller::every(interval),
@@ -94,8 +97,9 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
 impl Source {
     /// Reads the events during a poll; they are printed after it.
     fn keep_up(&mut self, waits: &mut TimeWaits) -> Result<()> {
-        let Self { ring, endings } = self;
+        let Self { ring, endings, read } = self;
         ring.drain(|batch| {
+            *read += batch.len() as u64;
             for event in batch {
                 endings.take(event);
             }
@@ -112,7 +116,7 @@ impl Changes {
     fn print_events(&mut self, running: &mut Running, last: bool) -> Result<()> {
         let clock = WallClock::now();
         let Self { source, waits, ready, names, left, .. } = self;
-        let Source { ring, endings } = source;
+        let Source { ring, endings, read } = source;
         let mut hand_over = |endings: &mut Endings<_>, now: Option<u64>, running: &mut Running| {
             endings.ready(now).for_each(|event| waits.take(&event));
             waits.take_ready(ready);
@@ -121,12 +125,14 @@ impl Changes {
             anyhow::Ok(last || (*left > 0 && !running.is_over()))
         };
         ring.drain(|batch| {
+            *read += batch.len() as u64;
             for event in batch {
                 endings.take(event);
             }
             hand_over(endings, Some(monotonic_now()), running)
         })?;
         hand_over(endings, (!last).then(monotonic_now), running)?;
+        running.read = *read;
         Ok(())
     }
 

@@ -35,10 +35,9 @@ pub fn draw(canvas: &mut Canvas<'_>, all: &Found, layout: &Layout) -> Area {
         }
         let end = canvas.text(area, indent, y, &line.text, style);
         let selected = match line.item {
-            Item::More(first) => all.cursor() >= first,
-            // What there is to open: else nothing is selected.
-            Item::Checks => index == all.cursor() && line.first && index > 0,
-            Item::Finding(_) => index == all.cursor(),
+            Item::More(first) => all.cursor().is_some_and(|cursor| cursor >= first),
+            Item::Checks => all.on_checks() && line.first,
+            Item::Finding(_) => all.cursor() == Some(index),
         };
         if selected {
             canvas.line(Area { width: end.min(area.width), ..area }, y, canvas.theme.selected());
@@ -65,7 +64,7 @@ pub fn draw_open(canvas: &mut Canvas<'_>, found: &Found, area: Area) {
     let count = u16::try_from(found.all.found.len()).unwrap_or(u16::MAX);
     let (area, below) = area.split(count);
     let list = List::new(lines).highlight_style(canvas.theme.selected());
-    let mut selection = ListState::default().with_selected(Some(found.cursor()));
+    let mut selection = ListState::default().with_selected(found.cursor());
     StatefulWidget::render(list, area, canvas.screen, &mut selection);
     for (y, line) in (0..).zip(checks(&found.all, below.width)) {
         canvas.text(below, 0, y, &line, canvas.theme.faint());
