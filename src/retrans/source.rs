@@ -73,6 +73,12 @@ impl SocketCounters {
         Ok(())
     }
 
+    /// How long it is until a visit is due; for ever where there is no reason for one.
+    pub fn left(&self) -> Duration {
+        let left = self.due.saturating_duration_since(Instant::now());
+        if self.is_unsure() { left } else { Duration::MAX }
+    }
+
     /// Whether retransmits are so new that the kernel may yet find out that they were needless.
     pub fn is_unsure(&self) -> bool {
         self.unsure_until.is_some_and(|end| Instant::now() <= end)

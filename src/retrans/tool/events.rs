@@ -58,7 +58,7 @@ impl Events {
     fn watch(&mut self, running: &mut Running) -> Result<()> {
         running.printer.begin::<Retransmit>(&TableView::default())?;
         loop {
-            let wake = running.rest_for_records(Duration::MAX)?;
+            let wake = running.rest_for_records(self.counters.left())?;
             self.counters.visit_if_due(&running.session, running.netns())?;
             if let Some(remark) = self.counters.take_remark() {
                 running.printer.note(&format!("{NAME}: {remark}"))?;

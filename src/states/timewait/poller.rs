@@ -45,6 +45,11 @@ impl Poller {
         due
     }
 
+    /// How long it is until then.
+    pub fn left(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
     /// Polls one namespace before any event there; 0 is the tool's own.
     ///
     /// # Errors

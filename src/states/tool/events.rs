@@ -72,8 +72,8 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
             polls.first(&running.session, waits, netns, &mut |waits| source.keep_up(waits))?;
         }
         loop {
-            let most = if changes.source.endings.any_wait() { BATCH } else { interval };
-            let wake = running.rest_for_records(most.min(interval))?;
+            let most = if changes.source.endings.any_wait() { BATCH } else { Duration::MAX };
+            let wake = running.rest_for_records(most.min(changes.polls.left()))?;
             changes.print_events(&mut running, false)?;
             if changes.polls.due() {
                 changes.poll(&mut running)?;
