@@ -153,7 +153,13 @@ fn vanished() -> Result<()> {
     Ok(())
 }
 
+/// Of thousands of SYNs that 6.18 sent again (counted in `TcpRetransSegs`, and by the interface) its tracepoint reported
+/// all but 2 to 4 in a thousand, to bpftrace as to us, and of a busy machine's fewer: one run of three has to agree.
 fn void() -> Result<()> {
+    into_the_void().or_else(|_| into_the_void()).or_else(|_| into_the_void())
+}
+
+fn into_the_void() -> Result<()> {
     let (near, _far) = Netns::pair()?;
     // Newer kernels begin with timeouts of one length.
     let linear = std::fs::exists("/proc/sys/net/ipv4/tcp_syn_linear_timeouts")?;
