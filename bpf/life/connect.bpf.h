@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * connect() that fails before its socket changes its state, for want of a route for example.
- * Nothing but its return shows that.
+ * connect() that fails before its socket changes its state, without a route for example. Nothing
+ * but its return shows that.
  */
 #pragma once
 

@@ -97,14 +97,16 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     each(model, |scene| {
         let (failed, known) = scene.sum(Metric::AttemptFails)?;
         let (opens, accepts) = scene.opens_and_accepts();
-        let many = failed >= FEW && failed * 10.0 >= opens + accepts;
+        if failed < FEW || failed * 10.0 < opens + accepts {
+            return Some(Vec::new());
+        }
         let text = format!(
             "{failed:.0} connects or half-open connections failed in {known:.0} s (TcpAttemptFails), \
              of {opens:.0} connects and {accepts:.0} accepted"
         );
         let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
         let (text, about, here) = failing_to(scene, failed, text);
-        let mut found = scene.one(rule, many, (text, about), numbers);
+        let mut found = scene.one(rule, true, (text, about), numbers);
         for one in found.iter_mut().filter(|_| here > 0) {
             one.evidence.0.push((REFUSED_HERE.into(), here));
         }

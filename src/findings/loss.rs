@@ -72,7 +72,9 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     each(model, |scene| {
         let (again, known) = scene.sum(Metric::SynRetransmits)?;
         let (opens, accepts) = scene.opens_and_accepts();
-        let many = again >= FEW && again * 100.0 >= opens + accepts;
+        if again < FEW || again * 100.0 < opens + accepts {
+            return Some(Vec::new());
+        }
         // The kernel counts both as one; listeners tell the SYN-ACKs.
         let what = match scene.sum(Metric::SynAckRetransmits) {
             Some((synacks, _)) => {
@@ -89,7 +91,7 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let synacks = scene.sum(Metric::SynAckRetransmits).map_or(0.0, |(synacks, _)| synacks);
         let about =
             if again - synacks >= FEW { waiting_for(scene, text) } else { lossy(scene, text) };
-        Some(scene.one(rule, many, about, numbers))
+        Some(scene.one(rule, true, about, numbers))
     })
 }
 

@@ -12,8 +12,6 @@ use crate::wire::Reader as Does;
 
 /// Records are read this long after they were made, at the latest twice that; the first one after a while at once.
 pub const BATCH: Duration = Duration::from_millis(40);
-/// Where no record comes, a tool still looks after itself this often.
-const SLEEP: Duration = Duration::from_secs(1);
 
 /// The reader of a ring buffer.
 pub struct Reader {
@@ -65,7 +63,7 @@ impl Reader {
         Ok(wake)
     }
 
-    /// Waits until the next record, `moment`, or a while.
+    /// Waits until the next record, or `moment`.
     ///
     /// # Errors
     /// Those of [`Reader::poll`].
@@ -79,9 +77,8 @@ impl Reader {
         }
         // A program that was running at that line may have read the word before, and sent its record after
         // the buffer was read.
-        let most = if self.deeply { SLEEP } else { BATCH };
-        self.deeply = true;
-        let moment = moment.min(Instant::now() + most);
+        let deeply = std::mem::replace(&mut self.deeply, true);
+        let moment = if deeply { moment } else { moment.min(Instant::now() + BATCH) };
         let wake = waiter.wait(moment)?;
         self.sleeps = Instant::now() >= moment;
         Ok(wake)
@@ -110,7 +107,7 @@ mod tests {
         let waiter = Waiter::new(&stop).unwrap();
         let mut reader = reader();
         let far = Instant::now() + Duration::from_hours(1);
-        // Else this would wait until the reader looks after itself.
+        // Else this would wait for an hour.
         assert_eq!(reader.sleep(&waiter, far).unwrap(), Wake::Work);
         assert!(reader.sleeps);
         // Time over: the programs still know.

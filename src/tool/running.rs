@@ -223,10 +223,12 @@ impl Running {
             // At the start of an interval a search delays nothing; what is left of it waits for the next.
             self.search_owners(end)?;
             let searches = self.owners.is_under_way();
-            let next = match searches {
-                true => Instant::now(),
-                false if self.next_watch + SOON < end => self.next_watch,
-                false => end,
+            let next = if searches {
+                Instant::now()
+            } else if self.next_watch + SOON < end {
+                self.next_watch
+            } else {
+                end
             };
             let wake = self.waiter.wait(next)?;
             self.watch()?;

@@ -6,7 +6,7 @@ use ratatui::widgets::{Clear, List, ListState, StatefulWidget, Widget};
 
 use super::super::canvas::{fit, width};
 use super::Canvas;
-use crate::dash::found::{self, checks, story};
+use crate::dash::found::{checks, indent, story};
 use crate::dash::layout::{Area, Cut, Layout};
 use crate::dash::model::Finding;
 use crate::dash::{Found, Item};
@@ -16,28 +16,28 @@ const LABEL: u16 = 9;
 
 /// What is wrong, as far as there is room, and how much more there is; then what was looked for. Returns the
 /// area below.
-pub fn draw(canvas: &mut Canvas<'_>, all: &Found, layout: &Layout) -> Area {
-    let (area, below) = all.split(layout);
-    for (y, line) in (0..).zip(all.lines(layout)) {
-        let (index, indent) = match line.item {
-            Item::Checks => (all.all.found.len(), 0),
-            Item::Finding(index) => (index, found::indent(area.width)),
+pub fn draw(canvas: &mut Canvas<'_>, found: &Found, layout: &Layout) -> Area {
+    let (area, below) = found.split(layout);
+    for (y, line) in (0..).zip(found.lines(layout)) {
+        let (index, column) = match line.item {
+            Item::Checks => (found.all.found.len(), 0),
+            Item::Finding(index) => (index, indent(area.width)),
             Item::More(index) => (index, 0),
         };
-        let weight = all.all.found.get(index).map(Finding::weight);
+        let weight = found.all.found.get(index).map(Finding::weight);
         let style = match line.item {
             Item::Checks => canvas.theme.faint(),
             _ => weight.map_or(Style::new(), |weight| canvas.theme.weight(weight)),
         };
         if let (Item::Finding(_), true, Some(weight)) = (line.item, line.first, weight) {
-            let words = found::indent(area.width) > width(weight.name());
+            let words = indent(area.width) > width(weight.name());
             canvas.text(area, 0, y, if words { weight.name() } else { "!" }, style);
         }
-        let end = canvas.text(area, indent, y, &line.text, style);
+        let end = canvas.text(area, column, y, &line.text, style);
         let selected = match line.item {
-            Item::More(first) => all.cursor().is_some_and(|cursor| cursor >= first),
-            Item::Checks => all.on_checks() && line.first,
-            Item::Finding(_) => all.cursor() == Some(index),
+            Item::More(first) => found.cursor().is_some_and(|cursor| cursor >= first),
+            Item::Checks => found.on_checks() && line.first,
+            Item::Finding(_) => found.cursor() == Some(index),
         };
         if selected {
             canvas.line(Area { width: end.min(area.width), ..area }, y, canvas.theme.selected());
