@@ -14,13 +14,18 @@
 #include "ports/options.h"
 #include "ports/port.h"
 
-static __always_inline void port_owner(struct port_entry *entry, const struct owner *owner)
+/* Whose it is does not matter, or is still to be found out. */
+static __always_inline __u32 port_without_owner(void)
 {
-	if (owner) {
-		entry->pid = owner->pid;
-		__builtin_memcpy(entry->comm, owner->comm, COMM_LEN);
-	}
-	if (!owner_filtered() || (owner && owner->flags & OWNER_MATCHES))
+	return owner_filtered() ? 0 : PORT_MATCHES;
+}
+
+static __always_inline void port_owner(struct port_entry *entry, __u32 pid, const void *comm,
+				       __u32 flags)
+{
+	entry->pid = pid;
+	__builtin_memcpy(entry->comm, comm, COMM_LEN);
+	if (flags & OWNER_MATCHES)
 		entry->flags |= PORT_MATCHES;
 }
 
@@ -29,7 +34,7 @@ static __always_inline void port_of_timewait(struct port_entry *entry,
 {
 	struct inet_timewait_sock *tw = &tcptw->tw_sk;
 	long left = tw->tw_timer.expires - bpf_jiffies64();
-	struct closer *closer;
+	struct closer closer;
 
 	entry->state = tw->tw_substate;
 	entry->flags |= PORT_TIMEWAIT;
@@ -39,8 +44,8 @@ static __always_inline void port_of_timewait(struct port_entry *entry,
 		entry->left = (__u64)left * ports_options.tick_ns;
 	if (is_held(tw->tw_tb))
 		entry->flags |= PORT_HELD;
-	closer = bpf_map_lookup_elem(&closers, &entry->flow);
-	port_owner(entry, closer ? &closer->owner : NULL);
+	if (find_closer(&entry->flow, &closer))
+		port_owner(entry, closer.pid, closer.comm, closer.flags);
 }
 
 static __always_inline void port_of_full(struct port_entry *entry, struct tcp_sock *tp)
@@ -53,7 +58,8 @@ static __always_inline void port_of_full(struct port_entry *entry, struct tcp_so
 		entry->flags |= PORT_HELD;
 	if (!owner || !owner_settled(owner))
 		owner = mptcp_owner_of((struct sock *)tp, BTF_PTR) ?: owner;
-	port_owner(entry, owner);
+	if (owner)
+		port_owner(entry, owner->pid, owner->comm, owner->flags);
 }
 
 SEC("iter/tcp")
@@ -69,6 +75,7 @@ int dump_ports(struct bpf_iter__tcp *ctx)
 	flow_read(&entry.flow, skc, BTF_PTR);
 	entry.sk = (__u64)skc;
 	entry.state = skc->skc_state;
+	entry.flags = port_without_owner();
 	if (is_v6only(skc, BTF_PTR))
 		entry.flags |= PORT_V6ONLY;
 	tp = bpf_skc_to_tcp_sock(skc);
@@ -88,7 +95,7 @@ int dump_ports(struct bpf_iter__tcp *ctx)
 static __always_inline void port_of_file(struct bpf_iter__task_file *ctx, struct task_struct *task,
 					 struct sock *sk, enum access how)
 {
-	struct port_entry entry = {.state = TCP_CLOSE, .flags = PORT_HELD};
+	struct port_entry entry = {.state = TCP_CLOSE};
 	struct owner owner = {};
 
 	if (!is_tcp(sk, how) || READ(how, sk, __sk_common.skc_state) != TCP_CLOSE)
@@ -97,10 +104,11 @@ static __always_inline void port_of_file(struct bpf_iter__task_file *ctx, struct
 	if (!entry.flow.lport)
 		return;
 	entry.sk = (__u64)sk;
+	entry.flags = port_without_owner() | PORT_HELD;
 	if (is_v6only(&sk->__sk_common, how))
 		entry.flags |= PORT_V6ONLY;
 	owner_learn(&owner, task);
-	port_owner(&entry, &owner);
+	port_owner(&entry, owner.pid, owner.comm, owner.flags);
 	if (!flow_matches(&entry.flow))
 		entry.flags &= ~PORT_MATCHES;
 	bpf_seq_write(ctx->meta->seq, &entry, sizeof(entry));

@@ -17,7 +17,7 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 					     const struct tcp_timewait_sock *tcptw, __u64 now)
 {
 	__u32 began_ms = timewait_entry_ms(tcptw);
-	struct closer *closer;
+	struct closer closer;
 
 	entry->state = tcptw->tw_sk.tw_substate;
 	entry->timewait = 1;
@@ -27,13 +27,13 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 	/* user space has the owners from the transitions */
 	if (states_options.timewait_only)
 		return true;
-	closer = bpf_map_lookup_elem(&closers, &entry->flow);
-	if (!closer)
+	if (!find_closer(&entry->flow, &closer))
 		return !owner_filtered();
-	entry_owner(entry, &closer->owner);
+	entry->pid = closer.pid;
+	__builtin_memcpy(entry->comm, closer.comm, COMM_LEN);
 	if (!began_ms)
-		entry->age = now - closer->since;
-	return !owner_filtered() || closer->owner.flags & OWNER_MATCHES;
+		entry->age = now - closer.since;
+	return !owner_filtered() || closer.flags & OWNER_MATCHES;
 }
 
 /*

@@ -103,6 +103,7 @@ mod tests {
     use super::*;
     use crate::kernel::session::Setup;
     use crate::registry::modes;
+    use crate::states::settle::CLOSERS;
     use crate::tool::load::setup;
 
     fn facts() -> Facts {
@@ -131,7 +132,7 @@ mod tests {
             setup_of(&*as_asked(tool, mode, None).unwrap())
         };
         let summary = trial("tcpstates", Some("--summary"));
-        assert_eq!((size(&summary, "closers"), size(&summary, "events")), (65_536, 4096));
+        assert_eq!((size(&summary, "closers"), size(&summary, "events")), (CLOSERS, 4096));
         let states = trial("tcpstates", None);
         assert_eq!((size(&states, "closers"), size(&states, "events")), (1, 2 << 20));
         let events = trial("tcplatency", Some("--events"));

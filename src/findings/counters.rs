@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::scene::{Scene, WINDOW, each, most_for, whole};
-use super::{Finding, Rule, Scope, Setting, Severity};
+use super::{Finding, Rule, Scope, Setting, Severity, several};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
 use crate::model::{Metric, Model, float, process, text as words};
@@ -15,6 +15,8 @@ const SECOND: i64 = 1_000_000_000;
 pub(super) const REFUSED_HERE: &str = "refused_here";
 /// So few of anything may be chance.
 pub(super) const FEW: f64 = 5.0;
+/// Failed connects that are worth knowing although most succeed.
+const SOME: f64 = 10.0;
 /// From this part of `tcp_max_orphans` on the kernel may reset orphans (`tcp_too_many_orphans`).
 const ORPHANS_SHARE: u64 = 4;
 
@@ -25,11 +27,11 @@ pub static CONNECTS_FAILED: Rule = Rule {
     scope: Scope::Netns,
     title: "Many connects fail",
     why: "TcpAttemptFails counts connects that were refused or given up, and half-open connections that were \
-          reset; it grew by a tenth of all connections or more",
+          reset; it grew by a tenth of all connections or more, or most of the failed ones lead to the same place",
     remedy: "refused: start what should listen there, or correct the address and port in the program; a firewall may \
              reject too. Timed out: a firewall drops, the host is down, or its listener is full. tcplife --end \
              'refused,timeout_connect,unreachable*' shows each",
-    effect: "connects succeed, or fail at once in the one program that is wrong",
+    effect: "connects succeed",
     verify: "nstat TcpAttemptFails: it does not grow",
     settings: &[],
     needs: "TcpAttemptFails",
@@ -88,6 +90,9 @@ pub static ORPHANS: Rule = Rule {
     look: orphans,
 };
 
+/// Begins the names of ends by a reset of this side.
+const SENT: &str = "reset_sent_";
+
 /// What to do about resets that answer segments to closed ports.
 const CLOSED_PORTS: &str = "tcpdrop --reason NO_SOCKET shows which port the segments come for, and from where: start what \
                             should listen there, or correct the clients; a scan of ports looks the same";
@@ -97,7 +102,8 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     each(model, |scene| {
         let (failed, known) = scene.sum(Metric::AttemptFails)?;
         let (opens, accepts) = scene.opens_and_accepts();
-        if failed < FEW || failed * 10.0 < opens + accepts {
+        let many = failed * 10.0 >= opens + accepts;
+        if failed < if many { FEW } else { SOME } {
             return Some(Vec::new());
         }
         let text = format!(
@@ -105,10 +111,20 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
              of {opens:.0} connects and {accepts:.0} accepted"
         );
         let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
-        let (text, about, here) = failing_to(scene, failed, text);
-        let mut found = scene.one(rule, true, (text, about), numbers);
-        for one in found.iter_mut().filter(|_| here > 0) {
-            one.evidence.0.push((REFUSED_HERE.into(), here));
+        let failing = failing_to(scene, failed, text);
+        // Beside many that succeed, those that always fail in the same way are worth knowing.
+        let reason = many || failing.how.is_some();
+        let mut found = scene.one(rule, reason, (failing.text, failing.about), numbers);
+        for one in &mut found {
+            if !many {
+                one.severity = Some(Severity::Remark);
+            }
+            if failing.here > 0 {
+                one.evidence.0.push((REFUSED_HERE.into(), failing.here));
+            }
+            if let Some(how) = failing.how {
+                one.remedy = remedy_for(how).into();
+            }
         }
         Some(found)
     })
@@ -116,21 +132,51 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 
 const REFUSES: &str = "refuses them";
 
+const SILENT: &str = "does not answer";
+const UNREACHABLE: &str = "is unreachable";
+
 /// What a destination did to a connect that ended so; `None`: it is no failed connect.
 fn how_failed(end: LifeEnd) -> Option<&'static str> {
     match end {
         LifeEnd::Refused => Some(REFUSES),
-        LifeEnd::TimeoutConnect => Some("does not answer"),
-        LifeEnd::UnreachableNet | LifeEnd::UnreachableHost => Some("is unreachable"),
+        LifeEnd::TimeoutConnect => Some(SILENT),
+        LifeEnd::UnreachableNet | LifeEnd::UnreachableHost => Some(UNREACHABLE),
         _ => None,
     }
 }
 
-/// Adds where most failed connects lead, whose they are, and why they fail. And how many of them were refused by
-/// this machine, which sent a reset each.
-fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> (String, Key, u64) {
+/// What to do where most connects fail for the same reason.
+fn remedy_for(how: &str) -> &'static str {
+    match how {
+        REFUSES => {
+            "start what should listen there, or correct the address and port in the program; a firewall may reject, too. \
+             tcplife --end refused shows each"
+        }
+        SILENT => {
+            "a firewall drops, the host is down, or its listener is full: look there (ping, listenoverflow). tcplife --end \
+             timeout_connect shows each"
+        }
+        _ => {
+            "correct the address in the program, or the route to it (ip route get ADDRESS). tcplife --end 'unreachable*' \
+             shows each"
+        }
+    }
+}
+
+/// Where most failed connects lead.
+struct Failing {
+    text: String,
+    about: Key,
+    /// How many of them this machine refused, and sent a reset for.
+    here: u64,
+    how: Option<&'static str>,
+}
+
+/// Adds where most failed connects lead, whose they are, and why they fail.
+fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> Failing {
     let model = scene.model;
-    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    // The seconds of the counters begin up to an interval earlier.
+    let begin = model.now.saturating_sub((WINDOW.cast_signed() as i64 + 1) * SECOND);
     let recent = model.ended.rows().filter(|one| one.ts > begin && scene.holds(one.key.netns));
     let sample: Vec<_> =
         recent.filter_map(|one| Some((one.key.clone(), how_failed(one.end?)?))).collect();
@@ -138,13 +184,14 @@ fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> (String, Key, u64
     let found = most_for(&sample).filter(|(_, _, count)| float(*count) * 2.0 >= failed);
     let Some((about, how, count)) = found else {
         let (text, about) = failing_by_latency(model, failed, text);
-        return (text, about, 0);
+        return Failing { text, about, here: 0, how: None };
     };
     let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
     let whose = about.pid.map_or(String::new(), |_| format!(" of {}", process(&about)));
     let here =
         how == REFUSES && about.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
-    (format!("{text}; most{whose}: {to} {how}"), about, if here { count } else { 0 })
+    let text = format!("{text}; most{whose}: {to} {how}");
+    Failing { text, about, here: if here { count } else { 0 }, how: Some(how) }
 }
 
 /// The same by the sums of latencies, which have no ports.
@@ -186,8 +233,8 @@ fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let refused = (resets - linger - unread).max(0.0);
         let mut text = format!("{resets:.0} resets sent in {known:.0} s");
         for (count, what) in [
-            (linger, "by close() with SO_LINGER 0 or as data came after it"),
-            (unread, "by close() with unread data"),
+            (linger, "by close() with SO_LINGER 0, or for data that came after it"),
+            (unread, "by close() with unread data, or as a process ended with some"),
             (
                 refused,
                 "to segments without a connection: closed ports, or connections that are gone",
@@ -199,8 +246,9 @@ fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         }
         let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
         let mut about = Key::default();
-        if let Some((key, end, count)) = model.endings.most("reset_sent", begin) {
-            text = format!("{text}; most by {}: {end}", process(&key));
+        if let Some((key, end, count)) = model.endings.most(SENT, begin) {
+            let how = end.strip_prefix(SENT).unwrap_or(end).replace('_', " ");
+            text = format!("{text}; most by {}: {how}", process(&key));
             // Half of them at least, or it says nothing about the others.
             if float(count) * 2.0 >= resets {
                 about = key;
@@ -222,8 +270,9 @@ fn time_wait_overflow(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>
     each(model, |scene| {
         let (left_out, known) = scene.sum(Metric::TimeWaitOverflow)?;
         let text = format!(
-            "{left_out:.0} connections went without TIME_WAIT in {known:.0} s (TCPTimeWaitOverflow): \
-             tcp_max_tw_buckets is reached"
+            "{} went without TIME_WAIT in {known:.0} s (TCPTimeWaitOverflow): \
+             tcp_max_tw_buckets is reached",
+            several(whole(left_out), "connection")
         );
         let numbers = [("without_time_wait", left_out)];
         Some(scene.one(rule, left_out >= 1.0, (text, Key::default()), numbers))
@@ -236,8 +285,9 @@ fn orphans(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let aborted = Scene::whole(model).sum(Metric::MemoryAborts);
     if let Some((aborted @ 1.0.., known)) = aborted {
         let text = format!(
-            "{aborted:.0} connections reset in {known:.0} s (TCPAbortOnMemory): too many orphans, or no \
-             memory for TCP"
+            "{} reset in {known:.0} s (TCPAbortOnMemory): too many orphans, or no \
+             memory for TCP",
+            several(whole(aborted), "connection")
         );
         let numbers = [("reset", Some(whole(aborted)))];
         found.push(Finding::new(rule, Key::default(), text).with(numbers));

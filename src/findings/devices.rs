@@ -17,8 +17,9 @@ pub static INTERFACE_DROPS: Rule = Rule {
     why: "its counters of /proc/net/dev grow: packets that TCP never sees, and sends again. Received and dropped: a ring \
           that is too short, packets longer than the MTU, or a protocol that nothing handles; errors: the cable, the port, \
           or the driver; sent and dropped: no carrier, or a full queue of the device",
-    remedy: "ethtool -S IFACE names the counter. Rings: ethtool -G IFACE rx MAX; errors: cable and port; longer than the \
-             MTU: the same MTU on both ends of the link",
+    remedy: "ethtool -S IFACE names the counter. Received: longer rings (ethtool -G IFACE rx MAX), and the same MTU on both \
+             ends of the link; errors: cable and port; sent: the queue of the device (tc -s qdisc show dev IFACE), its carrier, \
+             and what drops in its driver",
     effect: "fewer segments are sent again",
     verify: "ip -s link: errors and dropped do not grow",
     settings: &[],
@@ -58,7 +59,7 @@ fn interfaces(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let parts = parts.iter().filter(|(count, _)| *count > 0);
         let parts: Vec<_> = parts.map(|(count, what)| format!("{count} {what}")).collect();
         let name = crate::model::text(Cell::Text(name.as_bytes()));
-        let text = format!("interface {name}: packets {} in the last seconds", parts.join(", "));
+        let text = format!("packets of interface {name} in the last seconds: {}", parts.join(", "));
         let finding = Finding::new(rule, Key { netns, ..Key::default() }, text).with([
             ("rx_dropped", Some(rx_dropped)),
             ("rx_errors", Some(rx_errors)),

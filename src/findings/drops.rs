@@ -1,10 +1,10 @@
 //! Segments and connections that counters say were given up or dropped.
 
 use super::counters::FEW;
-use super::scene::each;
-use super::{Finding, Rule, Scope, Severity};
-use crate::model::{Metric, Model};
-use crate::report::Key;
+use super::scene::{each, whole};
+use super::{Finding, Rule, Scope, Severity, several};
+use crate::model::{Metric, Model, text as words};
+use crate::report::{Cell, Key};
 
 pub static PEERS_GONE: Rule = Rule {
     id: "peers-gone",
@@ -21,7 +21,12 @@ pub static PEERS_GONE: Rule = Rule {
     settings: &[],
     needs: "TCPAbortOnTimeout",
     look: |rule, model| {
-        counted(rule, model, Metric::TimeoutAborts, FEW, "connections given up without an answer")
+        counted(
+            rule,
+            model,
+            (Metric::TimeoutAborts, FEW),
+            ("connection", "given up without an answer"),
+        )
     },
 };
 
@@ -42,9 +47,8 @@ pub static BUFFER_DROPS: Rule = Rule {
         counted(
             rule,
             model,
-            Metric::BufferDrops,
-            1.0,
-            "segments dropped as a receive buffer was full",
+            (Metric::BufferDrops, 1.0),
+            ("segment", "dropped as a receive buffer was full"),
         )
     },
 };
@@ -64,7 +68,13 @@ pub static REVERSE_PATH: Rule = Rule {
     settings: &[],
     needs: "IPReversePathFilter",
     look: |rule, model| {
-        counted(rule, model, Metric::ReversePathDrops, FEW, "packets dropped by rp_filter")
+        let found = counted(
+            rule,
+            model,
+            (Metric::ReversePathDrops, FEW),
+            ("packet", "dropped by rp_filter"),
+        );
+        from_sender(found, model, "IP_RPFILTER")
     },
 };
 
@@ -82,21 +92,38 @@ pub static CHECKSUM_ERRORS: Rule = Rule {
     settings: &[],
     needs: "TcpInCsumErrors",
     look: |rule, model| {
-        counted(rule, model, Metric::ChecksumErrors, FEW, "segments with a wrong checksum")
+        let found = counted(
+            rule,
+            model,
+            (Metric::ChecksumErrors, FEW),
+            ("segment", "with a wrong checksum"),
+        );
+        from_sender(found, model, "TCP_CSUM")
     },
 };
+
+/// Adds who has sent most of them, where drops are seen one by one.
+fn from_sender(found: Option<Vec<Finding>>, model: &Model, reason: &str) -> Option<Vec<Finding>> {
+    let named = |one: Finding| match model.segments.sender(reason, one.netns) {
+        Some(from) => {
+            let text = format!("{}; most from {}", one.text, words(Cell::addr(Some(from), None)));
+            Finding { text: text.into(), raddr: Some(from), ..one }
+        }
+        None => one,
+    };
+    Some(found?.into_iter().map(named).collect())
+}
 
 /// So many in the window are a finding.
 fn counted(
     rule: &'static Rule,
     model: &Model,
-    metric: Metric,
-    least: f64,
-    what: &str,
+    (metric, least): (Metric, f64),
+    (one, what): (&str, &str),
 ) -> Option<Vec<Finding>> {
     each(model, |scene| {
         let (count, known) = scene.sum(metric)?;
-        let text = format!("{count:.0} {what} in {known:.0} s");
+        let text = format!("{} {what} in {known:.0} s", several(whole(count), one));
         Some(scene.one(rule, count >= least, (text, Key::default()), [("count", count)]))
     })
 }

@@ -24,7 +24,8 @@ pub static SAME_AGE: Rule = Rule {
     why: "they were reset, timed out, or closed by the other side, not by us, and the time since they were opened or last \
           used is the same: an idle timeout or a lifetime of the peer, a load balancer, a NAT or a firewall",
     remedy: "find the timeout (of the peer: keepalive_timeout and the like; of devices on the way), and stay below it: close \
-             idle connections sooner on this side, or set SO_KEEPALIVE with net.ipv4.tcp_keepalive_time below it",
+             idle connections sooner on this side; against a device on the way also SO_KEEPALIVE with \
+             net.ipv4.tcp_keepalive_time below it",
     effect: "no request is sent on a connection that is already dead",
     verify: "tcplife: END and LIFE of the connections",
     settings: &[],
@@ -43,7 +44,7 @@ pub static REQUESTS_UNANSWERED: Rule = Rule {
     remedy: "look at the peer: its log, restarts, its timeouts; requests that may be repeated are best repeated on another \
              connection",
     effect: "clients get answers in place of errors",
-    verify: "tcplife: NOTE has no waiting",
+    verify: "tcplife: no connection ends with waiting in NOTE",
     settings: &[],
     needs: "endings of connections",
     look: unanswered,
@@ -57,8 +58,8 @@ pub static PORT_TAKEN: Rule = Rule {
     title: "A port is in use, and nothing listens on it",
     why: "a process has bound it, for 4 s or more, and has not called listen(): others that want the port get EADDRINUSE \
           (Address already in use), and clients ECONNREFUSED. ss -l does not show it, ss --bound-inactive does",
-    remedy: "find out why the process does not listen: it hangs in its start, has failed between bind() and listen(), or \
-             has left the socket to a child. End it, or let it listen",
+    remedy: "look at what the process does between bind() and listen() (its log, /proc/PID/stack), or which child it has left \
+             the socket to. End it, or let it listen",
     effect: "the port can be bound again, and clients connect",
     verify: "ss --bound-inactive -tnp: empty",
     settings: &[],
@@ -121,20 +122,79 @@ fn common(mut ages: Vec<u64>) -> Option<(u64, usize)> {
     enough.then_some((median, same))
 }
 
-/// Why connections end after the same time without traffic, and what to do.
-const IDLE: (&str, &str) = (
-    "they were reset, timed out, or closed by the other side, not by us, and the time since they were last used is the \
-     same: an idle timeout of the peer, a load balancer, a NAT or a firewall",
-    "find the timeout (of the peer: keepalive_timeout and the like; of devices on the way), and stay below it: close idle \
-     connections sooner on this side, or set SO_KEEPALIVE with net.ipv4.tcp_keepalive_time below it",
-);
+/// Who may have ended connections.
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    closed: usize,
+    reset: usize,
+    timed_out: usize,
+    /// The other side is on this host.
+    local: bool,
+}
+
+impl Ends {
+    fn of(key: &Key, endings: &[&Ending]) -> Self {
+        let local = key.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+        let mut ends = Self { local, ..Self::default() };
+        for one in endings {
+            *match one.end {
+                Some(LifeEnd::ClosedPeer) => &mut ends.closed,
+                Some(LifeEnd::Reset) => &mut ends.reset,
+                _ => &mut ends.timed_out,
+            } += 1;
+        }
+        ends
+    }
+
+    /// It was the peer, and no device on the way: those do not close, and none is within a host.
+    fn by_peer(self) -> bool {
+        self.timed_out == 0 && (self.local || self.reset == 0)
+    }
+
+    /// `closed by the other side`, `reset`, or what else they have in common.
+    fn words(self) -> &'static str {
+        match (self.closed, self.reset, self.timed_out) {
+            (_, 0, 0) => "closed by the other side",
+            (0, _, 0) => "reset",
+            (0, 0, _) => "given up for lack of an answer",
+            _ if self.by_peer() => "ended by the other side",
+            _ => "ended by the other side or on the way",
+        }
+    }
+}
+
+/// Why connections end after the same time without traffic, and what to do: if the peer ends them, or something on the
+/// way may.
+const IDLE: [(&str, &str); 2] = [
+    (
+        "the other side ends them, not this one, and the time since they were last used is the same: an idle timeout of \
+         the peer (a load balancer is one, too)",
+        "find the timeout of the peer (keepalive_timeout and the like) and raise it, or stay below it: close idle connections \
+         sooner on this side. Keepalive probes do not count as use",
+    ),
+    (
+        "this side did not end them, and the time since they were last used is the same: an idle timeout of the peer, a load \
+         balancer, a NAT or a firewall",
+        "find the timeout (of the peer: keepalive_timeout and the like; of devices on the way), and stay below it: close idle \
+         connections sooner on this side; against a device on the way also SO_KEEPALIVE with net.ipv4.tcp_keepalive_time \
+         below it",
+    ),
+];
 /// The same of those that were in use.
-const AGED: (&str, &str) = (
-    "they were reset, timed out, or closed by the other side, not by us, and the time since they were opened is the same, \
-     however they were used: a lifetime that the peer, a load balancer or a firewall gives them",
-    "find what ends them at that age (of the peer: keepalive_time, max_requests and the like; of devices on the way), and \
-     replace connections on this side before: keepalive probes do not help",
-);
+const AGED: [(&str, &str); 2] = [
+    (
+        "the other side ends them, not this one, and the time since they were opened is the same, however they were used: a \
+         lifetime that the peer gives them",
+        "find what ends them at that age (keepalive_time, max_connection_age and the like of the peer), and replace \
+         connections on this side before: keepalive probes do not help",
+    ),
+    (
+        "this side did not end them, and the time since they were opened is the same, however they were used: a lifetime that \
+         the peer, a load balancer or a firewall gives them",
+        "find what ends them at that age (keepalive_time, max_connection_age and the like of the peer; devices on the way), \
+         and replace connections on this side before: keepalive probes do not help",
+    ),
+];
 
 fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if model.ended.is_empty() && !model.live() {
@@ -146,15 +206,17 @@ fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
             common(endings.iter().filter_map(|one| age(one)).collect())
         };
         // An idle timeout ends connections of any age.
-        let (what, (age, same), (why, remedy)) =
-            match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
-                (Some(idle), _) => ("without traffic for", idle, IDLE),
-                (None, Some(life)) => ("at an age of", life, AGED),
-                (None, None) => continue,
-            };
+        let (what, (age, same), stories) = match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
+            (Some(idle), _) => ("without traffic for", idle, IDLE),
+            (None, Some(life)) => ("at an age of", life, AGED),
+            (None, None) => continue,
+        };
+        let ends = Ends::of(&key, &endings);
+        let (why, remedy) = stories[usize::from(!ends.by_peer())];
         let text = format!(
-            "{same} connections of {} were ended by the other side or on the way, {what} {}",
+            "{same} connections of {} were {}, {what} {}",
             whose(&key),
+            ends.words(),
             nanos(age)
         );
         let numbers = [("connections", Some(same as u64)), ("age_ns", Some(age))];
@@ -164,6 +226,10 @@ fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     Some(found)
 }
 
+/// Why the peer itself ends them.
+const GAVE_UP: &str = "data was sent, nothing came back, and the peer has ended the connection: its process died, gave up, or \
+                       refused the request without a word";
+
 fn unanswered(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if model.ended.is_empty() && !model.live() {
         return None;
@@ -171,14 +237,17 @@ fn unanswered(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let groups = groups(model, |one| is_cut(one) && is_client(one) && one.waiting);
     let found = groups.into_iter().filter(|(_, endings)| endings.len() >= MANY);
     let found = found.map(|(key, endings)| {
+        let ends = Ends::of(&key, &endings);
         let text = format!(
-            "{} connections of {} ended while a request waited for its answer",
+            "{} connections of {} were {} while a request waited for its answer",
             endings.len(),
-            whose(&key)
+            whose(&key),
+            ends.words()
         );
-        let longest = endings.iter().filter_map(|one| one.idle_ns).max();
+        let longest = endings.iter().filter_map(|one| one.idle_ns).max().filter(|ns| *ns > 0);
         let numbers = [("connections", Some(endings.len() as u64)), ("longest_ns", longest)];
-        Finding::new(rule, key, text).with(numbers)
+        let finding = Finding::new(rule, key, text).with(numbers);
+        if ends.by_peer() { Finding { because: GAVE_UP.into(), ..finding } } else { finding }
     });
     Some(found.collect())
 }

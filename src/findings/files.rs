@@ -1,8 +1,13 @@
 //! A process that cannot accept, for it has no free file descriptor.
 
-use super::{Finding, Rule, Scope, Severity};
+use super::{Finding, Rule, Scope, Severity, several};
 use crate::listen::{Files, ListenerRecord};
 use crate::model::{Model, listener_name};
+
+/// No server lives with so few.
+const FEW_FILES: u64 = 256;
+const LIMIT: &str = "raise its limit, which is far below what a server needs: prlimit --nofile=65536 --pid PID at once, and \
+                     LimitNOFILE= of its unit, or ulimit -n where it is started";
 
 pub static OUT_OF_FILES: Rule = Rule {
     id: "accept-out-of-files",
@@ -36,12 +41,15 @@ fn out_of_files(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let max = files.files_max.unwrap_or(0);
         let waiting = row.accept_now.unwrap_or(0);
         let text = format!(
-            "{}: {waiting} connections wait, and the process has {} file descriptors open and may have {max}: \
-             accept() fails with EMFILE",
+            "{}: {} waiting, and the process has {} files open, with a limit of {max}: accept() \
+             fails with EMFILE",
             listener_name(row),
+            several(waiting, "connection"),
             files.files
         );
-        Some(Finding::new(rule, row.key(), text).with([
+        let finding = Finding::new(rule, row.key(), text);
+        let remedy = if max < FEW_FILES { LIMIT } else { rule.remedy };
+        Some(Finding { remedy: remedy.into(), ..finding }.with([
             ("files", Some(files.files)),
             ("files_max", files.files_max),
             ("accept_now", row.accept_now),

@@ -1,7 +1,7 @@
 //! What listeners drop, and how full their queues are.
 
 use super::files::exhausted;
-use super::{Finding, Rule, Scope, Setting, Severity, nanos};
+use super::{Finding, Rule, Scope, Setting, Severity, nanos, several};
 use crate::listen::{Drops, ListenerRecord};
 use crate::model::{Model, listener_name};
 use crate::report::Key;
@@ -145,17 +145,17 @@ fn is_full(row: &ListenerRecord) -> bool {
     peak.zip(row.accept_limit).is_some_and(|(peak, limit)| peak > limit)
 }
 
-/// What `listen()` made of its backlog, where the settings of now allow more.
-fn backlog(row: &ListenerRecord, model: &Model) -> Option<u64> {
-    let somaxconn = model.settings_of(row.netns)?.somaxconn?;
-    row.accept_limit.filter(|limit| *limit < u64::from(somaxconn))
+/// What `listen()` made of its backlog, and the settings of now allow, where that is more.
+fn backlog(row: &ListenerRecord, model: &Model) -> Option<(u64, u64)> {
+    let somaxconn = u64::from(model.settings_of(row.netns)?.somaxconn?);
+    Some((row.accept_limit?, somaxconn)).filter(|(limit, most)| limit < most)
 }
 
 /// A finding about a queue that `listen()` has made so short.
-fn limited(finding: Finding, first: &str, limit: u64) -> Finding {
+fn limited(finding: Finding, first: &str, (limit, most): (u64, u64)) -> Finding {
     let remedy = format!(
-        "{first} a longer queue: what limits it is the backlog that the program gave listen(), {limit}; if that was more, \
-         net.core.somaxconn was lower then: restart the program"
+        "{first} a longer queue: give listen() a backlog of 128 or more in the program's configuration (net.core.somaxconn \
+         allows {most} now, and listen() got {limit}), and restart it"
     );
     Finding { remedy: remedy.into(), ..finding }
 }
@@ -178,9 +178,8 @@ fn drops(rule: &'static Rule, model: &Model, wanted: &Full) -> Option<Vec<Findin
         let drops = lost(recent)?;
         let cause = recent.worst().map_or(String::new(), |cause| format!(": {cause}"));
         let name = listener_name(row);
-        let attempts = if drops == 1 { "attempt" } else { "attempts" };
-        let text =
-            format!("{name} dropped {drops} {attempts} to connect in the last minute{cause}");
+        let attempts = several(drops, "attempt");
+        let text = format!("{name} dropped {attempts} to connect in the last minute{cause}");
         let finding = Finding::new(rule, row.key(), text).with([
             ("drops", recent.total),
             ("drops_accept", recent.accept),
@@ -221,7 +220,8 @@ fn cookies(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let found = rows.iter().filter(|(row, _)| !always(row)).filter_map(|(row, recent)| {
         let cookies = recent.cookies.filter(|cookies| *cookies > 0)?;
         let name = listener_name(row);
-        let text = format!("{name} answered {cookies} SYNs with cookies in the last minute");
+        let syns = several(cookies, "SYN");
+        let text = format!("{name} answered {syns} with cookies in the last minute");
         let numbers =
             [("cookies", Some(cookies)), ("syn_peak", row.syn_peak), ("syn_limit", row.syn_limit)];
         let finding = Finding::new(rule, row.key(), text).with(numbers);
@@ -262,7 +262,8 @@ fn client(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let Some(drops @ 1..) = worst.drops_total else { return Some(Vec::new()) };
     let who = worst.raddr.map_or("unknown clients".to_owned(), |raddr| raddr.to_string());
     let time = worst.interval_ns.map_or(String::new(), |ns| format!(" in {}", nanos(ns)));
-    let text = format!("listeners dropped {drops} connections from {who}{time}");
+    let dropped = several(drops, "connection");
+    let text = format!("listeners dropped {dropped} from {who}{time}");
     let about = Key { raddr: worst.raddr, device: worst.device, ..Key::default() };
     Some(vec![Finding::new(rule, about, text).with([("drops", Some(drops))])])
 }

@@ -1,8 +1,8 @@
 //! What is lost on the way, as retransmits say.
 
 use super::counters::FEW;
-use super::scene::{Scene, each, most_for};
-use super::{Finding, Rule, Scope, Severity};
+use super::scene::{Scene, each, most_for, whole};
+use super::{Finding, Rule, Scope, Severity, several};
 use crate::model::{Metric, Model, process, text as words};
 use crate::report::{Cell, Key};
 use crate::states::socket_summary::Socket;
@@ -63,8 +63,22 @@ fn retransmits(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
             "{percent:.1} % of segments retransmitted ({data:.0} of {all:.0} in {known:.0} s{apart})"
         );
         let numbers = [("retransmitted", data), ("segments", all), ("syns", syns)];
-        Some(scene.one(rule, many, lossy(scene, text), numbers))
+        let mut found = scene.one(rule, many, lossy(scene, text), numbers);
+        for one in &mut found {
+            if let Some(raddr) = one.raddr {
+                one.remedy = towards(&words(Cell::addr(Some(raddr), None))).into();
+            }
+        }
+        Some(found)
     })
+}
+
+/// What to do where most is lost towards one address.
+fn towards(to: &str) -> String {
+    format!(
+        "look at the way to {to}, and at that host (mtr, ethtool -S and ip -s link there). Only if all that this side sends goes \
+         there, at the own link and its queue, too. tcpretrans --raddr {to} shows each segment that is sent again"
+    )
 }
 
 /// A lost SYN costs a second.
@@ -78,14 +92,22 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         // The kernel counts both as one; listeners tell the SYN-ACKs.
         let what = match scene.sum(Metric::SynAckRetransmits) {
             Some((synacks, _)) => {
-                format!("{:.0} SYNs and {synacks:.0} SYN-ACKs", (again - synacks).max(0.0))
+                let of = [(again - synacks, "SYN"), (synacks, "SYN-ACK")];
+                let of = of.into_iter().filter(|(count, _)| *count >= 0.5);
+                of.map(|(count, what)| several(whole(count), what))
+                    .collect::<Vec<_>>()
+                    .join(" and ")
             }
+            None if accepts < 0.5 && !scene.model.listens() => several(whole(again), "SYN"),
             None => format!("{again:.0} SYNs or SYN-ACKs"),
         };
-        let text = format!(
-            "{what} retransmitted in {known:.0} s, with {opens:.0} connects and {accepts:.0} accepted: \
-             each costs a second or more"
-        );
+        let beside = match (opens >= 0.5, accepts >= 0.5) {
+            (false, false) => String::new(),
+            (_, false) => format!(", with {}", several(whole(opens), "connect")),
+            _ => format!(", with {} and {accepts:.0} accepted", several(whole(opens), "connect")),
+        };
+        let text =
+            format!("{what} retransmitted in {known:.0} s{beside}: each costs a second or more");
         let numbers = [("retransmitted", again), ("connects", opens), ("accepted", accepts)];
         // SYN-ACKs are those of listeners.
         let synacks = scene.sum(Metric::SynAckRetransmits).map_or(0.0, |(synacks, _)| synacks);
@@ -116,6 +138,6 @@ fn waiting_for(scene: &Scene<'_>, text: String) -> (String, Key) {
     let Some((about, (), count)) = most_for(&waiting) else { return lossy(scene, text) };
     let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
     let whose = about.pid.map_or(String::new(), |_| format!(" of {}", process(&about)));
-    let connects = if count == 1 { "connect" } else { "connects" };
-    (format!("{text}. At the last look {count} {connects}{whose} waited for {to}"), about)
+    let connects = several(count, "connect");
+    (format!("{text}. At the last look {connects}{whose} waited for {to}"), about)
 }

@@ -28,8 +28,8 @@ mod troubles;
 mod watch;
 mod windows;
 
-use crate::model::Model;
-use crate::report::human;
+use crate::model::{Model, process};
+use crate::report::{Cell, human};
 
 pub use errors::{Answer, ERRORS, ErrorText, explain};
 pub use finding::{Evidence, Finding, Scope, Severity};
@@ -92,8 +92,8 @@ pub static RULES: [&Rule; 46] = [
     &loss::SEGMENTS_RETRANSMITTED,
     &loss::SYNS_LOST,
     &counters::RESETS_SENT,
-    &windows::PEER_WINDOW_ZERO,
     &windows::READER_STUCK,
+    &windows::PEER_WINDOW_ZERO,
     &windows::SEND_BUFFER_SHORT,
     &counters::TIME_WAIT_OVERFLOW,
     &counters::ORPHANS,
@@ -153,7 +153,9 @@ pub fn findings(model: &Model) -> Findings {
         if known {
             all.rules.push(rule.id);
         }
-        all.found.extend(found.into_iter().flatten().map(|one| with_settings(one, rule, model)));
+        all.found.extend(
+            found.into_iter().flatten().map(|one| filled_in(with_settings(one, rule, model))),
+        );
     }
     let of = |wanted| topics.iter().filter(move |one| one.1 == wanted).map(|one| one.0);
     all.checked = of(true).collect();
@@ -204,8 +206,31 @@ pub(super) fn relate(found: &mut Vec<Finding>) {
             one.severity = Some(Severity::Remark);
         }
     }
+    // The only process of this machine that answers slowly is the slow peer of its clients here.
+    if let [slow] = &of(speed::SLOW_SERVICE.id, found)[..] {
+        let is_here =
+            |one: &Finding| one.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+        for one in found.iter_mut().filter(|one| one.rule == speed::SLOW_PEER.id && is_here(one)) {
+            one.text = format!("{}, {} of this host", one.text, process(&slow.key())).into();
+        }
+    }
     let place = |one: &Finding| RULES.iter().position(|rule| rule.id == one.rule);
     found.sort_by_key(|one| (one.weight(), place(one)));
+}
+
+/// With what is known in place of what a text leaves open.
+fn filled_in(mut finding: Finding) -> Finding {
+    let Finding { pid, raddr, .. } = finding;
+    let pid = pid.map(|pid| pid.to_string());
+    let raddr = raddr.map(|raddr| crate::model::text(Cell::addr(Some(raddr), None)));
+    for text in [&mut finding.remedy, &mut finding.verify] {
+        for (open, known) in [("PID", &pid), ("ADDRESS", &raddr)] {
+            if let Some(known) = known.as_ref().filter(|_| text.contains(open)) {
+                *text = text.replace(open, known).into();
+            }
+        }
+    }
+    finding
 }
 
 /// What to change, with the values that there are now in the namespace of the finding.
@@ -217,6 +242,11 @@ fn with_settings(finding: Finding, rule: &Rule, model: &Model) -> Finding {
     }
     let remedy = format!("{}. Now: {}", finding.remedy, now.join(", "));
     Finding { netns: settings.netns, remedy: remedy.into(), ..finding }
+}
+
+/// `1 connect`, `2 connects`.
+fn several(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A duration as people read it.

@@ -98,11 +98,25 @@ fn drops_below_tcp_name_the_interface() {
     let one = &found(&[drops(20)])[0];
     assert_eq!((&*one.rule, one.netns), ("interface-drops", Some(1)));
     assert!(
-        one.text.starts_with("interface eth0: packets 20 received and dropped"),
+        one.text
+            .starts_with("packets of interface eth0 in the last seconds: 20 received and dropped"),
         "{}",
         one.text
     );
     assert_eq!(rules(&[drops(19)]), [""; 0]);
+    let spoiled = line("mib", r#""netns":1,"interval_ns":9000000000,"in_csum_errors":5"#);
+    let from = |host: u8, drops: u64| {
+        let ends =
+            format!(r#""laddr":"192.0.2.1","lport":80,"raddr":"192.0.2.{host}","rport":4000"#);
+        let keys = format!(
+            r#""by":"connection",{ends},"netns":1,"drop_reason":"TCP_CSUM","drops":{drops}"#
+        );
+        line("drop_sum", &keys)
+    };
+    let one = &found(&[from(7, 4), from(8, 1), spoiled.clone()])[0];
+    assert_eq!((&*one.rule, one.raddr), ("checksum-errors", Some([192, 0, 2, 7].into())));
+    assert!(one.text.ends_with("in 9 s; most from 192.0.2.7"), "{}", one.text);
+    assert_eq!(found(&[from(7, 2), from(8, 2), spoiled])[0].raddr, None);
     let queues =
         |drops: u64| line("mib", &format!(r#""interval_ns":9000000000,"cpu_queue_drops":{drops}"#));
     assert_eq!(rules(&[queues(5)]), ["cpu-queue-drops"]);
@@ -119,6 +133,11 @@ fn a_listener_whose_process_has_no_file_descriptor_left_is_not_merely_full() {
         line("files", &format!(r#""pid":3,"comm":"nginx","files":{files},"files_max":1024"#))
     };
     assert_eq!(rules(&[files(1024), listener.clone()]), ["accept-out-of-files"]);
+    let one = &found(&[files(1024), listener.clone()])[0];
+    assert!(one.remedy.contains("/proc/3/fd") && one.verify.contains("/proc/3/limits"), "{one:?}");
+    let few = line("files", r#""pid":3,"comm":"nginx","files":9,"files_max":3"#);
+    let one = &found(&[few, listener.clone()])[0];
+    assert!(one.remedy.starts_with("raise its limit"), "{one:?}");
     assert_eq!(rules(&[files(1023), listener]), ["accept-queue-full"]);
 }
 
@@ -162,6 +181,13 @@ fn who_is_slow_follows_from_response_round_trip_and_service() {
         )
     };
     assert_eq!(rules(&[service(5)]), ["slow-service"]);
+    // The same delay, seen by its client on this host, and by one that asks another host.
+    let here = [response(300), trip(1)].map(|line| line.replace("192.0.2.7", "127.0.0.1"));
+    let both = |lines: &[String; 2]| found(&[service(5), lines[0].clone(), lines[1].clone()]);
+    let is_known =
+        |found: &[Finding]| found[1].text.ends_with("the peer is slow, app (9) of this host");
+    assert!(is_known(&both(&here)), "{:?}", both(&here));
+    assert!(!is_known(&both(&[response(300), trip(1)])));
     assert_eq!(rules(&[service(4)]), [""; 0]);
 }
 
@@ -202,6 +228,10 @@ fn endings_at_the_same_age_are_told_from_those_by_chance() {
     let same: Vec<_> = (0..6).map(|n| life(60_000 + n * 100, cut)).collect();
     let one = &found(&same)[0];
     assert_eq!((&*one.rule, one.pid, one.rport), ("same-age-endings", Some(7), Some(443)));
+    assert!(one.text.contains(" were reset, at an age of 1m0"), "{}", one.text);
+    assert!(one.because.contains("a firewall"), "a device may have sent the resets");
+    let here: Vec<_> = same.iter().map(|line| line.replace("192.0.2.7", "127.0.0.1")).collect();
+    assert!(!found(&here)[0].because.contains("firewall"), "none is within a host");
     assert_eq!(rules(&same[..4]), [""; 0], "few");
     let any: Vec<_> = (0..6).map(|n| life(60_000 + n * 20_000, cut)).collect();
     assert_eq!(rules(&any), [""; 0]);
@@ -210,6 +240,10 @@ fn endings_at_the_same_age_are_told_from_those_by_chance() {
     let waiting = r#""end":"closed_by_peer","waiting":true"#;
     let unanswered: Vec<_> = (0..5).map(|n| life(60_000 + n * 20_000, waiting)).collect();
     assert_eq!(rules(&unanswered), ["requests-unanswered"]);
+    let one = &found(&unanswered)[0];
+    assert!(one.text.contains(" were closed by the other side while a request waited"), "{one:?}");
+    assert!(!one.because.contains("a device"), "none on the way closes");
+    assert_eq!(one.number("longest_ns"), None);
     assert_eq!(rules(&unanswered[..4]), [""; 0]);
     // Clients close after the last answer, or after a time of their own.
     let of_server = |line: &String| {

@@ -17,6 +17,13 @@ const MANY_TIME_WAIT: u64 = 500;
 /// Local ports in use towards one destination, of a thousand, that make a finding.
 pub const FEW_PORTS_LEFT: u64 = 800;
 
+/// So few local ports are a mistake of the range.
+const FEW_PORTS: u64 = 1000;
+/// What to change first then.
+const WIDER: &str = "set net.ipv4.ip_local_port_range = \"32768 60999\", the kernel's default, or wider, and look at \
+                     net.ipv4.ip_local_reserved_ports; if those become few, too: keep connections and use them again, or let \
+                     the peer close first, or net.ipv4.tcp_tw_reuse = 1 (needs net.ipv4.tcp_timestamps)";
+
 pub static CLOSE_WAIT_HELD: Rule = Rule {
     id: "close-wait-held",
     topic: "CLOSE_WAIT",
@@ -27,8 +34,8 @@ pub static CLOSE_WAIT_HELD: Rule = Rule {
           This long, the process has lost it: a leak",
     remedy: "fix the program: close the socket when a read returns 0 or an error; a restart frees them for a \
              while. No setting of the kernel helps",
-    effect: "the sockets and their file descriptors are freed; without that accept() and socket() fail with \
-             EMFILE in the end",
+    effect: "the sockets and their file descriptors are freed, and the process no longer comes nearer to its limit of \
+             open files (EMFILE)",
     verify: "tcpstates --summary: CLOSE_WAIT does not grow",
     settings: &[],
     needs: "sockets by state",
@@ -119,17 +126,22 @@ fn ports(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let to = text(Cell::Endpoint(row.raddr, row.device, row.rport));
         let whose = row.pid.map_or(String::new(), |_| format!(", most of {}", process(&row.key())));
         let waiting = row.local_ports_time_wait.unwrap_or(0);
+        let (fails, severity) = if used >= ports {
+            ("each further connect fails", Severity::Bad)
+        } else {
+            ("with none left connect() fails", Severity::Warning)
+        };
         let text = format!(
             "{used} of {ports} local ports in use towards {to}, {waiting} of them in TIME_WAIT{whose}: \
-             a connect without a free port fails with EADDRNOTAVAIL"
+             {fails} with EADDRNOTAVAIL"
         );
-        let severity = if used >= ports { Severity::Bad } else { Severity::Warning };
         let finding = Finding::new(rule, row.key(), text).weighing(severity).with([
             ("local_ports_used", Some(used)),
             ("local_ports_time_wait", Some(waiting)),
             ("local_ports", Some(ports)),
         ]);
-        found.push(finding);
+        let narrow = ports < FEW_PORTS;
+        found.push(if narrow { Finding { remedy: WIDER.into(), ..finding } } else { finding });
     }
     known.then_some(found)
 }

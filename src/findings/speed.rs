@@ -78,7 +78,7 @@ pub static BANDWIDTH: Rule = Rule {
     why: "a gigabit per second or more goes through TCP, and most of it is of one process",
     remedy: "if it is in the way of others: limit it (its own settings, or tc with cgroups), move it to another time, or \
              mark it for a queue of its own",
-    effect: "others get their share of the link",
+    effect: "others get more of the link and of the CPUs",
     verify: "tcpcount --by process; tcpcount --by remote",
     settings: &[],
     needs: "bytes by process",
@@ -172,7 +172,7 @@ fn slow_service(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let found = slow.map(|(key, sum)| {
         let median = sum.median();
         let text = format!(
-            "{} takes {} to answer a request that has arrived, in half of {} cases",
+            "{} takes {} or more to answer a request that has arrived, in half of {} cases",
             process(&key),
             nanos(median),
             sum.count
@@ -210,18 +210,23 @@ fn bandwidth(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     }
     let key = busiest(model, pid);
     let with = key.raddr.map_or(String::new(), |_| {
-        format!(", most with {}", words(Cell::Endpoint(key.raddr, key.device, key.rport)))
+        let to = |port| words(Cell::Endpoint(key.raddr, key.device, Some(port)));
+        match (key.lport, key.rport) {
+            (Some(port), _) => format!(", most at its port {port}"),
+            (_, Some(port)) => format!(", most with {}", to(port)),
+            (None, None) => format!(", most with {}", words(Cell::addr(key.raddr, key.device))),
+        }
     });
     let rate = words(Cell::Bytes(whole(all)));
     let text = format!(
-        "{} moves {share:.0} % of all bytes, {rate} per second sent and received on average of {known:.0} s{with}",
+        "{} moves {share:.0} % of all bytes, {rate}B/s sent and received on average of {known:.0} s{with}",
         process(&key)
     );
     let numbers = [("percent", Some(whole(share))), ("bytes_per_second", Some(whole(all)))];
     Some(vec![Finding::new(rule, key, text).with(numbers)])
 }
 
-/// A process with its busiest connection.
+/// A process with its busiest connection, which has the port of the side that serves.
 fn busiest(model: &Model, pid: u32) -> Key {
     let last = |by| model.counts.get(&by).into_iter().flat_map(|last| &last.rows);
     let own = |by| last(by).filter(move |row| row.pid == Some(pid));
@@ -229,8 +234,10 @@ fn busiest(model: &Model, pid: u32) -> Key {
         |row: &&crate::count::Count| row.sums().tx_bytes.saturating_add(row.sums().rx_bytes);
     let most = own(Grouping::Connection).max_by_key(bytes);
     let most = most.or_else(|| own(Grouping::Process).max_by_key(bytes));
-    let Some(Key { comm, raddr, rport, device, netns, .. }) = most.map(Count::key) else {
+    let Some(Key { comm, lport, raddr, rport, device, netns, .. }) = most.map(Count::key) else {
         return Key { pid: Some(pid), ..Key::default() };
     };
-    Key { pid: Some(pid), comm, raddr, rport, device, netns, ..Key::default() }
+    let serves = lport < rport;
+    let (lport, rport) = (lport.filter(|_| serves), rport.filter(|_| !serves));
+    Key { pid: Some(pid), comm, lport, raddr, rport, device, netns, ..Key::default() }
 }

@@ -37,7 +37,7 @@ fn findings_are_sorted_worst_first() {
             "tcpstates: 40 lost of 100 events: its numbers are too low",
             "[::]:81 of nginx (3): accept queue at 4 of 5",
             "leaky (9) holds a socket in CLOSE_WAIT (peer closed, process did not); the oldest for at least 40.0s",
-            "9 of 10 local ports in use towards 192.0.2.7:443, 8 of them in TIME_WAIT, most of curl (7): a connect without a free port fails with EADDRNOTAVAIL",
+            "9 of 10 local ports in use towards 192.0.2.7:443, 8 of them in TIME_WAIT, most of curl (7): with none left connect() fails with EADDRNOTAVAIL",
             "2.4 % of segments retransmitted (25 of 1025 in 1 s)",
         ]
     );
@@ -82,14 +82,14 @@ fn each_counter_of_trouble_is_a_finding() {
         (r#""tcp_abort_on_timeout":5"#, "5 connections given up without an answer in 9 s"),
         (
             r#""tcp_to_zero_window_adv":3,"tcp_from_zero_window_adv":2"#,
-            "3 receive windows became zero in 9 s and 2 opened again",
+            "3 receive windows became zero in 9 s, and 2 opened again",
         ),
-        (r#""rcv_pruned":1"#, "1 segments dropped as a receive buffer was full in 9 s"),
+        (r#""rcv_pruned":1"#, "1 segment dropped as a receive buffer was full in 9 s"),
         (r#""ip_reverse_path_filter":5"#, "5 packets dropped by rp_filter in 9 s"),
         (r#""in_csum_errors":5"#, "5 segments with a wrong checksum in 9 s"),
         (
             r#""out_rsts":10,"active_opens":0,"tcp_abort_on_data":4,"tcp_abort_on_close":6"#,
-            "10 resets sent in 9 s; 4 by close() with SO_LINGER 0 or as data came after it; 6 by close() with unread data",
+            "10 resets sent in 9 s; 4 by close() with SO_LINGER 0, or for data that came after it; 6 by close() with unread data",
         ),
     ] {
         let found = counters(numbers);
@@ -117,7 +117,7 @@ fn a_share_is_of_all_segments_and_syns_are_apart() {
         ),
         [
             "40.0 % of segments retransmitted (80 of 200 in 9 s, and 20 SYNs or SYN-ACKs)",
-            "20 SYNs or SYN-ACKs retransmitted in 9 s, with 40 connects and 0 accepted: each costs a second or more",
+            "20 SYNs or SYN-ACKs retransmitted in 9 s, with 40 connects: each costs a second or more",
         ]
     );
     let listener = |port: u16| {
@@ -354,6 +354,15 @@ fn findings_of_one_event_know_each_other() {
     let here: Vec<_> = (0..20).map(|_| refused(80).replace("192.0.2.7", "127.0.0.1")).collect();
     let with = |lines: &[String], mib: String| rules(&[lines.to_vec(), vec![mib]].concat());
     assert_eq!(with(&here, failed_connects(20)), ["connects-failed"]);
+    let busy = |fails: u32| {
+        let numbers = format!(r#""attempt_fails":{fails},"active_opens":900"#);
+        format!(r#"{{"kind":"mib",{TIME},"interval_ns":9000000000,{numbers}}}"#)
+    };
+    let one = found(&[here.clone(), vec![busy(20)]].concat()).remove(0);
+    assert_eq!((&*one.rule, one.severity), ("connects-failed", Some(Severity::Remark)));
+    assert!(one.remedy.starts_with("start what should listen there"), "{one:?}");
+    assert_eq!(with(&[], busy(20)), [""; 0], "to any place");
+    assert_eq!(with(&here[..9], busy(9)), [""; 0], "few");
     let both = ["connects-failed", "resets-sent"];
     assert_eq!(with(&here, failed_connects(21)), both, "more resets than connects refused here");
     let there: Vec<_> = (0..20).map(|_| refused(80)).collect();
@@ -400,6 +409,6 @@ fn a_short_backlog_is_what_limits_a_queue() {
         let found = found(&[listener(limit), settings.clone()]);
         found.into_iter().find(|one| one.rule == "accept-queue-full").unwrap().remedy.into()
     };
-    assert!(remedy(4).contains("the backlog that the program gave listen(), 4;"));
+    assert!(remedy(4).contains("net.core.somaxconn allows 128 now, and listen() got 4)"));
     assert!(remedy(128).contains("raise the backlog of listen() and net.core.somaxconn"));
 }

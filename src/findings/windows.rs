@@ -1,9 +1,9 @@
 //! Receive windows: peers that do not read, and processes of this side that do not.
 
 use super::counters::FEW;
-use super::scene::{Scene, each};
+use super::scene::{Scene, each, whole};
 use super::stalls::{self, Group};
-use super::{Finding, Rule, Scope, Severity, nanos};
+use super::{Finding, Rule, Scope, Severity, nanos, several};
 use crate::model::{Metric, Model, process};
 use crate::report::{Cell, Key};
 use crate::stall::{Stall, Why};
@@ -67,11 +67,11 @@ fn zero_windows(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if !stalled.is_empty() {
         let found = stalled.iter().map(|group| {
             let text = format!(
-                "{}{} for {} towards {}: the peer's window is zero, its process does not read",
+                "{}{} towards {} for {}: the peer's window is zero, its process does not read",
                 group.whose(),
-                group.counted("does not send", "do not send"),
-                nanos(group.longest),
-                group.remote()
+                group.counted("cannot send", "cannot send"),
+                group.remote(),
+                nanos(group.longest)
             );
             let numbers = [("connections", Some(group.count)), ("longest_ns", Some(group.longest))];
             Finding::new(rule, group.key.clone(), text).with(numbers)
@@ -83,8 +83,9 @@ fn zero_windows(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     each(model, |scene| {
         let (probes, known) = scene.sum(Metric::WindowProbes)?;
         let text = format!(
-            "{probes:.0} probes of a zero window in {known:.0} s: a peer's process does not read, and \
-             sends wait for it"
+            "{} of a zero window in {known:.0} s: a peer's process does not read, and \
+             sends wait for it",
+            several(whole(probes), "probe")
         );
         Some(scene.one(rule, probes >= least, (text, Key::default()), [("probes", probes)]))
     })
@@ -104,9 +105,9 @@ fn stuck(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     each(model, |scene| {
         let (closed, known) = scene.sum(Metric::WindowsClosed)?;
         let (opened, _) = scene.sum(Metric::WindowsOpened)?;
+        let windows = several(whole(closed), "receive window");
         let text = format!(
-            "{closed:.0} receive windows became zero in {known:.0} s and {opened:.0} opened again: a process \
-             does not read"
+            "{windows} became zero in {known:.0} s, and {opened:.0} opened again: a process does not read"
         );
         let numbers = [("closed", closed), ("opened", opened)];
         let (text, about) = whose_window(scene, text);

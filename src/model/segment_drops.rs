@@ -1,6 +1,7 @@
 //! Segments that the kernel has dropped in the last minute, by connection, process and reason.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Ends, sum};
@@ -132,6 +133,22 @@ impl SegmentDrops {
     /// Why segments of a connection were dropped.
     pub fn of_connection(&self, ends: &Ends) -> DropReasons {
         reasons(self.of_connections().filter(|one| one.ends.as_ref() == Some(ends)))
+    }
+
+    /// Who has sent most of what was dropped for this reason, in a namespace or in all, if that is half of it or more.
+    pub fn sender(&self, reason: &str, netns: Option<u32>) -> Option<IpAddr> {
+        let mut sums: HashMap<IpAddr, u64> = HashMap::new();
+        for one in self.of_connections().filter(|one| one.reason.is_some_and(|is| **is == *reason))
+        {
+            let Some(ends) = one.ends.filter(|ends| netns.is_none() || ends.netns == netns) else {
+                continue;
+            };
+            let from = sums.entry(ends.remote.0).or_default();
+            *from = sum([*from, one.drops]);
+        }
+        let all = sum(sums.values().copied());
+        let most = sums.into_iter().max_by_key(|(from, count)| (*count, *from));
+        most.filter(|(_, count)| count.saturating_mul(2) > all).map(|(from, _)| from)
     }
 
     /// Why segments of a process were dropped.

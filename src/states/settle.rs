@@ -6,10 +6,11 @@ use crate::hooks::{TIME_WAIT, TIME_WAIT_CAUSE};
 use crate::kernel::attach::AttachMethod;
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
-use crate::wire::StatesOptions;
+use crate::wire::{CLOSER_SETS, StatesOptions};
 
-/// Timewait sockets whose closing process is stored for a summary.
-pub const CLOSERS: u32 = 65_536;
+/// Entries of the map that finds the closing processes of timewait sockets.
+#[allow(clippy::cast_possible_truncation, reason = "a limit of the wire")]
+pub const CLOSERS: u32 = CLOSER_SETS as u32;
 
 /// Sets how the programs get `TIME_WAIT`. `track_max` timewait sockets are
 /// stored where functions are hooked.

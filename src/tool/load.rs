@@ -1,5 +1,7 @@
 //! From a tool's spec to loaded programs: facts, plan and session, until a plan loads.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
 use anyhow::{Result, bail};
 
 use super::Measurement;
@@ -54,6 +56,7 @@ pub fn setup(
     if options.cookie == CookieSource::Helper as u32 && !helper {
         options.cookie = CookieSource::Field as u32;
     }
+    options.seed = RandomState::new().build_hasher().finish();
     options.mptcp = u32::from(facts.mptcp());
     options.pair_fexit = u32::from(plan.pairs_fexit());
     setup.size_if(use_hash, maps::TRACKED_HASH, measure.track_max);

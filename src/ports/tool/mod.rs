@@ -15,6 +15,7 @@ use crate::hooks::{CHILD, DESTROY, OWNERS, STATE, maps};
 use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::report::Record;
+use crate::states::settle::CLOSERS;
 use crate::tool::{Asked, Measurement, Mode, Spec, Task, Tool};
 
 const NAME: &str = "tcpports";
@@ -22,9 +23,6 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tcpports.bpf.o"
 
 /// Bytes of a ring buffer that nothing is written to.
 const NO_EVENTS: u32 = 4096;
-
-/// Timewait sockets whose closing process is stored.
-const CLOSERS: u32 = 131_072;
 
 const UNTRACKED: &str = "connects not counted by destination, or without owner: table full (raise \
                          --max-keys or --track-max)";
