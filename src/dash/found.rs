@@ -266,10 +266,13 @@ impl Found {
         true
     }
 
-    /// Opens what is selected: a finding, or the whole list with all checks.
+    /// Opens what is selected: a finding, or the whole list with all checks. A list without findings has nothing
+    /// to open, and is closed.
     pub fn enter(&mut self, layout: &Layout) {
         let more = self.more(layout).is_some_and(|more| self.cursor >= more);
-        if !self.list && (self.on_checks() || more || self.all.found.is_empty()) {
+        if self.all.found.is_empty() {
+            self.list = !self.list;
+        } else if !self.list && (self.on_checks() || more) {
             self.list = true;
         } else {
             self.show();

@@ -122,4 +122,6 @@ fn many_checks_are_one_line_that_opens_all_of_them() {
     );
     found.enter(&layout);
     assert!(found.has_list());
+    found.enter(&layout);
+    assert!(!found.has_list(), "there is nothing in it to open");
 }

@@ -115,7 +115,7 @@ pub fn first_shown(cursor: usize, room: u16) -> usize {
 /// Where the oldest in `CLOSE_WAIT` are listed: below all else, or in a corner.
 fn close_wait(body: Area) -> Area {
     if body.height >= TALL {
-        return body.split(14).1;
+        return body.split(13).1;
     }
     body.beside(body.width / 2).1.split(body.height / 2).1
 }
@@ -133,7 +133,8 @@ pub struct Place {
 
 /// The columns that fit: those that stay, and of the others as many as there is room for, the
 /// first `shift` left out. A blank cell is between two. `needs`: what the values of each column of text
-/// take, where that is known; `hidden`: columns that are not wanted.
+/// take, where that is known; `hidden`: columns that are not wanted; `sorted`: columns with a mark behind
+/// their heading, for which there is room in the column.
 ///
 /// ratatui's `Layout` and `Table` give every column a width and squeeze where there is no room: which columns
 /// are there at all, and what a click meets, is decided here.
@@ -142,14 +143,26 @@ pub fn columns<R: TableRow>(
     shift: usize,
     needs: &[u16],
     hidden: &[usize],
+    sorted: &[usize],
 ) -> Vec<Place> {
     let all = R::columns();
     let wanted = |index: &usize| !hidden.contains(index);
-    let declared = |index: usize| u16::try_from(all[index].width).unwrap_or(u16::MAX);
+    let cells = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+    let heading =
+        |index: usize| cells(all[index].heading.len()) + u16::from(sorted.contains(&index));
     let stretches = |index: usize| is_wide_text(&all[index]);
     let own = |index: usize| match needs.get(index) {
-        Some(need) if stretches(index) => (*need).clamp(NARROW, WIDE),
-        _ => declared(index),
+        Some(need) if stretches(index) => (*need).max(heading(index)).clamp(NARROW, WIDE),
+        _ => cells(all[index].width).max(heading(index)),
+    };
+    // Short text grows a little: a process has at most 15 characters in its name.
+    let need = |index: usize| {
+        let most = if stretches(index) { WIDE } else { NARROW };
+        needs.get(index).map_or(0, |need| (*need).min(most))
+    };
+    let narrowest = |index: usize| match needs.get(index) {
+        Some(need) => (*need).max(heading(index)).min(NARROW),
+        None => NARROW,
     };
     let mut pinned: Vec<_> = (0..R::PINNED).filter(wanted).collect();
     let others: Vec<_> = (R::PINNED..all.len()).filter(wanted).collect();
@@ -166,36 +179,51 @@ pub fn columns<R: TableRow>(
     let narrow = too_wide(&pinned);
     let (mut places, mut used) = (Vec::new(), 0);
     for index in pinned.into_iter().chain(others.into_iter().skip(shift)) {
-        let cells = if narrow && stretches(index) { NARROW } else { own(index) };
+        let cells = if narrow && stretches(index) { narrowest(index) } else { own(index) };
         if used + cells > width {
             break;
         }
         places.push(Place { index, x: used, width: cells });
         used += cells + 1;
     }
-    stretch(&mut places, (width + 1).saturating_sub(used), stretches);
+    stretch(&mut places, (width + 1).saturating_sub(used), need, stretches);
     places
 }
 
 /// Whether a column has text, whose width is that of its values where there is room.
-pub fn is_wide_text<R>(column: &Column<R>) -> bool {
+fn is_wide_text<R>(column: &Column<R>) -> bool {
     column.align == Align::Left && column.width > usize::from(NARROW)
 }
 
-/// Gives what is left of the width to columns of text.
-fn stretch(places: &mut [Place], left: u16, stretches: impl Fn(usize) -> bool) {
-    let wide: u16 = places.iter().filter(|place| stretches(place.index)).map(|_| 1).sum();
-    if wide == 0 {
-        return;
-    }
-    let (share, mut moved) = (left / wide, 0);
-    for place in places {
-        place.x += moved;
-        if stretches(place.index) {
-            let more = share.min(WIDE.saturating_sub(place.width));
-            place.width += more;
-            moved += more;
+/// Gives what is left of the width to columns of text: first what their values lack, then the wide ones share
+/// the rest.
+fn stretch(
+    places: &mut [Place],
+    mut left: u16,
+    need: impl Fn(usize) -> u16,
+    stretches: impl Fn(usize) -> bool,
+) {
+    // Addresses and numbers before names: a part of them misleads.
+    for wide in [true, false] {
+        let lacks =
+            |place: &Place| stretches(place.index) == wide && place.width < need(place.index);
+        // A cell each at a time: all come as near to their need as the others.
+        while left > 0 && places.iter().any(lacks) {
+            for place in places.iter_mut().filter(|place| lacks(place)).take(left.into()) {
+                place.width += 1;
+                left -= 1;
+            }
         }
+    }
+    let wide: u16 = places.iter().filter(|place| stretches(place.index)).map(|_| 1).sum();
+    let share = left.checked_div(wide).unwrap_or(0);
+    let mut x = 0;
+    for place in places {
+        place.x = x;
+        if stretches(place.index) {
+            place.width += share.min(WIDE.saturating_sub(place.width));
+        }
+        x += place.width + 1;
     }
 }
 
@@ -206,75 +234,17 @@ pub fn needs<R: TableRow>(rows: &[R]) -> Vec<u16> {
     }
     let (mut ctx, mut text) = (Ctx::new(0, true), Vec::new());
     let mut widest = |column: &Column<R>| {
-        let texts = rows.iter().filter(|_| is_wide_text(column)).map(|row| {
+        let texts = rows.iter().filter(|_| column.align == Align::Left).map(|row| {
             let cell = (column.cell)(row);
             text.clear();
             cell.text(&mut ctx, &mut text);
             cell.width(&text)
         });
-        u16::try_from(texts.max().unwrap_or(0).max(column.heading.len())).unwrap_or(u16::MAX)
+        u16::try_from(texts.max().unwrap_or(0)).unwrap_or(u16::MAX)
     };
     R::columns().iter().map(&mut widest).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dash::rows::{ConnectionRow, ProcessRow};
-    use crate::report::Row;
-
-    #[test]
-    fn the_smallest_screen_shows_the_required_parts() {
-        let headings = |places: Vec<Place>| -> Vec<&str> {
-            places.iter().map(|place| ProcessRow::columns()[place.index].heading).collect()
-        };
-        let small = headings(columns::<ProcessRow>(60, 0, &[], &[]));
-        assert_eq!(small, ["PID", "COMM", "SENT B/s", "RECVD B/s", "SOCKS", "TIME_WAIT"]);
-        let shifted = headings(columns::<ProcessRow>(60, 4, &[], &[]));
-        assert_eq!(shifted, ["PID", "COMM", "CLOSE_WAIT", "ESTAB", "OPENS/s", "FAILED/s"]);
-        let chosen = headings(columns::<ProcessRow>(60, 0, &[], &[0, 2, 3, 5]));
-        assert_eq!(chosen, ["COMM", "SOCKS", "CLOSE_WAIT", "ESTAB", "OPENS/s", "FAILED/s"]);
-        assert!(columns::<ProcessRow>(60, 0, &[], &(0..40).collect::<Vec<_>>()).is_empty());
-        assert_eq!(columns::<ProcessRow>(200, 0, &[], &[]).len(), ProcessRow::columns().len());
-    }
-
-    #[test]
-    fn a_connection_shows_its_state_on_80_columns() {
-        let headings = |needs: &[u16]| -> Vec<_> {
-            let places = columns::<ConnectionRow>(80, 0, needs, &[]);
-            places.iter().map(|place| ConnectionRow::columns()[place.index].heading).collect()
-        };
-        let least = ["PID", "COMM", "LADDR:LPORT", "RADDR:RPORT", "STATE"];
-        assert_eq!(headings(&[]), least);
-        // Short addresses leave room for more; wide ones for less.
-        assert_eq!(headings(&[0, 0, 14, 15]), [&least[..], &["SENT B/s"]].concat());
-        assert_eq!(headings(&[0, 0, 40, 40]), ["PID", "COMM", "RADDR:RPORT", "STATE"]);
-    }
-
-    #[test]
-    fn columns_never_overlap_nor_leave_the_screen() {
-        for width in 0..400 {
-            for shift in 0..8 {
-                let mut free = 0;
-                for place in columns::<ConnectionRow>(width, shift, &[], &[]) {
-                    assert!(place.x >= free && place.x + place.width <= width, "{width} {shift}");
-                    free = place.x + place.width + 1;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn parts_lie_within_the_screen() {
-        for view in View::ALL {
-            for (width, height) in [(0, 0), (1, 1), (60, 15), (80, 24), (300, 100)] {
-                for detail in [false, true] {
-                    let layout = Layout::of(view, width, height, detail);
-                    for area in [layout.body, layout.table, layout.below, layout.foot] {
-                        assert!(area.x + area.width <= width && area.y + area.height <= height);
-                    }
-                }
-            }
-        }
-    }
-}
+#[path = "layout_tests.rs"]
+mod tests;

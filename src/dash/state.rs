@@ -217,6 +217,11 @@ impl Dash {
         (rows > 0).then_some((row + 1, rows))
     }
 
+    /// Whether the rows of this view are those of a finding, not of a filter that was typed.
+    pub fn shows_related(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| before.view == self.view)
+    }
+
     /// Shows the rows that the open finding is about.
     pub(super) fn show_related(&mut self) {
         let Some((finding, _)) = self.found.open() else { return };

@@ -122,9 +122,9 @@ impl<R: TableRow> TableState<R> {
         self.arrange();
     }
 
-    /// Whether the order goes by this column, alone or as a part of the sum.
-    pub fn sorts_by(&self, column: usize) -> bool {
-        if self.by_sum { R::SUM.contains(&column) } else { self.sort == column }
+    /// The columns that the order goes by: one, or the parts of the sum.
+    pub fn sorted(&self) -> &[usize] {
+        if self.by_sum { R::SUM } else { std::slice::from_ref(&self.sort) }
     }
 
     /// Whether the smallest comes first.
@@ -134,7 +134,7 @@ impl<R: TableRow> TableState<R> {
 
     /// Where columns are on a screen of this width.
     pub fn columns(&self, width: u16) -> Vec<Place> {
-        columns::<R>(width, self.shift, &self.needs, &self.hidden)
+        columns::<R>(width, self.shift, &self.needs, &self.hidden, self.sorted())
     }
 
     /// The same with a trend of each row in what is left, where the rows have any.

@@ -145,6 +145,71 @@ fn a_click_opens_a_finding_and_then_its_rows() {
     assert_eq!(dash.found.open().unwrap().0.rule, RULES[3].id);
 }
 
+/// What was found may be over: the rows say so. A filter that was typed may just be wrong.
+#[test]
+fn a_finding_without_rows_says_where_they_are() {
+    let mut dash = found((80, 24), &[rule("close-wait-held")]);
+    press(&mut dash, "<Enter> <Enter>");
+    let filter = "pid:812 state:close_wait";
+    assert_eq!(dash.filter.as_ref().map(|(text, _)| &**text), Some(filter));
+    let none = "no rows match the filter: they have ended, or were not seen at the last look";
+    let screen = text(&mut dash);
+    assert!(screen.lines().any(|line| line == none), "{screen}");
+    press(&mut dash, "<Esc> <Esc> 3/pid:812 <Space> state:close_wait");
+    let screen = text(&mut dash);
+    assert!(screen.lines().any(|line| line == "no rows match the filter"), "{screen}");
+}
+
+#[test]
+fn the_count_of_findings_stays_beside_the_checks() {
+    let mut dash = found((80, 24), &[rule("close-wait-held"), rule("accept-queue-full")]);
+    dash.found.all.checked = vec!["retransmits"];
+    let status = |dash: &mut Dash| text(dash).lines().nth(1).unwrap().to_owned();
+    assert!(status(&mut dash).ends_with("  finding 1 of 2"), "{}", status(&mut dash));
+    press(&mut dash, "<End>");
+    assert!(dash.found.on_checks());
+    assert!(status(&mut dash).ends_with("  2 findings"), "{}", status(&mut dash));
+    dash.found.all.found.pop();
+    assert!(status(&mut dash).ends_with("  1 finding"), "{}", status(&mut dash));
+}
+
+#[test]
+fn enter_opens_and_closes_the_checks_of_a_healthy_machine() {
+    let mut dash = found((80, 24), &[]);
+    dash.found.all.checked = vec!["retransmits"; 12];
+    let keys = |dash: &mut Dash| text(dash).lines().last().unwrap().to_owned();
+    assert!(keys(&mut dash).contains("Enter checks"), "{}", keys(&mut dash));
+    press(&mut dash, "<Enter>");
+    assert!(dash.found.has_list() && keys(&mut dash).contains("Enter close"));
+    press(&mut dash, "<Enter>");
+    assert!(!dash.found.has_list() && keys(&mut dash).contains("Enter checks"));
+}
+
+/// What says less gives way: namespaces that are all there are, the bar, and the end of a long filter.
+#[test]
+fn a_long_filter_leaves_the_speed_and_the_name_of_the_recording() {
+    let mut dash = dash(80, 24);
+    let status = |dash: &mut Dash| text(dash).lines().nth(1).unwrap().to_owned();
+    for (filter, expected) in [
+        ("nginx", "03:04:12  1 namespace  filter: nginx  ██████████ end  recording.jsonl"),
+        (
+            "pid:812 rport:5000",
+            "03:04:12  filter: pid:812 rport:5000  ██████████ end  recording.jsonl",
+        ),
+        (
+            "raddr:127.0.0.1 rport:33161 pid:8",
+            "03:04:12  filter: raddr:127.0.0.1 rport:33161 pid:8  end  recording.jsonl",
+        ),
+        (
+            "raddr:127.0.0.1 rport:33161 pid:30766 state:established",
+            "03:04:12  filter: raddr:127.0.0.1 rport:33161 pid:30766 s…  end  recording.jsonl",
+        ),
+    ] {
+        dash.set_filter(tcpscope::dash::filter::read(filter).unwrap().map(|f| (filter.into(), f)));
+        assert_eq!(status(&mut dash).split("  row").next().unwrap().trim_end(), expected);
+    }
+}
+
 #[test]
 fn columns_are_chosen_by_keys_and_mouse() {
     let mut dash = dash(100, 30);

@@ -96,6 +96,48 @@ fn from_80_columns_on_the_overview_has_all_rates_states_and_a_time_axis() {
     }
 }
 
+/// Whatever a table is sorted by, the mark stands between its heading and a blank.
+#[test]
+fn a_mark_of_the_order_never_touches_the_next_heading() {
+    for width in [40, 60, 80, 120, 200] {
+        for view in View::ALL {
+            let mut dash = dash(width, 35);
+            dash.show(view);
+            for _ in 0..25 {
+                let text = text(&mut dash);
+                for (at, mark) in text.match_indices(['▼', '▲']) {
+                    let next = text[at + mark.len()..].chars().next();
+                    assert!(next.is_none_or(char::is_whitespace), "{width} {view:?}\n{text}");
+                }
+                press(&mut dash, ">");
+            }
+        }
+    }
+}
+
+/// The owner, the queue, and the port of a destination are what the panels are read for.
+#[test]
+fn panels_of_the_overview_cut_neither_names_nor_numbers() {
+    let mut dash = tcpscope::dash::Dash::new("panels".to_owned(), false);
+    let lines = [
+        r#"{"kind":"listener","ts":"2026-01-02T03:04:05Z","laddr":"127.0.0.1","lport":33161,"netns":1,"pid":7,"comm":"live-9dc5303c87","interval_ns":1000000000,"accept_now":1,"accept_peak":1,"accept_limit":0,"drops_total":5}"#,
+        r#"{"kind":"destination","ts":"2026-01-02T03:04:05Z","laddr":"127.0.0.1","raddr":"127.0.0.1","rport":33161,"netns":1,"family":4,"local_ports_used":28231,"local_ports_time_wait":0,"local_ports":28232}"#,
+    ];
+    let parse = |line: &&str| tcpscope::record::AnyRecord::parse(line.as_bytes()).unwrap();
+    dash.handle(tcpscope::dash::Event::Records(lines.iter().map(parse).collect()));
+    dash.handle(tcpscope::dash::Event::Resize(120, 35));
+    let wide = text(&mut dash);
+    for part in
+        ["127.0.0.1:33161 live-9dc5303c87", "████████ 1/1/0", "28231 of 28232 to 127.0.0.1:33161"]
+    {
+        assert!(wide.contains(part), "no {part}\n{wide}");
+    }
+    dash.handle(tcpscope::dash::Event::Resize(80, 24));
+    let narrow = text(&mut dash);
+    let worst = narrow.lines().find(|line| line.starts_with("worst listener")).unwrap();
+    assert!(!worst.contains('…') && worst.ends_with(" drops/min, ACCEPT-Q 1/0"), "{worst}");
+}
+
 /// Whatever the size, a view has its tabs, its keys, and nothing beyond its lines.
 #[test]
 fn every_size_from_40_by_10_to_300_by_100_is_drawn() {
@@ -195,7 +237,7 @@ fn wide_and_combining_characters_keep_columns_aligned() {
     dash.handle(tcpscope::dash::Event::Records(records));
     dash.show(View::Processes);
     let screen = screen(&mut dash, Theme::default());
-    let sent = |y: u16| -> String { (24..32).map(|x| screen[(x, y)].symbol()).collect() };
+    let sent = |y: u16| -> String { (25..33).map(|x| screen[(x, y)].symbol()).collect() };
     for y in 3..7 {
         assert_eq!(sent(y), "    777B", "{}", tcpscope::dash::view::text(&screen));
     }

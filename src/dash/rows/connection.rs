@@ -44,7 +44,7 @@ table! { "connection" ConnectionRow.key {
     remote 21;
     left (Socket::state), "STATE", 11, |r| r.state.map_or(Cell::Missing, |s| Cell::Word(s.name()));
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
-    right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
+    right (Count::rx_bytes), heading::RECVD, 9, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
     left (Stall::why), "WHY", 14, |r| word_of(r.stall.as_ref().and_then(|stall| stall.why));
     right "in_state", "IN STATE", 8, |r| Cell::age(r.age, r.age_at_least);
     right (Stall::stalled_at_least_ns), "SINCE", 8, ConnectionRow::stalled;

@@ -28,11 +28,13 @@ const GAUGE: u64 = 8;
 fn gauge(now: Option<u64>, peak: Option<u64>, limit: Option<u64>) -> String {
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let numbers = format!("{}/{}/{}", number(now), number(peak), number(limit));
-    let (Some(level), Some(limit @ 1..)) = (now.max(peak), limit) else {
+    let (Some(level), Some(limit)) = (now.max(peak), limit) else {
         return format!("{:1$} {numbers}", "", usize::try_from(GAUGE).unwrap_or(0));
     };
-    // Anything in the queue shows, and only a full one fills the gauge.
-    let filled = (level.min(limit).saturating_mul(GAUGE) / limit).max(u64::from(level > 0));
+    // Anything in the queue shows, and only a full one fills the gauge. One with the limit 0 holds a single
+    // connection, with which it is full.
+    let part = level.min(limit).saturating_mul(GAUGE).checked_div(limit).unwrap_or(GAUGE);
+    let filled = if level > 0 { part.max(1) } else { 0 };
     let bar: String = (0..GAUGE).map(|cell| if cell < filled { '█' } else { '░' }).collect();
     format!("{bar} {numbers}")
 }
@@ -107,5 +109,7 @@ mod tests {
         assert_eq!(gauge(Some(1), None, Some(4096)), "█░░░░░░░ 1/-/4096");
         assert_eq!(gauge(Some(0), Some(0), Some(5)), "░░░░░░░░ 0/0/5");
         assert_eq!(gauge(None, None, Some(5)), "         -/-/5");
+        assert_eq!(gauge(Some(1), Some(1), Some(0)), "████████ 1/1/0");
+        assert_eq!(gauge(Some(0), Some(0), Some(0)), "░░░░░░░░ 0/0/0");
     }
 }

@@ -21,7 +21,7 @@ table! { "port" PortRow.key {
     yields 1 left (Ports::laddr), "LADDR", 15, |r| Cell::addr(r.key.laddr, r.key.device);
     remote 21;
     comm 11;
-    right (Ports::used), "USED", 6, |r| Cell::id(r.row.used);
+    right (Ports::used), "USED", 5, |r| Cell::id(r.row.used);
     right "share", "SHARE", 6, |r| share(r.row.taken, r.row.ports);
     right (Ports::no_port), "FAILED/s", 8, |r| Cell::per_sec(r.row.no_port);
     right (Ports::empty_in_ns), "EMPTY IN", 8, |r| Cell::nanos(r.row.empty_in_ns);

@@ -49,7 +49,7 @@ table! { "process" ProcessRow.key {
     pid;
     comm 15;
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
-    right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
+    right (Count::rx_bytes), heading::RECVD, 9, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
     right "sockets", "SOCKS", 6, |r| Cell::id(r.sockets.map(sum));
     right "time_wait", "TIME_WAIT", 9, |r| Cell::id(r.in_state(TcpState::TimeWait));
     right "close_wait", "CLOSE_WAIT", 10, |r| Cell::id(r.in_state(TcpState::CloseWait));

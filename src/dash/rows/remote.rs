@@ -36,9 +36,9 @@ pub struct RemoteRow {
 table! { "remote" RemoteRow.key {
     left "remote_address", "REMOTE", 20, |r| Cell::addr(r.key.raddr, r.key.device);
     right (Count::tx_bytes), heading::SENT, 8, |r| bytes(r.traffic.as_ref(), |t| t.tx_bytes);
-    right (Count::rx_bytes), heading::RECVD, 10, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
+    right (Count::rx_bytes), heading::RECVD, 9, |r| bytes(r.traffic.as_ref(), |t| t.rx_bytes);
     right "connections", "CONNS", 6, RemoteRow::connections;
-    right "processes", "PROCS", 6, |r| Cell::Id(r.processes.len() as u64);
+    right "processes", "PROCS", 5, |r| Cell::Id(r.processes.len() as u64);
     right (Count::retrans_segs), heading::RETRANS, 9, |r| retrans(r.traffic.as_ref());
     right "response_p99_ns", "RESP P99", 8, |r| Cell::nanos(r.response_p99);
 } }

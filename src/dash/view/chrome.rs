@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Tabs, Widget};
 
 use super::Canvas;
-use super::canvas::width;
+use super::canvas::{fit, width};
 use crate::dash::layout::Area;
 use crate::dash::model::Weight;
 use crate::dash::related::related;
@@ -26,51 +26,109 @@ pub fn head(canvas: &mut Canvas<'_>, dash: &Dash) {
     status(canvas, dash, area);
 }
 
+/// Columns of a filter that are shown in any case.
+const FILTER: u16 = 30;
+
+/// What of the status gives way where there is no room, one after the other. The speed and the name of a recording
+/// stay.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Brief {
+    /// Nothing.
+    Whole,
+    /// Namespaces, where none is missing.
+    NoNamespaces,
+    /// The bar of a recording.
+    NoBar,
+    /// So many columns at the end of a filter, which `/` shows whole.
+    CutFilter(u16),
+}
+
 /// When, how far, of what, and which rows of it.
 fn status(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
-    let mut x = 0;
-    let (faint, warning) = (canvas.theme.faint(), canvas.theme.weight(Weight::Warning));
-    let mut say = |canvas: &mut Canvas<'_>, text: &str, style| {
-        x = canvas.text(area, x, 1, text, style) + 2;
+    let over = |parts: &[(String, Style)]| {
+        let length = parts.iter().map(|(text, _)| usize::from(width(text)) + 2).sum::<usize>();
+        u16::try_from(length.saturating_sub(usize::from(area.width) + 2)).unwrap_or(u16::MAX)
     };
+    let mut parts = status_parts(canvas, dash, Brief::Whole);
+    for brief in [Brief::NoNamespaces, Brief::NoBar] {
+        if over(&parts) > 0 {
+            parts = status_parts(canvas, dash, brief);
+        }
+    }
+    let over = over(&parts);
+    if over > 0 {
+        parts = status_parts(canvas, dash, Brief::CutFilter(over));
+    }
+    let mut x = 0;
+    for (text, style) in parts {
+        x = canvas.text(area, x, 1, &text, style) + 2;
+    }
+    if let Some(text) = place(dash) {
+        let at = area.width.saturating_sub(width(&text));
+        if at >= x {
+            canvas.text(area, at, 1, &text, canvas.theme.faint());
+        }
+    }
+}
+
+/// The selected row or finding, and of how many.
+fn place(dash: &Dash) -> Option<String> {
+    let what = if dash.view == View::Overview { "finding" } else { "row" };
+    if let Some((row, rows)) = dash.place() {
+        return Some(format!("{what} {row} of {rows}"));
+    }
+    // The line of the checks is selected.
+    match dash.found.all.found.len() {
+        count @ 1.. if dash.view == View::Overview => {
+            Some(format!("{count} finding{}", if count == 1 { "" } else { "s" }))
+        }
+        _ => None,
+    }
+}
+
+fn status_parts(canvas: &mut Canvas<'_>, dash: &Dash, brief: Brief) -> Vec<(String, Style)> {
+    let (faint, warning) = (canvas.theme.faint(), canvas.theme.weight(Weight::Warning));
+    let mut parts = Vec::new();
     let model = dash.model();
     if model.now > 0 {
         let time = canvas.words(Cell::Time(model.now));
-        say(canvas, time.get(..8).unwrap_or(&time), canvas.theme.strong());
+        parts.push((time.get(..8).unwrap_or(&time).to_owned(), canvas.theme.strong()));
     }
     if dash.paused() {
         let ago = dash.ago().map(|ns| format!(" {} ago", canvas.words(Cell::Nanos(ns))));
-        say(canvas, &format!("PAUSED{}", ago.unwrap_or_default()), warning);
+        parts.push((format!("PAUSED{}", ago.unwrap_or_default()), warning));
     }
-    let scope = scope(canvas, dash);
-    let style = if dash.scope.is_empty() { faint } else { warning };
-    say(canvas, &scope, style);
+    let complete = model.extent().map_or(dash.progress.is_some(), |extent| extent.closed == 0);
+    let all = dash.scope.is_empty() && complete;
+    if brief < Brief::NoNamespaces || !all {
+        let style = if dash.scope.is_empty() { faint } else { warning };
+        parts.push((scope(canvas, dash), style));
+    }
     if let Some(why) = &dash.unrecorded {
         let words = canvas.words(Cell::Text(why.as_bytes()));
-        say(canvas, &format!("NOT RECORDED: {words}"), canvas.theme.weight(Weight::Bad));
+        parts.push((format!("NOT RECORDED: {words}"), canvas.theme.weight(Weight::Bad)));
     }
     if let Some(filter) = filter(canvas, dash) {
-        say(canvas, &format!("filter: {filter}"), warning);
+        let text = format!("filter: {filter}");
+        let most = match brief {
+            Brief::CutFilter(over) => width(&text).saturating_sub(over).max(FILTER),
+            _ => u16::MAX,
+        };
+        parts.push((fit(&text, most), warning));
     }
     if let Some(progress) = &dash.progress {
-        say(canvas, &position(progress), canvas.theme.graph());
+        let bar = if brief < Brief::NoBar { bar(progress) } else { String::new() };
+        let text = format!("{bar} {}", speed(progress));
+        parts.push((text.trim_start().to_owned(), canvas.theme.graph()));
         if progress.damaged > 0 {
-            say(canvas, &format!("{} bad lines (7)", progress.damaged), warning);
+            parts.push((format!("{} bad lines (7)", progress.damaged), warning));
         }
     } else {
         let every = canvas.words(Cell::Nanos(u64::try_from(dash.interval.as_nanos()).unwrap_or(0)));
-        say(canvas, &format!("every {every}"), faint);
+        parts.push((format!("every {every}"), faint));
     }
-    let source = canvas.words(Cell::Text(dash.source.as_bytes()));
-    say(canvas, &source, faint);
-    if let Some((row, rows)) = dash.place() {
-        let what = if dash.view == View::Overview { "finding" } else { "row" };
-        let text = format!("{what} {row} of {rows}");
-        let at = area.width.saturating_sub(width(&text));
-        if at >= x {
-            canvas.text(area, at, 1, &text, faint);
-        }
-    }
+    parts.push((canvas.words(Cell::Text(dash.source.as_bytes())), faint));
+    parts
 }
 
 /// `4 namespaces › nginx (812)`
@@ -103,10 +161,10 @@ fn filter(canvas: &mut Canvas<'_>, dash: &Dash) -> Option<String> {
     }
 }
 
-/// How far a recording has come: `████░░░░░░ 2×`.
-fn position(progress: &Progress) -> String {
+/// How far a recording has come: `████░░░░░░`.
+fn bar(progress: &Progress) -> String {
     const CELLS: i64 = 10;
-    let bar = match (progress.first, progress.last) {
+    match (progress.first, progress.last) {
         (Some(first), Some(last)) if last > first => {
             let done = (progress.now - first).clamp(0, last - first);
             let done =
@@ -115,13 +173,16 @@ fn position(progress: &Progress) -> String {
             (0..CELLS).map(|cell| if cell < done { '█' } else { '░' }).collect()
         }
         _ => String::new(),
-    };
-    let speed = match progress.speed {
+    }
+}
+
+/// How fast it is shown: `2×`.
+fn speed(progress: &Progress) -> String {
+    match progress.speed {
         _ if progress.ended => "end".to_owned(),
         speed if speed.is_infinite() => "maximum speed".to_owned(),
         speed => format!("{speed}×"),
-    };
-    format!("{bar} {speed}").trim_start().to_owned()
+    }
 }
 
 /// The line below: the filter being typed, a remark, or the keys.
@@ -155,6 +216,8 @@ fn keys(dash: &Dash) -> Vec<(&'static str, &'static str)> {
         return rows.into_iter().chain(others).collect();
     }
     let enter = match dash.view {
+        // Without findings there is nothing in it that could be opened.
+        View::Overview if dash.found.has_list() && dash.found.cursor().is_none() => Some("close"),
         View::Overview if dash.found.cursor().is_none() => Some("checks"),
         View::Overview => Some("cause and remedy"),
         View::Tool => None,

@@ -37,9 +37,12 @@ fn rows<R: TableRow>(
     let top = table.top(page);
     let body: Vec<_> = table.rows().iter().skip(top).take(page).collect();
     let body: Vec<_> = body.into_iter().map(|row| line(canvas, row, &places)).collect();
+    let mark = if table.ascending() { "▲" } else { "▼" };
     let headings = places.iter().map(|place| {
         let column = &R::columns()[place.index];
-        aligned(fit(column.heading, place.width), column.align, Style::new())
+        let mark = if table.sorted().contains(&place.index) { mark } else { "" };
+        let text = heading(column.heading, place.width.saturating_sub(width(mark)));
+        aligned(text + mark, column.align, Style::new())
     });
     let style = canvas.theme.strong().add_modifier(Modifier::UNDERLINED);
     let widths = places.iter().map(|place| Constraint::Length(place.width));
@@ -49,10 +52,15 @@ fn rows<R: TableRow>(
         .row_highlight_style(canvas.theme.selected());
     let selected = (selects && !table.rows().is_empty()).then(|| table.cursor() - top);
     widget.render(area, canvas.screen, &mut Selection::new().with_selected(selected));
-    mark_order(canvas, table, area, &places);
     if table.rows().is_empty() {
-        canvas.text(area, 1, 1, empty, canvas.theme.faint());
+        canvas.text(area, 0, 1, empty, canvas.theme.faint());
     }
+}
+
+/// A heading for which there is no room loses its last word before it is cut: `ACCEPT-Q` without `now/peak/limit`.
+fn heading(text: &str, most: u16) -> String {
+    let shorter = text.rsplit_once(' ').filter(|_| width(text) > most);
+    fit(shorter.map_or(text, |(shorter, _)| shorter), most)
 }
 
 fn line<R: TableRow>(canvas: &mut Canvas<'_>, row: &R, places: &[Place]) -> Row<'static> {
@@ -113,27 +121,4 @@ fn steps<R: TableRow>(points: &Points, row: &R, now: i64, count: u16) -> Vec<Opt
         }
     }
     values
-}
-
-/// The headings of the columns sorted by are marked in the blank behind them.
-fn mark_order<R: TableRow>(
-    canvas: &mut Canvas<'_>,
-    table: &TableState<R>,
-    area: Area,
-    places: &[Place],
-) {
-    let mark = if table.ascending() { '▲' } else { '▼' };
-    let style = canvas.theme.strong().add_modifier(Modifier::UNDERLINED);
-    for place in places.iter().filter(|place| table.sorts_by(place.index)) {
-        let column = &R::columns()[place.index];
-        let end = if column.align == Align::Right {
-            place.width
-        } else {
-            width(column.heading).min(place.width)
-        };
-        let at = area.x + place.x + end;
-        if at < area.x + area.width && area.height > 0 {
-            canvas.put(at, area.y, mark, style);
-        }
-    }
 }

@@ -102,6 +102,9 @@ fn nothing(dash: &Dash) -> &'static str {
         _ => !model.listeners.is_empty(),
     };
     match (dash.filter.is_some() || !dash.scope.is_empty(), &dash.progress) {
+        (true, _) if known && dash.shows_related() => {
+            "no rows match the filter: they have ended, or were not seen at the last look"
+        }
         (true, _) if known => "no rows match the filter",
         (false, _) if known => "none",
         (_, None) => "no data yet",

@@ -17,6 +17,11 @@ use crate::tcp_state::TcpState;
 const NAME: u16 = 13;
 const NUMBER: u16 = 7;
 
+/// The states that can be counted: the kernel does not list sockets in CLOSE.
+fn counted() -> impl Iterator<Item = TcpState> {
+    TcpState::LIFECYCLE.into_iter().filter(|state| *state != TcpState::Close)
+}
+
 /// Draws the view.
 pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
     let model = dash.model();
@@ -31,7 +36,7 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
     }
     let (left, right) = body.beside(body.width / 2);
     bars(canvas, model, Area { width: left.width.saturating_sub(1), ..left });
-    let height = if layout.table.x == 0 { 13 } else { body.height - layout.table.height };
+    let height = if layout.table.x == 0 { 12 } else { body.height - layout.table.height };
     holders(canvas, model, right.split(height).0);
     grid::draw(canvas, &dash.tables.close_wait, layout.table, nothing(dash));
 }
@@ -40,8 +45,8 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
 pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let states = model.states();
     let known = |state: TcpState| states.and_then(|states| states[usize::from(state.number())]);
-    let most = TcpState::LIFECYCLE.into_iter().filter_map(known).max().unwrap_or(0).max(1);
-    for (y, state) in (0..area.height).zip(TcpState::LIFECYCLE) {
+    let most = counted().filter_map(known).max().unwrap_or(0).max(1);
+    for (y, state) in (0..area.height).zip(counted()) {
         let count = known(state);
         let (name, rest) = area.beside(NAME);
         let busy = count.is_some_and(|count| count > 0);
@@ -57,7 +62,7 @@ pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         bar(canvas, rest.split(y).1, (count.unwrap_or(0), most), canvas.theme.state(state));
     }
     if let Some(extent) = model.extent()
-        && usize::from(area.height) > TcpState::LIFECYCLE.len()
+        && usize::from(area.height) > counted().count()
     {
         let text = format!("all in {}", extent.words(None));
         canvas.text(area, 0, area.height - 1, &text, canvas.theme.faint());

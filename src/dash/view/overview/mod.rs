@@ -15,7 +15,7 @@ pub use panels::number;
 /// A screen of so many columns has three of panels.
 const THREE: u16 = 150;
 /// Lines of all states and their title.
-const STATES: u16 = 14;
+const STATES: u16 = 13;
 /// Least lines of processes beside them.
 const PROCESSES: u16 = 5;
 

@@ -41,7 +41,7 @@ pub fn listeners(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
 
 /// The destination whose local ports are nearest to being used up.
 fn fullest_destination(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
-    canvas.text(area, 0, 0, "local ports", canvas.theme.strong());
+    canvas.text(area, 0, 0, "local ports used", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
     let Some(row) = model.destinations().max_by_key(|row| row.permille()) else {
         canvas.text(rest, 0, 0, "-", canvas.theme.faint());
@@ -52,7 +52,7 @@ fn fullest_destination(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let (used, all) = (number(row.local_ports_used), number(row.local_ports));
     let short = row.permille().is_some_and(|part| part >= FEW_PORTS_LEFT);
     let style = if short { canvas.theme.weight(Weight::Warning) } else { canvas.theme.faint() };
-    canvas.text(rest, 0, 0, &format!("{used} of {all} in use towards {to}"), style);
+    canvas.text(rest, 0, 0, &format!("{used} of {all} to {to}"), style);
 }
 
 /// How the sockets are shared among the states: a bar, and below it what its parts are.
@@ -108,13 +108,19 @@ pub fn worst_listener(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     };
     let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let recent = model.recent_drops(row).total;
-    let text = format!(
-        "{}: {} dropped in a minute, accept queue {} of {}",
-        listener_name(row),
+    let numbers = format!(
+        "{} drops/min, ACCEPT-Q {}/{}",
         number(recent),
         number(row.accept_peak.or(row.accept_now)),
         number(row.accept_limit),
     );
+    let text = format!("{}: {numbers}", listener_name(row));
+    // The numbers are worth more than the process.
+    let text = if width(&text) > rest.width {
+        format!("{}: {numbers}", canvas.words(Cell::Endpoint(row.laddr, row.device, row.lport)))
+    } else {
+        text
+    };
     let bad = recent.is_some_and(|drops| drops > 0);
     let style = if bad { canvas.theme.weight(Weight::Bad) } else { canvas.theme.faint() };
     canvas.text(rest, 0, 0, &text, style);

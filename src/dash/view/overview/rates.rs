@@ -99,7 +99,8 @@ impl Rate {
 
 /// Charts where there is room for all, else lines.
 pub fn draw(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
-    let inner = canvas.titled(area, "rates, of all namespaces");
+    let single = model.extent().is_some_and(|extent| extent.read + extent.closed == 1);
+    let inner = canvas.titled(area, if single { "rates" } else { "rates, of all namespaces" });
     if inner.height < CHART * (LINES - 1) {
         let tall = (inner.height.saturating_sub(1) / (LINES - 1)).max(1);
         return several(canvas, model, inner, tall);
@@ -151,30 +152,24 @@ fn mean(values: &[Option<f64>]) -> Option<f64> {
     Some(known().sum::<f64>() / f64::from(count))
 }
 
-/// `-2m          now`
+/// `  -2m     -1m     now`: whole minutes, each from its column on.
 fn axis(canvas: &mut Canvas<'_>, area: Area) {
     let style = canvas.theme.faint();
-    let seconds = area.width * step(area.width);
-    canvas.text(area, 0, 0, &ago(seconds), style);
-    let middle = ago(seconds / 2);
-    if area.width > 40 {
-        canvas.text(area, (area.width / 2).saturating_sub(width(&middle) / 2), 0, &middle, style);
+    let step = step(area.width);
+    let minutes = area.width * step / 60;
+    let middle = (area.width > 40).then_some(minutes / 2);
+    for minutes in [Some(minutes), middle].into_iter().flatten() {
+        let x = area.width.saturating_sub(minutes * 60 / step);
+        canvas.text(area, x, 0, &format!("-{minutes}m"), style);
     }
     canvas.text(area, area.width.saturating_sub(3), 0, "now", style);
 }
 
-fn ago(seconds: u16) -> String {
-    match (seconds / 60, seconds % 60) {
-        (0, seconds) => format!("-{seconds}s"),
-        (minutes, 0) => format!("-{minutes}m"),
-        (minutes, seconds) => format!("-{minutes}m{seconds:02}s"),
-    }
-}
-
 fn chart(canvas: &mut Canvas<'_>, model: &Model, rate: &Rate, area: Area) {
     let (title, rest) = area.split(1);
-    // Two dots of Braille lie side by side in a column.
-    let seconds = (rest.width.saturating_sub(VALUE) * 2).max(LEAST);
+    // Two dots of Braille lie side by side in a column. Whole minutes have a short label.
+    let minutes = (rest.width.saturating_sub(VALUE) * 2).max(LEAST) / 60;
+    let seconds = minutes * 60;
     let values = (rate.values)(model, seconds.into());
     let (newest, peak) = rate.newest_and_peak(&values);
     let top = peak.filter(|peak| *peak > 0.0);
@@ -200,6 +195,6 @@ fn chart(canvas: &mut Canvas<'_>, model: &Model, rate: &Rate, area: Area) {
     let y =
         Axis::default().bounds([0.0, top]).style(faint).labels(["0".to_owned(), rate.words(top)]);
     let x = Axis::default().bounds([1.0 - f64::from(seconds), 0.0]).style(faint);
-    let x = x.labels([ago(seconds), "now".to_owned()]);
+    let x = x.labels([format!("-{minutes}m"), "now".to_owned()]);
     Chart::new(data.collect()).x_axis(x).y_axis(y).render(rest, canvas.screen);
 }
