@@ -32,14 +32,6 @@ struct {
 	__type(value, struct latency_value);
 } latencies_other SEC(".maps");
 
-/* By epoch, so that the verifier checks one path for both. An update waits for RCU. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__array(values, struct latency_map);
-} latencies SEC(".maps") = {.values = {&latencies_even, &latencies_odd}};
-
 volatile struct latency_turn turn SEC(".data.turn") = {};
 
 static __always_inline void *latency_make(void *map, const struct latency_key *key)
@@ -145,21 +137,31 @@ static __always_inline bool head_add(void *map, struct latency_key *key, const s
 	return true;
 }
 
-static __always_inline bool latency_add(struct latency_key *key, const struct latency *lat,
-					const struct owner *owner, bool other)
+/*
+ * Called, and not a map that is found in a map of both: each of the two would have to be put there
+ * at the start, which takes two grace periods of RCU, 20 ms.
+ */
+static __noinline bool add_to(void *map, struct latency_key *key, const struct latency *lat,
+			      const struct owner *owner, bool other)
 {
-	__u32 epoch = key->epoch;
-	void *map = other ? (void *)&latencies_other : bpf_map_lookup_elem(&latencies, &epoch);
 	bool timed = lat->outcome == OUTCOME_DONE && lat->ns != DURATION_UNKNOWN;
 
-	if (!map)
-		return false;
 	if (timed && !octave_add(map, key, lat, owner, other))
 		return false;
 	if (timed && !lat->retrans && !ack_had_data(lat))
 		return true;
 	/* it has a head if it has an octave */
 	return head_add(map, key, lat, owner, other);
+}
+
+static __always_inline bool latency_add(struct latency_key *key, const struct latency *lat,
+					const struct owner *owner, bool other)
+{
+	if (other)
+		return add_to(&latencies_other, key, lat, owner, true);
+	if (key->epoch)
+		return add_to(&latencies_odd, key, lat, owner, false);
+	return add_to(&latencies_even, key, lat, owner, false);
 }
 
 static __always_inline void latency_count(const struct latency *lat, const struct flow *flow,

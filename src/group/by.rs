@@ -101,6 +101,11 @@ impl GroupBy {
         }
     }
 
+    /// Whether new keys come seldom: each connection is one of its own.
+    pub fn has_lasting_keys(self) -> bool {
+        self != Self::Connection
+    }
+
     /// Asks the programs to read what this grouping needs.
     pub fn configure(self, options: &mut Options) {
         options.want_netns |= u32::from(matches!(self, Self::Netns | Self::Connection));

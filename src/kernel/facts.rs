@@ -90,7 +90,9 @@ mod marker {
     pub const TRAMPOLINE_SKIP: &str = "arch_bpf_trampoline_skip";
     /// Sends on an MPTCP socket, where the kernel has that.
     pub const MPTCP: &str = "mptcp_sendmsg";
-    pub const ALL: [&str; 10] = [
+    /// Takes an entry of a map out of a cache that any context may use, also one per CPU; since 6.1 (7c8199e24fa0, ee4ed53c5eb6).
+    pub const MAP_CACHE: &str = "bpf_mem_cache_alloc";
+    pub const ALL: [&str; 11] = [
         SOCKET_STORAGE,
         SOCKET_COOKIE,
         SOCKET_FROM_FILE,
@@ -101,6 +103,7 @@ mod marker {
         LOCKED_MEMORY,
         TRAMPOLINE_SKIP,
         MPTCP,
+        MAP_CACHE,
     ];
 }
 
@@ -208,6 +211,11 @@ impl Facts {
     /// The kernel has MPTCP.
     pub fn mptcp(&self) -> bool {
         self.functions.contains_key(marker::MPTCP)
+    }
+
+    /// Programs may have entries of maps made in any context, also with a value for each CPU.
+    pub fn grows_maps(&self) -> bool {
+        self.functions.contains_key(marker::MAP_CACHE)
     }
 
     /// Maps and programs count as locked memory, which `RLIMIT_MEMLOCK` limits.

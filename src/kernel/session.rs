@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use libbpf_rs::libbpf_sys::BPF_F_NO_PREALLOC;
 use libbpf_rs::query::{LinkTypeInfo, PerfEventLinkInfo, PerfEventType};
 use libbpf_rs::{
     Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, ProgramInput, ProgramMut,
@@ -38,6 +39,8 @@ pub struct Setup {
     pub subjects: Vec<(&'static str, Vec<u8>)>,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
     pub map_sizes: Vec<(MapDef, u32)>,
+    /// Maps per CPU that get new keys seldom: see [`Setup::grow`].
+    pub growing: Vec<MapDef>,
     /// Keep and print what libbpf and the verifier say.
     pub verbose: bool,
 }
@@ -50,8 +53,16 @@ impl Setup {
         verbose: bool,
     ) -> Self {
         let options = wire::Options::default();
-        let (subjects, map_sizes) = (Vec::new(), Vec::new());
-        Self { object, filter, wanted, options, subjects, map_sizes, verbose }
+        let (subjects, map_sizes, growing) = (Vec::new(), Vec::new(), Vec::new());
+        Self { object, filter, wanted, options, subjects, map_sizes, growing, verbose }
+    }
+
+    /// Has entries of a map made when they are needed, where the kernel can do so in any context: all of a map per CPU take
+    /// a millisecond per thousand at the start. Those that come in their thousands per second are better made before.
+    pub fn grow(&mut self, seldom: bool, maps: &[MapDef]) {
+        if seldom {
+            self.growing.extend_from_slice(maps);
+        }
     }
 
     /// Gives a map that some plans need these entries, or one where nothing uses it.
@@ -317,6 +328,10 @@ fn configure(open: &mut OpenObject, plan: &Plan, setup: &Setup) -> Result<()> {
             Ok(())
         };
         configured.with_context(|| format!("cannot configure map {name}"))?;
+        if setup.growing.iter().any(|growing| growing.name() == name) {
+            let flags = map.set_map_flags(BPF_F_NO_PREALLOC);
+            flags.with_context(|| format!("cannot set the flags of map {name}"))?;
+        }
     }
     Ok(())
 }

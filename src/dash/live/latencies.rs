@@ -16,6 +16,8 @@ const SHOWN: usize = 1_000;
 pub struct LiveLatencies {
     source: LatencySource,
     latencies: Latencies,
+    /// ns that the first interval has had before; `None` until the first sample.
+    before: Option<u64>,
 }
 
 /// Asks for all kinds that cost next to nothing, by process and remote address; if `light`, for those
@@ -40,7 +42,7 @@ impl LiveLatencies {
         if !light {
             learn_listeners(session)?;
         }
-        Ok(Self { source, latencies: Latencies::default() })
+        Ok(Self { source, latencies: Latencies::default(), before: None })
     }
 
     /// Ends an interval at wall-clock `ts` of this length in ns: its rows by process, then by
@@ -53,6 +55,12 @@ impl LiveLatencies {
         session: &Session,
         (ts, interval_ns): (i64, u64),
     ) -> Result<Vec<Latency>> {
+        // What was measured in the milliseconds since the start waits for the next sample: to take it takes as long.
+        let Some(before) = self.before.replace(0) else {
+            self.before = Some(interval_ns);
+            return Ok(Vec::new());
+        };
+        let interval_ns = interval_ns + before;
         self.source.take(session, &mut self.latencies)?;
         let peers = self.latencies.finish();
         let shape =
