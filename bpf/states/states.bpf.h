@@ -7,7 +7,7 @@
 #include "lib/stats.h"
 #include "lib/track.h"
 #include "states/socket_summary.bpf.h"
-#include "states/transition.bpf.h"
+#include "states/transition_event.bpf.h"
 
 /* Whether a timewait socket may take over. Only a reset sets sk_err. */
 static __always_inline bool may_timewait(const struct sock *sk, int old_state, int new_state,

@@ -10,7 +10,7 @@
 #include "states/options.h"
 #include "lib/stats.h"
 #include "lib/track.h"
-#include "states/transition.bpf.h"
+#include "states/transition_event.bpf.h"
 
 struct timewait {
 	struct owner owner;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::troubles::{OTHERS, TROUBLES};
+use super::scenarios::{OTHERS, TROUBLES};
 use super::{Answer, ERRORS, ErrorText, Finding, RULES, Rule, nanos};
 use crate::report::Cell;
 

@@ -2,8 +2,8 @@
 
 use foldhash::{HashMap, HashSet};
 
-use super::few::Few;
 use super::local::Local;
+use super::small_map::Few;
 use super::{PortSet, PortSettings};
 use crate::tcp_state::TcpState;
 use crate::wire::{

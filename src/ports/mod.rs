@@ -5,7 +5,6 @@ mod args;
 mod bound;
 mod destinations;
 mod fail;
-mod few;
 mod forecast;
 mod groups;
 pub mod hooks;
@@ -14,6 +13,8 @@ mod monitor;
 mod record;
 mod rows;
 mod settings;
+mod short;
+mod small_map;
 mod source;
 mod tool;
 

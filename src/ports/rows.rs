@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::destinations::{Destination, Destinations, NetnsPorts, PortUse, Use};
-use super::few::Few;
 use super::forecast::{Fill, Forecast, TIME_WAIT_MS};
+use super::small_map::Few;
 use super::source::{Counted, PortCounters};
 use super::{Pool, PortSettings, Ports};
 use crate::flow::ip;

@@ -1,4 +1,4 @@
-//! JSON Lines from records.
+//! JSON Lines from records: every key is there, and what is unknown is `null`.
 
 use std::fmt::Display;
 use std::io::Write;

@@ -8,6 +8,7 @@ pub mod escape;
 pub mod human;
 mod json;
 mod layout;
+mod line;
 mod note;
 mod printer;
 mod record;

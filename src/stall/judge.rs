@@ -1,4 +1,4 @@
-//! Why a connection does not send.
+//! Why a connection does not send. What a process of this side does not read is judged in `model.rs`.
 
 use crate::report::words;
 use crate::wire::{CONN_CORK, CONN_NODELAY, ConnEntry, SendLimit};

@@ -10,15 +10,11 @@ use crate::kernel::session::Session;
 use crate::ports::advise::advise;
 use crate::ports::groups::group;
 use crate::ports::rows::DestinationRow;
-use crate::ports::{Args, Choice, PortLook, PortMonitor, PortPool, Ports};
+use crate::ports::short::{is_pool_short, is_short};
+use crate::ports::{Args, Choice, PortLook, PortMonitor, Ports};
 use crate::report::{TableView, Ts, sort};
 use crate::tool::{Asked, Running};
 use crate::wait::Wake;
-
-/// Without --all, destinations are shown that have fewer ports left than this part, in thousandths …
-const SHORT: u64 = 100;
-/// … or that run out of them within this time, ns.
-const SOON: u64 = 600_000_000_000;
 
 /// Destinations that pass the filters, and those of them that are short of ports.
 #[derive(Clone, Copy, Debug, Default)]
@@ -152,16 +148,4 @@ fn show_advice(running: &mut Running, look: &PortLook, rows: &[Ports]) -> Result
         }
     }
     Ok(())
-}
-
-/// Whether it is worth a look.
-fn is_short(row: &Ports) -> bool {
-    row.no_port.is_some_and(|failed| failed > 0)
-        || row.share().is_some_and(|share| share >= SHORT)
-        || row.empty_in_ns.is_some_and(|ns| ns <= SOON)
-}
-
-fn is_pool_short(row: &PortPool) -> bool {
-    let share = crate::ports::record::per_mille(row.used, row.ports);
-    row.no_port.is_some_and(|failed| failed > 0) || share.is_some_and(|share| share >= SHORT)
 }
