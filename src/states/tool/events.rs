@@ -1,5 +1,6 @@
 //! State changes as they come.
 
+use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -20,6 +21,9 @@ use crate::states::{Args, StateChange};
 use crate::tool::{Asked, BATCH, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, StateEvent};
+
+/// Changes that are printed at a stretch, in some milliseconds.
+const STRETCH: usize = 4096;
 
 /// Where changes come from, and how many are still wanted.
 struct Changes {
@@ -120,7 +124,7 @@ impl Changes {
         let mut hand_over = |endings: &mut Endings<_>, now: Option<u64>, running: &mut Running| {
             endings.ready(now).for_each(|event| waits.take(&event));
             waits.take_ready(ready);
-            print(running, ready, names, left, clock)?;
+            print(running, ready.drain(..), names, left, clock)?;
             report(running, waits);
             anyhow::Ok(last || (*left > 0 && !running.is_over()))
         };
@@ -141,7 +145,13 @@ impl Changes {
         let Self { source, waits, polls, ready, names, left } = self;
         let remark = polls.take(&running.session, waits, &mut |waits| source.keep_up(waits))?;
         waits.take_ready(ready);
-        print(running, ready, names, left, WallClock::now())?;
+        let clock = WallClock::now();
+        let mut found = mem::take(ready).into_iter();
+        // They may be so many that the ring buffer would be full before all are printed.
+        while found.len() > 0 {
+            print(running, found.by_ref().take(STRETCH), names, left, clock)?;
+            source.keep_up(waits)?;
+        }
         report(running, waits);
         match remark {
             Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
@@ -163,12 +173,12 @@ fn report(running: &mut Running, waits: &TimeWaits) {
 /// Prints at most `left` changes; the rest only counts.
 fn print(
     running: &mut Running,
-    changes: &mut Vec<Shown>,
+    changes: impl Iterator<Item = Shown>,
     names: &mut Names,
     left: &mut u64,
     clock: WallClock,
 ) -> Result<()> {
-    for Shown { event, polled } in changes.drain(..) {
+    for Shown { event, polled } in changes {
         running.delivered += 1;
         if *left > 0 {
             *left -= 1;
