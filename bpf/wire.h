@@ -874,7 +874,7 @@ struct wanted {
 /* What a tool asks of all subjects. */
 struct options {
 	__u64 wake_bytes; /* wake the reader when the ring buffer holds so much */
-	__u64 seed;	  /* of hashes, so that no peer can tell where a connection has its place */
+	__u64 seed; /* of hashes, so that no peer can choose which places its connections take */
 	__u32 use_hash;	  /* no socket storage on this kernel */
 	__u32 nr_cpus;	  /* possible CPUs: values that a per-CPU entry has */
 	__u32 want_netns; /* what is not printed is not read, which saves verifier time too */

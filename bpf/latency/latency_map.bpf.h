@@ -47,13 +47,14 @@ static __always_inline struct latency_head *head_make(void *map, const struct la
 						      bool other)
 {
 	__u32 epoch = key->epoch & 1;
+	struct latency_head *head;
 
-	if (!other) {
-		if (turn.rows[epoch] >= latency_options.max_keys)
-			return NULL;
+	if (!other && turn.rows[epoch] >= latency_options.max_keys)
+		return NULL;
+	head = latency_make(map, key);
+	if (head && !other)
 		__sync_fetch_and_add(&turn.rows[epoch], 1);
-	}
-	return latency_make(map, key);
+	return head;
 }
 
 static __always_inline struct latency_head *head_of(void *map, struct latency_key *key,
@@ -138,8 +139,8 @@ static __always_inline bool head_add(void *map, struct latency_key *key, const s
 }
 
 /*
- * Called, and not a map that is found in a map of both: each of the two would have to be put there
- * at the start, which takes two grace periods of RCU, 20 ms.
+ * A function for either map. With a map of both maps one path would do, but to put each of them
+ * into it takes a grace period of RCU: 20 ms at the start.
  */
 static __noinline bool add_to(void *map, struct latency_key *key, const struct latency *lat,
 			      const struct owner *owner, bool other)

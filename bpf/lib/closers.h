@@ -6,7 +6,8 @@
  * Each connection of a busy client is written once, and read only if its timewait socket is shown:
  * so this is no hash map, whose locks and lists cost more than all else that a close does. A
  * connection has its place in one of many small sets, by a keyed hash; there the newest takes the
- * place of the oldest. Who is no longer found is unknown.
+ * place of the oldest. An owner that is no longer found is
+ * unknown.
  */
 #pragma once
 
@@ -48,6 +49,9 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
+#define FLOW_WORDS (sizeof(struct flow) / sizeof(__u64))
+
+/* Where a connection has its set. */
 static __always_inline __u64 closer_hash(const struct flow *flow)
 {
 	const __u64 *word = (const __u64 *)flow;
@@ -55,8 +59,23 @@ static __always_inline __u64 closer_hash(const struct flow *flow)
 	__u32 i;
 
 #pragma unroll
-	for (i = 0; i < sizeof(*flow) / sizeof(*word); i++)
+	for (i = 0; i < FLOW_WORDS; i++)
 		hash = mix(hash, word[i]);
+	return hash;
+}
+
+/*
+ * A place has no flow, only this: in the other order, so that two flows that are one to the first
+ * are not one to both.
+ */
+static __always_inline __u64 closer_id(const struct flow *flow, __u64 hash)
+{
+	const __u64 *word = (const __u64 *)flow;
+	__u32 i;
+
+#pragma unroll
+	for (i = FLOW_WORDS; i > 0; i--)
+		hash = mix(hash, word[i - 1]);
 	return hash;
 }
 
@@ -85,7 +104,8 @@ static __always_inline void remember_closer(const struct flow *flow, const struc
 	if (!set)
 		return;
 	__builtin_memcpy(closer.comm, owner->comm, COMM_LEN);
-	closer.check = closer_check(&closer, hash);
+	closer.check = closer_check(&closer, closer_id(flow, hash));
+	/* interrupted here, a place may be given twice: one is forgotten sooner */
 	set->places[set->next++ % CLOSERS_A_SET] = closer;
 }
 
@@ -100,6 +120,7 @@ static __always_inline bool find_closer(const struct flow *flow, struct closer *
 	if (!set)
 		return false;
 	next = set->next;
+	hash = closer_id(flow, hash);
 	for (i = 1; i <= CLOSERS_A_SET; i++) {
 		*found = set->places[(next - i) % CLOSERS_A_SET];
 		if (found->check == closer_check(found, hash))

@@ -14,7 +14,7 @@
 #include "ports/options.h"
 #include "ports/port.h"
 
-/* Whose it is does not matter, or is still to be found out. */
+/* PORT_MATCHES, unless a filter by owner has to decide. */
 static __always_inline __u32 port_without_owner(void)
 {
 	return owner_filtered() ? 0 : PORT_MATCHES;

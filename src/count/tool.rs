@@ -97,7 +97,9 @@ impl Measurement for Asked<Args> {
         args.by.configure(options);
         let keys = args.max_keys.unwrap_or_else(|| max_keys(args.by, cpus));
         setup.map_sizes.extend([(maps::COUNTS, keys)]);
-        setup.grow(args.by.has_lasting_keys(), &[maps::COUNTS]);
+        if args.by.has_lasting_keys() {
+            setup.grow(&[maps::COUNTS]);
+        }
         setup.size_if(args.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
         let (by, light) = (args.by.as_wire() as u32, args.light.into());
         setup.set_options(&CountOptions { by, light });

@@ -112,7 +112,7 @@ fn failed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         );
         let numbers = [("failed", failed), ("connects", opens), ("accepted", accepts)];
         let failing = failing_to(scene, failed, text);
-        // Beside many that succeed, those that always fail in the same way are worth knowing.
+        // Beside many that succeed, those are worth knowing that mostly fail in the same way.
         let reason = many || failing.how.is_some();
         let mut found = scene.one(rule, reason, (failing.text, failing.about), numbers);
         for one in &mut found {
@@ -191,7 +191,7 @@ fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> Failing {
     let here =
         how == REFUSES && about.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
     let text = format!("{text}; most{whose}: {to} {how}");
-    Failing { text, about, here: if here { count } else { 0 }, how: Some(how) }
+    Failing { text, about, here: if here { count.min(whole(failed)) } else { 0 }, how: Some(how) }
 }
 
 /// The same by the sums of latencies, which have no ports.

@@ -1,7 +1,7 @@
 //! Segments and connections that counters say were given up or dropped.
 
 use super::counters::FEW;
-use super::scene::{each, whole};
+use super::scene::{WINDOW, each, whole};
 use super::{Finding, Rule, Scope, Severity, several};
 use crate::model::{Metric, Model, text as words};
 use crate::report::{Cell, Key};
@@ -104,7 +104,8 @@ pub static CHECKSUM_ERRORS: Rule = Rule {
 
 /// Adds who has sent most of them, where drops are seen one by one.
 fn from_sender(found: Option<Vec<Finding>>, model: &Model, reason: &str) -> Option<Vec<Finding>> {
-    let named = |one: Finding| match model.segments.sender(reason, one.netns) {
+    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * 1_000_000_000);
+    let named = |one: Finding| match model.segments.sender(reason, one.netns, begin) {
         Some(from) => {
             let text = format!("{}; most from {}", one.text, words(Cell::addr(Some(from), None)));
             Finding { text: text.into(), raddr: Some(from), ..one }

@@ -111,13 +111,19 @@ fn whose(key: &Key) -> String {
     }
 }
 
+/// Whether an age is nearly the median.
+fn is_near(age: u64, median: u64) -> bool {
+    age.abs_diff(median).saturating_mul(100) <= median.saturating_mul(SPREAD)
+}
+
+/// Which time of a connection.
+type Age = fn(&Ending) -> Option<u64>;
+
 /// The median of ages, if most of them are nearly as much.
 fn common(mut ages: Vec<u64>) -> Option<(u64, usize)> {
     ages.sort_unstable();
     let median = *ages.get(ages.len() / 2)?;
-    let near =
-        |age: &&u64| age.abs_diff(median).saturating_mul(100) <= median.saturating_mul(SPREAD);
-    let same = ages.iter().filter(near).count();
+    let same = ages.iter().filter(|age| is_near(**age, median)).count();
     let enough = ages.len() >= MANY && median >= YOUNG && same * 100 >= ages.len() * MOST;
     enough.then_some((median, same))
 }
@@ -151,6 +157,15 @@ impl Ends {
         self.timed_out == 0 && (self.local || self.reset == 0)
     }
 
+    /// Which of the stories it is.
+    fn story(self) -> usize {
+        match (self.closed + self.reset, self.by_peer()) {
+            (0, _) => 2,
+            (_, true) => 0,
+            (_, false) => 1,
+        }
+    }
+
     /// `closed by the other side`, `reset`, or what else they have in common.
     fn words(self) -> &'static str {
         match (self.closed, self.reset, self.timed_out) {
@@ -163,9 +178,9 @@ impl Ends {
     }
 }
 
-/// Why connections end after the same time without traffic, and what to do: if the peer ends them, or something on the
-/// way may.
-const IDLE: [(&str, &str); 2] = [
+/// Why connections end after the same time without traffic, and what to do: if the peer ends them, something on the way may,
+/// or the kernel gives them up.
+const IDLE: [(&str, &str); 3] = [
     (
         "the other side ends them, not this one, and the time since they were last used is the same: an idle timeout of \
          the peer (a load balancer is one, too)",
@@ -179,9 +194,10 @@ const IDLE: [(&str, &str); 2] = [
          connections sooner on this side; against a device on the way also SO_KEEPALIVE with net.ipv4.tcp_keepalive_time \
          below it",
     ),
+    GIVEN_UP,
 ];
 /// The same of those that were in use.
-const AGED: [(&str, &str); 2] = [
+const AGED: [(&str, &str); 3] = [
     (
         "the other side ends them, not this one, and the time since they were opened is the same, however they were used: a \
          lifetime that the peer gives them",
@@ -194,7 +210,16 @@ const AGED: [(&str, &str); 2] = [
         "find what ends them at that age (keepalive_time, max_connection_age and the like of the peer; devices on the way), \
          and replace connections on this side before: keepalive probes do not help",
     ),
+    GIVEN_UP,
 ];
+/// The same of those that the kernel of this side has ended.
+const GIVEN_UP: (&str, &str) = (
+    "the peer answered neither data nor keepalive probes, and the kernel of this side gave each up after the same time, which \
+     net.ipv4.tcp_retries2, keepalive or TCP_USER_TIMEOUT set: the peer is gone, or a device on the way has forgotten the \
+     connections",
+    "find out whether the peer is there (ping, its console); if it is, find the device on the way (NAT, firewall) and its idle \
+     timeout, and let net.ipv4.tcp_keepalive_time be below it",
+);
 
 fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if model.ended.is_empty() && !model.live() {
@@ -202,17 +227,18 @@ fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     }
     let mut found = Vec::new();
     for (key, endings) in groups(model, is_cut) {
-        let of = |age: fn(&Ending) -> Option<u64>| {
-            common(endings.iter().filter_map(|one| age(one)).collect())
-        };
+        let of = |age: Age| common(endings.iter().filter_map(|one| age(one)).collect());
         // An idle timeout ends connections of any age.
-        let (what, (age, same), stories) = match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
-            (Some(idle), _) => ("without traffic for", idle, IDLE),
-            (None, Some(life)) => ("at an age of", life, AGED),
-            (None, None) => continue,
-        };
-        let ends = Ends::of(&key, &endings);
-        let (why, remedy) = stories[usize::from(!ends.by_peer())];
+        let (what, (age, same), (of_age, stories)): (_, _, (Age, _)) =
+            match (of(|one| one.idle_ns), of(|one| one.life_ns)) {
+                (Some(idle), _) => ("without traffic for", idle, (|one| one.idle_ns, IDLE)),
+                (None, Some(life)) => ("at an age of", life, (|one| one.life_ns, AGED)),
+                (None, None) => continue,
+            };
+        let of_one_age = endings.iter().copied();
+        let of_one_age = of_one_age.filter(|one| of_age(one).is_some_and(|one| is_near(one, age)));
+        let ends = Ends::of(&key, &of_one_age.collect::<Vec<_>>());
+        let (why, remedy) = stories[ends.story()];
         let text = format!(
             "{same} connections of {} were {}, {what} {}",
             whose(&key),
@@ -227,8 +253,8 @@ fn same_age(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 }
 
 /// Why the peer itself ends them.
-const GAVE_UP: &str = "data was sent, nothing came back, and the peer has ended the connection: its process died, gave up, or \
-                       refused the request without a word";
+const GAVE_UP: &str = "data was sent, nothing came back, and the peer has ended the connection: its process died, gave up, \
+                       or refused the request";
 
 fn unanswered(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     if model.ended.is_empty() && !model.live() {

@@ -154,8 +154,8 @@ fn backlog(row: &ListenerRecord, model: &Model) -> Option<(u64, u64)> {
 /// A finding about a queue that `listen()` has made so short.
 fn limited(finding: Finding, first: &str, (limit, most): (u64, u64)) -> Finding {
     let remedy = format!(
-        "{first} a longer queue: give listen() a backlog of 128 or more in the program's configuration (net.core.somaxconn \
-         allows {most} now, and listen() got {limit}), and restart it"
+        "{first} a longer queue: give listen() a backlog above {limit} in the program's configuration, up to {most} \
+         (net.core.somaxconn), and restart it; if it asks for more already, somaxconn was lower as it started: restart it"
     );
     Finding { remedy: remedy.into(), ..finding }
 }

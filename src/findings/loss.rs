@@ -76,8 +76,8 @@ fn retransmits(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 /// What to do where most is lost towards one address.
 fn towards(to: &str) -> String {
     format!(
-        "look at the way to {to}, and at that host (mtr, ethtool -S and ip -s link there). Only if all that this side sends goes \
-         there, at the own link and its queue, too. tcpretrans --raddr {to} shows each segment that is sent again"
+        "look at the way to {to}, and at that host (mtr, ethtool -S and ip -s link there). If this side sends to no other host, \
+         check its own link, too. tcpretrans --raddr {to} shows each segment that is sent again"
     )
 }
 

@@ -28,7 +28,7 @@ mod stalls;
 mod watch;
 mod windows;
 
-use crate::model::{Model, process};
+use crate::model::Model;
 use crate::report::{Cell, human};
 
 pub use error_texts::{Answer, ERRORS, ErrorText, explain};
@@ -160,6 +160,7 @@ pub fn findings(model: &Model) -> Findings {
     let of = |wanted| topics.iter().filter(move |one| one.1 == wanted).map(|one| one.0);
     all.checked = of(true).collect();
     all.unchecked = of(false).collect();
+    speed::name_peers(&mut all.found);
     relate(&mut all.found);
     all
 }
@@ -206,27 +207,21 @@ pub(super) fn relate(found: &mut Vec<Finding>) {
             one.severity = Some(Severity::Remark);
         }
     }
-    // The only process of this machine that answers slowly is the slow peer of its clients here.
-    if let [slow] = &of(speed::SLOW_SERVICE.id, found)[..] {
-        let is_here =
-            |one: &Finding| one.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
-        for one in found.iter_mut().filter(|one| one.rule == speed::SLOW_PEER.id && is_here(one)) {
-            one.text = format!("{}, {} of this host", one.text, process(&slow.key())).into();
-        }
-    }
     let place = |one: &Finding| RULES.iter().position(|rule| rule.id == one.rule);
     found.sort_by_key(|one| (one.weight(), place(one)));
 }
 
 /// With what is known in place of what a text leaves open.
 fn filled_in(mut finding: Finding) -> Finding {
-    let Finding { pid, raddr, .. } = finding;
+    let Finding { pid, raddr, device, .. } = finding;
     let pid = pid.map(|pid| pid.to_string());
-    let raddr = raddr.map(|raddr| crate::model::text(Cell::addr(Some(raddr), None)));
+    let raddr = raddr.map(|raddr| crate::model::text(Cell::addr(Some(raddr), device)));
     for text in [&mut finding.remedy, &mut finding.verify] {
-        for (open, known) in [("PID", &pid), ("ADDRESS", &raddr)] {
+        for (open, known) in [("/PID/", &pid), ("--pid PID", &pid), ("ADDRESS", &raddr)] {
             if let Some(known) = known.as_ref().filter(|_| text.contains(open)) {
-                *text = text.replace(open, known).into();
+                *text = text
+                    .replace(open, &open.replace("PID", known).replace("ADDRESS", known))
+                    .into();
             }
         }
     }

@@ -184,10 +184,13 @@ fn who_is_slow_follows_from_response_round_trip_and_service() {
     // The same delay, seen by its client on this host, and by one that asks another host.
     let here = [response(300), trip(1)].map(|line| line.replace("192.0.2.7", "127.0.0.1"));
     let both = |lines: &[String; 2]| found(&[service(5), lines[0].clone(), lines[1].clone()]);
-    let is_known =
-        |found: &[Finding]| found[1].text.ends_with("the peer is slow, app (9) of this host");
+    let is_known = |found: &[Finding]| {
+        found[1].text.ends_with("the peer is slow. app (9) of this host takes as long")
+    };
     assert!(is_known(&both(&here)), "{:?}", both(&here));
-    assert!(!is_known(&both(&[response(300), trip(1)])));
+    assert!(!is_known(&both(&[response(300), trip(1)])), "of another host");
+    let slower = response(900).replace("192.0.2.7", "127.0.0.1");
+    assert!(!is_known(&both(&[slower, here[1].clone()])), "another process must be the slow one");
     assert_eq!(rules(&[service(4)]), [""; 0]);
 }
 
@@ -232,6 +235,12 @@ fn endings_at_the_same_age_are_told_from_those_by_chance() {
     assert!(one.because.contains("a firewall"), "a device may have sent the resets");
     let here: Vec<_> = same.iter().map(|line| line.replace("192.0.2.7", "127.0.0.1")).collect();
     assert!(!found(&here)[0].because.contains("firewall"), "none is within a host");
+    let gone = cut.replace("reset_received", "timeout_keepalive");
+    let gone: Vec<_> = (0..6).map(|n| life(60_000 + n * 100, &gone)).collect();
+    assert!(found(&gone)[0].because.contains("the kernel of this side gave each up"));
+    let others = (0..2).map(|n| life(600_000 + n, r#""end":"closed_by_peer","waiting":false"#));
+    let mixed: Vec<_> = (0..10).map(|n| life(60_000 + n, cut)).chain(others).collect();
+    assert!(found(&mixed)[0].text.contains(" were reset, "), "those of another age do not count");
     assert_eq!(rules(&same[..4]), [""; 0], "few");
     let any: Vec<_> = (0..6).map(|n| life(60_000 + n * 20_000, cut)).collect();
     assert_eq!(rules(&any), [""; 0]);

@@ -27,13 +27,12 @@ pub fn parts_of(finding: &Finding) -> [(&'static str, &str); 6] {
 /// The numbers behind a finding: `accept peak 5, accept limit 4`.
 pub fn evidence(finding: &Finding) -> String {
     let words = finding.evidence.0.iter().map(|(name, value)| {
-        let words = name.trim_end_matches("_ns").replace('_', " ");
-        if name.ends_with("_ns") {
-            format!("{words} {}", nanos(*value))
-        } else if name.contains("bytes") {
-            format!("{words} {}", crate::model::text(Cell::Bytes(*value)))
-        } else {
-            format!("{words} {value}")
+        let words = |name: &str| name.replace('_', " ");
+        let bytes = name.starts_with("bytes_") || name.ends_with("_bytes");
+        match name.strip_suffix("_ns") {
+            Some(name) => format!("{} {}", words(name), nanos(*value)),
+            None if bytes => format!("{} {}", words(name), crate::model::text(Cell::Bytes(*value))),
+            None => format!("{} {value}", words(name)),
         }
     });
     words.collect::<Vec<_>>().join(", ")

@@ -62,7 +62,7 @@ pub static PATH_MTU: Rule = Rule {
     remedy: "let ICMP type 3 code 4 and ICMPv6 type 2 through; or net.ipv4.tcp_mtu_probing = 1, or a smaller MSS on the \
              route (ip route change ... advmss 1360)",
     effect: "large requests and answers get through",
-    verify: "ping -M do -s 1472 ADDRESS; tcpstall: no loss and no peer_gone towards it",
+    verify: "ping -M do -s 1472 ADDRESS (IPv6: 1452); tcpstall: no loss and no peer_gone towards it",
     settings: &[],
     needs: "connections as tcpstall sees them",
     look: black_hole,

@@ -126,11 +126,13 @@ fn ports(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let to = text(Cell::Endpoint(row.raddr, row.device, row.rport));
         let whose = row.pid.map_or(String::new(), |_| format!(", most of {}", process(&row.key())));
         let waiting = row.local_ports_time_wait.unwrap_or(0);
-        let (fails, severity) = if used >= ports {
-            ("each further connect fails", Severity::Bad)
+        // Those in TIME_WAIT may be taken again, as tcp_tw_reuse says.
+        let fails = if used.saturating_sub(waiting) >= ports {
+            "each further connect fails"
         } else {
-            ("with none left connect() fails", Severity::Warning)
+            "a connect that finds no free port fails"
         };
+        let severity = if used >= ports { Severity::Bad } else { Severity::Warning };
         let text = format!(
             "{used} of {ports} local ports in use towards {to}, {waiting} of them in TIME_WAIT{whose}: \
              {fails} with EADDRNOTAVAIL"

@@ -11,6 +11,9 @@ use crate::model::{Metric, Model, Who, float, process, text as words};
 use crate::report::{Cell, Key};
 
 const SECOND: i64 = 1_000_000_000;
+/// Numbers of the evidence.
+const RESPONSE: &str = "response_ns";
+const SERVICE: &str = "service_ns";
 /// Half of the answers take as long, ns: people notice.
 const SLOW: u64 = 200_000_000;
 /// Fewer answers in the window may be chance.
@@ -156,14 +159,32 @@ fn slow_answers(rule: &'static Rule, model: &Model, network: bool) -> Option<Vec
                 "answers from {from} take {slow}, its shortest round trip {fast}: the peer is slow"
             )
         };
-        let numbers = [
-            ("response_ns", Some(median)),
-            ("round_trip_ns", Some(trip)),
-            ("answers", Some(sum.count)),
-        ];
+        let numbers =
+            [(RESPONSE, Some(median)), ("round_trip_ns", Some(trip)), ("answers", Some(sum.count))];
         found.push(Finding::new(rule, key, text).with(numbers));
     }
     Some(found)
+}
+
+/// Adds to a slow peer on this host which process takes as long, if that is one only.
+pub fn name_peers(found: &mut [Finding]) {
+    let slow: Vec<_> = found.iter().filter(|one| one.rule == SLOW_SERVICE.id).cloned().collect();
+    let as_long = |peer: &Finding, service: &Finding| {
+        let took = peer.number(RESPONSE).zip(service.number(SERVICE));
+        let near = took
+            .is_some_and(|(response, service)| response / 2 <= service && service / 2 <= response);
+        near && (peer.netns.is_none() || service.netns.is_none() || peer.netns == service.netns)
+    };
+    let here = |one: &Finding| one.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+    for one in found.iter_mut().filter(|one| one.rule == SLOW_PEER.id && here(one)) {
+        if let [service] =
+            slow.iter().filter(|service| as_long(one, service)).collect::<Vec<_>>()[..]
+        {
+            one.text =
+                format!("{}. {} of this host takes as long", one.text, process(&service.key()))
+                    .into();
+        }
+    }
 }
 
 fn slow_service(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
@@ -177,7 +198,7 @@ fn slow_service(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
             nanos(median),
             sum.count
         );
-        let numbers = [("service_ns", Some(median)), ("answers", Some(sum.count))];
+        let numbers = [(SERVICE, Some(median)), ("answers", Some(sum.count))];
         Finding::new(rule, key, text).with(numbers)
     });
     Some(found.collect())
@@ -211,10 +232,11 @@ fn bandwidth(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let key = busiest(model, pid);
     let with = key.raddr.map_or(String::new(), |_| {
         let to = |port| words(Cell::Endpoint(key.raddr, key.device, Some(port)));
+        let addr = || words(Cell::addr(key.raddr, key.device));
         match (key.lport, key.rport) {
-            (Some(port), _) => format!(", most at its port {port}"),
+            (Some(port), _) => format!(", most at its port {port} with {}", addr()),
             (_, Some(port)) => format!(", most with {}", to(port)),
-            (None, None) => format!(", most with {}", words(Cell::addr(key.raddr, key.device))),
+            (None, None) => format!(", most with {}", addr()),
         }
     });
     let rate = words(Cell::Bytes(whole(all)));

@@ -37,7 +37,7 @@ fn findings_are_sorted_worst_first() {
             "tcpstates: 40 lost of 100 events: its numbers are too low",
             "[::]:81 of nginx (3): accept queue at 4 of 5",
             "leaky (9) holds a socket in CLOSE_WAIT (peer closed, process did not); the oldest for at least 40.0s",
-            "9 of 10 local ports in use towards 192.0.2.7:443, 8 of them in TIME_WAIT, most of curl (7): with none left connect() fails with EADDRNOTAVAIL",
+            "9 of 10 local ports in use towards 192.0.2.7:443, 8 of them in TIME_WAIT, most of curl (7): a connect that finds no free port fails with EADDRNOTAVAIL",
             "2.4 % of segments retransmitted (25 of 1025 in 1 s)",
         ]
     );
@@ -409,6 +409,6 @@ fn a_short_backlog_is_what_limits_a_queue() {
         let found = found(&[listener(limit), settings.clone()]);
         found.into_iter().find(|one| one.rule == "accept-queue-full").unwrap().remedy.into()
     };
-    assert!(remedy(4).contains("net.core.somaxconn allows 128 now, and listen() got 4)"));
+    assert!(remedy(4).contains("a backlog above 4 in the program's configuration, up to 128 "));
     assert!(remedy(128).contains("raise the backlog of listen() and net.core.somaxconn"));
 }

@@ -101,9 +101,9 @@ impl GroupBy {
         }
     }
 
-    /// Whether new keys come seldom: each connection is one of its own.
+    /// Whether new keys come seldom: not where peers or their connections are the keys.
     pub fn has_lasting_keys(self) -> bool {
-        self != Self::Connection
+        !matches!(self, Self::Connection | Self::Remote(..))
     }
 
     /// Asks the programs to read what this grouping needs.

@@ -1,4 +1,4 @@
-//! Waits until no program uses a map that user space has just replaced.
+//! Waits until no program uses a map that programs have just been switched away from.
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd};

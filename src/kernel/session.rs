@@ -39,7 +39,7 @@ pub struct Setup {
     pub subjects: Vec<(&'static str, Vec<u8>)>,
     /// Entries (ring buffer: bytes) of maps that are sized at start.
     pub map_sizes: Vec<(MapDef, u32)>,
-    /// Maps per CPU that get new keys seldom: see [`Setup::grow`].
+    /// Maps whose entries are made when they are needed: see [`Setup::grow`].
     pub growing: Vec<MapDef>,
     /// Keep and print what libbpf and the verifier say.
     pub verbose: bool,
@@ -57,12 +57,10 @@ impl Setup {
         Self { object, filter, wanted, options, subjects, map_sizes, growing, verbose }
     }
 
-    /// Has entries of a map made when they are needed, where the kernel can do so in any context: all of a map per CPU take
-    /// a millisecond per thousand at the start. Those that come in their thousands per second are better made before.
-    pub fn grow(&mut self, seldom: bool, maps: &[MapDef]) {
-        if seldom {
-            self.growing.extend_from_slice(maps);
-        }
+    /// Has entries of maps made when they are needed, where the kernel can do so in any context: all of a map per CPU take a
+    /// millisecond per thousand at the start. It is for maps whose keys do not come in their thousands at once.
+    pub fn grow(&mut self, maps: &[MapDef]) {
+        self.growing.extend_from_slice(maps);
     }
 
     /// Gives a map that some plans need these entries, or one where nothing uses it.

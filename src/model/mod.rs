@@ -484,7 +484,7 @@ impl Model {
         records
     }
 
-    /// Whether anything listens or is half open, as far as is known.
+    /// Whether anything listens or is half open; also where that is not known.
     pub fn listens(&self) -> bool {
         let serving = [TcpState::Listen, TcpState::NewSynRecv];
         let count = |states: [Option<u64>; 13]| {

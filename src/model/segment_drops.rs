@@ -19,6 +19,7 @@ pub type DropReasons = BTreeMap<Arc<str>, u64>;
 
 /// One line of it.
 struct One<'a> {
+    ts: i64,
     ends: Option<Ends>,
     pid: Option<u32>,
     comm: Option<&'a Comm>,
@@ -31,13 +32,13 @@ impl<'a> One<'a> {
     fn of_sum(row: &'a DropSum) -> Self {
         let (reason, function) = (row.drop_reason.as_ref(), row.function.as_ref());
         let (ends, comm) = (Ends::of(&row.key()), row.comm.as_ref());
-        Self { ends, pid: row.pid, comm, reason, function, drops: row.drops }
+        Self { ts: row.ts.0, ends, pid: row.pid, comm, reason, function, drops: row.drops }
     }
 
     fn of_event(row: &'a SegmentDrop) -> Self {
         let (reason, function) = (row.drop_reason.as_ref(), row.function.as_ref());
         let (ends, comm) = (Ends::of(&row.key()), row.comm.as_ref());
-        Self { ends, pid: row.pid, comm, reason, function, drops: 1 }
+        Self { ts: row.ts.0, ends, pid: row.pid, comm, reason, function, drops: 1 }
     }
 }
 
@@ -135,11 +136,11 @@ impl SegmentDrops {
         reasons(self.of_connections().filter(|one| one.ends.as_ref() == Some(ends)))
     }
 
-    /// Who has sent most of what was dropped for this reason, in a namespace or in all, if that is half of it or more.
-    pub fn sender(&self, reason: &str, netns: Option<u32>) -> Option<IpAddr> {
+    /// Who has sent more than half of what was dropped for this reason after `begin` (wall-clock ns), in a namespace or in all.
+    pub fn sender(&self, reason: &str, netns: Option<u32>, begin: i64) -> Option<IpAddr> {
         let mut sums: HashMap<IpAddr, u64> = HashMap::new();
-        for one in self.of_connections().filter(|one| one.reason.is_some_and(|is| **is == *reason))
-        {
+        let why = |one: &One<'_>| one.reason.is_some_and(|is| **is == *reason);
+        for one in self.of_connections().filter(|one| one.ts > begin && why(one)) {
             let Some(ends) = one.ends.filter(|ends| netns.is_none() || ends.netns == netns) else {
                 continue;
             };

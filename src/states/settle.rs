@@ -8,7 +8,7 @@ use crate::kernel::plan::Plan;
 use crate::kernel::session::Setup;
 use crate::wire::{CLOSER_SETS, StatesOptions};
 
-/// Entries of the map that finds the closing processes of timewait sockets.
+/// Sets of the map that finds the closing processes of timewait sockets.
 #[allow(clippy::cast_possible_truncation, reason = "a limit of the wire")]
 pub const CLOSERS: u32 = CLOSER_SETS as u32;
 

@@ -33,6 +33,9 @@ pub fn setup(
     measure: &MeasureArgs,
 ) -> Result<Setup> {
     let mut setup = measurement.setup(plan, measure)?;
+    if !facts.grows_maps() {
+        setup.growing.clear();
+    }
     let options = &mut setup.options;
     // Some tools find sockets by their address, which only a hash map allows.
     options.use_hash |= u32::from(plan.use_hash);
@@ -57,10 +60,6 @@ pub fn setup(
         options.cookie = CookieSource::Field as u32;
     }
     options.seed = RandomState::new().build_hasher().finish();
-    if !facts.grows_maps() {
-        setup.growing.clear();
-    }
-    let options = &mut setup.options;
     options.mptcp = u32::from(facts.mptcp());
     options.pair_fexit = u32::from(plan.pairs_fexit());
     setup.size_if(use_hash, maps::TRACKED_HASH, measure.track_max);

@@ -16,7 +16,7 @@ const SHOWN: usize = 1_000;
 pub struct LiveLatencies {
     source: LatencySource,
     latencies: Latencies,
-    /// ns that the first interval has had before; `None` until the first sample.
+    /// ns that the next interval began earlier than the last sample; `None` before the first.
     before: Option<u64>,
 }
 

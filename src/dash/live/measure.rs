@@ -151,8 +151,6 @@ impl Measurement for Everything {
             (maps::PORT_SEARCHES, 1),
             (maps::STALL_MARKS, 1),
         ]);
-        // By process and remote address.
-        setup.grow(true, &[maps::LATENCIES_EVEN, maps::LATENCIES_ODD]);
         let by = GroupBy::Connection.as_wire() as u32;
         setup.size_if(self.light && plan.use_hash, maps::READINGS_HASH, measure.track_max);
         setup.set_options(&CountOptions { by, light: self.light.into() });

@@ -5,6 +5,7 @@ mod canvas;
 mod chrome;
 mod columns;
 mod detail;
+mod foot;
 mod grid;
 mod heatmap;
 mod help;
@@ -76,7 +77,7 @@ fn views(canvas: &mut Canvas<'_>, dash: &Dash) {
     if dash.has_detail() {
         detail::draw(canvas, dash, layout.below);
     }
-    chrome::foot(canvas, dash, layout.foot);
+    foot::draw(canvas, dash, layout.foot);
     match dash.mode {
         InputMode::Help(top) => help::draw(canvas, layout.body, top),
         InputMode::Columns(cursor) => columns::draw(canvas, dash, layout.body, cursor),

@@ -114,8 +114,9 @@ impl Measurement for Asked<Args> {
             (maps::LATENCIES_ODD, entries),
             (maps::EVENTS, buffer),
         ]);
-        setup
-            .grow(args.grouping().has_lasting_keys(), &[maps::LATENCIES_EVEN, maps::LATENCIES_ODD]);
+        if args.grouping().has_lasting_keys() {
+            setup.grow(&[maps::LATENCIES_EVEN, maps::LATENCIES_ODD]);
+        }
         settle::settle(&mut setup, args.latency_options(rows), plan, measure.track_max);
         Ok(setup)
     }

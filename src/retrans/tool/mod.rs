@@ -108,7 +108,9 @@ impl Measurement for Asked<Args> {
         setup.set_options(&args.retrans_options());
         setup.set_options(&CountOptions { by: args.by.as_wire() as u32, light: 0 });
         setup.size_if(args.summary, maps::COUNTS, max_keys(args.by, cpus));
-        setup.grow(args.by.has_lasting_keys(), &[maps::COUNTS]);
+        if args.by.has_lasting_keys() {
+            setup.grow(&[maps::COUNTS]);
+        }
         setup.size_if(plan.use_hash, maps::RETRANSMITTED_HASH, measure.track_max);
         Ok(setup)
     }

@@ -1,6 +1,5 @@
 //! State changes as they come.
 
-use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -24,6 +23,9 @@ use crate::wire::{Record as _, StateEvent};
 
 /// Changes that are printed at a stretch, in some milliseconds.
 const STRETCH: usize = 4096;
+
+/// Times that is repeated for what came meanwhile: a printer slower than the changes would never end.
+const ROUNDS: usize = 8;
 
 /// Where changes come from, and how many are still wanted.
 struct Changes {
@@ -144,13 +146,21 @@ impl Changes {
     fn poll(&mut self, running: &mut Running) -> Result<()> {
         let Self { source, waits, polls, ready, names, left } = self;
         let remark = polls.take(&running.session, waits, &mut |waits| source.keep_up(waits))?;
-        waits.take_ready(ready);
         let clock = WallClock::now();
-        let mut found = mem::take(ready).into_iter();
-        // They may be so many that the ring buffer would be full before all are printed.
-        while found.len() > 0 {
-            print(running, found.by_ref().take(STRETCH), names, left, clock)?;
-            source.keep_up(waits)?;
+        // They may be so many that the ring buffer would be full before all are printed; and what is read meanwhile
+        // may be as many, if less from time to time.
+        for _ in 0..ROUNDS {
+            waits.take_ready(ready);
+            let many = ready.len() > STRETCH;
+            let mut found = ready.drain(..);
+            while found.len() > 0 {
+                print(running, found.by_ref().take(STRETCH), names, left, clock)?;
+                source.keep_up(waits)?;
+            }
+            drop(found);
+            if !many || running.is_over() {
+                break;
+            }
         }
         report(running, waits);
         match remark {
