@@ -6,8 +6,7 @@
  * Each connection of a busy client is written once, and read only if its timewait socket is shown:
  * so this is no hash map, whose locks and lists cost more than all else that a close does. A
  * connection has its place in one of many small sets, by a keyed hash; there the newest takes the
- * place of the oldest. An owner that is no longer found is
- * unknown.
+ * place of the oldest. An owner that is no longer found is unknown.
  */
 #pragma once
 
@@ -19,9 +18,7 @@
 #define CLOSERS_A_SET 8
 
 struct closer {
-	/* of the connection and of all that follows: also says that no other CPU has written
-	 * between */
-	__u64 check;
+	__u64 check; /* of the connection and all that follows: finds torn entries */
 	__u64 since;
 	__u32 pid;
 	__u32 flags; /* of the owner */

@@ -7,10 +7,10 @@
 #include "lib/compat.h"
 #include "lib/track.h"
 
-static __always_inline void entry_owner(struct sock_entry *entry, const struct owner *owner)
+static __always_inline void entry_owner(struct sock_entry *entry, __u32 pid, const void *comm)
 {
-	entry->pid = owner->pid;
-	__builtin_memcpy(entry->comm, owner->comm, COMM_LEN);
+	entry->pid = pid;
+	__builtin_memcpy(entry->comm, comm, COMM_LEN);
 }
 
 static __always_inline bool summary_timewait(struct sock_entry *entry,
@@ -29,8 +29,7 @@ static __always_inline bool summary_timewait(struct sock_entry *entry,
 		return true;
 	if (!find_closer(&entry->flow, &closer))
 		return !owner_filtered();
-	entry->pid = closer.pid;
-	__builtin_memcpy(entry->comm, closer.comm, COMM_LEN);
+	entry_owner(entry, closer.pid, closer.comm);
 	if (!began_ms)
 		entry->age = now - closer.since;
 	return !owner_filtered() || closer.flags & OWNER_MATCHES;
@@ -76,6 +75,6 @@ static __always_inline bool summary_full(struct sock_entry *entry, struct tcp_so
 	entry->unchanged = track && !track->since;
 	if (!owner)
 		return !owner_filtered();
-	entry_owner(entry, owner);
+	entry_owner(entry, owner->pid, owner->comm);
 	return !owner_filtered() || owner->flags & OWNER_MATCHES;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Scene, WINDOW, each, most_for, whole};
+use super::scene::{SECOND, Scene, each, is_local, most_for, whole, window_begin};
 use super::{Finding, Rule, Scope, Setting, Severity, several};
 use crate::group::Grouping;
 use crate::latency::LatencyKind;
@@ -10,7 +10,6 @@ use crate::model::{Metric, Model, float, process, text as words};
 use crate::report::{Cell, Key};
 use crate::wire::LifeEnd;
 
-const SECOND: i64 = 1_000_000_000;
 /// Number of the evidence: connects that this machine refused.
 pub(super) const REFUSED_HERE: &str = "refused_here";
 /// So few of anything may be chance.
@@ -176,7 +175,7 @@ struct Failing {
 fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> Failing {
     let model = scene.model;
     // The seconds of the counters begin up to an interval earlier.
-    let begin = model.now.saturating_sub((WINDOW.cast_signed() as i64 + 1) * SECOND);
+    let begin = window_begin(model) - SECOND;
     let recent = model.ended.rows().filter(|one| one.ts > begin && scene.holds(one.key.netns));
     let sample: Vec<_> =
         recent.filter_map(|one| Some((one.key.clone(), how_failed(one.end?)?))).collect();
@@ -188,8 +187,7 @@ fn failing_to(scene: &Scene<'_>, failed: f64, text: String) -> Failing {
     };
     let to = words(Cell::Endpoint(about.raddr, about.device, about.rport));
     let whose = about.pid.map_or(String::new(), |_| format!(" of {}", process(&about)));
-    let here =
-        how == REFUSES && about.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+    let here = how == REFUSES && is_local(about.raddr);
     let text = format!("{text}; most{whose}: {to} {how}");
     Failing { text, about, here: if here { count.min(whole(failed)) } else { 0 }, how: Some(how) }
 }
@@ -212,7 +210,7 @@ fn failing_by_latency(model: &Model, failed: f64, mut text: String) -> (String, 
 
 /// Who has most connects that failed in the window, and how many.
 fn failing(model: &Model, by: Grouping) -> Option<(Key, u64)> {
-    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    let begin = window_begin(model);
     let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
     let connects = model
         .series
@@ -244,7 +242,7 @@ fn resets(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
                 text = format!("{text}; {count:.0} {what}");
             }
         }
-        let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+        let begin = window_begin(model);
         let mut about = Key::default();
         if let Some((key, end, count)) = model.endings.most(SENT, begin) {
             let how = end.strip_prefix(SENT).unwrap_or(end).replace('_', " ");

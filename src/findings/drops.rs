@@ -1,7 +1,7 @@
 //! Segments and connections that counters say were given up or dropped.
 
 use super::counters::FEW;
-use super::scene::{WINDOW, each, whole};
+use super::scene::{each, whole, window_begin};
 use super::{Finding, Rule, Scope, Severity, several};
 use crate::model::{Metric, Model, text as words};
 use crate::report::{Cell, Key};
@@ -68,13 +68,8 @@ pub static REVERSE_PATH: Rule = Rule {
     settings: &[],
     needs: "IPReversePathFilter",
     look: |rule, model| {
-        let found = counted(
-            rule,
-            model,
-            (Metric::ReversePathDrops, FEW),
-            ("packet", "dropped by rp_filter"),
-        );
-        from_sender(found, model, "IP_RPFILTER")
+        let what = ("packet", "dropped by rp_filter");
+        sent(rule, model, Metric::ReversePathDrops, what, "IP_RPFILTER")
     },
 };
 
@@ -92,27 +87,27 @@ pub static CHECKSUM_ERRORS: Rule = Rule {
     settings: &[],
     needs: "TcpInCsumErrors",
     look: |rule, model| {
-        let found = counted(
-            rule,
-            model,
-            (Metric::ChecksumErrors, FEW),
-            ("segment", "with a wrong checksum"),
-        );
-        from_sender(found, model, "TCP_CSUM")
+        sent(rule, model, Metric::ChecksumErrors, ("segment", "with a wrong checksum"), "TCP_CSUM")
     },
 };
 
-/// Adds who has sent most of them, where drops are seen one by one.
-fn from_sender(found: Option<Vec<Finding>>, model: &Model, reason: &str) -> Option<Vec<Finding>> {
-    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * 1_000_000_000);
-    let named = |one: Finding| match model.segments.sender(reason, one.netns, begin) {
+/// More than a few in the window, with who has sent most of them, where drops of this reason are seen one by one.
+fn sent(
+    rule: &'static Rule,
+    model: &Model,
+    metric: Metric,
+    what: (&str, &str),
+    reason: &str,
+) -> Option<Vec<Finding>> {
+    let found = counted(rule, model, (metric, FEW), what)?;
+    let named = |one: Finding| match model.segments.sender(reason, one.netns, window_begin(model)) {
         Some(from) => {
             let text = format!("{}; most from {}", one.text, words(Cell::addr(Some(from), None)));
             Finding { text: text.into(), raddr: Some(from), ..one }
         }
         None => one,
     };
-    Some(found?.into_iter().map(named).collect())
+    Some(found.into_iter().map(named).collect())
 }
 
 /// So many in the window are a finding.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scene::is_local;
 use super::{Finding, Rule, Scope, Severity, nanos};
 use crate::model::{Ending, Model, process, text as words};
 use crate::report::{Cell, Key};
@@ -140,8 +141,7 @@ struct Ends {
 
 impl Ends {
     fn of(key: &Key, endings: &[&Ending]) -> Self {
-        let local = key.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
-        let mut ends = Self { local, ..Self::default() };
+        let mut ends = Self { local: is_local(key.raddr), ..Self::default() };
         for one in endings {
             *match one.end {
                 Some(LifeEnd::ClosedPeer) => &mut ends.closed,

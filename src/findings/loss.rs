@@ -98,7 +98,7 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
                     .collect::<Vec<_>>()
                     .join(" and ")
             }
-            None if accepts < 0.5 && !scene.model.listens() => several(whole(again), "SYN"),
+            None if accepts < 0.5 && !listens(scene.model) => several(whole(again), "SYN"),
             None => format!("{again:.0} SYNs or SYN-ACKs"),
         };
         let beside = match (opens >= 0.5, accepts >= 0.5) {
@@ -115,6 +115,12 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
             if again - synacks >= FEW { waiting_for(scene, text) } else { lossy(scene, text) };
         Some(scene.one(rule, true, about, numbers))
     })
+}
+
+/// Whether anything listens or is half open; also where that is not known.
+fn listens(model: &Model) -> bool {
+    let serving = [TcpState::Listen, TcpState::NewSynRecv].map(|state| usize::from(state.number()));
+    model.states().is_none_or(|counts| serving.iter().any(|state| counts[*state].unwrap_or(0) > 0))
 }
 
 /// Adds the remote address that most is sent again to.

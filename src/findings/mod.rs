@@ -187,7 +187,7 @@ pub(super) fn relate(found: &mut Vec<Finding>) {
         let aborts = one.number("linger").unwrap_or(0) + one.number("unread").unwrap_or(0);
         let most = aborts.saturating_mul(2) >= one.number("resets").unwrap_or(0);
         let here = |other: &Finding| {
-            let local = other.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
+            let local = scene::is_local(other.raddr);
             local && (one.netns.is_none() || one.netns == other.netns)
         };
         if most && unanswered.iter().any(here) {
@@ -217,11 +217,12 @@ fn filled_in(mut finding: Finding) -> Finding {
     let pid = pid.map(|pid| pid.to_string());
     let raddr = raddr.map(|raddr| crate::model::text(Cell::addr(Some(raddr), device)));
     for text in [&mut finding.remedy, &mut finding.verify] {
-        for (open, known) in [("/PID/", &pid), ("--pid PID", &pid), ("ADDRESS", &raddr)] {
-            if let Some(known) = known.as_ref().filter(|_| text.contains(open)) {
-                *text = text
-                    .replace(open, &open.replace("PID", known).replace("ADDRESS", known))
-                    .into();
+        for (before, open, after, known) in
+            [("/", "PID", "/", &pid), ("--pid ", "PID", "", &pid), ("", "ADDRESS", "", &raddr)]
+        {
+            let place = format!("{before}{open}{after}");
+            if let Some(known) = known.as_ref().filter(|_| text.contains(&place)) {
+                *text = text.replace(&place, &format!("{before}{known}{after}")).into();
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Counters that are judged together: those of one network namespace, or of all that were read.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::{Finding, Rule};
 use crate::model::{Metric, Model, float};
@@ -8,6 +9,8 @@ use crate::report::Key;
 
 /// Seconds over which rates are judged.
 pub const WINDOW: usize = 10;
+/// ns.
+pub const SECOND: i64 = 1_000_000_000;
 /// Less than this, in seconds, is no window.
 const ENOUGH: f64 = 0.5;
 
@@ -66,6 +69,16 @@ impl<'a> Scene<'a> {
         let found = || Finding::new(rule, about, text).with(numbers);
         reason.then(found).into_iter().collect()
     }
+}
+
+/// When the window of rates began, wall-clock ns.
+pub fn window_begin(model: &Model) -> i64 {
+    model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND)
+}
+
+/// Whether the other side is on this host, as its address says.
+pub fn is_local(raddr: Option<IpAddr>) -> bool {
+    raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback())
 }
 
 /// As a number of evidence.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scene::{Scene, WINDOW, whole};
+use super::scene::{Scene, is_local, whole, window_begin};
 use super::{Finding, Rule, Scope, Severity, nanos};
 use crate::count::Count;
 use crate::group::Grouping;
@@ -10,7 +10,6 @@ use crate::latency::{Latency, LatencyKind, Role};
 use crate::model::{Metric, Model, Who, float, process, text as words};
 use crate::report::{Cell, Key};
 
-const SECOND: i64 = 1_000_000_000;
 /// Numbers of the evidence.
 const RESPONSE: &str = "response_ns";
 const SERVICE: &str = "service_ns";
@@ -120,7 +119,7 @@ fn sums(
     by: Grouping,
     wanted: impl Fn(&Latency) -> bool,
 ) -> Option<BTreeMap<Key, Sum>> {
-    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    let begin = window_begin(model);
     let mut sums: Option<BTreeMap<Key, Sum>> = model.live().then(BTreeMap::new);
     for row in model.series.latencies_since(begin).filter(|row| row.by == Some(by) && !row.other) {
         let sums = sums.get_or_insert_default();
@@ -175,8 +174,7 @@ pub fn name_peers(found: &mut [Finding]) {
             .is_some_and(|(response, service)| response / 2 <= service && service / 2 <= response);
         near && (peer.netns.is_none() || service.netns.is_none() || peer.netns == service.netns)
     };
-    let here = |one: &Finding| one.raddr.is_some_and(|raddr| raddr.to_canonical().is_loopback());
-    for one in found.iter_mut().filter(|one| one.rule == SLOW_PEER.id && here(one)) {
+    for one in found.iter_mut().filter(|one| one.rule == SLOW_PEER.id && is_local(one.raddr)) {
         if let [service] =
             slow.iter().filter(|service| as_long(one, service)).collect::<Vec<_>>()[..]
         {
@@ -210,7 +208,7 @@ fn bandwidth(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let (sent, known) = scene.sum(Metric::SentBytes)?;
     let (received, _) = scene.sum(Metric::ReceivedBytes)?;
     let all = (sent + received) / known;
-    let begin = model.now.saturating_sub(WINDOW.cast_signed() as i64 * SECOND);
+    let begin = window_begin(model);
     // Where points are missing the process moved nothing.
     let of = |points: &crate::model::Points| -> f64 {
         let recent = points.iter().filter(|point| point.ts > begin);

@@ -484,15 +484,6 @@ impl Model {
         records
     }
 
-    /// Whether anything listens or is half open; also where that is not known.
-    pub fn listens(&self) -> bool {
-        let serving = [TcpState::Listen, TcpState::NewSynRecv];
-        let count = |states: [Option<u64>; 13]| {
-            serving.iter().any(|state| states[usize::from(state.number())].unwrap_or(0) > 0)
-        };
-        self.states().is_none_or(count)
-    }
-
     /// Sockets in each state, by the kernel's number; `None` without a summary.
     pub fn states(&self) -> Option<[Option<u64>; 13]> {
         let mut sums = None;

@@ -166,7 +166,7 @@ struct Trace(PathBuf);
 impl Trace {
     const EVENT: &str = "events/tcp/tcp_retransmit_skb/enable";
 
-    /// `None`: this kernel lets nobody trace.
+    /// `None`: this kernel has no trace.
     fn begin() -> Option<Self> {
         let folder = format!("/sys/kernel/tracing/instances/tcpscope-test-{}", std::process::id());
         fs::create_dir(&folder).ok()?;

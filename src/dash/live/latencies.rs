@@ -56,10 +56,11 @@ impl LiveLatencies {
         (ts, interval_ns): (i64, u64),
     ) -> Result<Vec<Latency>> {
         // What was measured in the milliseconds since the start waits for the next sample: to take it takes as long.
-        let Some(before) = self.before.replace(0) else {
+        let Some(before) = self.before else {
             self.before = Some(interval_ns);
             return Ok(Vec::new());
         };
+        self.before = Some(0);
         let interval_ns = interval_ns + before;
         self.source.take(session, &mut self.latencies)?;
         let peers = self.latencies.finish();
