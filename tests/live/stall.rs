@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::Test;
 use crate::load::Running;
-use crate::netns::{FAR, Netns};
+use crate::netns::{FAR, Netns, PREFIX};
 use crate::retrans::NO_HARDWARE;
 use crate::setting::{confidential, delay_ns, emulated, scaled};
 use crate::tool::{Tool, number, output};
@@ -227,6 +227,10 @@ fn died_at(rows: &[Value], died: u64) -> Result<()> {
 fn vanished() -> Result<()> {
     let (near, far) = Netns::pair()?;
     near.sysctl(&["net.ipv4.tcp_retries2=3"])?;
+    // The kernel gives up with the first timer that expires 3 s or more after the first retransmit. With timeouts
+    // from 200 ms on that is one at 2.9 s if it is late; with 300 ms they expire at 1.8 and 4.2 s.
+    let subnet = format!("{PREFIX}0/24");
+    near.ip(&["route", "replace", &subnet, "dev", "far", "rto_min", "300ms"])?;
     let listener = listen(&far, FAR)?;
     let (mut client, _server, port) = connect(&near, &listener)?;
     let tool = watch(&near, "--longer 500ms")?;
