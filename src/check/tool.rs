@@ -134,7 +134,7 @@ mod tests {
         let summary = trial("tcpstates", Some("--summary"));
         assert_eq!((size(&summary, "closers"), size(&summary, "events")), (CLOSERS, 4096));
         let states = trial("tcpstates", None);
-        assert_eq!((size(&states, "closers"), size(&states, "events")), (1, 4 << 20));
+        assert_eq!((size(&states, "closers"), size(&states, "events")), (1, 2 << 20));
         let events = trial("tcplatency", Some("--events"));
         let sizes = ["latencies_even", "latencies_odd", "events"].map(|map| size(&events, map));
         assert_eq!(sizes, [1, 1, 2 << 20]);

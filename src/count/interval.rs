@@ -40,15 +40,48 @@ pub struct Counts {
 /// The sums of one interval.
 #[derive(Debug)]
 pub struct CountInterval {
-    /// Every key that was not idle; its sums are those of the interval.
+    /// Keys that were not idle, those that sent and received most among them; the sums are of the interval.
     pub keys: Vec<Counter>,
-    /// All keys that did not fit.
+    /// All keys that did not fit, or are not among these.
     pub other: CountSums,
     /// Everything: keys and other, to the unit.
     pub total: CountSums,
+    /// So many keys are wanted, of those that sent and received most.
+    most: usize,
 }
 
 impl CountInterval {
+    /// Nothing yet. As many as `most` keys are wanted by themselves: on a busy machine they are most of
+    /// the memory.
+    pub fn new(most: usize) -> Self {
+        let none = CountSums::default();
+        Self { keys: Vec::new(), other: none, total: none, most }
+    }
+
+    /// Adds a key that is not in it.
+    pub fn add(&mut self, counter: Counter) {
+        // A second one comes soon where there are as many as these.
+        if self.keys.len() >= self.most.saturating_mul(2).max(1) {
+            self.shed();
+        }
+        self.total = self.total.plus(counter.sums);
+        self.keys.push(counter);
+    }
+
+    /// Adds what belongs to none of the keys.
+    pub fn add_other(&mut self, sums: CountSums) {
+        self.total = self.total.plus(sums);
+        self.other = self.other.plus(sums);
+    }
+
+    /// Keeps the keys that are wanted.
+    fn shed(&mut self) {
+        let most = self.most.min(self.keys.len() - 1);
+        self.keys.select_nth_unstable_by(most, |a, b| place(a).cmp(&place(b)));
+        let fewer = self.keys.drain(most..);
+        self.other = fewer.fold(self.other, |other, counter| other.plus(counter.sums));
+    }
+
     /// All keys: the `first` that sent and received most, in this order, before the others.
     pub fn most_first(&self, first: usize) -> Vec<&Counter> {
         let mut keys: Vec<_> = self.keys.iter().collect();
@@ -89,29 +122,30 @@ impl Counts {
         is(COUNT_GONE) || (is(COUNT_ENDED) && idle(ENDED_IDLE_NS)) || (crowded && idle(IDLE_NS))
     }
 
-    /// The interval that ends at the monotonic time `now` (ns), from everything that the map
-    /// holds and `other`.
-    pub fn interval(
+    /// Adds what a counter has grown by until the monotonic time `now` (ns) to an interval, and returns it.
+    pub fn take_in(
         &mut self,
-        mut counters: Vec<Counter>,
-        other: CountSums,
+        interval: &mut CountInterval,
+        counter: Counter,
         now: u64,
-    ) -> CountInterval {
-        let mut since = other.since(self.other);
-        self.other = other;
-        // In place: on a busy machine they are most of the memory.
-        counters.retain_mut(|counter| {
-            counter.sums = self.account(*counter, now);
-            !self.cumulative && !counter.sums.is_idle()
-        });
-        if self.cumulative {
-            since = other.plus(self.forgotten);
-            let sums = |past: &Past| past.before.plus(past.last);
-            let alive = self.past.values().map(|past| Counter { sums: sums(past), ..past.counter });
-            counters.extend(alive.filter(|counter| !counter.sums.is_idle()));
+    ) -> CountSums {
+        let sums = self.account(counter, now);
+        if !self.cumulative && !sums.is_idle() {
+            interval.add(Counter { sums, ..counter });
         }
-        let total = counters.iter().fold(since, |total, counter| total.plus(counter.sums));
-        CountInterval { keys: counters, other: since, total }
+        sums
+    }
+
+    /// Ends an interval that has taken in everything that the map holds, with what did not fit.
+    pub fn end(&mut self, interval: &mut CountInterval, other: CountSums) {
+        let before = std::mem::replace(&mut self.other, other);
+        if !self.cumulative {
+            return interval.add_other(other.since(before));
+        }
+        interval.add_other(other.plus(self.forgotten));
+        let sums = |past: &Past| past.before.plus(past.last);
+        let alive = self.past.values().map(|past| Counter { sums: sums(past), ..past.counter });
+        alive.filter(|counter| !counter.sums.is_idle()).for_each(|counter| interval.add(counter));
     }
 
     /// Remembers a counter and returns what it grew by.
@@ -174,6 +208,15 @@ mod tests {
         CountSums { tx_bytes, ..CountSums::default() }
     }
 
+    fn interval(counts: &mut Counts, keys: Vec<Counter>, rest: u64, now: u64) -> CountInterval {
+        let mut interval = CountInterval::new(usize::MAX);
+        for counter in keys {
+            counts.take_in(&mut interval, counter, now);
+        }
+        counts.end(&mut interval, other(rest));
+        interval
+    }
+
     fn bytes(interval: &CountInterval) -> Vec<(u32, u64)> {
         let mut rows: Vec<_> = interval.keys.iter().map(|c| (c.pid, c.sums.tx_bytes)).collect();
         rows.sort_unstable();
@@ -183,10 +226,10 @@ mod tests {
     #[test]
     fn an_interval_is_what_came_since_the_last_one() {
         let mut counts = Counts::new(false);
-        let first = counts.interval(vec![counter(1, 100), counter(2, 5)], other(7), 1);
+        let first = interval(&mut counts, vec![counter(1, 100), counter(2, 5)], 7, 1);
         assert_eq!(bytes(&first), [(1, 100), (2, 5)]);
         assert_eq!(first.total.tx_bytes, 112);
-        let second = counts.interval(vec![counter(1, 130), counter(2, 5)], other(7), 2);
+        let second = interval(&mut counts, vec![counter(1, 130), counter(2, 5)], 7, 2);
         assert_eq!(bytes(&second), [(1, 30)], "idle keys vanish");
         assert_eq!((second.other.tx_bytes, second.total.tx_bytes), (0, 30));
     }
@@ -194,10 +237,27 @@ mod tests {
     #[test]
     fn keys_and_other_add_up_to_the_total() {
         let mut counts = Counts::new(true);
-        counts.interval(vec![counter(1, 100), counter(2, 5)], other(7), 1);
-        let second = counts.interval(vec![counter(1, 130), counter(2, 5)], other(9), 2);
+        interval(&mut counts, vec![counter(1, 100), counter(2, 5)], 7, 1);
+        let second = interval(&mut counts, vec![counter(1, 130), counter(2, 5)], 9, 2);
         assert_eq!(bytes(&second), [(1, 130), (2, 5)], "cumulative rows stay");
         assert_eq!(second.total.tx_bytes, 130 + 5 + 9);
+    }
+
+    #[test]
+    fn keys_that_are_not_wanted_are_in_other() {
+        let mut interval = CountInterval::new(2);
+        for pid in [5, 1, 9, 3, 8, 2, 7] {
+            interval.add(counter(pid, u64::from(pid)));
+            let sums = interval.keys.iter().map(|key| key.sums.tx_bytes).sum::<u64>();
+            assert_eq!(sums + interval.other.tx_bytes, interval.total.tx_bytes);
+            assert!(interval.keys.len() <= 4);
+        }
+        let first: Vec<_> = interval.most_first(2).iter().take(2).map(|key| key.pid).collect();
+        assert_eq!((first, interval.total.tx_bytes), (vec![9, 8], 35));
+        let mut none = CountInterval::new(0);
+        none.add(counter(1, 1));
+        none.add(counter(2, 2));
+        assert_eq!((none.keys.len(), none.other.tx_bytes, none.total.tx_bytes), (1, 1, 3));
     }
 
     #[test]
@@ -206,8 +266,8 @@ mod tests {
             let mut counts = Counts::new(cumulative);
             let gone = Counter { flags: COUNT_GONE, gone: true, ..counter(1, 100) };
             assert!(counts.expendable(&gone, false, 0));
-            assert_eq!(bytes(&counts.interval(vec![gone], other(0), 1)), [(1, 100)]);
-            let back = counts.interval(vec![counter(1, 3)], other(0), 2);
+            assert_eq!(bytes(&interval(&mut counts, vec![gone], 0, 1)), [(1, 100)]);
+            let back = interval(&mut counts, vec![counter(1, 3)], 0, 2);
             assert_eq!(bytes(&back), [(1, expected)]);
         }
     }
@@ -215,7 +275,7 @@ mod tests {
     #[test]
     fn only_idle_keys_of_a_full_map_are_removed() {
         let mut counts = Counts::new(false);
-        counts.interval(vec![counter(1, 100)], other(0), 0);
+        interval(&mut counts, vec![counter(1, 100)], 0, 0);
         assert!(!counts.expendable(&counter(1, 100), false, IDLE_NS));
         assert!(!counts.expendable(&counter(1, 100), true, IDLE_NS - 1));
         assert!(counts.expendable(&counter(1, 100), true, IDLE_NS));
@@ -227,7 +287,7 @@ mod tests {
         let mut counts = Counts::new(false);
         let ended = |tx_bytes| Counter { flags: COUNT_ENDED, ..counter(1, tx_bytes) };
         assert!(!counts.expendable(&ended(100), false, ENDED_IDLE_NS), "not read before");
-        counts.interval(vec![ended(100)], other(0), 0);
+        interval(&mut counts, vec![ended(100)], 0, 0);
         assert!(!counts.expendable(&ended(100), false, ENDED_IDLE_NS - 1));
         assert!(counts.expendable(&ended(100), false, ENDED_IDLE_NS));
         assert!(!counts.expendable(&ended(101), false, ENDED_IDLE_NS), "its process has called");

@@ -31,29 +31,45 @@ impl CountRowOptions {
     pub fn rows(
         &self,
         interval: &CountInterval,
-        mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+        cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     ) -> Vec<Count> {
+        let mut rows = Vec::new();
+        self.each_row(interval, cgroup, |row| rows.push(row));
+        rows
+    }
+
+    /// The same, one after the other.
+    pub fn each_row(
+        &self,
+        interval: &CountInterval,
+        mut cgroup: impl FnMut(u64) -> Option<Arc<str>>,
+        mut each: impl FnMut(Count),
+    ) {
         if self.by == GroupBy::Total {
-            return vec![self.sums(RowPart::Total, interval.total)];
+            return each(self.sums(RowPart::Total, interval.total));
         }
         // Rows are made of what is shown alone: on a busy machine that is a small part. By another column
         // all of them are compared.
         let made = if self.sort.is_some() { usize::MAX } else { self.top };
         let keys = interval.most_first(made);
         let (shown, hidden) = keys.split_at(made.min(keys.len()));
+        let mut other =
+            hidden.iter().fold(interval.other, |other, counter| other.plus(counter.sums));
         let row = |counter: &&Counter| self.key(counter, cgroup(counter.key.cgroup));
-        let mut rows: Vec<_> = shown.iter().map(row).collect();
+        let rows = shown.iter().map(row);
         if let Some(column) = self.sort {
+            let mut rows: Vec<_> = rows.collect();
             sort(&mut rows, column);
+            let hidden = rows.split_off(self.top.min(rows.len()));
+            other = hidden.iter().fold(other, |other, row| other.plus(row.sums()));
+            rows.into_iter().for_each(&mut each);
+        } else {
+            rows.for_each(&mut each);
         }
-        let other = hidden.iter().fold(interval.other, |other, counter| other.plus(counter.sums));
-        let hidden = rows.split_off(self.top.min(rows.len()));
-        let other = hidden.iter().fold(other, |other, row| other.plus(row.sums()));
         if !other.is_idle() {
-            rows.push(self.sums(RowPart::Other, other));
+            each(self.sums(RowPart::Other, other));
         }
-        rows.push(self.sums(RowPart::Total, interval.total));
-        rows
+        each(self.sums(RowPart::Total, interval.total));
     }
 
     fn key(&self, counter: &Counter, cgroup: Option<Arc<str>>) -> Count {
@@ -92,6 +108,7 @@ impl CountRowOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::count::Counts;
     use crate::report::find;
     use crate::wire::GroupKey;
 
@@ -110,8 +127,12 @@ mod tests {
     }
 
     fn interval(keys: Vec<Counter>, other: CountSums) -> CountInterval {
-        let total = keys.iter().fold(other, |total, key| total.plus(key.sums));
-        CountInterval { keys, other, total }
+        let mut interval = CountInterval::new(usize::MAX);
+        for key in keys {
+            interval.add(key);
+        }
+        Counts::new(false).end(&mut interval, other);
+        interval
     }
 
     fn shape(by: GroupBy, top: usize) -> CountRowOptions {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use anyhow::Result;
 
-use super::{CountSums, Counter, Counts};
+use super::{CountInterval, CountSums, Counter, Counts};
 use crate::hooks::{self, SOCKET_COUNTERS, maps};
 use crate::kernel::map::Map;
 use crate::kernel::session::Session;
@@ -17,8 +17,8 @@ pub struct CountSource {
     counts: Map,
     other: Map,
     cpus: usize,
-    /// Keys that were read last: as many are to be expected.
-    expected: Cell<usize>,
+    /// Keys that were read last.
+    read: Cell<usize>,
 }
 
 impl CountSource {
@@ -28,30 +28,53 @@ impl CountSource {
     /// Its programs do not count.
     pub fn of(session: &Session, cpus: usize) -> Result<Self> {
         let (counts, other) = (session.map(maps::COUNTS)?, session.map(maps::OTHER)?);
-        Ok(Self { counts, other, cpus, expected: Cell::new(0) })
+        Ok(Self { counts, other, cpus, read: Cell::new(0) })
     }
 
-    /// Every key of the map at the monotonic time `now` (ns); those that `model` can spare are taken
-    /// out of it.
+    /// The interval that ends at the monotonic time `now` (ns), with at least the `most` keys that sent and
+    /// received most by themselves. Keys that `model` can spare are taken out of the map. `each` gets every
+    /// key with its sums of the interval, also an idle one.
     ///
     /// # Errors
     /// The map cannot be read.
-    pub fn keys(&self, session: &Session, model: &Counts, now: u64) -> Result<Vec<Counter>> {
+    pub fn interval(
+        &self,
+        session: &Session,
+        (model, now): (&mut Counts, u64),
+        most: usize,
+        mut each: impl FnMut(&Counter),
+    ) -> Result<CountInterval> {
         let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
-        let mut counters = Vec::with_capacity(self.expected.get());
-        session.map_reader(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
-            let (key, values) = bytes.split_at(size_of::<GroupKey>());
-            counters.extend(Counter::read(key, values.chunks_exact(size_of::<CountValue>())));
-        })?;
-        self.expected.set(counters.len());
-        let crowded = counters.len() > self.counts.max_entries() as usize / 2;
+        let reader = session.map_reader(&hooks::COUNTS, &self.counts)?;
+        let mut interval = CountInterval::new(most);
+        let crowded = self.read.get() > self.counts.max_entries() as usize / 2;
         let mut values = Vec::new();
-        for counter in &mut counters {
-            if model.expendable(counter, crowded, now) {
-                self.take(counter, &mut values)?;
+        let mut take_in = |mut counter: Counter| -> Result<()> {
+            if model.expendable(&counter, crowded, now) {
+                self.take(&mut counter, &mut values)?;
             }
-        }
-        Ok(counters)
+            let sums = model.take_in(&mut interval, counter, now);
+            each(&Counter { sums, ..counter });
+            Ok(())
+        };
+        // An iterator that is interrupted finds its place in a bucket by counting: nothing may be taken out there.
+        let (mut kept, mut read, mut taken) = (Vec::new(), 0, Ok(()));
+        let at_once = reader.looks_up();
+        reader.read(size, |bytes| {
+            let (key, values) = bytes.split_at(size_of::<GroupKey>());
+            let counter = Counter::read(key, values.chunks_exact(size_of::<CountValue>()));
+            read += 1;
+            match counter {
+                Some(counter) if !at_once => kept.push(counter),
+                Some(counter) if taken.is_ok() => taken = take_in(counter),
+                _ => {}
+            }
+        })?;
+        taken?;
+        kept.into_iter().try_for_each(take_in)?;
+        self.read.set(read);
+        model.end(&mut interval, self.other()?);
+        Ok(interval)
     }
 
     /// Takes a key out of the map, with the last word on its sums.
@@ -66,11 +89,7 @@ impl CountSource {
         Ok(())
     }
 
-    /// What did not fit.
-    ///
-    /// # Errors
-    /// The map cannot be read.
-    pub fn other(&self) -> Result<CountSums> {
+    fn other(&self) -> Result<CountSums> {
         let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes())?;
         let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));
         Ok(values.fold(CountSums::default(), |sums, value| sums.plus(CountSums::of(&value))))

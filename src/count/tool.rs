@@ -198,9 +198,10 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
             running.detach()?;
         }
         let now = monotonic_now();
-        let interval =
-            model.interval(source.keys(&running.session, &model, now)?, source.other()?, now);
         let shape = shape(args, now - began);
+        // By another column all of them are compared.
+        let most = if shape.sort.is_some() { usize::MAX } else { shape.top };
+        let interval = source.interval(&running.session, (&mut model, now), most, |_| ())?;
         print(&mut running.printer, &interval, &shape, |id| cgroups.name(id), |id| names.name(id))?;
         if !args.cumulative {
             began = now;

@@ -198,16 +198,17 @@ impl Session {
         Ok(())
     }
 
-    /// The iterators that serve a hook, to be read a record of `size` bytes at a time.
+    /// The iterators that serve a hook, to be read in records of `size` bytes, as many at a time as fit in
+    /// `room` bytes, at least one.
     ///
     /// # Errors
     /// One cannot be started.
-    pub fn readers(&self, hook: &Hook, size: usize) -> Result<Vec<RecordReader>> {
+    pub fn readers(&self, hook: &Hook, size: usize, room: usize) -> Result<Vec<RecordReader>> {
         let programs = self.plan.programs_of(hook);
         programs
             .map(|program| {
                 let link = self.program(program.name)?.attach();
-                RecordReader::new(&link.context("cannot attach an iterator")?, size, size)
+                RecordReader::new(&link.context("cannot attach an iterator")?, size, room)
             })
             .collect()
     }

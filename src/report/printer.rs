@@ -71,7 +71,7 @@ impl Printer {
         match self.format {
             Format::Json => {
                 for row in rows {
-                    json::line(row, self.out.buffer());
+                    self.line(|out| json::line(row, out))?;
                 }
             }
             Format::Table => {
@@ -98,18 +98,15 @@ impl Printer {
     /// Prints a record that is a line of JSON for programs, and a text for people.
     pub fn record<R: Record>(&mut self, record: &R, text: &str) -> Result<(), SinkError> {
         match self.format {
-            Format::Json => {
-                json::line(record, self.out.buffer());
-                if self.out.is_full() { self.flush() } else { Ok(()) }
-            }
+            Format::Json => self.line(|out| json::line(record, out)),
             Format::Table => self.text(text),
         }
     }
 
-    /// Prints whole lines that have been made elsewhere.
-    pub fn lines(&mut self, lines: &[u8]) -> Result<(), SinkError> {
-        self.out.buffer().extend_from_slice(lines);
-        self.flush()
+    /// Prints one line of a stream that `append` makes; [`flush`](Self::flush) writes it.
+    pub fn line(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), SinkError> {
+        append(self.out.buffer());
+        if self.out.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Prints a status: a JSON line, or for people one line for each new loss and

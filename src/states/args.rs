@@ -80,7 +80,7 @@ pub struct Args {
     #[arg(long, value_enum, help_heading = "Output", requires = "summary")]
     pub by: Option<SummaryBy>,
     /// Set the ring buffer size, e.g. 512K or 4M
-    #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "4M",
+    #[arg(long, value_name = "SIZE", help_heading = "Measurement", default_value = "2M",
         value_parser = parse::buffer_size)]
     pub buffer: u32,
 }

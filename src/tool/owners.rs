@@ -116,9 +116,9 @@ impl Pass {
     fn begin(session: &Session, map: Map, progress: Progress) -> Result<Self> {
         map.update(&KEY, progress.as_bytes())?;
         Ok(Self {
-            owners: session.readers(&OWNERS, 1).context("cannot find owners")?,
+            owners: session.readers(&OWNERS, 1, 1).context("cannot find owners")?,
             listeners: session
-                .readers(&FIND_LISTENERS, size_of::<Holder>())
+                .readers(&FIND_LISTENERS, size_of::<Holder>(), 1)
                 .context("cannot find listeners")?,
             holders: Holders::since(monotonic_now()),
             map,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tcpscope::count::{self, Count, CountRowOptions, CountSums, Counter, Counts, GroupBy};
+use tcpscope::count::{
+    self, Count, CountInterval, CountRowOptions, CountSums, Counter, Counts, GroupBy,
+};
 use tcpscope::report::{Format, Printer};
 use tcpscope::wire::{CountValue, GroupKey, Record as _};
 
@@ -104,13 +106,27 @@ fn shape(by: GroupBy) -> CountRowOptions {
     }
 }
 
+fn interval(
+    counts: &mut Counts,
+    counters: Vec<Counter>,
+    other: CountSums,
+    now: u64,
+) -> CountInterval {
+    let mut interval = CountInterval::new(usize::MAX);
+    for counter in counters {
+        counts.take_in(&mut interval, counter, now);
+    }
+    counts.end(&mut interval, other);
+    interval
+}
+
 /// One interval, then one in which only (other) has grown.
 fn print(printer: &mut Printer, shape: &CountRowOptions) {
     let mut counts = Counts::new(shape.cumulative);
     let counters = if shape.by == GroupBy::Total { Vec::new() } else { counters(shape.by) };
     for round in 1..=2 {
         let other = (0..round).fold(CountSums::default(), |sums, _| sums.plus(other()));
-        let interval = counts.interval(counters.clone(), other, round);
+        let interval = interval(&mut counts, counters.clone(), other, round);
         let ts = shape.ts + i64::try_from(round * shape.interval_ns).unwrap();
         count::print(printer, &interval, &CountRowOptions { ts, ..*shape }, cgroup, |_| {
             Some("blue".into())
@@ -139,14 +155,14 @@ fn table() {
         parts.push((format!("tcpcount -i 2 {flags}"), table(shape)));
     }
     for width in [120, 80, 40] {
-        let interval = Counts::new(false).interval(counters(GroupBy::Connection), other(), 0);
+        let busy = interval(&mut Counts::new(false), counters(GroupBy::Connection), other(), 0);
         let connection = shape(GroupBy::Connection);
         let view = Count::view(GroupBy::Connection);
-        let text = snapshot_on_terminal(width, &view, &connection.rows(&interval, cgroup));
+        let text = snapshot_on_terminal(width, &view, &connection.rows(&busy, cgroup));
         parts.push((format!("tcpcount -i 2 --by connection, {width} columns"), text));
     }
     let nothing = printed(Format::Table, |printer| {
-        let idle = Counts::new(false).interval(Vec::new(), CountSums::default(), 0);
+        let idle = interval(&mut Counts::new(false), Vec::new(), CountSums::default(), 0);
         count::print(printer, &idle, &process, cgroup, |_| Some("blue".into())).unwrap();
     });
     parts.push(("tcpcount, nothing to count".to_owned(), nothing));

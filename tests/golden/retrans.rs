@@ -108,8 +108,11 @@ fn sent(by: GroupBy) -> CountInterval {
         Counter { key, sums, pid: event.pid, comm: event.comm, flags: 0, gone: false }
     };
     let events = events();
-    let keys = events.iter().map(|event| counter(event, 1000)).chain([counter(&idle, 1)]).collect();
-    CountInterval { keys, other: CountSums::default(), total: CountSums::default() }
+    let mut interval = CountInterval::new(usize::MAX);
+    for key in events.iter().map(|event| counter(event, 1000)).chain([counter(&idle, 1)]) {
+        interval.add(key);
+    }
+    interval
 }
 
 const GROUPINGS: [(&str, GroupBy); 4] = [

@@ -196,14 +196,17 @@ impl Live {
     }
 
     fn sample(&mut self) -> Result<Vec<AnyRecord>> {
-        let mut lines = self.recorder.is_some().then(Vec::new);
-        let records = self.sampler.sample(&mut self.running, lines.as_mut())?;
-        // What is seen is worth seeing, also with a full disk.
-        if let (Some(recorder), Some(lines)) = (&mut self.recorder, lines)
-            && let Err(error) = recorder.write(&lines)
-        {
-            self.unrecorded = Some(error);
-            self.recorder = None;
+        let records = self.sampler.sample(&mut self.running)?;
+        if let Some(recorder) = &mut self.recorder {
+            let mut lines = Vec::new();
+            for record in &records {
+                record.line(&mut lines);
+            }
+            // What is seen is worth seeing, also with a full disk.
+            if let Err(error) = recorder.write(&lines) {
+                self.unrecorded = Some(error);
+                self.recorder = None;
+            }
         }
         Ok(records)
     }

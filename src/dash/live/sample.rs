@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
+use foldhash::{HashMap, HashSet, HashSetExt as _};
 
 use super::{Everything, WATCH, drops, endings, latencies, listeners, ports, stalls};
 use crate::clock::{monotonic_now, own_cpu_ns, wall_now};
@@ -17,7 +17,7 @@ use crate::kernel::session::Session;
 use crate::listen;
 use crate::nstat::{CpuQueues, Mib, NetnsTotals};
 use crate::record::AnyRecord;
-use crate::report::{Note, Record, Ts, json_line};
+use crate::report::{Note, Ts};
 use crate::settings::SettingsReader;
 use crate::states::socket_summary::{
     self, Destination, Destinations, Socket, SocketReader, SocketSummary,
@@ -64,18 +64,12 @@ pub struct Sampler {
 /// Single sockets, and the destinations that use most local ports.
 type Listed = (Vec<SockEntry>, Vec<Destination>);
 
-/// Where records go, and their lines if requested.
-struct Out<'a> {
-    records: Vec<AnyRecord>,
-    lines: Option<&'a mut Vec<u8>>,
-}
+/// Where records go.
+struct Out(Vec<AnyRecord>);
 
-impl Out<'_> {
-    fn put<R: Record + Into<AnyRecord>>(&mut self, record: R) {
-        if let Some(lines) = &mut self.lines {
-            json_line(&record, lines);
-        }
-        self.records.push(record.into());
+impl Out {
+    fn put(&mut self, record: impl Into<AnyRecord>) {
+        self.0.push(record.into());
     }
 }
 
@@ -110,16 +104,12 @@ impl Sampler {
         })
     }
 
-    /// Everything as it is now; `lines` get the same as the kit's JSON.
+    /// Everything as it is now.
     ///
     /// # Errors
     /// A map, an iterator or /proc cannot be read.
-    pub fn sample(
-        &mut self,
-        running: &mut Running,
-        lines: Option<&mut Vec<u8>>,
-    ) -> Result<Vec<AnyRecord>> {
-        let mut out = Out { records: Vec::new(), lines };
+    pub fn sample(&mut self, running: &mut Running) -> Result<Vec<AnyRecord>> {
+        let mut out = Out(Vec::new());
         let now = monotonic_now();
         let time = (wall_now(), now - self.before);
         self.drops.glance()?;
@@ -173,7 +163,7 @@ impl Sampler {
             status.lost += left.unknown;
         });
         out.put(running.status(false)?);
-        Ok(out.records)
+        Ok(out.0)
     }
 
     /// Work between two samples, done this often.
@@ -202,13 +192,14 @@ impl Sampler {
         running: &Running,
         (now, (ts, interval_ns)): (u64, (i64, u64)),
         sockets: &mut SocketOwners,
-        out: &mut Out<'_>,
+        out: &mut Out,
     ) -> Result<()> {
-        let keys = self.source.keys(&running.session, &self.counts, now)?;
-        for one in &keys {
+        let mut processes = ByProcess::default();
+        let Self { source, counts, .. } = self;
+        let interval = source.interval(&running.session, (counts, now), TOP, |one| {
             sockets.offer(&one.key.flow, (one.pid, one.comm));
-        }
-        let interval = self.counts.interval(keys, self.source.other()?, now);
+            processes.add(one);
+        })?;
         let light = self.visits.is_some();
         let shape = |by| CountRowOptions {
             ts,
@@ -219,17 +210,11 @@ impl Sampler {
             cumulative: false,
             light,
         };
-        let by_process = by_process(&interval);
-        let shown = [(GroupBy::Process, by_process), (GroupBy::Connection, interval)];
-        for (by, interval) in shown {
-            let rows = shape(by).rows(&interval, |_| None);
-            if by == GroupBy::Connection {
-                let busiest = interval.most_first(LISTED).into_iter().take(LISTED);
-                self.busy = busiest.map(|counter| counter.key.flow).collect();
-            }
-            for row in rows {
-                out.put(row);
-            }
+        let busiest = interval.most_first(LISTED).into_iter().take(LISTED);
+        self.busy = busiest.map(|counter| counter.key.flow).collect();
+        let by_process = processes.interval(interval.total);
+        for (by, interval) in [(GroupBy::Process, by_process), (GroupBy::Connection, interval)] {
+            shape(by).each_row(&interval, |_| None, |row| out.put(row));
         }
         // None is there while the one that was asked for is gone.
         let asked = running.netns().map(Option::unwrap_or_default);
@@ -253,7 +238,7 @@ impl Sampler {
         &mut self,
         running: &Running,
         owners: &mut SocketOwners,
-        out: &mut Out<'_>,
+        out: &mut Out,
     ) -> Result<()> {
         let begun = own_cpu_ns();
         let asked = running.netns();
@@ -339,19 +324,29 @@ fn is_connection(entry: &SockEntry) -> bool {
 }
 
 /// Connections added up by the process that owns them.
-fn by_process(interval: &CountInterval) -> CountInterval {
-    let mut sums: HashMap<u32, Counter> = HashMap::new();
-    for counter in &interval.keys {
+#[derive(Default)]
+struct ByProcess(HashMap<u32, Counter>);
+
+impl ByProcess {
+    fn add(&mut self, counter: &Counter) {
+        if counter.sums.is_idle() {
+            return;
+        }
         let mut key = GroupKey::default();
         key.pid = counter.pid;
         let fresh = Counter { key, sums: CountSums::default(), ..*counter };
-        let process = sums.entry(counter.pid).or_insert(fresh);
+        let process = self.0.entry(counter.pid).or_insert(fresh);
         process.sums = process.sums.plus(counter.sums);
     }
-    CountInterval {
-        keys: sums.into_values().collect(),
-        other: interval.other,
-        total: interval.total,
+
+    /// The processes of an interval with this `total`.
+    fn interval(self, total: CountSums) -> CountInterval {
+        let mut interval = CountInterval::new(usize::MAX);
+        for process in self.0.into_values() {
+            interval.add(process);
+        }
+        interval.add_other(total.since(interval.total));
+        interval
     }
 }
 

@@ -14,11 +14,11 @@ pub fn print(args: &Args, everything: &Everything) -> Result<ExitCode> {
         Running::start_with(everything, &args.common, args.interval, |session| {
             Sampler::new(session, everything)
         })?;
-    let mut lines = Vec::new();
     let work = watch(&mut running, &mut sampler, args.interval, |running, sampler| {
-        lines.clear();
-        sampler.sample(running, Some(&mut lines))?;
-        Ok(running.printer.lines(&lines)?)
+        for record in sampler.sample(running)? {
+            running.printer.line(|out| record.line(out))?;
+        }
+        Ok(running.printer.flush()?)
     });
     running.finish(work, |running| sampler.glance(running))
 }

@@ -210,7 +210,7 @@ impl Asked {
                 Sampler::new(session, &everything)
             })?;
         let mut look = |running: &mut Running, sampler: &mut Sampler| -> Result<()> {
-            for record in sampler.sample(running, None)? {
+            for record in sampler.sample(running)? {
                 report.counted(&record);
                 patient.model.take(record);
             }

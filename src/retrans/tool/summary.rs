@@ -127,8 +127,9 @@ impl Summed for Summary<'_> {
             self.count(running)?;
         }
         self.counters.visit(&running.session, running.netns())?;
-        let keys = self.source.keys(&running.session, &self.sent, now)?;
-        self.sums.add_sent(&self.sent.interval(keys, self.source.other()?, now));
+        let Self { source, sent, .. } = self;
+        let sent = source.interval(&running.session, (sent, now), usize::MAX, |_| ())?;
+        self.sums.add_sent(&sent);
         // The visit may have found needless retransmits.
         self.take(running, true)?;
         let shape = RetransRowOptions {

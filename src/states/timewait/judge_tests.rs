@@ -1,7 +1,9 @@
 //! Records typed by hand: times are `CLOCK_MONOTONIC` ns, `at(5)` is 5 s after boot.
 
 use super::*;
-use crate::tcp_state::TcpState::{self, Close, CloseWait, Closing, Established, SynSent};
+use crate::tcp_state::TcpState::{
+    self, Close, CloseWait, Closing, Established, FinWait2, SynSent, TimeWait,
+};
 use crate::wire::{DURATION_UNKNOWN, Flow};
 
 const NETNS: u32 = 7;
@@ -53,6 +55,7 @@ type Change = (f64, u16, TcpState, TcpState, Option<u64>, bool);
 fn shown(waits: &mut TimeWaits) -> Vec<Change> {
     let mut ready = Vec::new();
     waits.take_ready(&mut ready);
+    while waits.take_found(NETNS, 1, &mut ready) {}
     let state = |number| TcpState::from_number(number).unwrap();
     ready
         .iter()
@@ -121,10 +124,11 @@ fn the_owner_is_kept_across_states() {
     waits.begin_look(NETNS);
     waits.see(&met[0]);
     waits.end_look(NETNS, at(6));
+    let mut ready = Vec::new();
+    while waits.take_found(NETNS, 1, &mut ready) {}
     waits.begin_look(NETNS);
     waits.end_look(NETNS, at(7));
-    let mut ready = Vec::new();
-    waits.take_ready(&mut ready);
+    while waits.take_found(NETNS, 1, &mut ready) {}
     assert_eq!(ready.len(), 2);
     for Shown { event, .. } in ready {
         assert_eq!((event.pid, event.cookie, event.cgroup), (42, 9, 8));

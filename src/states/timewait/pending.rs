@@ -1,12 +1,11 @@
 //! Stored connections, and their times from events and poll entries.
 
-use foldhash::HashMap;
-
-use super::known::KnownSockets;
+use super::Shown;
+use super::names::Owner;
 use crate::tcp_state::TcpState::{
     Close, Established, FinWait2, Listen, SynRecv, SynSent, TimeWait,
 };
-use crate::wire::{COMM_LEN, DURATION_UNKNOWN, Flow, SockEntry, StateEvent};
+use crate::wire::{DURATION_UNKNOWN, Ending, Flow, SockEntry, StateEvent};
 
 /// Timewait sockets are stamped with milliseconds.
 const STAMP: u64 = 1_000_000;
@@ -14,14 +13,21 @@ const STAMP: u64 = 1_000_000;
 /// A closing that is held back.
 #[derive(Debug)]
 pub struct Pending {
-    /// As a program has sent it.
-    pub event: StateEvent,
+    /// As a program has sent it, until the outcome is known: then of that.
+    pub ts: u64,
+    duration: u64,
+    cookie: u64,
+    ending: Ending,
+    /// Number of the owner.
+    pub owner: u32,
+    /// The last or current poll when it was added.
+    pub after: u32,
+    /// The last poll that found it in `FIN_WAIT2`; 0 = none.
+    pub seen: u32,
+    old_state: u8,
+    new_state: u8,
     /// A program has sent it indeed; otherwise the tool found the socket when it started.
     pub counted: bool,
-    /// The last or current poll when it was added.
-    pub after: u64,
-    /// The last poll that found it in `FIN_WAIT2`; 0 = none.
-    pub seen: u64,
 }
 
 /// A connection in `TIME_WAIT`.
@@ -30,91 +36,105 @@ pub struct TimeWaitSocket {
     /// `CLOCK_MONOTONIC` ns.
     pub since: u64,
     /// The full socket's.
-    pub cookie: u64,
-    /// The owner's, as are the next two.
-    pub cgroup: u64,
-    pub pid: u32,
-    pub comm: [u8; COMM_LEN],
-    /// `STATE_MPTCP`.
-    pub flags: u8,
-}
-
-/// What is known of one network namespace.
-#[derive(Debug, Default)]
-pub struct NamespaceState {
-    /// Number of the last or current poll; 0 = none.
-    pub poll: u64,
-    /// It is the first.
-    pub first: bool,
-    /// What is held back.
-    pub pending: HashMap<Flow, Pending>,
-    /// What is in `TIME_WAIT`.
-    pub known: KnownSockets,
+    cookie: u64,
+    /// Number of the owner.
+    pub owner: u32,
+    /// The last poll that found it.
+    pub seen: u32,
 }
 
 impl Pending {
+    /// A close that a program has sent, after the poll `after` began.
+    pub fn of(event: &StateEvent, owner: u32, after: u32) -> Self {
+        let StateEvent { ts, duration, cookie, ending, old_state, new_state, .. } = *event;
+        Self {
+            ts,
+            duration,
+            cookie,
+            ending,
+            owner,
+            after,
+            seen: 0,
+            old_state,
+            new_state,
+            counted: true,
+        }
+    }
+
     /// What a timewait socket from before our time, still in `FIN_WAIT2`, would have closed with.
-    pub fn preexisting(entry: &SockEntry, poll: u64) -> Self {
-        let mut event = StateEvent::default();
-        (event.ts, event.duration) = (stamp(entry).unwrap_or(entry.ktime), DURATION_UNKNOWN);
-        (event.old_state, event.new_state) = (FinWait2.number(), Close.number());
-        event.flow = entry.flow;
-        Self { event, counted: false, after: poll, seen: poll }
+    pub fn preexisting(entry: &SockEntry, owner: u32, poll: u32) -> Self {
+        let close = StateEvent {
+            ts: stamp(entry).unwrap_or(entry.ktime),
+            duration: DURATION_UNKNOWN,
+            old_state: FinWait2.number(),
+            new_state: Close.number(),
+            ..StateEvent::default()
+        };
+        Self { seen: poll, counted: false, ..Self::of(&close, owner, poll) }
     }
 
-    /// The change to `TIME_WAIT` that a poll has found. Without a timestamp, only an upper bound
-    /// of its time is known.
-    pub fn enters(&self, entry: &SockEntry) -> StateEvent {
-        let moment = stamp(entry).unwrap_or(entry.ktime);
-        StateEvent { new_state: TimeWait.number(), ..self.until(moment) }
+    /// A poll has found it in `TIME_WAIT`. Without a timestamp, only an upper bound of its time
+    /// is known.
+    pub fn enter(&mut self, entry: &SockEntry) {
+        self.new_state = TimeWait.number();
+        self.last_until(stamp(entry).unwrap_or(entry.ktime));
     }
 
-    /// The change to `CLOSE`. What a poll saw in `FIN_WAIT2` stayed there until `now`.
-    pub fn closes(&self, now: u64) -> StateEvent {
-        if self.seen == 0 { unpolled(&self.event) } else { self.until(now) }
+    /// It has ended in `CLOSE`. What a poll saw in `FIN_WAIT2` stayed there until `now`.
+    pub fn close(&mut self, now: u64) {
+        if self.seen != 0 {
+            self.last_until(now);
+        } else if self.old_state == FinWait2.number() {
+            self.duration = DURATION_UNKNOWN;
+        }
     }
 
     /// The old state lasted longer than the full socket.
-    fn until(&self, moment: u64) -> StateEvent {
-        let mut event = self.event;
-        let longer = moment.saturating_sub(event.ts);
-        event.ts += longer;
-        if event.duration != DURATION_UNKNOWN {
-            event.duration += longer;
+    fn last_until(&mut self, moment: u64) {
+        let longer = moment.saturating_sub(self.ts);
+        self.ts += longer;
+        if self.duration != DURATION_UNKNOWN {
+            self.duration += longer;
         }
-        event
+    }
+
+    /// The outcome, for all to see.
+    pub fn shown(&self, flow: Flow, owner: Owner) -> Shown {
+        let Self { ts, duration, cookie, ending, old_state, new_state, .. } = *self;
+        let polled = new_state == TimeWait.number() || self.seen != 0;
+        let event = owner.event(flow);
+        Shown {
+            event: StateEvent { ts, duration, cookie, ending, old_state, new_state, ..event },
+            polled,
+        }
     }
 }
 
 impl TimeWaitSocket {
-    /// The connection that `event` has put into `TIME_WAIT`.
-    pub fn since(event: &StateEvent) -> Self {
-        let StateEvent { ts, cookie, cgroup, pid, comm, flags, .. } = *event;
-        Self { since: ts, cookie, cgroup, pid, comm, flags }
+    /// The connection that has just entered.
+    pub fn after(pending: &Pending, poll: u32) -> Self {
+        let Pending { ts: since, cookie, owner, .. } = *pending;
+        Self { since, cookie, owner, seen: poll }
     }
 
     /// Whether a poll entry is the socket with the same ends that began at `since`. A later one may be
     /// there, if the event that led to it was lost or kept out by a filter.
-    pub fn was_there(since: u64, entry: &SockEntry) -> bool {
-        let same = stamp(entry).is_none_or(|stamp| stamp <= since + STAMP);
+    pub fn is(&self, entry: &SockEntry) -> bool {
+        let same = stamp(entry).is_none_or(|stamp| stamp <= self.since + STAMP);
         same && entry.state == TimeWait.number()
     }
 
     /// Its end, at `now` at the latest.
-    pub fn ends(&self, flow: Flow, now: u64) -> StateEvent {
-        StateEvent {
+    pub fn shown(&self, flow: Flow, owner: Owner, now: u64) -> Shown {
+        let event = StateEvent {
             ts: now,
             duration: now.saturating_sub(self.since),
             cookie: self.cookie,
-            cgroup: self.cgroup,
-            flow,
-            pid: self.pid,
-            comm: self.comm,
-            flags: self.flags,
             old_state: TimeWait.number(),
             new_state: Close.number(),
-            ..StateEvent::default()
-        }
+            ..owner.event(flow)
+        };
+        Shown { event, polled: true }
     }
 }
 
@@ -157,4 +177,16 @@ pub fn reopened(event: &StateEvent) -> Option<u64> {
 /// Whether a timewait socket has surely entered its state before `moment`: its time is rounded down.
 pub fn is_older(entry: &SockEntry, moment: u64) -> bool {
     stamp(entry).is_some_and(|stamp| stamp + STAMP <= moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::states::timewait::names::Ends;
+
+    #[test]
+    fn entries_are_small() {
+        assert_eq!(size_of::<(Ends, TimeWaitSocket)>(), 32);
+        assert_eq!(size_of::<(Ends, Pending)>(), 64);
+    }
 }

@@ -6,18 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 
 use super::TimeWaits;
-use crate::clock::{Ticker, monotonic_now};
+use crate::clock::Ticker;
 use crate::hooks::TIME_WAIT;
-use crate::kernel::netns::{Namespaces, Netns};
+use crate::kernel::netns::Namespaces;
+use crate::kernel::reader::RecordReader;
 use crate::kernel::session::Session;
 use crate::wire::{Record as _, SockEntry};
 
-/// So many sockets are read at a stretch, in half a millisecond or so: the ring buffer does not
-/// stop filling while a hundred thousand are read.
-const STRETCH: u64 = 1024;
-
-/// Work between batches: read pending events.
-pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut TimeWaits) -> Result<()>;
+/// The kernel writes as much at a stretch, of some 300 sockets: the ring buffer does not stop filling
+/// while a hundred thousand are read.
+const STRETCH: usize = 32 << 10;
 
 /// Polls once per interval.
 #[derive(Debug)]
@@ -26,6 +24,31 @@ pub struct Poller {
     next: Instant,
     namespaces: Namespaces,
     reported: bool,
+}
+
+/// One poll, as far as it was read.
+#[derive(Debug)]
+pub struct Look {
+    readers: Vec<RecordReader>,
+}
+
+impl Look {
+    /// Takes in the next timewait sockets; false: that was all.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn go_on(&mut self, waits: &mut TimeWaits) -> Result<bool> {
+        let Some(reader) = self.readers.last_mut() else { return Ok(false) };
+        let more = reader.advance(|bytes| {
+            if let Some(entry) = SockEntry::read(bytes).filter(|entry| entry.timewait != 0) {
+                waits.see(&entry);
+            }
+        })?;
+        if !more {
+            self.readers.pop();
+        }
+        Ok(true)
+    }
 }
 
 impl Poller {
@@ -50,76 +73,22 @@ impl Poller {
         self.next.saturating_duration_since(Instant::now())
     }
 
-    /// Polls one namespace before any event there; 0 is the tool's own.
+    /// Begins a poll of one namespace.
     ///
     /// # Errors
-    /// /proc is not there, or those of `meanwhile`.
-    pub fn first(
-        &mut self,
-        session: &Session,
-        waits: &mut TimeWaits,
-        netns: u32,
-        meanwhile: Meanwhile<'_>,
-    ) -> Result<()> {
-        let netns = if netns == 0 { Netns::own()?.inode() } else { netns };
-        // A failure is reported when it first causes a miss.
-        self.poll(session, waits, netns, meanwhile).map(drop)
+    /// The namespace cannot be entered, or the iterator not started.
+    pub fn begin(&mut self, session: &Session, netns: u32) -> Result<Look> {
+        // An iterator shows the namespace that it was started in.
+        let start = || session.readers(&TIME_WAIT, size_of::<SockEntry>(), STRETCH);
+        let readers = self.namespaces.find(netns).and_then(|found| found.within(start))?;
+        Ok(Look { readers })
     }
 
-    /// Polls every namespace that may have changes. Returns a note for the user the first time
-    /// that one cannot be polled.
-    ///
-    /// # Errors
-    /// Those of `meanwhile`.
-    pub fn take(
-        &mut self,
-        session: &Session,
-        waits: &mut TimeWaits,
-        meanwhile: Meanwhile<'_>,
-    ) -> Result<Option<String>> {
-        let mut remark = None;
-        for netns in waits.namespaces() {
-            if let Some(obstacle) = self.poll(session, waits, netns, meanwhile)? {
-                remark = Some(format!(
-                    "TIME_WAIT is not shown in namespaces that cannot be entered: {obstacle:#}"
-                ));
-            }
-        }
-        Ok(remark.filter(|_| !mem::replace(&mut self.reported, true)))
-    }
-
-    /// One poll; returns the obstacle, if any.
-    fn poll(
-        &mut self,
-        session: &Session,
-        waits: &mut TimeWaits,
-        netns: u32,
-        meanwhile: Meanwhile<'_>,
-    ) -> Result<Option<Error>> {
-        let (mut count, mut between) = (0, Ok(()));
-        let namespace = self.namespaces.find(netns);
-        waits.begin_look(netns);
-        let each = |bytes: &[u8]| {
-            if let Some(entry) = SockEntry::read(bytes).filter(|entry| entry.timewait != 0) {
-                waits.see(&entry);
-            }
-            count += 1;
-            if count % STRETCH == 0 && between.is_ok() {
-                between = meanwhile(waits);
-            }
-        };
-        let poll = || session.iterate(&TIME_WAIT, size_of::<SockEntry>(), each);
-        let polled = namespace.and_then(|namespace| namespace.within(poll));
-        let now = monotonic_now();
-        // A new connection may have taken the place of one that was not found: its event has the time,
-        // and must not come after this poll's verdict.
-        if between.is_ok() {
-            between = meanwhile(waits);
-        }
-        match &polled {
-            Ok(()) => waits.end_look(netns, now),
-            Err(_) => waits.skip_namespace(netns),
-        }
-        between.map(|()| polled.err())
+    /// A note for the user the first time that a namespace cannot be polled.
+    pub fn remark(&mut self, obstacle: &Error) -> Option<String> {
+        let first = !mem::replace(&mut self.reported, true);
+        first.then(|| {
+            format!("TIME_WAIT is not shown in namespaces that cannot be entered: {obstacle:#}")
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -12,6 +12,7 @@ use crate::clock::{WallClock, monotonic_now};
 use crate::hooks::TIME_WAIT;
 use crate::hooks::maps;
 use crate::kernel::attach::AttachMethod;
+use crate::kernel::netns::Netns;
 use crate::kernel::ring::Ring;
 use crate::life::Endings;
 use crate::report::TableView;
@@ -21,11 +22,18 @@ use crate::tool::{Asked, BATCH, Names, Running};
 use crate::wait::Wake;
 use crate::wire::{Record as _, StateEvent};
 
-/// Changes that are printed at a stretch, in some milliseconds.
-const STRETCH: usize = 4096;
+/// Changes found by a poll that are printed at a stretch, in a millisecond or so: they may be so many that the
+/// ring buffer would be full before all are.
+const STRETCH: usize = 1024;
 
-/// Times that is repeated for what came meanwhile: a printer slower than the changes would never end.
-const ROUNDS: usize = 8;
+/// So long at least sockets are read before events are printed again, ...
+const LOOKING: Duration = Duration::from_millis(2);
+
+/// ... for so long, where nothing blocks: a fraction of the time in which full churn fills the ring buffer.
+const PRINTING: Duration = Duration::from_millis(20);
+
+/// Every event that is there, at the end.
+const ALL: u64 = u64::MAX;
 
 /// Where changes come from, and how many are still wanted.
 struct Changes {
@@ -41,6 +49,8 @@ struct Changes {
 struct Source {
     ring: Ring<StateEvent>,
     endings: Endings<StateEvent>,
+    /// Events that have room in the ring buffer.
+    room: u64,
     /// Events that were read.
     read: u64,
 }
@@ -59,6 +69,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         source: Source {
             ring: Ring::new(&map, StateEvent::read)?,
             endings: Endings::new(u32::MAX),
+            room: u64::from(args.buffer) / size_of::<StateEvent>() as u64,
             read: 0,
         },
         waits: TimeWaits::new(wanted, polls, started),
@@ -67,20 +78,24 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         names: Names::of_machine(args.common.output.json),
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
     };
+    let room = changes.source.room;
     let mut work = || -> Result<()> {
         running.printer.begin::<StateChange>(&TableView::default())?;
-        changes.print_events(&mut running, false)?;
+        changes.print_events(&mut running, room)?;
         // The first poll may take a while.
         running.printer.flush()?;
         if changes.waits.wants_older() {
-            let netns = filter.netns.as_ref().map_or(0, |netns| netns.inode);
-            let Changes { source, waits, polls, .. } = &mut changes;
-            polls.first(&running.session, waits, netns, &mut |waits| source.keep_up(waits))?;
+            let netns = match &filter.netns {
+                Some(netns) => netns.inode,
+                None => Netns::own()?.inode(),
+            };
+            // An obstacle is told when it first causes a miss.
+            changes.poll_one(&mut running, netns)?;
         }
         loop {
             let most = if changes.source.endings.any_wait() { BATCH } else { Duration::MAX };
             let wake = running.rest_for_records(most.min(changes.polls.left()))?;
-            changes.print_events(&mut running, false)?;
+            changes.print_events(&mut running, room)?;
             if changes.polls.due() {
                 changes.poll(&mut running)?;
             }
@@ -92,7 +107,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     };
     let worked = work();
     running.finish(worked, |running| {
-        changes.print_events(running, true)?;
+        changes.print_events(running, ALL)?;
         changes.poll(running)?;
         changes.waits.give_up();
         report(running, &changes.waits);
@@ -100,29 +115,30 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     })
 }
 
-impl Source {
-    /// Reads the events during a poll; they are printed after it.
-    fn keep_up(&mut self, waits: &mut TimeWaits) -> Result<()> {
-        let Self { ring, endings, read } = self;
-        ring.drain(|batch| {
-            *read += batch.len() as u64;
-            for event in batch {
-                endings.take(event);
-            }
-            endings.ready(Some(monotonic_now())).for_each(|event| waits.take(&event));
-            Ok(true)
-        })
-    }
-}
-
 impl Changes {
-    /// Prints what waits in the ring buffer. While the hooks are on, more may come faster than a
-    /// slow reader takes it: the end must not wait for the buffer to be empty, unless it is the
-    /// `last` time.
-    fn print_events(&mut self, running: &mut Running, last: bool) -> Result<()> {
+    /// Prints what waits in the ring buffer, about as many events as `most`: while the hooks are on, more may come
+    /// faster than they are printed.
+    fn print_events(&mut self, running: &mut Running, most: u64) -> Result<()> {
+        self.print_events_until(running, most, None)
+    }
+
+    /// The same between other work, which a slow reader of the output must not hold up for long.
+    fn print_some_events(&mut self, running: &mut Running) -> Result<()> {
+        let end = Instant::now() + PRINTING;
+        self.print_events_until(running, self.source.room, Some(end))
+    }
+
+    fn print_events_until(
+        &mut self,
+        running: &mut Running,
+        most: u64,
+        end: Option<Instant>,
+    ) -> Result<()> {
+        let last = most == ALL;
         let clock = WallClock::now();
         let Self { source, waits, ready, names, left, .. } = self;
-        let Source { ring, endings, read } = source;
+        let Source { ring, endings, read, .. } = source;
+        let enough = read.saturating_add(most);
         let mut hand_over = |endings: &mut Endings<_>, now: Option<u64>, running: &mut Running| {
             endings.ready(now).for_each(|event| waits.take(&event));
             waits.take_ready(ready);
@@ -135,38 +151,69 @@ impl Changes {
             for event in batch {
                 endings.take(event);
             }
-            hand_over(endings, Some(monotonic_now()), running)
+            let go_on = hand_over(endings, Some(monotonic_now()), running)?;
+            Ok(go_on && *read < enough && end.is_none_or(|end| Instant::now() < end))
         })?;
         hand_over(endings, (!last).then(monotonic_now), running)?;
         running.read = *read;
         Ok(())
     }
 
-    /// Prints the changes that a poll of the timewait sockets finds.
+    /// Prints the changes that a poll of the timewait sockets finds, in every namespace that may have some.
     fn poll(&mut self, running: &mut Running) -> Result<()> {
-        let Self { source, waits, polls, ready, names, left } = self;
-        let remark = polls.take(&running.session, waits, &mut |waits| source.keep_up(waits))?;
+        for netns in self.waits.namespaces() {
+            let obstacle = self.poll_one(running, netns)?;
+            if let Some(remark) = obstacle.and_then(|obstacle| self.polls.remark(&obstacle)) {
+                running.printer.note(&format!("{NAME}: {remark}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same in one namespace; the obstacle, if there is one. Events are printed meanwhile.
+    fn poll_one(&mut self, running: &mut Running, netns: u32) -> Result<Option<anyhow::Error>> {
+        self.waits.begin_look(netns);
+        let room = self.source.room;
+        let (mut since, mut looking) = (Instant::now(), LOOKING);
+        let mut looked = self.polls.begin(&running.session, netns);
+        let obstacle = loop {
+            match looked.as_mut().map(|look| look.go_on(&mut self.waits)) {
+                Ok(Ok(true)) if since.elapsed() < looking => {}
+                Ok(Ok(true)) => {
+                    let begin = Instant::now();
+                    self.print_some_events(running)?;
+                    since = Instant::now();
+                    looking = LOOKING.max((since - begin) / 8);
+                }
+                Ok(Ok(false)) => break None,
+                Ok(Err(error)) => break Some(error),
+                Err(_) => break looked.err(),
+            }
+        };
+        let now = monotonic_now();
+        // A new connection may have taken the place of one that was not found: its event has the time,
+        // and must not come after this poll's verdict.
+        self.print_events(running, room)?;
+        match obstacle {
+            None => self.waits.end_look(netns, now),
+            Some(_) => self.waits.skip_namespace(netns),
+        }
+        self.print_found(running, netns)?;
+        Ok(obstacle)
+    }
+
+    /// Prints what a poll has found.
+    fn print_found(&mut self, running: &mut Running, netns: u32) -> Result<()> {
         let clock = WallClock::now();
-        // They may be so many that the ring buffer would be full before all are printed; and what is read meanwhile
-        // may be as many, if less from time to time.
-        for _ in 0..ROUNDS {
-            waits.take_ready(ready);
-            let many = ready.len() > STRETCH;
-            let mut found = ready.drain(..);
-            while found.len() > 0 {
-                print(running, found.by_ref().take(STRETCH), names, left, clock)?;
-                source.keep_up(waits)?;
-            }
-            drop(found);
-            if !many || running.is_over() {
-                break;
-            }
+        let mut more = true;
+        while more {
+            let Self { waits, ready, names, left, .. } = self;
+            more = waits.take_found(netns, STRETCH, ready);
+            print(running, ready.drain(..), names, left, clock)?;
+            self.print_some_events(running)?;
         }
-        report(running, waits);
-        match remark {
-            Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
-            None => Ok(()),
-        }
+        report(running, &self.waits);
+        Ok(())
     }
 }
 
