@@ -99,7 +99,7 @@ fn sockets_are_those_of_the_last_reading() {
         past.push(&records);
     }
     for (second, count) in [(3, 3), (5, 3), (6, 6), (8, 6)] {
-        let states = past.at(second * SECOND, &Model::default()).states().unwrap();
+        let states = past.at(second * SECOND, &Model::default()).look.states().unwrap();
         assert_eq!(states.into_iter().flatten().sum::<u64>(), count, "{second}");
     }
 }

@@ -104,6 +104,6 @@ mod tests {
         }
         assert!(again.records().len() > 20);
         assert_eq!(again.records(), model.records());
-        assert_eq!(again.states(), model.states());
+        assert_eq!(again.look.states(), model.look.states());
     }
 }

@@ -82,7 +82,7 @@ fn losses(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 }
 
 fn closed(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
-    let Extent { closed, .. } = model.extent()?;
+    let Extent { closed, .. } = model.look.extent()?;
     let text = || {
         let text =
             format!("{closed} network namespaces cannot be entered: their sockets are not shown");

@@ -120,7 +120,10 @@ fn syns(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 /// Whether anything listens or is half open; also where that is not known.
 fn listens(model: &Model) -> bool {
     let serving = [TcpState::Listen, TcpState::NewSynRecv].map(|state| usize::from(state.number()));
-    model.states().is_none_or(|counts| serving.iter().any(|state| counts[*state].unwrap_or(0) > 0))
+    model
+        .look
+        .states()
+        .is_none_or(|counts| serving.iter().any(|state| counts[*state].unwrap_or(0) > 0))
 }
 
 /// Adds the remote address that most is sent again to.
@@ -138,7 +141,7 @@ fn waiting_for(scene: &Scene<'_>, text: String) -> (String, Key) {
         let age = row.age_ns.or(row.age_at_least_ns);
         row.state == Some(TcpState::SynSent) && age.is_some_and(|age| age >= LOST_SYN)
     };
-    let waiting = scene.model.listed().filter(waits);
+    let waiting = scene.model.look.listed().filter(waits);
     let waiting: Vec<_> =
         waiting.filter(|row| scene.holds(row.netns)).map(|row| (row.key(), ())).collect();
     let Some((about, (), count)) = most_for(&waiting) else { return lossy(scene, text) };

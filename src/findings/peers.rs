@@ -133,7 +133,7 @@ fn is_full(one: &Stall) -> bool {
 /// Addresses that answer small segments and no full one.
 fn holes(model: &Model) -> BTreeSet<Place> {
     let stuck: BTreeSet<Place> =
-        model.stalls().filter(|one| is_full(one)).map(|one| (one.netns, one.raddr)).collect();
+        model.look.stalls().filter(|one| is_full(one)).map(|one| (one.netns, one.raddr)).collect();
     if stuck.is_empty() {
         return stuck;
     }
@@ -141,7 +141,7 @@ fn holes(model: &Model) -> BTreeSet<Place> {
     let (mut answered, mut passed) = (BTreeSet::new(), BTreeSet::new());
     for row in rows.filter(|row| !row.other && !row.total) {
         let place = (row.netns, row.raddr);
-        let is_stuck = model.stalls().any(|one| {
+        let is_stuck = model.look.stalls().any(|one| {
             (one.netns, one.lport, one.raddr, one.rport)
                 == (row.netns, row.lport, row.raddr, row.rport)
         });

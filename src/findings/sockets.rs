@@ -80,7 +80,7 @@ pub static TIME_WAIT_MANY: Rule = Rule {
 
 fn close_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let age = |row: &&CloseWait| row.age_ns.or(row.age_at_least_ns);
-    let holders = model.holders(TcpState::CloseWait, Grouping::Process);
+    let holders = model.look.holders(TcpState::CloseWait, Grouping::Process);
     let held = |row: &CloseWait| {
         sum(holders.iter().filter(|(key, _)| key.pid == row.pid).map(|(_, count)| *count))
     };
@@ -88,8 +88,8 @@ fn close_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         let least = if held(row) >= MANY_CLOSE_WAIT { SHORT_CLOSE_WAIT } else { LONG_CLOSE_WAIT };
         age(row).is_some_and(|ns| ns >= least)
     };
-    let Some(oldest) = model.held().filter(is_old).max_by_key(age) else {
-        return model.states().map(|_| Vec::new());
+    let Some(oldest) = model.look.held().filter(is_old).max_by_key(age) else {
+        return model.look.states().map(|_| Vec::new());
     };
     let count = held(oldest);
     let sockets = match count {
@@ -113,7 +113,7 @@ fn close_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 fn ports(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let mut found = Vec::new();
     let mut known = model.sees_ports();
-    for row in model.destinations() {
+    for row in model.look.destinations() {
         known = true;
         let (Some(permille), Some(used), Some(ports)) =
             (row.permille(), row.local_ports_used, row.local_ports)
@@ -152,7 +152,7 @@ fn ports(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
 fn time_wait(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
     let mut found = Vec::new();
     let mut known = model.sees_ports();
-    for row in model.destinations() {
+    for row in model.look.destinations() {
         known = true;
         let (Some(waiting), Some(ports @ 1..)) = (row.local_ports_time_wait, row.local_ports)
         else {

@@ -44,7 +44,7 @@ impl Group {
 /// own: there the client's address is the destination.
 pub fn groups(model: &Model, wanted: impl Fn(&Stall) -> bool) -> Vec<Group> {
     let mut all: BTreeMap<Key, Group> = BTreeMap::new();
-    for one in model.stalls().filter(|one| wanted(one)) {
+    for one in model.look.stalls().filter(|one| wanted(one)) {
         let Key { pid, comm, raddr, rport, device, netns, lport, .. } = one.key();
         let served = lport < rport && rport.is_some_and(|port| port >= DYNAMIC);
         let rport = rport.filter(|_| !served);

@@ -96,7 +96,7 @@ fn stuck(rule: &'static Rule, model: &Model) -> Option<Vec<Finding>> {
         one.why == Some(Why::Reader) && one.unread_bytes >= MUCH && one.stalled_at_least_ns >= LONG
     };
     // Of each process the one that waits longest.
-    let mut stalled: Vec<&Stall> = model.stalls().filter(|one| reader(one)).collect();
+    let mut stalled: Vec<&Stall> = model.look.stalls().filter(|one| reader(one)).collect();
     stalled.sort_by_key(|one| (one.pid, std::cmp::Reverse(one.stalled_at_least_ns)));
     stalled.dedup_by_key(|one| one.pid);
     if !stalled.is_empty() {
@@ -138,7 +138,7 @@ fn whose_window(scene: &Scene<'_>, text: String) -> (String, Key) {
     let here = |one: &&Stall| {
         one.why == Some(Why::Reader) && (scene.netns.is_none() || one.netns == scene.netns)
     };
-    let most = scene.model.stalls().filter(here).max_by_key(|one| one.unread_bytes);
+    let most = scene.model.look.stalls().filter(here).max_by_key(|one| one.unread_bytes);
     let Some(most) = most.filter(|one| one.pid.is_some()) else { return (text, Key::default()) };
     let Key { pid, comm, .. } = most.key();
     (format!("{text}; most of {}", process(&most.key())), Key { pid, comm, ..Key::default() })

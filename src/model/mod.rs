@@ -11,6 +11,7 @@ mod history;
 mod interface;
 mod interval;
 mod listeners_by_event;
+mod look;
 mod parts;
 mod segment_drops;
 mod series;
@@ -21,17 +22,13 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::count::Count;
 use crate::group::Grouping;
-use crate::kernel::netns_list::Extent;
 use crate::latency::{Exchange, Latency, LatencyKind};
 use crate::listen::{DropClient, Drops, Files, ListenerRecord};
 use crate::nstat::Mib;
-use crate::ports::{Bound, PortPool, Ports};
+use crate::ports::Bound;
 use crate::record::AnyRecord;
-use crate::report::{Key, Note, Status, Ts};
+use crate::report::{Note, Status};
 use crate::settings::Settings;
-use crate::stall::Stall;
-use crate::states::socket_summary::{CloseWait, Destination, Socket, Sockets};
-use crate::tcp_state::TcpState;
 
 pub use connections::{Connection, Connections, Ends, Step};
 pub use drops::ListenerKey;
@@ -40,6 +37,7 @@ pub use endings::{Endings, ends_in_words};
 pub use history::{History, Metric, peak};
 pub use interval::{Groups, LastInterval};
 pub use listeners_by_event::ListenersByEvent;
+pub use look::LastLook;
 pub use segment_drops::{DropReasons, SegmentDrops};
 pub use series::{Point, Points, SeriesMap, Who};
 pub use words::{listener_name, process, text};
@@ -73,31 +71,20 @@ pub struct Model {
     pub now: i64,
     /// What was sent and received, by grouping.
     pub counts: Groups<Grouping, Count>,
-    /// Sockets by state, by grouping and network namespace.
-    pub sockets: Groups<(Option<Grouping>, Option<u32>), Sockets>,
-    /// Single sockets as they are.
-    pub list: Groups<(), Socket>,
-    /// The oldest in `CLOSE_WAIT`.
-    pub close_wait: Groups<(), CloseWait>,
+    /// The sockets as they were looked at.
+    pub look: LastLook,
     /// Quantiles, by what was measured and grouping.
     pub latency: Groups<(Option<LatencyKind>, Grouping), Latency>,
     /// How connections ended, by process.
     pub endings: Endings,
     /// Listeners, by network namespace.
     pub listeners: Groups<Option<u32>, ListenerRecord>,
-    /// Local ports in use towards the fullest destinations.
-    destinations: Groups<(), Destination>,
-    ports: Groups<Option<Grouping>, Ports>,
-    port_pools: Groups<(), PortPool>,
-    stalls: Groups<(), Stall>,
     /// Settings of network namespaces.
     pub settings: Groups<Option<u32>, Settings>,
     /// What each of several namespaces has counted.
     pub parts: parts::Parts,
     /// Errors and drops of interfaces.
     pub interfaces: interface::Interfaces,
-    /// Sockets that are bound, and neither listen nor are connected.
-    bound: Groups<(), Bound>,
     /// File descriptors of processes with a queue.
     files: Groups<(), Files>,
     /// Connections that have ended.
@@ -141,16 +128,12 @@ impl Model {
         self.now = self.now.max(record.ts());
         match record {
             AnyRecord::Count(count) => self.count(*count),
-            AnyRecord::Sockets(row) => {
-                // A summary of several namespaces takes the place of that of one.
-                let key = (row.by, row.netns.filter(|_| row.namespaces.is_none()));
-                self.sockets.take(key, row.ts.0, *row);
-            }
-            AnyRecord::Socket(row) => self.list.take((), row.ts.0, *row),
-            AnyRecord::Destination(row) => self.destinations.take((), row.ts.0, *row),
-            AnyRecord::Ports(row) => self.ports.take(row.by, row.ts.0, *row),
-            AnyRecord::PortPool(row) => self.port_pools.take((), row.ts.0, *row),
-            AnyRecord::CloseWait(row) => self.close_wait.take((), row.ts.0, *row),
+            AnyRecord::Sockets(row) => self.look.summary(*row),
+            AnyRecord::Socket(row) => self.look.list.take((), row.ts.0, *row),
+            AnyRecord::Destination(row) => self.look.destinations.take((), row.ts.0, *row),
+            AnyRecord::Ports(row) => self.look.ports.take(row.by, row.ts.0, *row),
+            AnyRecord::PortPool(row) => self.look.port_pools.take((), row.ts.0, *row),
+            AnyRecord::CloseWait(row) => self.look.close_wait.take((), row.ts.0, *row),
             AnyRecord::State(change) => {
                 self.history.state(&change);
                 self.connections.take(&change);
@@ -173,8 +156,8 @@ impl Model {
                 let netns = mib.netns.filter(|_| mib.namespaces.is_none());
                 self.mibs.take(netns, mib.ts.0, *mib);
             }
-            AnyRecord::Stall(row) => self.stalls.take((), row.ts.0, *row),
-            AnyRecord::Bound(row) => self.bound.take((), row.ts.0, *row),
+            AnyRecord::Stall(row) => self.look.stalls.take((), row.ts.0, *row),
+            AnyRecord::Bound(row) => self.look.bound.take((), row.ts.0, *row),
             AnyRecord::Files(row) => self.files.take((), row.ts.0, *row),
             AnyRecord::Interface(row) => self.interfaces.take(&row),
             AnyRecord::Life(row) => self.ended.take(&row),
@@ -309,12 +292,7 @@ impl Model {
         }
         let oldest = self.now - STALE;
         self.counts.forget(oldest);
-        self.sockets.forget(oldest);
-        self.list.forget(oldest);
-        self.close_wait.forget(oldest);
-        self.destinations.forget(oldest);
-        self.ports.forget(oldest);
-        self.port_pools.forget(oldest);
+        self.look.forget(oldest);
         self.latency.forget(oldest);
         self.endings.forget(oldest);
         self.listeners.forget(oldest);
@@ -322,8 +300,6 @@ impl Model {
         self.settings.forget(oldest);
         self.parts.forget(self.now);
         self.interfaces.forget(self.now);
-        self.stalls.forget(oldest);
-        self.bound.forget(oldest);
         self.files.forget(oldest);
         self.ended.forget(self.now);
         self.connections.forget(self.now);
@@ -346,11 +322,9 @@ impl Model {
     /// Rows that did not fit, of all kinds.
     pub fn left_out(&self) -> u64 {
         self.counts.left_out()
-            + self.sockets.left_out()
+            + self.look.left_out()
             + self.latency.left_out()
             + self.listeners.left_out()
-            + self.ports.left_out()
-            + self.stalls.left_out()
             + self.connections.left_out
             + self.timed.left_out
             + self.segments.left_out
@@ -366,60 +340,22 @@ impl Model {
         self.live() && self.mibs.rows().any(|mib| mib.orphans.is_some())
     }
 
-    /// Whether a row was made at the last look at the sockets, or none is recorded: what was held up or
-    /// used then may be gone.
-    fn is_of_last_look(&self, ts: Ts) -> bool {
-        let last = self.sockets.iter().map(|(_, interval)| interval.ts).max();
-        last.is_none_or(|last| ts.0 >= last)
-    }
-
-    /// Destinations as of the last look at the sockets.
-    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
-        self.destinations.rows().filter(|row| self.is_of_last_look(row.ts))
-    }
-
-    /// Local ports by destination, the worst first, as of the last look at the sockets.
-    pub fn ports(&self) -> impl Iterator<Item = &Ports> {
-        let rows = self.ports.get(&None).into_iter().flat_map(|interval| &interval.rows);
-        rows.filter(|row| self.is_of_last_look(row.ts))
-    }
-
     /// A tool looks at local ports; without rows there are none.
     pub fn looks_at_ports(&self) -> bool {
         self.tools.values().any(|tool| tool.status.has_hook(PORT_SOCKETS))
     }
 
-    /// Ports of local addresses for `bind()`, as of the last look at the sockets.
-    pub fn port_pools(&self) -> impl Iterator<Item = &PortPool> {
-        self.port_pools.rows().filter(|row| self.is_of_last_look(row.ts))
-    }
-
-    /// Single sockets, as of the last look at the sockets.
-    pub fn listed(&self) -> impl Iterator<Item = &Socket> {
-        self.list.rows().filter(|row| self.is_of_last_look(row.ts))
-    }
-
-    /// Those longest in `CLOSE_WAIT`, as of the last look at the sockets.
-    pub fn held(&self) -> impl Iterator<Item = &CloseWait> {
-        self.close_wait.rows().filter(|row| self.is_of_last_look(row.ts))
-    }
-
-    /// Connections that do not move, as of the last look at the sockets.
-    pub fn stalls(&self) -> impl Iterator<Item = &Stall> {
-        self.stalls.rows().filter(|row| self.is_of_last_look(row.ts))
-    }
-
     /// The same, and by a version that looks at connections.
     pub fn sees_stalls(&self) -> bool {
         let mut tools = self.tools.values();
-        !self.stalls.is_empty() || tools.any(|tool| tool.status.has_hook(CONNECTIONS))
+        !self.look.stalls.is_empty() || tools.any(|tool| tool.status.has_hook(CONNECTIONS))
     }
 
     /// Sockets that are bound and not used, as of the last look; `None`: unknown.
     pub fn bound(&self) -> Option<impl Iterator<Item = &Bound>> {
         let looked = self.settings.rows().filter(|row| row.bound_unused.is_some());
         let last = looked.map(|row| row.ts.0).max()?;
-        Some(self.bound.rows().filter(move |row| row.ts.0 >= last))
+        Some(self.look.bound.rows().filter(move |row| row.ts.0 >= last))
     }
 
     /// File descriptors of a process that holds a listener, if it has a queue now.
@@ -454,20 +390,20 @@ impl Model {
         let mut records = Vec::new();
         add(&mut records, self.tools.values().map(|tool| &tool.status));
         add(&mut records, self.counts.rows());
-        add(&mut records, self.sockets.rows());
-        add(&mut records, self.list.rows());
-        add(&mut records, self.close_wait.rows());
-        add(&mut records, self.destinations.rows());
-        add(&mut records, self.ports.rows());
-        add(&mut records, self.port_pools.rows());
+        add(&mut records, self.look.sockets.rows());
+        add(&mut records, self.look.list.rows());
+        add(&mut records, self.look.close_wait.rows());
+        add(&mut records, self.look.destinations.rows());
+        add(&mut records, self.look.ports.rows());
+        add(&mut records, self.look.port_pools.rows());
         add(&mut records, self.latency.rows());
         add(&mut records, self.listeners.rows());
         add(&mut records, self.listeners_by_event.events());
         add(&mut records, self.clients.rows());
         add(&mut records, self.mibs.rows());
         add(&mut records, self.settings.rows());
-        add(&mut records, self.stalls.rows());
-        add(&mut records, self.bound.rows());
+        add(&mut records, self.look.stalls.rows());
+        add(&mut records, self.look.bound.rows());
         add(&mut records, self.files.rows());
         add(&mut records, self.exchanges.iter());
         add(&mut records, self.notes.iter());
@@ -482,52 +418,6 @@ impl Model {
         add(&mut records, mibs.filter(|mib| !shown_mibs.contains(&mib.ts.0)));
         records.sort_by_key(AnyRecord::ts);
         records
-    }
-
-    /// Sockets in each state, by the kernel's number; `None` without a summary.
-    pub fn states(&self) -> Option<[Option<u64>; 13]> {
-        let mut sums = None;
-        for ((by, _), interval) in self.sockets.iter() {
-            if by.is_none() {
-                let sums = sums.get_or_insert([None; 13]);
-                for row in &interval.rows {
-                    if let (Some(state), Some(count)) = (row.state, row.count) {
-                        let sum: &mut Option<u64> = &mut sums[usize::from(state.number())];
-                        *sum = Some(sum.unwrap_or(0).saturating_add(count));
-                    }
-                }
-            }
-        }
-        sums
-    }
-
-    /// The namespaces that sockets are counted in; `None` without a summary, or where it does not say.
-    pub fn extent(&self) -> Option<Extent> {
-        let summaries = self.sockets.iter().filter(|((by, _), _)| by.is_none());
-        let mut extents = summaries.filter_map(|(_, interval)| {
-            let row = interval.rows.first()?;
-            let (read, closed) = (row.namespaces, row.not_entered.unwrap_or(0));
-            let read = read.or(row.netns.map(|_| 1))?;
-            Some(Extent { read, closed, only: row.netns })
-        });
-        // Recordings of an earlier version have a summary of each namespace.
-        let one = extents.next()?;
-        extents.next().is_none().then_some(one)
-    }
-
-    /// Who has most sockets in a state under a grouping, most first.
-    pub fn holders(&self, state: TcpState, by: Grouping) -> Vec<(Key, u64)> {
-        let groups = self.sockets.iter().filter(|((group, _), _)| *group == Some(by));
-        let rows = groups.flat_map(|(_, interval)| &interval.rows);
-        let mut sums: BTreeMap<_, (Key, u64)> = BTreeMap::new();
-        for row in rows.filter(|row| row.state == Some(state)) {
-            let id = (row.pid, row.comm.clone(), row.raddr, row.lport);
-            let sum = sums.entry(id).or_insert_with(|| (Key { netns: None, ..row.key() }, 0));
-            sum.1 = sum.1.saturating_add(row.count.unwrap_or(0));
-        }
-        let mut holders: Vec<_> = sums.into_values().collect();
-        holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        holders
     }
 }
 

@@ -21,11 +21,11 @@ const SOCKETS: [&str; 4] = [
 #[test]
 fn states_sum_over_namespaces_and_keep_unknowns() {
     let model = model(&SOCKETS);
-    let states = model.states().unwrap();
+    let states = model.look.states().unwrap();
     assert_eq!(states[usize::from(TcpState::TimeWait.number())], Some(12_001));
     assert_eq!(states[usize::from(TcpState::Close.number())], None);
-    assert_eq!(Model::default().states(), None);
-    let holders = model.holders(TcpState::TimeWait, Grouping::Process);
+    assert_eq!(Model::default().look.states(), None);
+    let holders = model.look.holders(TcpState::TimeWait, Grouping::Process);
     assert_eq!((holders[0].0.pid, holders[0].1), (Some(7), 11_000));
 }
 
@@ -35,7 +35,7 @@ fn old_intervals_expire_and_a_restarted_tool_has_no_history() {
     let mut lines = SOCKETS.to_vec();
     lines.push(later);
     let mut model = model(&lines);
-    assert!(model.sockets.is_empty());
+    assert!(model.look.sockets.is_empty());
     let status =
         |attempted| Status { ts: Ts(1), tool: "t".into(), attempted, ..Default::default() };
     model.take(AnyRecord::Status(Box::new(status(9))));

@@ -46,7 +46,7 @@ impl TableRow for CloseWaitRow {
 
 /// All of them that the filter asks for.
 pub fn close_wait(model: &Model, filter: Option<&RowFilter>) -> Vec<CloseWaitRow> {
-    let rows = model.held().map(CloseWaitRow::from);
+    let rows = model.look.held().map(CloseWaitRow::from);
     let passes =
         |row: &CloseWaitRow| filter.is_none_or(|f| f.passes(&row.key, Some(TcpState::CloseWait)));
     rows.filter(passes).collect()

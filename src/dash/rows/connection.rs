@@ -114,7 +114,7 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
         };
         rows.insert(ends, row);
     }
-    for socket in model.listed() {
+    for socket in model.look.listed() {
         let key = socket.key();
         let Some(ends) = Ends::of(&key) else { continue };
         let row = row_of(&mut rows, model.now, ends, key);
@@ -123,7 +123,7 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
             (row.age, row.age_at_least) = (socket.age_ns, socket.age_at_least_ns);
         }
     }
-    for held in model.held() {
+    for held in model.look.held() {
         let key = held.key();
         let Some(ends) = Ends::of(&key) else { continue };
         let row = row_of(&mut rows, model.now, ends, key);
@@ -142,7 +142,7 @@ pub fn connections(model: &Model, filter: Option<&RowFilter>) -> Vec<ConnectionR
             row.drops = Some(drops.get(ends).copied().unwrap_or(0));
         }
     }
-    for stall in model.stalls() {
+    for stall in model.look.stalls() {
         let key = stall.key();
         let Some(ends) = Ends::of(&key) else { continue };
         let row = row_of(&mut rows, model.now, ends, key);

@@ -66,6 +66,6 @@ impl TableRow for PortRow {
 
 /// Destinations as of the last look; those that the filter asks for.
 pub fn ports(model: &Model, filter: Option<&RowFilter>) -> Vec<PortRow> {
-    let rows = model.ports().map(|row| PortRow { key: row.key(), row: row.clone() });
+    let rows = model.look.ports().map(|row| PortRow { key: row.key(), row: row.clone() });
     rows.filter(|row| filter.is_none_or(|filter| filter.passes(&row.key, None))).collect()
 }

@@ -136,7 +136,7 @@ fn row<'a>(rows: &'a mut Rows, model: &Model, key: &Key) -> &'a mut ProcessRow {
 }
 
 fn add_sockets(model: &Model, rows: &mut Rows) {
-    for ((by, _), interval) in model.sockets.iter() {
+    for ((by, _), interval) in model.look.sockets.iter() {
         for one in interval.rows.iter().filter(|_| *by == Some(Grouping::Process)) {
             let sockets = row(rows, model, &one.key()).sockets.get_or_insert([0; 13]);
             if let Some(state) = one.state {

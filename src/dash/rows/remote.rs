@@ -119,7 +119,7 @@ pub fn remotes(model: &Model, filter: Option<&RowFilter>) -> Vec<RemoteRow> {
 
 /// The connections that there are, without those in `TIME_WAIT`; `None`: unknown.
 fn open(model: &Model) -> Option<u64> {
-    let states = model.states()?;
+    let states = model.look.states()?;
     let open = TcpState::LIFECYCLE.into_iter().filter(|state| {
         !matches!(state, TcpState::Listen | TcpState::TimeWait | TcpState::NewSynRecv)
     });

@@ -97,7 +97,7 @@ fn status_parts(canvas: &mut Canvas<'_>, dash: &Dash, brief: Brief) -> Vec<(Stri
         let ago = dash.ago().map(|ns| format!(" {} ago", canvas.words(Cell::Nanos(ns))));
         parts.push((format!("PAUSED{}", ago.unwrap_or_default()), warning));
     }
-    let complete = model.extent().map_or(dash.progress.is_some(), |extent| extent.closed == 0);
+    let complete = model.look.extent().map_or(dash.progress.is_some(), |extent| extent.closed == 0);
     let all = dash.scope.is_empty() && complete;
     if brief < Brief::NoNamespaces || !all {
         let style = if dash.scope.is_empty() { faint } else { warning };
@@ -132,7 +132,7 @@ fn status_parts(canvas: &mut Canvas<'_>, dash: &Dash, brief: Brief) -> Vec<(Stri
 
 /// `4 namespaces › nginx (812)`
 fn scope(canvas: &mut Canvas<'_>, dash: &Dash) -> String {
-    let mut words = match dash.model().extent() {
+    let mut words = match dash.model().look.extent() {
         Some(extent) if extent.closed > 0 => {
             format!("{} of {} namespaces", extent.read, extent.read + extent.closed)
         }

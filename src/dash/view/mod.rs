@@ -92,14 +92,14 @@ fn nothing(dash: &Dash) -> &'static str {
         View::Processes => {
             model.counts.get(&Grouping::Process).is_some()
                 || model.counts.get(&Grouping::Connection).is_some()
-                || model.sockets.iter().any(|((by, _), _)| *by == Some(Grouping::Process))
+                || model.look.sockets.iter().any(|((by, _), _)| *by == Some(Grouping::Process))
         }
         View::Connections | View::Remotes => {
-            model.counts.get(&Grouping::Connection).is_some() || !model.list.is_empty()
+            model.counts.get(&Grouping::Connection).is_some() || !model.look.list.is_empty()
         }
         View::Latency => !model.latency.is_empty(),
-        View::States => !model.sockets.is_empty(),
-        View::Ports => model.ports().next().is_some() || model.looks_at_ports(),
+        View::States => !model.look.sockets.is_empty(),
+        View::Ports => model.look.ports().next().is_some() || model.looks_at_ports(),
         _ => !model.listeners.is_empty(),
     };
     match (dash.filter.is_some() || !dash.scope.is_empty(), &dash.progress) {

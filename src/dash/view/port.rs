@@ -38,7 +38,7 @@ pub fn draw(canvas: &mut Canvas<'_>, model: &Model, row: &PortRow, area: Area) {
     let mut y = canvas.flow(area, 0, y, closed);
     let here =
         |pool: &&crate::ports::PortPool| (pool.netns, pool.laddr) == (row.key.netns, row.key.laddr);
-    if let Some(pool) = model.port_pools().find(here) {
+    if let Some(pool) = model.look.port_pools().find(here) {
         let mut number = |words: &str, count: Option<u64>| {
             plain(format!("{words} {}", canvas.words(Cell::id(count))))
         };

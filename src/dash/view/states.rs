@@ -43,7 +43,7 @@ pub fn draw(canvas: &mut Canvas<'_>, dash: &Dash, layout: &Layout) {
 
 /// A line a state.
 pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
-    let states = model.states();
+    let states = model.look.states();
     let known = |state: TcpState| states.and_then(|states| states[usize::from(state.number())]);
     let most = counted().filter_map(known).max().unwrap_or(0).max(1);
     for (y, state) in (0..area.height).zip(counted()) {
@@ -61,7 +61,7 @@ pub fn bars(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
         number(canvas, value, y, count.map_or(Cell::Missing, Cell::Id));
         bar(canvas, rest.split(y).1, (count.unwrap_or(0), most), canvas.theme.state(state));
     }
-    if let Some(extent) = model.extent()
+    if let Some(extent) = model.look.extent()
         && usize::from(area.height) > counted().count()
     {
         let text = format!("all in {}", extent.words(None));
@@ -98,9 +98,9 @@ fn list(
     name: impl Fn(&Key) -> String,
 ) {
     canvas.text(area, 0, 0, title, canvas.theme.strong());
-    let holders = model.holders(TcpState::TimeWait, by);
+    let holders = model.look.holders(TcpState::TimeWait, by);
     if holders.is_empty() {
-        let reported = model.sockets.iter().any(|((group, _), _)| *group == Some(by));
+        let reported = model.look.sockets.iter().any(|((group, _), _)| *group == Some(by));
         canvas.text(area, 0, 1, if reported { "none" } else { "-" }, canvas.theme.faint());
     }
     for (y, (key, count)) in (1..area.height).zip(&holders) {

@@ -43,7 +43,7 @@ pub fn listeners(canvas: &mut Canvas<'_>, dash: &Dash, area: Area) {
 fn fullest_destination(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     canvas.text(area, 0, 0, "local ports used", canvas.theme.strong());
     let (_, rest) = area.beside(LABEL);
-    let Some(row) = model.destinations().max_by_key(|row| row.permille()) else {
+    let Some(row) = model.look.destinations().max_by_key(|row| row.permille()) else {
         canvas.text(rest, 0, 0, "-", canvas.theme.faint());
         return;
     };
@@ -59,7 +59,7 @@ fn fullest_destination(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
 pub fn states(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
     let (label, rest) = area.beside(LABEL);
     canvas.text(label, 0, 0, "sockets", canvas.theme.strong());
-    let Some(states) = model.states() else {
+    let Some(states) = model.look.states() else {
         canvas.text(label, LABEL - 2, 0, "-", canvas.theme.faint());
         return;
     };

@@ -99,7 +99,7 @@ impl Rate {
 
 /// Charts where there is room for all, else lines.
 pub fn draw(canvas: &mut Canvas<'_>, model: &Model, area: Area) {
-    let single = model.extent().is_some_and(|extent| extent.read + extent.closed == 1);
+    let single = model.look.extent().is_some_and(|extent| extent.read + extent.closed == 1);
     let inner = canvas.titled(area, if single { "rates" } else { "rates, of all namespaces" });
     if inner.height < CHART * (LINES - 1) {
         let tall = (inner.height.saturating_sub(1) / (LINES - 1)).max(1);
