@@ -60,7 +60,7 @@ impl CountInterval {
 
     /// Adds a key that is not in it.
     pub fn add(&mut self, counter: Counter) {
-        // A second one comes soon where there are as many as these.
+        // Twice as many are let in before the rest is shed: that costs a few comparisons a key.
         if self.keys.len() >= self.most.saturating_mul(2).max(1) {
             self.shed();
         }

@@ -26,6 +26,12 @@ pub struct CountRowOptions {
 }
 
 impl CountRowOptions {
+    /// The keys of an interval that rows are made of, those that sent and received most. On a busy machine
+    /// what is shown is a small part of all; by another column all are compared.
+    pub fn wanted(&self) -> usize {
+        if self.sort.is_some() { usize::MAX } else { self.top }
+    }
+
     /// The rows: keys, then (other) if there is anything in it, then the total, which every
     /// column adds up to. `cgroup` names a cgroup2 id.
     pub fn rows(
@@ -48,9 +54,7 @@ impl CountRowOptions {
         if self.by == GroupBy::Total {
             return each(self.sums(RowPart::Total, interval.total));
         }
-        // Rows are made of what is shown alone: on a busy machine that is a small part. By another column
-        // all of them are compared.
-        let made = if self.sort.is_some() { usize::MAX } else { self.top };
+        let made = self.wanted();
         let keys = interval.most_first(made);
         let (shown, hidden) = keys.split_at(made.min(keys.len()));
         let mut other =

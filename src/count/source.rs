@@ -1,7 +1,5 @@
 //! Reads the counters of the kernel, and has programs read those of sockets.
 
-use std::cell::Cell;
-
 use anyhow::Result;
 
 use super::{CountInterval, CountSums, Counter, Counts};
@@ -17,8 +15,6 @@ pub struct CountSource {
     counts: Map,
     other: Map,
     cpus: usize,
-    /// Keys that were read last.
-    read: Cell<usize>,
 }
 
 impl CountSource {
@@ -28,7 +24,7 @@ impl CountSource {
     /// Its programs do not count.
     pub fn of(session: &Session, cpus: usize) -> Result<Self> {
         let (counts, other) = (session.map(maps::COUNTS)?, session.map(maps::OTHER)?);
-        Ok(Self { counts, other, cpus, read: Cell::new(0) })
+        Ok(Self { counts, other, cpus })
     }
 
     /// The interval that ends at the monotonic time `now` (ns), with at least the `most` keys that sent and
@@ -45,50 +41,51 @@ impl CountSource {
         mut each: impl FnMut(&Counter),
     ) -> Result<CountInterval> {
         let size = size_of::<GroupKey>() + self.cpus * size_of::<CountValue>();
-        let reader = session.map_reader(&hooks::COUNTS, &self.counts)?;
         let mut interval = CountInterval::new(most);
-        let crowded = self.read.get() > self.counts.max_entries() as usize / 2;
-        let mut values = Vec::new();
-        let mut take_in = |mut counter: Counter| -> Result<()> {
-            if model.expendable(&counter, crowded, now) {
-                self.take(&mut counter, &mut values)?;
-            }
+        let mut take_in = |model: &mut Counts, counter: Counter| {
             let sums = model.take_in(&mut interval, counter, now);
             each(&Counter { sums, ..counter });
-            Ok(())
         };
-        // An iterator that is interrupted finds its place in a bucket by counting: nothing may be taken out there.
-        let (mut kept, mut read, mut taken) = (Vec::new(), 0, Ok(()));
-        let at_once = reader.looks_up();
-        reader.read(size, |bytes| {
+        // They are taken out afterwards: an iterator that is interrupted finds its place in a bucket by counting.
+        let (mut over, mut idle) = (Vec::new(), Vec::new());
+        let mut read = 0;
+        session.map_reader(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
+            read += 1;
             let (key, values) = bytes.split_at(size_of::<GroupKey>());
             let counter = Counter::read(key, values.chunks_exact(size_of::<CountValue>()));
-            read += 1;
-            match counter {
-                Some(counter) if !at_once => kept.push(counter),
-                Some(counter) if taken.is_ok() => taken = take_in(counter),
-                _ => {}
+            let Some(counter) = counter else { return };
+            if model.expendable(&counter, false, now) {
+                return over.push(counter.key);
             }
+            if model.expendable(&counter, true, now) {
+                idle.push(counter.key);
+            }
+            take_in(model, counter);
         })?;
-        taken?;
-        kept.into_iter().try_for_each(take_in)?;
-        self.read.set(read);
+        if read <= self.counts.max_entries() / 2 {
+            idle.clear();
+        }
+        let mut values = Vec::new();
+        for key in over.iter().chain(&idle) {
+            if let Some(counter) = self.take(key, &mut values)? {
+                take_in(model, counter);
+            }
+        }
         model.end(&mut interval, self.other()?);
         Ok(interval)
     }
 
-    /// Takes a key out of the map, with the last word on its sums.
-    fn take(&self, counter: &mut Counter, values: &mut Vec<u8>) -> Result<()> {
-        let key = counter.key;
-        if self.counts.take_percpu(key.as_bytes(), values)? {
-            let cpus = values.chunks_exact(size_of::<CountValue>());
-            if let Some(last) = Counter::read(key.as_bytes(), cpus) {
-                *counter = Counter { gone: true, ..last };
-            }
+    /// Takes a key out of the map, with the last word on its sums; `None`: it is out already. An iterator may
+    /// show a key twice.
+    fn take(&self, key: &GroupKey, values: &mut Vec<u8>) -> Result<Option<Counter>> {
+        if !self.counts.take_percpu(key.as_bytes(), values)? {
+            return Ok(None);
         }
-        Ok(())
+        let counter = Counter::read(key.as_bytes(), values.chunks_exact(size_of::<CountValue>()));
+        Ok(counter.map(|counter| Counter { gone: true, ..counter }))
     }
 
+    /// What did not fit.
     fn other(&self) -> Result<CountSums> {
         let cpus = self.other.lookup_percpu(&0u32.to_ne_bytes())?;
         let values = cpus.iter().flatten().filter_map(|bytes| CountValue::read(bytes));

@@ -146,18 +146,25 @@ pub fn print(
     cgroup: impl FnMut(u64) -> Option<Arc<str>>,
     mut netns: impl FnMut(u32) -> Option<Arc<str>>,
 ) -> Result<(), SinkError> {
-    let mut rows = shape.rows(interval, cgroup);
-    if shape.by == GroupBy::Netns {
-        for row in &mut rows {
+    let mut name = |mut row: Count| {
+        if shape.by == GroupBy::Netns {
             row.netns_name = row.netns.and_then(&mut netns);
         }
-    }
+        row
+    };
     let view = TableView { idle: Some((Ts(shape.ts), "no traffic")), ..Count::view(shape.by) };
     printer.set_interval(if shape.cumulative { 0 } else { shape.interval_ns });
-    if shape.by != GroupBy::Total {
+    if shape.by != GroupBy::Total && !printer.is_json() {
+        let rows: Vec<_> = shape.rows(interval, cgroup).into_iter().map(name).collect();
         return printer.rows(&view, &rows);
     }
-    rows.iter().try_for_each(|row| printer.row_in(&view, row))?;
+    let mut printed = Ok(());
+    shape.each_row(interval, cgroup, |row| {
+        if printed.is_ok() {
+            printed = printer.row_in(&view, &name(row));
+        }
+    });
+    printed?;
     printer.flush()
 }
 
@@ -199,9 +206,8 @@ fn watch(running: &mut Running, source: &CountSource, args: &Args) -> Result<()>
         }
         let now = monotonic_now();
         let shape = shape(args, now - began);
-        // By another column all of them are compared.
-        let most = if shape.sort.is_some() { usize::MAX } else { shape.top };
-        let interval = source.interval(&running.session, (&mut model, now), most, |_| ())?;
+        let interval =
+            source.interval(&running.session, (&mut model, now), shape.wanted(), |_| ())?;
         print(&mut running.printer, &interval, &shape, |id| cgroups.name(id), |id| names.name(id))?;
         if !args.cumulative {
             began = now;

@@ -64,15 +64,6 @@ pub struct Sampler {
 /// Single sockets, and the destinations that use most local ports.
 type Listed = (Vec<SockEntry>, Vec<Destination>);
 
-/// Where records go.
-struct Out(Vec<AnyRecord>);
-
-impl Out {
-    fn put(&mut self, record: impl Into<AnyRecord>) {
-        self.0.push(record.into());
-    }
-}
-
 impl Sampler {
     /// Begins to count.
     ///
@@ -109,7 +100,7 @@ impl Sampler {
     /// # Errors
     /// A map, an iterator or /proc cannot be read.
     pub fn sample(&mut self, running: &mut Running) -> Result<Vec<AnyRecord>> {
-        let mut out = Out(Vec::new());
+        let mut out = Vec::new();
         let now = monotonic_now();
         let time = (wall_now(), now - self.before);
         self.drops.glance()?;
@@ -118,22 +109,18 @@ impl Sampler {
             visits.visit(&running.session, running.netns())?;
         }
         self.traffic(running, (now, time), &mut sockets, &mut out)?;
-        for row in self.latencies.interval(&running.session, time)? {
-            out.put(row);
-        }
-        for row in self.endings.interval(time)? {
-            out.put(row);
-        }
-        for row in self.endings.cuts()? {
-            out.put(row);
-        }
+        out.extend(
+            self.latencies.interval(&running.session, time)?.into_iter().map(AnyRecord::from),
+        );
+        out.extend(self.endings.interval(time)?.into_iter().map(AnyRecord::from));
+        out.extend(self.endings.cuts()?.into_iter().map(AnyRecord::from));
         let (rows, unexplained) = self.listeners.interval(running, time)?;
         for row in listen::files(time.0, &rows) {
-            out.put(row);
+            out.push(row.into());
         }
         for row in rows {
             listeners::offer(&row, &mut sockets);
-            out.put(row);
+            out.push(row.into());
         }
         let mut remarks = running.take_remarks();
         remarks.extend(self.listeners.remark());
@@ -141,20 +128,16 @@ impl Sampler {
         remarks.extend(self.drops.take_remarks().into_iter().map(str::to_owned));
         for remark in remarks {
             let text = format!("{}: {remark}", running.name()).into();
-            out.put(Note { ts: Ts(time.0), text });
+            out.push(Note { ts: Ts(time.0), text }.into());
         }
         self.before = now;
         let asked = running.netns().map(Option::unwrap_or_default);
-        for row in self.settings.read(time.0, asked)? {
-            out.put(row);
-        }
-        for row in self.settings.bound() {
-            out.put(row);
-        }
+        out.extend(self.settings.read(time.0, asked)?.into_iter().map(AnyRecord::from));
+        out.extend(self.settings.bound().into_iter().map(AnyRecord::from));
         self.sockets(running, &mut sockets, &mut out)?;
-        for row in self.drops.interval(&running.session, time, &sockets)? {
-            out.put(row);
-        }
+        out.extend(
+            self.drops.interval(&running.session, time, &sockets)?.into_iter().map(AnyRecord::from),
+        );
         let left = self.drops.left();
         running.amend_status(move |status| {
             status.unexplained = unexplained;
@@ -162,8 +145,8 @@ impl Sampler {
             status.filtered += left.filtered;
             status.lost += left.unknown;
         });
-        out.put(running.status(false)?);
-        Ok(out.0)
+        out.push(running.status(false)?.into());
+        Ok(out)
     }
 
     /// Work between two samples, done this often.
@@ -192,14 +175,8 @@ impl Sampler {
         running: &Running,
         (now, (ts, interval_ns)): (u64, (i64, u64)),
         sockets: &mut SocketOwners,
-        out: &mut Out,
+        out: &mut Vec<AnyRecord>,
     ) -> Result<()> {
-        let mut processes = ByProcess::default();
-        let Self { source, counts, .. } = self;
-        let interval = source.interval(&running.session, (counts, now), TOP, |one| {
-            sockets.offer(&one.key.flow, (one.pid, one.comm));
-            processes.add(one);
-        })?;
         let light = self.visits.is_some();
         let shape = |by| CountRowOptions {
             ts,
@@ -210,25 +187,32 @@ impl Sampler {
             cumulative: false,
             light,
         };
+        let by_connection = shape(GroupBy::Connection);
+        let mut processes = ByProcess::default();
+        let Self { source, counts, .. } = self;
+        let interval =
+            source.interval(&running.session, (counts, now), by_connection.wanted(), |one| {
+                sockets.offer(&one.key.flow, (one.pid, one.comm));
+                processes.add(one);
+            })?;
         let busiest = interval.most_first(LISTED).into_iter().take(LISTED);
         self.busy = busiest.map(|counter| counter.key.flow).collect();
         let by_process = processes.interval(interval.total);
-        for (by, interval) in [(GroupBy::Process, by_process), (GroupBy::Connection, interval)] {
-            shape(by).each_row(&interval, |_| None, |row| out.put(row));
+        for (shape, interval) in [(shape(GroupBy::Process), by_process), (by_connection, interval)]
+        {
+            shape.each_row(&interval, |_| None, |row| out.push(row.into()));
         }
         // None is there while the one that was asked for is gone.
         let asked = running.netns().map(Option::unwrap_or_default);
         let (grown, extent) = self.totals.grown(asked);
         let time = (ts, interval_ns);
-        for row in self.totals.interfaces(time) {
-            out.put(row);
-        }
+        out.extend(self.totals.interfaces(time).into_iter().map(AnyRecord::from));
         if extent != Extent::default() {
             for part in self.totals.parts(time, &extent) {
-                out.put(part);
+                out.push(part.into());
             }
             let cpu_queue_drops = self.cpu_queues.grown();
-            out.put(Mib { cpu_queue_drops, ..grown.record(time, &extent).with_orphans() });
+            out.push(Mib { cpu_queue_drops, ..grown.record(time, &extent).with_orphans() }.into());
         }
         Ok(())
     }
@@ -238,7 +222,7 @@ impl Sampler {
         &mut self,
         running: &Running,
         owners: &mut SocketOwners,
-        out: &mut Out,
+        out: &mut Vec<AnyRecord>,
     ) -> Result<()> {
         let begun = own_cpu_ns();
         let asked = running.netns();
@@ -252,28 +236,16 @@ impl Sampler {
         let took = Duration::from_nanos(own_cpu_ns().saturating_sub(begun));
         self.sockets_due = Instant::now() + took.saturating_mul(self.rests).min(LONGEST_REST);
         for inventory in &inventories {
-            for row in inventory.sockets().into_iter().take(HOLDERS) {
-                out.put(row);
-            }
+            out.extend(inventory.sockets().into_iter().take(HOLDERS).map(AnyRecord::from));
         }
         for entry in &listed {
-            out.put(Socket::new(ts, entry));
+            out.push(Socket::new(ts, entry).into());
         }
-        for row in destinations {
-            out.put(row);
-        }
-        for row in inventories[0].close_wait() {
-            out.put(row);
-        }
-        for row in stalls {
-            out.put(row);
-        }
-        for row in ports {
-            out.put(row);
-        }
-        for row in pools {
-            out.put(row);
-        }
+        out.extend(destinations.into_iter().map(AnyRecord::from));
+        out.extend(inventories[0].close_wait().into_iter().map(AnyRecord::from));
+        out.extend(stalls.into_iter().map(AnyRecord::from));
+        out.extend(ports.into_iter().map(AnyRecord::from));
+        out.extend(pools.into_iter().map(AnyRecord::from));
         Ok(())
     }
 

@@ -57,6 +57,11 @@ impl TimeWaits {
         self.namespaces.keys().copied().collect()
     }
 
+    /// How much is to be shown now.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Moves what is to be shown now to the end of `out`.
     pub fn take_ready(&mut self, out: &mut Vec<Shown>) {
         if out.is_empty() {
@@ -169,8 +174,10 @@ impl TimeWaits {
     /// ends was over by then.
     fn supersede(&mut self, event: &StateEvent, moment: u64) {
         let Some(space) = self.namespaces.get_mut(&event.flow.netns) else { return };
-        for over in space.supersede(&event.flow, event.ts, moment).into_iter().flatten() {
-            self.size -= 1;
+        let before = space.len();
+        let over = space.supersede(&event.flow, event.ts, moment);
+        self.size -= before - space.len();
+        for over in over.into_iter().flatten() {
             self.show(over);
         }
     }

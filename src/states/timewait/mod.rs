@@ -7,7 +7,7 @@
 //!
 //! A timewait socket of an orphan begins in `FIN_WAIT2`, until the peer's FIN comes.
 //!
-//! [`TimeWaits`] judges what the polls find; [`Poller`] takes them.
+//! [`TimeWaits`] judges what the polls find; [`Poller`] says when and begins them, [`Look`] is one.
 
 mod filter;
 pub mod hooks;
@@ -25,7 +25,8 @@ pub use filter::TimeWaitFilter;
 pub use judge::TimeWaits;
 pub use poller::{Look, Poller};
 
-/// Maximum number of connections: in `TIME_WAIT` they take up to 11 MB, held until the next poll 21 MB.
+/// Maximum number of connections: in `TIME_WAIT` they take up to 11 MB, held until the next poll 21 MB; with
+/// another address each, 30 MB more.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
 pub const ROOM: usize = 262_144;
 

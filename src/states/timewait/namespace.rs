@@ -1,6 +1,7 @@
 //! The connections of one network namespace, and what polls find of them.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 use super::Shown;
 use super::names::{Ends, Names, Owner};
@@ -12,8 +13,8 @@ use crate::wire::{Flow, SockEntry, StateEvent};
 /// A change, and whether a program has counted it.
 pub type Outcome = (Shown, bool);
 
-/// What is known of one network namespace. With 131,072 connections in `TIME_WAIT` and 30,000 closes a
-/// poll it takes 12 MB; so changes that a poll has found are written out one by one, as they are shown.
+/// What is known of one network namespace. There may be a hundred thousand connections and as many changes that a
+/// poll finds: so an entry is small, and becomes a change only as it is shown.
 #[derive(Debug, Default)]
 pub struct NamespaceState {
     poll: u32,
@@ -25,9 +26,14 @@ pub struct NamespaceState {
     known: Table<TimeWaitSocket>,
     /// What the last poll has decided, the oldest last.
     found: Vec<(Ends, Pending)>,
+    /// Ends of what is in `found`, which must come after it.
+    late: VecDeque<Outcome>,
     ended: Vec<(Ends, TimeWaitSocket)>,
     ended_at: u64,
 }
+
+/// Places that lists keep between polls.
+const KEPT: usize = 1024;
 
 impl NamespaceState {
     /// How many connections are held back or in `TIME_WAIT`.
@@ -37,7 +43,7 @@ impl NamespaceState {
 
     /// Whether there is nothing to poll for, nor to show.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0 && self.found.is_empty() && self.ended.is_empty()
+        self.len() == 0 && self.found.is_empty() && self.late.is_empty() && self.ended.is_empty()
     }
 
     /// Begins a poll, with a number that differs from the last one's.
@@ -64,7 +70,7 @@ impl NamespaceState {
     }
 
     /// What was held back and in `TIME_WAIT` between the ends of a connection that was there at `moment`,
-    /// and of which an event came at `now`.
+    /// and of which an event came at `now`: as far as it can be shown at once.
     pub fn supersede(&mut self, flow: &Flow, now: u64, moment: u64) -> [Option<Outcome>; 2] {
         let Some(ends) = self.names.find(flow) else { return [None, None] };
         let closed = self.pending.remove(ends).map(|mut pending| {
@@ -73,7 +79,17 @@ impl NamespaceState {
         });
         let ends_now = self.known.get_mut(ends).is_some_and(|known| known.since < now);
         let known = if ends_now { self.known.remove(ends) } else { None };
-        [closed, known.map(|known| self.end_of(ends, &known, moment))]
+        let ended = known.map(|known| {
+            let waits = known.seen == self.poll && !self.found.is_empty();
+            (self.end_of(ends, &known, moment), waits)
+        });
+        match ended {
+            Some((ended, true)) => {
+                self.late.push_back(ended);
+                [closed, None]
+            }
+            ended => [closed, ended.map(|(ended, _)| ended)],
+        }
     }
 
     /// Takes in one timewait socket of the current poll; whether a connection with its ends is known.
@@ -118,7 +134,7 @@ impl NamespaceState {
     /// [`NamespaceState::next_found`].
     pub fn end(&mut self, now: u64) {
         let Self { poll, pending, known, found, ended, .. } = self;
-        debug_assert!(ended.is_empty(), "they would get the time of this poll");
+        debug_assert!(ended.is_empty(), "what an earlier poll has found was not taken");
         // The timewait socket of a later one may have been added behind the iterator.
         let closed = |pending: &Pending| pending.seen != *poll && pending.after != *poll;
         pending.take(closed, |ends, mut pending| {
@@ -135,7 +151,14 @@ impl NamespaceState {
         if let Some((ends, pending)) = self.found.pop() {
             return Some(self.outcome(ends, &pending));
         }
-        let (ends, known) = self.ended.pop()?;
+        if let Some(ended) = self.late.pop_front() {
+            return Some(ended);
+        }
+        let Some((ends, known)) = self.ended.pop() else {
+            self.found.shrink_to(KEPT);
+            self.ended.shrink_to(KEPT);
+            return None;
+        };
         Some(self.end_of(ends, &known, self.ended_at))
     }
 
@@ -183,6 +206,22 @@ mod tests {
         let state = TimeWait.number();
         let (age, timewait) = (DURATION_UNKNOWN, 1);
         SockEntry { ktime: 9, age, flow: flow(rport), state, timewait, ..SockEntry::default() }
+    }
+
+    #[test]
+    fn an_end_waits_for_its_beginning() {
+        let mut space = NamespaceState::default();
+        space.hold(&close(1, 10));
+        space.begin(1);
+        space.see(&seen(1), true);
+        // Its ports are used again while the poll goes on.
+        assert!(space.supersede(&flow(1), 12, 11).iter().all(Option::is_none));
+        space.end(20);
+        let steps: Vec<_> = std::iter::from_fn(|| space.next_found())
+            .map(|(shown, _)| (shown.event.ts, shown.event.new_state))
+            .collect();
+        assert_eq!(steps, [(9, TimeWait.number()), (11, Close.number())]);
+        assert!(space.is_empty() && space.names.is_empty());
     }
 
     #[test]

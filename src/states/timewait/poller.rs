@@ -17,7 +17,7 @@ use crate::wire::{Record as _, SockEntry};
 /// while a hundred thousand are read.
 const STRETCH: usize = 32 << 10;
 
-/// Polls once per interval.
+/// When a poll is due: once per interval.
 #[derive(Debug)]
 pub struct Poller {
     ticker: Ticker,

@@ -53,6 +53,9 @@ impl<T: Copy + Eq + Hash> Shared<T> {
         if users == 0 {
             self.numbers.remove(&value);
             self.free.push(number);
+            if self.numbers.is_empty() {
+                *self = Self::default();
+            }
         }
         value
     }

@@ -26,14 +26,26 @@ use crate::wire::{Record as _, StateEvent};
 /// ring buffer would be full before all are.
 const STRETCH: usize = 1024;
 
-/// So long at least sockets are read before events are printed again, ...
+/// So often the ring buffer is read during a poll.
 const LOOKING: Duration = Duration::from_millis(2);
 
-/// ... for so long, where nothing blocks: a fraction of the time in which full churn fills the ring buffer.
-const PRINTING: Duration = Duration::from_millis(20);
+/// So many changes wait for the end of a poll: a socket that leaves the kernel's table while an iterator
+/// pauses may hide another one from it.
+const WAITING: usize = 4_096;
 
-/// Every event that is there, at the end.
-const ALL: u64 = u64::MAX;
+/// So long events are printed between others: a fraction of the time in which full churn fills the ring buffer.
+const SOON: Duration = Duration::from_millis(20);
+
+/// How far events are printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// All that are in the ring buffer now. While the hooks are on, more may come faster than they are printed.
+    Now,
+    /// The same, but not for long: a slow reader of the output must not hold up other work.
+    Soon,
+    /// The last one: the hooks are off.
+    End,
+}
 
 /// Where changes come from, and how many are still wanted.
 struct Changes {
@@ -78,10 +90,9 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         names: Names::of_machine(args.common.output.json),
         left: args.count.map_or(u64::MAX, NonZeroU64::get),
     };
-    let room = changes.source.room;
     let mut work = || -> Result<()> {
         running.printer.begin::<StateChange>(&TableView::default())?;
-        changes.print_events(&mut running, room)?;
+        changes.print_events(&mut running, Until::Now)?;
         // The first poll may take a while.
         running.printer.flush()?;
         if changes.waits.wants_older() {
@@ -95,7 +106,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
         loop {
             let most = if changes.source.endings.any_wait() { BATCH } else { Duration::MAX };
             let wake = running.rest_for_records(most.min(changes.polls.left()))?;
-            changes.print_events(&mut running, room)?;
+            changes.print_events(&mut running, Until::Now)?;
             if changes.polls.due() {
                 changes.poll(&mut running)?;
             }
@@ -107,7 +118,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     };
     let worked = work();
     running.finish(worked, |running| {
-        changes.print_events(running, ALL)?;
+        changes.print_events(running, Until::End)?;
         changes.poll(running)?;
         changes.waits.give_up();
         report(running, &changes.waits);
@@ -115,30 +126,29 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     })
 }
 
+impl Source {
+    /// Reads the events during a poll.
+    fn keep_up(&mut self, waits: &mut TimeWaits) -> Result<()> {
+        let Self { ring, endings, read, .. } = self;
+        ring.drain(|batch| {
+            *read += batch.len() as u64;
+            for event in batch {
+                endings.take(event);
+            }
+            endings.ready(Some(monotonic_now())).for_each(|event| waits.take(&event));
+            Ok(true)
+        })
+    }
+}
+
 impl Changes {
-    /// Prints what waits in the ring buffer, about as many events as `most`: while the hooks are on, more may come
-    /// faster than they are printed.
-    fn print_events(&mut self, running: &mut Running, most: u64) -> Result<()> {
-        self.print_events_until(running, most, None)
-    }
-
-    /// The same between other work, which a slow reader of the output must not hold up for long.
-    fn print_some_events(&mut self, running: &mut Running) -> Result<()> {
-        let end = Instant::now() + PRINTING;
-        self.print_events_until(running, self.source.room, Some(end))
-    }
-
-    fn print_events_until(
-        &mut self,
-        running: &mut Running,
-        most: u64,
-        end: Option<Instant>,
-    ) -> Result<()> {
-        let last = most == ALL;
+    /// Prints events, at first those that were read during a poll.
+    fn print_events(&mut self, running: &mut Running, until: Until) -> Result<()> {
         let clock = WallClock::now();
         let Self { source, waits, ready, names, left, .. } = self;
-        let Source { ring, endings, read, .. } = source;
-        let enough = read.saturating_add(most);
+        let Source { ring, endings, read, room } = source;
+        let (there, soon) = (*read + *room, Instant::now() + SOON);
+        let last = until == Until::End;
         let mut hand_over = |endings: &mut Endings<_>, now: Option<u64>, running: &mut Running| {
             endings.ready(now).for_each(|event| waits.take(&event));
             waits.take_ready(ready);
@@ -152,7 +162,12 @@ impl Changes {
                 endings.take(event);
             }
             let go_on = hand_over(endings, Some(monotonic_now()), running)?;
-            Ok(go_on && *read < enough && end.is_none_or(|end| Instant::now() < end))
+            Ok(go_on
+                && match until {
+                    Until::Now => *read < there,
+                    Until::Soon => *read < there && Instant::now() < soon,
+                    Until::End => true,
+                })
         })?;
         hand_over(endings, (!last).then(monotonic_now), running)?;
         running.read = *read;
@@ -170,30 +185,14 @@ impl Changes {
         Ok(())
     }
 
-    /// The same in one namespace; the obstacle, if there is one. Events are printed meanwhile.
+    /// The same in one namespace; the obstacle, if there is one.
     fn poll_one(&mut self, running: &mut Running, netns: u32) -> Result<Option<anyhow::Error>> {
         self.waits.begin_look(netns);
-        let room = self.source.room;
-        let (mut since, mut looking) = (Instant::now(), LOOKING);
-        let mut looked = self.polls.begin(&running.session, netns);
-        let obstacle = loop {
-            match looked.as_mut().map(|look| look.go_on(&mut self.waits)) {
-                Ok(Ok(true)) if since.elapsed() < looking => {}
-                Ok(Ok(true)) => {
-                    let begin = Instant::now();
-                    self.print_some_events(running)?;
-                    since = Instant::now();
-                    looking = LOOKING.max((since - begin) / 8);
-                }
-                Ok(Ok(false)) => break None,
-                Ok(Err(error)) => break Some(error),
-                Err(_) => break looked.err(),
-            }
-        };
+        let obstacle = self.read_sockets(running, netns)?;
         let now = monotonic_now();
         // A new connection may have taken the place of one that was not found: its event has the time,
         // and must not come after this poll's verdict.
-        self.print_events(running, room)?;
+        self.source.keep_up(&mut self.waits)?;
         match obstacle {
             None => self.waits.end_look(netns, now),
             Some(_) => self.waits.skip_namespace(netns),
@@ -202,18 +201,44 @@ impl Changes {
         Ok(obstacle)
     }
 
-    /// Prints what a poll has found.
+    /// Reads the timewait sockets of a namespace, and events meanwhile; the obstacle, if there is one.
+    fn read_sockets(&mut self, running: &mut Running, netns: u32) -> Result<Option<anyhow::Error>> {
+        let mut look = match self.polls.begin(&running.session, netns) {
+            Ok(look) => look,
+            Err(obstacle) => return Ok(Some(obstacle)),
+        };
+        let mut since = Instant::now();
+        loop {
+            match look.go_on(&mut self.waits) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(obstacle) => return Ok(Some(obstacle)),
+            }
+            if since.elapsed() >= LOOKING {
+                self.source.keep_up(&mut self.waits)?;
+                if self.waits.ready() > WAITING && !running.is_over() {
+                    self.print_events(running, Until::Soon)?;
+                }
+                since = Instant::now();
+            }
+        }
+    }
+
+    /// Prints what a poll has found, and events in between. All of it is taken, also if no output takes it.
     fn print_found(&mut self, running: &mut Running, netns: u32) -> Result<()> {
+        let mut printed = self.print_events(running, Until::Soon);
         let clock = WallClock::now();
         let mut more = true;
         while more {
             let Self { waits, ready, names, left, .. } = self;
             more = waits.take_found(netns, STRETCH, ready);
-            print(running, ready.drain(..), names, left, clock)?;
-            self.print_some_events(running)?;
+            printed = printed.and(print(running, ready.drain(..), names, left, clock));
+            if printed.is_ok() && more {
+                printed = self.print_events(running, Until::Soon);
+            }
         }
         report(running, &self.waits);
-        Ok(())
+        printed
     }
 }
 
@@ -227,7 +252,7 @@ fn report(running: &mut Running, waits: &TimeWaits) {
     });
 }
 
-/// Prints at most `left` changes; the rest only counts.
+/// Prints at most `left` changes; the rest only counts, as do those after one that could not be written.
 fn print(
     running: &mut Running,
     changes: impl Iterator<Item = Shown>,
@@ -235,15 +260,16 @@ fn print(
     left: &mut u64,
     clock: WallClock,
 ) -> Result<()> {
+    let mut printed = Ok(());
     for Shown { event, polled } in changes {
         running.delivered += 1;
-        if *left > 0 {
+        if *left > 0 && printed.is_ok() {
             *left -= 1;
             let cgroup = names.cgroup(event.cgroup);
             let mut row = StateChange::new(clock.at(event.ts), &event, polled, cgroup);
             row.netns_name = names.netns(event.flow.netns);
-            running.printer.row(&row)?;
+            printed = running.printer.row(&row);
         }
     }
-    Ok(())
+    Ok(printed?)
 }
