@@ -58,7 +58,7 @@ impl CountInterval {
         Self { keys: Vec::new(), other: none, total: none, most }
     }
 
-    /// Adds a key that is not in it.
+    /// Adds a key. One that the kernel's iterator shows twice, and that grew meanwhile, has two rows.
     pub fn add(&mut self, counter: Counter) {
         // Twice as many are let in before the rest is shed: that costs a few comparisons a key.
         if self.keys.len() >= self.most.saturating_mul(2).max(1) {
@@ -110,16 +110,23 @@ impl Counts {
         }
     }
 
-    /// Whether a key may be taken out of the map: its socket is gone, or it has been idle at the
-    /// monotonic time `now` (ns) and its connection has ended or the map is `crowded`.
-    pub fn expendable(&self, counter: &Counter, crowded: bool, now: u64) -> bool {
-        let idle = |ns| {
+    /// Whether nothing more is to be expected of a key at the monotonic time `now` (ns): its socket is gone, or its
+    /// connection has ended and its process calls no more.
+    pub fn is_over(&self, counter: &Counter, now: u64) -> bool {
+        let idle = || {
             self.past.get(&id_of(&counter.key)).is_some_and(|past| {
-                past.last == counter.sums && now.saturating_sub(past.active) >= ns
+                past.last == counter.sums && now.saturating_sub(past.active) >= ENDED_IDLE_NS
             })
         };
         let is = |flag| counter.flags & flag != 0;
-        is(COUNT_GONE) || (is(COUNT_ENDED) && idle(ENDED_IDLE_NS)) || (crowded && idle(IDLE_NS))
+        is(COUNT_GONE) || (is(COUNT_ENDED) && idle())
+    }
+
+    /// Keys that have been idle for so long that they may lose their place in a crowded map.
+    pub fn idle(&self, now: u64) -> impl Iterator<Item = GroupKey> {
+        let idle =
+            move |past: &&Past| !past.counter.gone && now.saturating_sub(past.active) >= IDLE_NS;
+        self.past.values().filter(idle).map(|past| past.counter.key)
     }
 
     /// Adds what a counter has grown by until the monotonic time `now` (ns) to an interval, and returns it.
@@ -265,7 +272,7 @@ mod tests {
         for (cumulative, expected) in [(false, 3), (true, 103)] {
             let mut counts = Counts::new(cumulative);
             let gone = Counter { flags: COUNT_GONE, gone: true, ..counter(1, 100) };
-            assert!(counts.expendable(&gone, false, 0));
+            assert!(counts.is_over(&gone, 0));
             assert_eq!(bytes(&interval(&mut counts, vec![gone], 0, 1)), [(1, 100)]);
             let back = interval(&mut counts, vec![counter(1, 3)], 0, 2);
             assert_eq!(bytes(&back), [(1, expected)]);
@@ -273,23 +280,27 @@ mod tests {
     }
 
     #[test]
-    fn only_idle_keys_of_a_full_map_are_removed() {
+    fn only_idle_keys_lose_their_places() {
         let mut counts = Counts::new(false);
-        interval(&mut counts, vec![counter(1, 100)], 0, 0);
-        assert!(!counts.expendable(&counter(1, 100), false, IDLE_NS));
-        assert!(!counts.expendable(&counter(1, 100), true, IDLE_NS - 1));
-        assert!(counts.expendable(&counter(1, 100), true, IDLE_NS));
-        assert!(!counts.expendable(&counter(1, 101), true, IDLE_NS), "it has just grown");
+        interval(&mut counts, vec![counter(1, 100), counter(2, 5)], 0, 0);
+        assert!(!counts.is_over(&counter(1, 100), IDLE_NS));
+        assert_eq!(counts.idle(IDLE_NS - 1).count(), 0);
+        interval(&mut counts, vec![counter(1, 100), counter(2, 6)], 0, 5);
+        let idle: Vec<_> = counts.idle(IDLE_NS).map(|key| key.pid).collect();
+        assert_eq!(idle, [1], "the other has grown");
+        let gone = Counter { gone: true, ..counter(1, 100) };
+        interval(&mut counts, vec![gone], 0, IDLE_NS);
+        assert_eq!(counts.idle(2 * IDLE_NS).map(|key| key.pid).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
     fn an_ended_connection_is_removed_when_its_process_calls_no_more() {
         let mut counts = Counts::new(false);
         let ended = |tx_bytes| Counter { flags: COUNT_ENDED, ..counter(1, tx_bytes) };
-        assert!(!counts.expendable(&ended(100), false, ENDED_IDLE_NS), "not read before");
+        assert!(!counts.is_over(&ended(100), ENDED_IDLE_NS), "not read before");
         interval(&mut counts, vec![ended(100)], 0, 0);
-        assert!(!counts.expendable(&ended(100), false, ENDED_IDLE_NS - 1));
-        assert!(counts.expendable(&ended(100), false, ENDED_IDLE_NS));
-        assert!(!counts.expendable(&ended(101), false, ENDED_IDLE_NS), "its process has called");
+        assert!(!counts.is_over(&ended(100), ENDED_IDLE_NS - 1));
+        assert!(counts.is_over(&ended(100), ENDED_IDLE_NS));
+        assert!(!counts.is_over(&ended(101), ENDED_IDLE_NS), "its process has called");
     }
 }

@@ -47,26 +47,22 @@ impl CountSource {
             each(&Counter { sums, ..counter });
         };
         // They are taken out afterwards: an iterator that is interrupted finds its place in a bucket by counting.
-        let (mut over, mut idle) = (Vec::new(), Vec::new());
-        let mut read = 0;
+        let (mut over, mut read) = (Vec::new(), 0);
         session.map_reader(&hooks::COUNTS, &self.counts)?.read(size, |bytes| {
             read += 1;
             let (key, values) = bytes.split_at(size_of::<GroupKey>());
             let counter = Counter::read(key, values.chunks_exact(size_of::<CountValue>()));
             let Some(counter) = counter else { return };
-            if model.expendable(&counter, false, now) {
+            if model.is_over(&counter, now) {
                 return over.push(counter.key);
-            }
-            if model.expendable(&counter, true, now) {
-                idle.push(counter.key);
             }
             take_in(model, counter);
         })?;
-        if read <= self.counts.max_entries() / 2 {
-            idle.clear();
+        if read > self.counts.max_entries() / 2 {
+            over.extend(model.idle(now));
         }
         let mut values = Vec::new();
-        for key in over.iter().chain(&idle) {
+        for key in &over {
             if let Some(counter) = self.take(key, &mut values)? {
                 take_in(model, counter);
             }

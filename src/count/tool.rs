@@ -158,13 +158,13 @@ pub fn print(
         let rows: Vec<_> = shape.rows(interval, cgroup).into_iter().map(name).collect();
         return printer.rows(&view, &rows);
     }
-    let mut printed = Ok(());
+    let mut written = Ok(());
     shape.each_row(interval, cgroup, |row| {
-        if printed.is_ok() {
-            printed = printer.row_in(&view, &name(row));
+        if written.is_ok() {
+            written = printer.row_in(&view, &name(row));
         }
     });
-    printed?;
+    written?;
     printer.flush()
 }
 

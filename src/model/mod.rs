@@ -345,7 +345,7 @@ impl Model {
         self.tools.values().any(|tool| tool.status.has_hook(PORT_SOCKETS))
     }
 
-    /// The same, and by a version that looks at connections.
+    /// Whether stalls are known: there are some, or a tool looks at connections.
     pub fn sees_stalls(&self) -> bool {
         let mut tools = self.tools.values();
         !self.look.stalls.is_empty() || tools.any(|tool| tool.status.has_hook(CONNECTIONS))

@@ -140,6 +140,7 @@ impl TimeWaits {
     pub fn skip_namespace(&mut self, netns: u32) {
         let Some(mut space) = self.namespaces.remove(&netns) else { return };
         self.size -= space.len();
+        space.order();
         while let Some(found) = space.next_found() {
             self.show(found);
         }

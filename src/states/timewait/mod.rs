@@ -26,7 +26,7 @@ pub use judge::TimeWaits;
 pub use poller::{Look, Poller};
 
 /// Maximum number of connections: in `TIME_WAIT` they take up to 11 MB, held until the next poll 21 MB; with
-/// another address each, 30 MB more.
+/// another address each, 30 MB more. What a poll has found takes as much again while it is shown.
 /// No kernel keeps more timewait sockets by itself (`tcp_max_tw_buckets`).
 pub const ROOM: usize = 262_144;
 

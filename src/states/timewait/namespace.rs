@@ -142,8 +142,13 @@ impl NamespaceState {
             found.push((ends, pending));
         });
         known.take(|known| known.seen != *poll, |ends, known| ended.push((ends, known)));
-        found.sort_unstable_by_key(|(_, pending)| Reverse(pending.ts));
         self.ended_at = now;
+        self.order();
+    }
+
+    /// Puts what was found in order, also where a poll was broken off.
+    pub fn order(&mut self) {
+        self.found.sort_unstable_by_key(|(_, pending)| Reverse(pending.ts));
     }
 
     /// The next change that the last poll has found, by time.
@@ -156,6 +161,7 @@ impl NamespaceState {
         }
         let Some((ends, known)) = self.ended.pop() else {
             self.found.shrink_to(KEPT);
+            self.late.shrink_to(KEPT);
             self.ended.shrink_to(KEPT);
             return None;
         };

@@ -41,7 +41,8 @@ const SOON: Duration = Duration::from_millis(20);
 enum Until {
     /// All that are in the ring buffer now. While the hooks are on, more may come faster than they are printed.
     Now,
-    /// The same, but not for long: a slow reader of the output must not hold up other work.
+    /// The same, but not for long once those are printed that were read before: a slow reader of the output must
+    /// not hold up other work.
     Soon,
     /// The last one: the hooks are off.
     End,
@@ -118,25 +119,26 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
     };
     let worked = work();
     running.finish(worked, |running| {
-        changes.print_events(running, Until::End)?;
-        changes.poll(running)?;
+        let printed = changes.print_events(running, Until::End);
+        let printed = printed.and(changes.poll(running));
         changes.waits.give_up();
         report(running, &changes.waits);
-        Ok(())
+        printed
     })
 }
 
 impl Source {
-    /// Reads the events during a poll.
+    /// Reads the events that are there, during a poll.
     fn keep_up(&mut self, waits: &mut TimeWaits) -> Result<()> {
-        let Self { ring, endings, read, .. } = self;
+        let Self { ring, endings, read, room } = self;
+        let there = *read + *room;
         ring.drain(|batch| {
             *read += batch.len() as u64;
             for event in batch {
                 endings.take(event);
             }
             endings.ready(Some(monotonic_now())).for_each(|event| waits.take(&event));
-            Ok(true)
+            Ok(*read < there)
         })
     }
 }
@@ -175,14 +177,19 @@ impl Changes {
     }
 
     /// Prints the changes that a poll of the timewait sockets finds, in every namespace that may have some.
+    /// All of them are polled, also if no output takes what is found.
     fn poll(&mut self, running: &mut Running) -> Result<()> {
+        let mut polled = Ok(());
         for netns in self.waits.namespaces() {
-            let obstacle = self.poll_one(running, netns)?;
-            if let Some(remark) = obstacle.and_then(|obstacle| self.polls.remark(&obstacle)) {
-                running.printer.note(&format!("{NAME}: {remark}"))?;
-            }
+            let noted = self.poll_one(running, netns).and_then(|obstacle| {
+                match obstacle.and_then(|obstacle| self.polls.remark(&obstacle)) {
+                    Some(remark) => Ok(running.printer.note(&format!("{NAME}: {remark}"))?),
+                    None => Ok(()),
+                }
+            });
+            polled = polled.and(noted);
         }
-        Ok(())
+        polled
     }
 
     /// The same in one namespace; the obstacle, if there is one.
@@ -214,9 +221,10 @@ impl Changes {
                 Ok(false) => return Ok(None),
                 Err(obstacle) => return Ok(Some(obstacle)),
             }
-            if since.elapsed() >= LOOKING {
+            // What comes after the end is read when the hooks are off.
+            if since.elapsed() >= LOOKING && !running.is_over() {
                 self.source.keep_up(&mut self.waits)?;
-                if self.waits.ready() > WAITING && !running.is_over() {
+                if self.waits.ready() > WAITING {
                     self.print_events(running, Until::Soon)?;
                 }
                 since = Instant::now();
@@ -232,7 +240,12 @@ impl Changes {
         while more {
             let Self { waits, ready, names, left, .. } = self;
             more = waits.take_found(netns, STRETCH, ready);
-            printed = printed.and(print(running, ready.drain(..), names, left, clock));
+            if printed.is_err() {
+                running.delivered += ready.len() as u64;
+                ready.clear();
+                continue;
+            }
+            printed = print(running, ready.drain(..), names, left, clock);
             if printed.is_ok() && more {
                 printed = self.print_events(running, Until::Soon);
             }
