@@ -48,16 +48,6 @@ impl Owner {
     }
 }
 
-impl Ends {
-    /// A number below `count` that spreads them.
-    pub fn spread(self, count: usize) -> usize {
-        let ports = u64::from(self.lport) << 16 | u64::from(self.rport);
-        // Knuth's: 2^64 divided by the golden ratio.
-        let mixed = (u64::from(self.path) << 32 ^ ports).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-        usize::try_from(mixed).unwrap_or(0) % count
-    }
-}
-
 impl Names {
     /// The ends of a flow, if some connection between its addresses is kept.
     pub fn find(&self, flow: &Flow) -> Option<Ends> {

@@ -1,6 +1,9 @@
 //! Connections by their ends. There may be a hundred thousand.
 
+use std::hash::BuildHasher as _;
+
 use foldhash::HashMap;
+use foldhash::fast::RandomState;
 
 use super::names::Ends;
 
@@ -12,16 +15,24 @@ const PARTS: usize = 10;
 #[derive(Debug)]
 pub struct Table<T> {
     parts: [HashMap<Ends, T>; PARTS],
+    /// Says which part; each has another one of its own.
+    spread: RandomState,
     len: usize,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { parts: Default::default(), len: 0 }
+        Self { parts: Default::default(), spread: RandomState::default(), len: 0 }
     }
 }
 
 impl<T> Table<T> {
+    fn part(&mut self, ends: Ends) -> &mut HashMap<Ends, T> {
+        let hash = self.spread.hash_one(ends);
+        let parts = PARTS as u64;
+        &mut self.parts[usize::try_from(hash % parts).unwrap_or(0)]
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -29,19 +40,19 @@ impl<T> Table<T> {
 
     /// What is known of one.
     pub fn get_mut(&mut self, ends: Ends) -> Option<&mut T> {
-        self.parts[ends.spread(PARTS)].get_mut(&ends)
+        self.part(ends).get_mut(&ends)
     }
 
     /// Adds one that is not there.
     pub fn insert(&mut self, ends: Ends, value: T) {
-        let before = self.parts[ends.spread(PARTS)].insert(ends, value);
+        let before = self.part(ends).insert(ends, value);
         debug_assert!(before.is_none(), "its names would never be released");
         self.len += 1;
     }
 
     /// Takes one out.
     pub fn remove(&mut self, ends: Ends) -> Option<T> {
-        let removed = self.parts[ends.spread(PARTS)].remove(&ends);
+        let removed = self.part(ends).remove(&ends);
         self.len -= usize::from(removed.is_some());
         removed
     }

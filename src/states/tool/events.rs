@@ -101,7 +101,7 @@ pub fn run(asked: &Asked<Args>) -> Result<ExitCode> {
                 Some(netns) => netns.inode,
                 None => Netns::own()?.inode(),
             };
-            // An obstacle is told when it first causes a miss.
+            // An obstacle is reported when it first causes a miss.
             changes.poll_one(&mut running, netns)?;
         }
         loop {
